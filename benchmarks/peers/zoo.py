@@ -1,0 +1,126 @@
+"""The zoo against torchvision and timm: the same weights, in the same order, must give the same logits.
+
+Runs in an environment of its own, for convlens never installs torchvision:
+
+    python -m venv peers
+    peers/bin/pip install torch==2.13.0 numpy pillow safetensors
+    peers/bin/pip install --no-deps torchvision timm pyyaml huggingface_hub tqdm
+    peers/bin/python benchmarks/peers/zoo.py [NAME ...]
+
+One row a network: the largest difference of logits, the largest logit, parameters. Exits with 1 where a difference is
+above 1e-5 of the largest logit. Every peer's weights go through a file and `zoo.create(..., weights=FILE)`.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
+
+import torch
+from torch import nn
+
+import convlens.zoo as zoo
+
+TOLERANCE = 1e-5
+TORCHVISION = [
+    *("alexnet", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"),
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"),
+]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A network of another library, and what gives the same one here."""
+
+    label: str
+    make: Callable[[], nn.Module]
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def peers() -> list[Peer]:
+    """Every network with a published counterpart."""
+    operators = torch.library.Library(
+        "torchvision", "DEF"
+    )  # beside a CPU build of torch the wheel does not define them
+    operators.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    operators.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    import timm
+    import torchvision
+
+    found = [
+        Peer(f"torchvision {name}", lambda name=name: torchvision.models.get_model(name), name) for name in TORCHVISION
+    ]
+    for label, name, width in (
+        ("mobilenetv1_100", "mobilenet_v1", 1.0),
+        ("mobilenetv1_125", "mobilenet_v1", 1.25),
+        ("mobilenetv2_050", "mobilenet_v2", 0.5),
+        ("mobilenetv2_140", "mobilenet_v2", 1.4),
+        ("mobilenetv3_large_075", "mobilenet_v3_large", 0.75),
+        ("mobilenetv3_small_050", "mobilenet_v3_small", 0.5),
+    ):
+        found.append(Peer(f"timm {label}", lambda label=label: timm.create_model(label), name, {"width": width}))
+    return found
+
+
+def fill_statistics(network: nn.Module) -> None:
+    """Running statistics and scales that are not the identity, so that a swapped tensor shows."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+            nn.init.uniform_(module.weight, 0.2, 0.8)
+            nn.init.normal_(module.bias, std=0.1)
+
+
+def comparable(peer: Peer, network: nn.Module) -> dict[str, torch.Tensor]:
+    """The peer's tensors; timm's v3 gets the paper's norm constant, and its convolution of one pixel is a Linear."""
+    state = dict(network.state_dict())
+    if peer.label.startswith("timm mobilenetv3"):
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = 1e-3
+        state["conv_head.weight"] = state["conv_head.weight"].flatten(1)
+    return state
+
+
+@torch.no_grad()
+def compare(peer: Peer, folder: Path) -> tuple[float, float, int]:
+    """(largest difference, largest logit, parameters) in eval mode on two random pictures."""
+    torch.manual_seed(0)
+    theirs = peer.make().eval()
+    fill_statistics(theirs)
+    file = folder / "peer.pth"
+    torch.save(comparable(peer, theirs), file)
+    ours = zoo.create(peer.name, weights=file, **peer.options).eval()
+    images = torch.randn(2, 3, 224, 224)
+    expected, got = theirs(images), ours(images)
+    return (expected - got).abs().max().item(), expected.abs().max().item(), sum(p.numel() for p in ours.parameters())
+
+
+def main(wanted: list[str]) -> int:
+    failures = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for peer in peers():
+            if wanted and peer.name not in wanted:
+                continue
+            difference, largest, parameters = compare(peer, Path(folder))
+            agrees = difference <= TOLERANCE * largest
+            failures += not agrees
+            print(
+                f"{'ok  ' if agrees else 'FAIL'} {peer.label:32} difference {difference:.1e}  "
+                f"largest logit {largest:9.3g}  parameters {parameters:>11,}",
+                flush=True,
+            )
+    return min(failures, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

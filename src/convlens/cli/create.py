@@ -1,0 +1,52 @@
+"""`convlens create`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convlens.cli.guard import guarded
+from convlens.cli.options import Json, ModelOption, model_options
+from convlens.cli.output import print_facts, print_json
+from convlens.cli.progress import Bars
+
+EXAMPLE = "convlens create lenet5 --out runs/fresh-lenet5"
+
+
+@guarded
+def create(
+    model: Annotated[str, typer.Argument(help="A network of the zoo.")],
+    weights: Annotated[
+        str | None, typer.Option(help="imagenet, or a .safetensors, .npz, .pth, .pt or .th file.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to put the run; runs/MODEL by default.")] = None,
+    classes: Annotated[Path | None, typer.Option(help="Text file of class names, one a line, in output order.")] = None,
+    num_classes: Annotated[int | None, typer.Option(help="Number of classes, where they have no names.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side in pixels; the paper's by default.")] = None,
+    in_channels: Annotated[int | None, typer.Option(help="1 for grey pictures, 3 for colour.")] = None,
+    seed: Annotated[int, typer.Option(help="Of fresh weights.")] = 0,
+    option: ModelOption = None,
+    as_json: Json = False,
+) -> None:
+    """Make a run from a network and weights that exist already."""
+    from convlens import workbench
+
+    with Bars() as bars:
+        result = workbench.create(
+            model,
+            weights=weights,
+            out=out,
+            classes=classes,
+            num_classes=num_classes,
+            image_size=image_size,
+            in_channels=in_channels,
+            seed=seed,
+            model_options=model_options(option),
+            progress=bars,
+        )
+    if as_json:
+        return print_json(result)
+    facts = [("run", result.run), ("parameters", f"{result.parameters:,}"), ("classes", result.num_classes)]
+    print_facts(f"{result.model}, weights: {result.weights}", facts)

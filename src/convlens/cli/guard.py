@@ -1,0 +1,36 @@
+"""Errors become one line and an exit status: 1 for what went wrong, 2 for wrong usage, 130 or 143 for a stop."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import typer
+
+from convlens.errors import ConvlensError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def guarded(command: Command) -> Command:
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except ConvlensError as error:
+            print(f"convlens: {error}", file=sys.stderr)
+            raise typer.Exit(error.exit_status) from error
+        except KeyboardInterrupt as error:
+            print("convlens: stopped before there was anything to save", file=sys.stderr)
+            raise typer.Exit(130) from error
+        except BrokenPipeError as error:  # `convlens zoo | head`
+            sys.stderr.close()
+            raise typer.Exit(0) from error
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            print(f"convlens: {where}{error.strerror or error}", file=sys.stderr)
+            raise typer.Exit(1) from error
+
+    return run  # type: ignore[return-value]

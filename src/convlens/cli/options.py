@@ -1,0 +1,52 @@
+"""Options that several commands take, and texts turned into values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from convlens.errors import UsageError
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Folder in which named sets such as mnist are looked for first.")
+]
+ModelOption = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="An option of the network, like width=0.5; may be given several times."),
+]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+
+
+def model_options(given: list[str] | None) -> dict[str, Any]:
+    """["width=0.5"] -> {"width": 0.5}."""
+    options: dict[str, Any] = {}
+    for text in given or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--option came as '{text}'; expected NAME=VALUE, like width=0.5")
+        options[name.strip().replace("-", "_")] = _value(value.strip())
+    return options
+
+
+def _value(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def shares(text: str) -> tuple[float, float, float]:
+    """ "0.8,0.1,0.1" -> (0.8, 0.1, 0.1)."""
+    try:
+        train, val, test = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"--split came as '{text}'; expected three shares like 0.8,0.1,0.1") from error
+    return train, val, test

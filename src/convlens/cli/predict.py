@@ -1,0 +1,52 @@
+"""`convlens predict`."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from typing import Annotated
+
+import typer
+
+from convlens.cli.guard import guarded
+from convlens.cli.options import Json, RunFolder
+from convlens.cli.output import print_json, print_table, share
+from convlens.cli.progress import Bars
+
+EXAMPLE = "convlens predict runs/demo 'runs/demo/thumbnails/*.jpg'"
+
+
+@guarded
+def predict(
+    run: RunFolder,
+    pictures: Annotated[
+        list[str], typer.Argument(help="Files, folders or globs; - reads paths from stdin, one a line.")
+    ],
+    top: Annotated[int, typer.Option(help="How many classes to name.")] = 3,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Classify pictures, with calibrated probabilities."""
+    from convlens import workbench
+
+    if "-" in pictures:
+        listed = [line.rstrip("\n") for line in sys.stdin if line.strip()]
+        pictures = [name for name in pictures if name != "-"] + listed
+    with Bars() as bars:
+        result = workbench.predict(run, pictures, top=top, progress=bars)
+    if as_json:
+        print_json(result)
+    elif as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(["picture", "label", "probability"])
+        writer.writerows((one.picture, one.label, f"{one.probability:.6f}") for one in result.predictions)
+    else:
+        rows = [
+            (one.picture, "   ".join(f"{name} {share(probability)}" for name, probability in one.top))
+            for one in result.predictions
+        ]
+        print_table(f"{result.run.name}: {len(rows):,} pictures", ["picture", "classes"], rows)
+    for bad in result.unreadable:
+        print(f"not read: {bad.picture}: {bad.reason}", file=sys.stderr)
+    if result.unreadable:
+        raise typer.Exit(1)

@@ -1,0 +1,77 @@
+"""`convlens train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convlens.cli import STARTED
+from convlens.cli.guard import guarded
+from convlens.cli.options import DataDir, Json, ModelOption, model_options, shares
+from convlens.cli.output import print_facts, print_json, share
+from convlens.cli.progress import Bars
+
+EXAMPLE = "convlens train digits --model lenet5 --epochs 5 --out runs/digits"
+
+
+# fmt: off
+@guarded
+def train(
+    data: Annotated[str | None, typer.Argument(help="A folder with a subfolder for each class, a CSV or Parquet table of path,label, a zip or tar, IDX, CIFAR or NPZ files, or: digits, mnist, fashion_mnist, cifar10, cifar100.")] = None,  # noqa: E501
+    model: Annotated[str, typer.Option(help="A network of the zoo, or auto.")] = "auto",
+    network: Annotated[str | None, typer.Option(help="Your own network, as file.py:Class.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Time from now to the saved run, like 90s, 5m or 1h.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Times to see each picture.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to put the run; runs/DATA-MODEL by default.")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted training.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    image_size: Annotated[int | None, typer.Option(help="Side in pixels.")] = None,
+    fit: Annotated[str, typer.Option(help="How other shapes fit: crop, letterbox, resize or auto.")] = "auto",
+    split: Annotated[str, typer.Option(help="Shares of train, val and test where the source has none.")] = "0.8,0.1,0.1",  # noqa: E501
+    weights: Annotated[str, typer.Option(help="Weights to begin with: auto, none, imagenet or a file.")] = "auto",
+    option: ModelOption = None,
+    data_dir: DataDir = None,
+    max_bad: Annotated[float, typer.Option(help="Share of unreadable pictures at which to refuse.")] = 0.1,
+    no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Keep no thumbnails in the run.")] = False,
+    batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
+    optimiser: Annotated[str, typer.Option(help="adamw or sgd.")] = "adamw",
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
+    schedule: Annotated[str, typer.Option(help="one_cycle or cosine.")] = "one_cycle",
+    weight_decay: Annotated[float, typer.Option(help="On filters and matrices only.")] = 0.05,
+    label_smoothing: Annotated[float, typer.Option(help="0 to 1.")] = 0.1,
+    l1: Annotated[float, typer.Option(help="Weight of the sum of |w| in the loss.")] = 0.0,
+    ema: Annotated[float | None, typer.Option(help="Decay of a running mean of the weights, like 0.999.")] = None,
+    class_weights: Annotated[bool, typer.Option("--class-weights", help="Let each class count the same.")] = False,
+    augment: Annotated[bool, typer.Option(help="Shift, crop, mirror and light the training pictures.")] = True,
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="Processor threads; measured by default.")] = None,
+    checkpoint_seconds: Annotated[float, typer.Option(help="Longest time between checkpoints.")] = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Train a network on your pictures: scanned, divided, planned, and saved so that nothing is lost."""
+    from convlens import workbench
+
+    with Bars() as bars:
+        result = workbench.train(
+            data, model=model, network=network, budget=budget, epochs=epochs, out=out, resume=resume, seed=seed,
+            device=device, image_size=image_size, fit=fit, split=shares(split), weights=weights,
+            model_options=model_options(option), data_dir=data_dir, max_bad=max_bad, keep_pictures=not no_pictures,
+            batch=batch, optimiser=optimiser, learning_rate=learning_rate, schedule=schedule,
+            weight_decay=weight_decay, label_smoothing=label_smoothing, l1=l1, ema=ema, class_weights=class_weights,
+            augment=augment, precision=precision, threads=threads, checkpoint_seconds=checkpoint_seconds,
+            progress=bars, tell=bars.tell, started=STARTED,
+        )
+    if as_json:
+        return print_json(result)
+    excluded = f", {result.num_excluded:,} left out" if result.num_excluded else ""
+    print_facts(f"{result.name}: trained in {result.seconds:.1f} s", [
+        ("validation accuracy", share(result.val_accuracy)),
+        ("seen", f"{result.epochs:.4g} epochs, {result.steps:,} steps{excluded}"),
+        ("the run", f"{result.run}/"),
+        ("the report", result.report),
+        ("score it", f"convlens evaluate {result.run}"),
+        ("see why", f"convlens explain {result.run} PICTURES"),
+    ])

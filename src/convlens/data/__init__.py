@@ -1,0 +1,35 @@
+"""Open a source of labelled pictures, scan it, divide it, decode it, augment it, batch it."""
+
+from convlens.data.augment import Augment
+from convlens.data.batches import Batches
+from convlens.data.draws import batch_seed, permutation, uniform
+from convlens.data.folder import list_pictures
+from convlens.data.hashing import content_hash
+from convlens.data.images import PARTS, Images, Reader
+from convlens.data.named import NAMED
+from convlens.data.open import open_images
+from convlens.data.pixels import decode_pixels, mean_and_std
+from convlens.data.scan import Finding, Scan, scan
+from convlens.data.split import EXCLUDED, divide
+
+__all__ = [
+    "EXCLUDED",
+    "NAMED",
+    "PARTS",
+    "Augment",
+    "Batches",
+    "Finding",
+    "Images",
+    "Reader",
+    "Scan",
+    "batch_seed",
+    "content_hash",
+    "decode_pixels",
+    "divide",
+    "list_pictures",
+    "mean_and_std",
+    "open_images",
+    "permutation",
+    "scan",
+    "uniform",
+]

@@ -1,0 +1,195 @@
+"""A zip or tar archive of a folder, unpacked safely into the user's cache, once.
+
+Refused: names that lead out of the folder. Left out: links, devices, hidden files and macOS's companions.
+Stopped: more than 200 times the archive's size (plus 100 MB), or more than the disk has free.
+"""
+
+from __future__ import annotations
+
+import lzma
+import re
+import secrets
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from convlens.errors import DataError, StorageError
+from convlens.storage import cache_dir, guard, make_room, sha256_bytes, touch
+
+Progress = Callable[[str, int, int, str], None]
+
+MAX_RATIO = 200
+SMALL_BYTES = 100 * 10**6  # a tiny archive of plain pictures may shrink more than that
+SPARE_BYTES = 200 * 10**6  # what the disk keeps
+CHUNK_BYTES = 1 << 20
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+DAMAGED = (
+    EOFError,
+    OSError,
+    RuntimeError,  # zipfile: a password is needed
+    NotImplementedError,  # zipfile: a rare compression
+    ValueError,
+    lzma.LZMAError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of an archive; `done` says how many bytes of the archive lie before it."""
+
+    name: str
+    data: IO[bytes]
+    done: int
+
+
+def unpack(archive: Path, *, progress: Progress | None = None) -> Path:
+    """The folder in the cache with the archive's files; the same archive (path, size, time) is unpacked only once."""
+    status = archive.stat()
+    identity = f"{archive.absolute()} {status.st_size} {status.st_mtime_ns}"
+    folder = cache_dir() / "archives" / sha256_bytes(identity.encode("utf-8", "surrogateescape"))[:16]
+    if not folder.is_dir():
+        make_room(_size_estimate(archive))
+        unpack_into(archive, folder, progress=progress)
+    touch(folder)
+    return folder
+
+
+def unpack_into(archive: Path, folder: Path, *, progress: Progress | None = None) -> None:
+    """Unpack into a new folder that appears whole or not at all; raises DataError for a damaged or hostile archive."""
+    temporary = folder.parent / f".convlens-{secrets.token_hex(6)}.tmp"
+    try:
+        with guard(temporary):
+            temporary.mkdir(parents=True)
+        _write_members(archive, temporary, progress)
+        with guard(folder):
+            _move_into_place(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move_into_place(temporary: Path, folder: Path) -> None:
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another process was quicker: its files are as good
+            raise
+
+
+def _write_members(archive: Path, folder: Path, progress: Progress | None) -> None:
+    bound = _Bound(archive, folder)
+    for member in _members(archive):
+        target = folder / _safe_name(member.name, archive)
+        with guard(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as file, member.data:
+                for chunk in _chunks(member, archive):
+                    bound.count(len(chunk))
+                    file.write(chunk)
+        if progress:
+            progress("unpack", min(member.done, bound.archive_bytes), bound.archive_bytes, archive.name)
+
+
+class _Bound:
+    """Stops an archive that unpacks to more than a set of pictures can, or than the disk has."""
+
+    def __init__(self, archive: Path, folder: Path) -> None:
+        self.archive = archive
+        self.archive_bytes = archive.stat().st_size
+        self.most = MAX_RATIO * self.archive_bytes + SMALL_BYTES
+        self.room = shutil.disk_usage(folder).free - SPARE_BYTES
+        self.written = 0
+
+    def count(self, num_bytes: int) -> None:
+        self.written += num_bytes
+        if self.written > self.most:
+            raise DataError(
+                f"{self.archive} unpacks to more than {self.most / 1e6:,.0f} MB, over {MAX_RATIO} times its size; "
+                f"it looks like a bomb: if it is none, unpack it yourself and give the folder"
+            )
+        if self.written > self.room:
+            raise StorageError(
+                f"cannot unpack {self.archive}: the disk of {cache_dir()} is nearly full; "
+                f"free some space or set CONVLENS_CACHE to a folder on another disk"
+            )
+
+
+def _chunks(member: Member, archive: Path) -> Iterator[bytes]:
+    try:
+        while chunk := member.data.read(CHUNK_BYTES):
+            yield chunk
+    except DAMAGED as error:
+        raise _damaged(archive, error) from error
+
+
+def _members(archive: Path) -> Iterator[Member]:
+    """The plain files of an archive, in its order."""
+    members = _zip_members(archive) if _is_zip(archive) else _tar_members(archive)
+    while True:
+        try:
+            member = next(members, None)
+        except DAMAGED as error:
+            raise _damaged(archive, error) from error
+        if member is None:
+            return
+        yield member
+
+
+def _is_zip(archive: Path) -> bool:
+    return archive.suffix.lower() == ".zip"
+
+
+def _zip_members(archive: Path) -> Iterator[Member]:
+    done = 0
+    with zipfile.ZipFile(archive) as file:
+        for info in file.infolist():
+            done += info.compress_size
+            kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was not made on Unix
+            if not info.is_dir() and kind in (0, stat.S_IFREG) and _is_wanted(info.filename):
+                yield Member(info.filename, file.open(info), done)
+
+
+def _tar_members(archive: Path) -> Iterator[Member]:
+    with archive.open("rb") as raw, closing(tarfile.open(fileobj=raw, mode="r:*")) as file:
+        while (info := file.next()) is not None:
+            file.members = []  # type: ignore[attr-defined]  # else the list grows with every file
+            data = file.extractfile(info) if info.isreg() and _is_wanted(info.name) else None
+            if data is not None:
+                yield Member(info.name, data, raw.tell())
+
+
+def _is_wanted(name: str) -> bool:
+    steps = PurePosixPath(name.replace("\\", "/")).parts
+    return not any((step.startswith(".") and step != "..") or step == "__MACOSX" for step in steps)
+
+
+def _safe_name(name: str, archive: Path) -> PurePosixPath:
+    """The name as a path below the folder; raises DataError where it leads elsewhere."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if not path.parts or path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", name) or "\0" in name:
+        raise DataError(f"{archive} holds '{name}', a name that leads out of the folder; it is damaged or hostile")
+    return path
+
+
+def _size_estimate(archive: Path) -> int:
+    """Bytes that unpacking will probably take: pictures hardly shrink, so a tar is taken as it is."""
+    with suppress(*DAMAGED):
+        if _is_zip(archive):
+            with zipfile.ZipFile(archive) as file:
+                promised = sum(info.file_size for info in file.infolist())
+            return min(promised, MAX_RATIO * archive.stat().st_size + SMALL_BYTES)
+    return archive.stat().st_size
+
+
+def _damaged(archive: Path, error: Exception) -> DataError:
+    reason = str(error).partition("\n")[0].rstrip(":") or type(error).__name__
+    return DataError(f"{archive} cannot be unpacked: {reason}; copy or download it again")

@@ -1,0 +1,193 @@
+"""The data doctor: look at every picture once, before anything is learnt from it.
+
+Nothing is written, nothing is changed, and no more than one decoded picture a thread is held. On two cores 10,000
+photographs take about 7 s at a short side of 160 pixels and 15 to 40 s at a long side of 500; 70,000 digits in memory
+take about one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from convlens.data.duplicates import MIN_SHORT_SIDE, Looks, exact_groups, near_groups
+from convlens.data.findings import HUGE_PIXELS, TINY_SIDE, Finding, class_findings, group_findings, picture_findings
+from convlens.data.hashing import LOOK_COLUMNS, LOOK_ROWS, SCAN_SHORT_SIDE, content_hash, look
+from convlens.data.images import Images, Reader
+from convlens.errors import PictureError, UsageError
+from convlens.pictures import PictureFacts, decode_and_inspect, failure_kind
+
+__all__ = ["Finding", "Scan", "scan"]
+
+Progress = Callable[[str, int, int, str], None]
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What is in N pictures; heights and widths are upright and at full size, 0 where a picture cannot be read."""
+
+    num_pictures: int
+    num_unreadable: int
+    findings: tuple[Finding, ...]
+    hashes: tuple[str | None, ...]
+    heights: np.ndarray  # (N,) int32
+    widths: np.ndarray  # (N,) int32
+    channels: int  # 1 if every readable picture is grey, else 3
+    seconds: float
+    readable: np.ndarray  # (N,) bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-friendly: the counts, and at most 20 examples of each finding."""
+        return {
+            "num_pictures": self.num_pictures,
+            "num_unreadable": self.num_unreadable,
+            "channels": self.channels,
+            "seconds": round(self.seconds, 2),
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+
+def scan(
+    images: Images,
+    *,
+    parts: Sequence[str] | None = None,
+    progress: Progress | None = None,
+    threads: int | None = None,
+) -> Scan:
+    """Read every picture; `parts` divides them where the source does not. Progress comes in the calling thread."""
+    started = time.perf_counter()
+    parts = images.parts if parts is None else parts
+    if parts is not None and len(parts) != len(images):
+        raise UsageError(f"{len(parts)} parts came for {len(images)} pictures; one each is needed")
+    notebook = _Notebook(len(images))
+    for done in _read_all(images.reader, notebook, threads or _usable_cpus()):
+        if progress:
+            progress("scan", done, len(images), "")
+    readable = np.array([content is not None for content in notebook.hashes], bool)
+    equal = exact_groups(notebook.hashes)
+    alike = near_groups(notebook.looks, notebook.hashes)
+    findings = (
+        *picture_findings(images, notebook.found),
+        *group_findings(images, equal, alike, parts),
+        *class_findings(images, readable, parts),
+    )
+    return Scan(
+        num_pictures=len(images),
+        num_unreadable=int((~readable).sum()),
+        findings=findings,
+        hashes=tuple(notebook.hashes),
+        heights=notebook.looks.heights,
+        widths=notebook.looks.widths,
+        channels=1 if readable.any() and notebook.grey[readable].all() else 3,
+        seconds=time.perf_counter() - started,
+        readable=readable,
+    )
+
+
+class _Notebook:
+    """What is noted about each picture; threads write to different places."""
+
+    def __init__(self, num_pictures: int) -> None:
+        self.hashes: list[str | None] = [None] * num_pictures
+        self.grey = np.zeros(num_pictures, bool)
+        self.found: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        self.looks = Looks(
+            greys=np.zeros((num_pictures, LOOK_ROWS, LOOK_COLUMNS), np.uint8),
+            tints=np.zeros((num_pictures, 2), np.int16),
+            heights=np.zeros(num_pictures, np.int32),
+            widths=np.zeros(num_pictures, np.int32),
+        )
+
+    def note(self, index: int, pixels: np.ndarray, height: int, width: int) -> None:
+        self.hashes[index] = content_hash(pixels)
+        self.grey[index] = pixels.ndim == 2
+        self.looks.heights[index], self.looks.widths[index] = height, width
+        if min(height, width) >= MIN_SHORT_SIDE:
+            self.looks.greys[index] = look(pixels)
+            self.looks.tints[index] = _tint(pixels)
+
+
+def _read_all(reader: Reader, notebook: _Notebook, threads: int) -> Iterator[int]:
+    """Yields how many are done; an interruption drops what has not begun."""
+
+    def read_chunk(start: int) -> list[tuple[str, int, str]]:
+        stop = min(start + _CHUNK, len(reader))
+        return [
+            (kind, index, detail) for index in range(start, stop) for kind, detail in _read(reader, index, notebook)
+        ]
+
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="scan")
+    try:
+        starts = range(0, len(reader), _CHUNK)
+        for start, found in zip(starts, pool.map(read_chunk, starts), strict=True):
+            for kind, index, detail in found:
+                notebook.found[kind].append((index, detail))
+            yield min(start + _CHUNK, len(reader))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read(reader: Reader, index: int, notebook: _Notebook) -> list[tuple[str, str]]:
+    """Note one picture down -> the kinds of findings it belongs to, each with a detail."""
+    path = reader.path(index)
+    try:
+        if path is None:
+            pixels = reader.read(index, short_side=SCAN_SHORT_SIDE)
+            height, width, kinds = *pixels.shape[:2], []
+        else:
+            pixels, facts = decode_and_inspect(path, short_side=SCAN_SHORT_SIDE)
+            height, width, kinds = facts.height, facts.width, list(_oddities(facts))
+    except PictureError as error:
+        return [(failure_kind(error.reason), error.reason)]
+    notebook.note(index, pixels, height, width)
+    return kinds + [(kind, f"{width} x {height}") for kind in _odd_sizes(height, width)]
+
+
+def _oddities(facts: PictureFacts) -> Iterator[tuple[str, str]]:
+    if facts.wrong_suffix:
+        yield "wrong_extension", f"is {facts.format}"
+    if facts.orientation != 1:
+        yield "rotated", f"orientation {facts.orientation}"
+    if facts.bits > 8:
+        yield "sixteen_bit", f"{facts.bits} bits"
+    if facts.mode == "CMYK":
+        yield "cmyk", ""
+    if facts.has_alpha:
+        yield "alpha", ""
+    if facts.mode in ("P", "PA"):
+        yield "palette", ""
+    if facts.num_frames > 1:
+        yield "animated", f"{facts.num_frames} frames"
+
+
+def _odd_sizes(height: int, width: int) -> Iterator[str]:
+    if min(height, width) == 1:
+        yield "one_pixel"
+    elif min(height, width) < TINY_SIDE:
+        yield "tiny"
+    if height * width > HUGE_PIXELS:
+        yield "huge"
+
+
+def _tint(pixels: np.ndarray) -> tuple[int, int]:
+    """Mean red minus green and mean blue minus green, from every fourth row and column."""
+    if pixels.ndim == 2:
+        return 0, 0
+    red, green, blue = pixels[::4, ::4].reshape(-1, 3).mean(axis=0)
+    return round(red - green), round(blue - green)
+
+
+def _usable_cpus() -> int:
+    """The processors that this process may use, where the system says so."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows
+        return os.cpu_count() or 1

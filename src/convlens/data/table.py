@@ -1,0 +1,152 @@
+"""A table of pictures: CSV (comma, semicolon or tab) or Parquet with the columns `path` and `label`.
+
+The order of the columns is free; `filename`, `file` or `image` may stand for `path`, `class` for `label`, and a column
+`part` or `split` divides the pictures. Paths are relative to the folder of the table. A missing file is kept, so that
+the scan lists it. Labels are text; where all are whole numbers the classes are in the order of the numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from convlens.data.images import PART_NAMES, FileReader, Images
+from convlens.errors import DataError, MissingExtra
+
+COLUMNS = {
+    "path": ("path", "filename", "file", "image"),
+    "label": ("label", "class"),
+    "part": ("part", "split"),
+}
+DELIMITERS = ",;\t"
+CSV_SUFFIXES = (".csv", ".tsv")
+PARQUET_SUFFIXES = (".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture; `where` names the row for people."""
+
+    where: str
+    path: str
+    label: str
+    part: str
+
+
+def open_table(table: Path, *, name: str, source: str) -> Images:
+    """A CSV or Parquet file -> Images; raises DataError naming the row or the columns that do not fit."""
+    rows = list(_parquet_rows(table) if table.suffix.lower() in PARQUET_SUFFIXES else _csv_rows(table))
+    if not rows:
+        raise DataError(f"{table} has a header and no rows; expected a row per picture")
+    for row in rows:
+        _check(row)
+    classes = _sorted_classes(rows)
+    number = {label: index for index, label in enumerate(classes)}
+    divided = any(row.part for row in rows)
+    return Images(
+        name=name,
+        source=source,
+        classes=tuple(classes),
+        labels=np.array([number[row.label] for row in rows], np.int64),
+        reader=FileReader([_locate(table.parent, row.path) for row in rows], [row.path for row in rows]),
+        parts=tuple(PART_NAMES[row.part] for row in rows) if divided else None,
+        notes=(f"{len(rows):,} pictures in {len(classes)} classes ({table.name})",),
+    )
+
+
+def _csv_rows(table: Path) -> Iterator[Row]:
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = error.object[: error.start].count(b"\n") + 1
+        raise DataError(f"{table}, row {row}: the text is not UTF-8; save the table as UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{table} cannot be read: {error.strerror or error}") from error
+    delimiter = _sniff(text)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        places = _places(next(lines, []), table)
+        for cells in lines:
+            if any(cell.strip() for cell in cells):
+                picked = [cells[place].strip() if 0 <= place < len(cells) else "" for place in places]
+                yield _row(f"{table}, row {lines.line_num}", picked, divided=places[2] >= 0)
+    except csv.Error as error:
+        raise DataError(f"{table}, row {lines.line_num}: {error}; expected plain CSV") from error
+
+
+def _sniff(text: str) -> str:
+    """The delimiter that splits the header into most columns."""
+    header = text.partition("\n")[0]
+    return max(DELIMITERS, key=header.count)
+
+
+def _parquet_rows(table: Path) -> Iterator[Row]:
+    try:
+        import pyarrow.parquet
+    except Exception as error:  # a broken installation raises more than ImportError
+        raise MissingExtra("pyarrow", "parquet", f"reading {table.name}") from error
+    try:
+        header = pyarrow.parquet.read_schema(table).names
+        places = _places(header, table)
+        wanted = [header[place] for place in places if place >= 0]
+        columns = pyarrow.parquet.read_table(table, columns=wanted).to_pydict()
+    except (OSError, pyarrow.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{table} cannot be read as Parquet: {reason}; write it again") from error
+    for number, cells in enumerate(zip(*(columns[name] for name in wanted), strict=True), start=1):
+        where = f"{table}, row {number}"
+        yield _row(where, [*(_text(cell, where) for cell in cells), ""][:3], divided=places[2] >= 0)
+
+
+def _places(header: Sequence[str], table: Path) -> tuple[int, int, int]:
+    """Where path, label and part stand in the header; -1 for a part that is not there."""
+    names = [name.strip().lower() for name in header]
+    places = [next((names.index(name) for name in choices if name in names), -1) for choices in COLUMNS.values()]
+    if places[0] < 0 or places[1] < 0:
+        found = ", ".join(f"'{name}'" for name in header) or "nothing"
+        raise DataError(
+            f"{table} has the columns {found}; expected a header with `path` and `label` (and `part`, if divided)"
+        )
+    return places[0], places[1], places[2]
+
+
+def _text(cell: object, where: str) -> str:
+    if cell is None:
+        return ""
+    if not isinstance(cell, str | int | float):
+        raise DataError(f"{where} holds a {type(cell).__name__} value; expected text or a number")
+    return str(cell).strip()
+
+
+def _row(where: str, cells: Sequence[str], *, divided: bool) -> Row:
+    path, label, part = cells
+    if divided and part.lower() not in PART_NAMES:
+        raise DataError(f"{where}: the part is '{part}'; expected train, val or test")
+    return Row(where, path, label, part.lower())
+
+
+def _check(row: Row) -> None:
+    for column, value in (("path", row.path), ("label", row.label)):
+        if not value:
+            raise DataError(f"{row.where}: there is no {column}; fill it in or remove the row")
+        if "\0" in value:
+            raise DataError(f"{row.where}: the {column} holds a zero byte; expected plain text")
+
+
+def _sorted_classes(rows: Sequence[Row]) -> list[str]:
+    """Whole numbers are sorted as numbers, 2 before 10; all else as text."""
+    labels = sorted({row.label for row in rows})
+    if all(label.removeprefix("-").isdecimal() for label in labels):
+        labels.sort(key=int)
+    return labels
+
+
+def _locate(folder: Path, path: str) -> Path:
+    """The file that a row means; a table from Windows may have backslashes."""
+    place = folder / path
+    return folder / path.replace("\\", "/") if "\\" in path and not place.exists() else place

@@ -1,0 +1,83 @@
+"""Every error that convlens raises on purpose.
+
+ConvlensError                 what came, what was expected, what to do; exit status 1
+├── UsageError                an argument is wrong: unknown name, value out of range; exit status 2
+├── DataError                 the pictures or labels cannot be used as they are
+│   └── PictureError          one picture cannot be read
+├── RunError                  not a run folder, a damaged one, or one in use
+├── StorageError              the disk is full, read-only or locked
+│   └── DownloadError         no mirror gave the file
+├── NetworkError              a network does not fit the pictures or cannot be traced
+├── ExplanationError          the method is not defined for this network
+├── MissingExtra              an optional package is not installed; says how to install it
+└── Stopped                   the user stopped a training; it was saved; exit status 130 or 143
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+
+class ConvlensError(Exception):
+    """The root of the tree; its text is one line for the user."""
+
+    exit_status = 1
+
+
+class UsageError(ConvlensError):
+    exit_status = 2
+
+
+class DataError(ConvlensError):
+    pass
+
+
+class PictureError(DataError):
+    """One picture cannot be read; `path` and `reason` are kept apart for reports."""
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = str(path)
+        self.reason = reason
+
+
+class RunError(ConvlensError):
+    pass
+
+
+class StorageError(ConvlensError):
+    pass
+
+
+class DownloadError(StorageError):
+    pass
+
+
+class NetworkError(ConvlensError):
+    pass
+
+
+class ExplanationError(ConvlensError):
+    pass
+
+
+class MissingExtra(ConvlensError):
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}, which is not installed; pip install 'convlens[{extra}]'")
+
+
+class Stopped(ConvlensError):
+    """A training was stopped by a signal after it had saved itself."""
+
+    def __init__(self, message: str, exit_status: int) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
+
+
+def unknown_name(kind: str, name: str, choices: Iterable[str], remedy: str) -> UsageError:
+    """An error for a name that nothing has, with the nearest: "no network is called 'resnet5' (near: resnet50)"."""
+    near = get_close_matches(name, list(choices), n=3, cutoff=0.5)
+    hint = f" (near: {', '.join(near)})" if near else ""
+    return UsageError(f"no {kind} is called '{name}'{hint}; {remedy}")

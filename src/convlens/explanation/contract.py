@@ -1,0 +1,199 @@
+"""What every explanation method owes, as a suite that a user's own method can run too.
+
+    check_method(Method("mine", my_function, title="Mine", sign="…", source="…"), model, images)
+
+`my_function` takes a `Question` and gives maps (N, h, w).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from convlens.errors import ConvlensError, ExplanationError
+from convlens.explanation.methods import METHODS, Method, find_method
+from convlens.explanation.question import Question, TargetLike
+from convlens.explanation.verb import Explanation, explain
+
+Ask = Callable[..., Explanation]
+TOLERANCE = 1e-5  # of the largest value of the maps; sums of another batch size may be ordered otherwise
+
+
+def check_method(
+    method: str | Method, model: nn.Module, images: Tensor, *, layer: str | None = None
+) -> tuple[str, ...]:
+    """Run every check on `model` and at least two pictures; gives the names of the checks.
+
+    Raises ExplanationError with the first promise that is broken.
+    """
+    if len(images) < 2:
+        raise ExplanationError(
+            f"the contract compares a batch with single pictures; give two or more, not {len(images)}"
+        )
+    chosen = find_method(method)
+
+    def ask(model: nn.Module, images: Tensor, target: TargetLike = None) -> Explanation:
+        return explain(model, images, target, method=chosen, layer=layer)
+
+    for check in CHECKS:
+        problem = check(ask, model, images)
+        if problem:
+            raise ExplanationError(f"method {chosen.name} breaks '{_sentence(check)}': {problem}")
+    problem = _restored_after_error(chosen, model, images, layer)
+    if problem:
+        raise ExplanationError(f"method {chosen.name} breaks 'network restored after an error': {problem}")
+    return (*(_sentence(check) for check in CHECKS), "network restored after an error")
+
+
+def _sentence(check: Callable[..., str]) -> str:
+    return check.__name__.strip("_").replace("_", " ")
+
+
+def network_state(model: nn.Module) -> dict[str, Any]:
+    """All that an explanation must leave as it was: modes, hooks, requires_grad, gradients, weights and buffers."""
+    state: dict[str, Any] = {}
+    for name, module in model.named_modules():
+        hooks = {key: list(value) for key, value in vars(module).items() if key.endswith("_hooks") and value}
+        state[f"module {name or '(root)'}"] = (module.training, hooks)
+    for name, parameter in model.named_parameters():
+        gradient = None if parameter.grad is None else (id(parameter.grad), parameter.grad.clone())
+        state[f"parameter {name}"] = (parameter.requires_grad, gradient, parameter.detach().clone())
+    for name, buffer in model.named_buffers():
+        state[f"buffer {name}"] = buffer.clone()
+    return state
+
+
+def difference(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """The first thing that differs between two states, "" when nothing does."""
+    if before.keys() != after.keys():
+        return f"{', '.join(sorted(before.keys() ^ after.keys()))} came or went"
+    return next((f"{name} was changed" for name in before if not _same(before[name], after[name])), "")
+
+
+def _same(first: Any, second: Any) -> bool:
+    if isinstance(first, Tensor):
+        return isinstance(second, Tensor) and torch.equal(first, second)
+    if isinstance(first, tuple):
+        return isinstance(second, tuple) and all(_same(a, b) for a, b in zip(first, second, strict=True))
+    return bool(first == second)
+
+
+def _one_finite_float32_map_a_picture(ask: Ask, model: nn.Module, images: Tensor) -> str:
+    maps = ask(model, images).maps
+    expected = (len(images), *images.shape[2:])
+    if maps.shape != expected or maps.dtype != np.float32:
+        return f"maps are {maps.shape} {maps.dtype}, not {expected} float32"
+    return "" if np.isfinite(maps).all() else "maps are not finite"
+
+
+def _same_question_same_answer(ask: Ask, model: nn.Module, images: Tensor) -> str:
+    same = np.array_equal(ask(model, images).maps, ask(model, images).maps)
+    return "" if same else "two calls gave different maps; take random numbers from a generator with a fixed seed"
+
+
+def _target_as_none_int_list_tensor_or_function(ask: Ask, model: nn.Module, images: Tensor) -> str:
+    predicted = ask(model, images)
+    classes = list(predicted.targets)
+    forms = {"a list": classes, "a tensor": torch.tensor(classes), "a function": _logit_of(classes)}
+    for form, target in forms.items():
+        if not _close(ask(model, images, target).maps, predicted.maps):
+            return f"target given as {form} gives another map than the predicted class"
+    listed = ask(model, images, classes[:1] * len(images)).maps
+    return "" if _close(ask(model, images, classes[0]).maps, listed) else "target given as an int gives another map"
+
+
+def _logit_of(classes: list[int]) -> Callable[[Tensor], Tensor]:
+    return lambda logits: logits[torch.arange(len(logits)), torch.tensor(classes)]
+
+
+def _batch_equals_single_pictures(ask: Ask, model: nn.Module, images: Tensor) -> str:
+    together = ask(model, images).maps
+    alone = np.concatenate([ask(model, image[None]).maps for image in images])
+    return "" if _close(together, alone) else f"maps differ by up to {np.abs(together - alone).max():.2g}"
+
+
+def _network_and_pictures_left_as_they_were(ask: Ask, model: nn.Module, images: Tensor) -> str:
+    borrowed = copy.deepcopy(model).train()
+    pictures = images.clone()
+    for parameter in borrowed.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    before = network_state(borrowed)
+    ask(borrowed, pictures)
+    if not torch.equal(pictures, images) or pictures.requires_grad:
+        return "the pictures were changed"
+    return difference(before, network_state(borrowed))
+
+
+def _works_with_frozen_weights_and_without_gradients(ask: Ask, model: nn.Module, images: Tensor) -> str:
+    expected = ask(model, images).maps
+    frozen = copy.deepcopy(model).requires_grad_(False)
+    if not _close(ask(frozen, images).maps, expected):
+        return "frozen weights give another map"
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            maps = ask(model, images.clone()).maps
+        if not _close(maps, expected):
+            return f"under {mode.__name__} the map is another"
+    return ""
+
+
+def _finite_in_bfloat16(ask: Ask, model: nn.Module, images: Tensor) -> str:
+    maps = ask(copy.deepcopy(model).bfloat16(), images).maps
+    return "" if maps.dtype == np.float32 and np.isfinite(maps).all() else f"maps are {maps.dtype} or not finite"
+
+
+def _same_on_an_accelerator(ask: Ask, model: nn.Module, images: Tensor) -> str:
+    if not torch.cuda.is_available():
+        return ""
+    there = ask(copy.deepcopy(model).cuda(), images).maps
+    return "" if _close(there, ask(model, images).maps, 1e-2) else "the map of the GPU is another"
+
+
+def _close(first: np.ndarray, second: np.ndarray, tolerance: float = TOLERANCE) -> bool:
+    return bool(np.abs(first - second).max() <= tolerance * max(float(np.abs(second).max()), 1e-12))
+
+
+def _restored_after_error(method: Method, model: nn.Module, images: Tensor, layer: str | None) -> str:
+    """The network fails in its middle, then at its end; nothing may stay behind."""
+    leaves = [module for module in model.modules() if not list(module.children())]
+    for failing in (leaves[len(leaves) // 2], leaves[-1]):
+        hook = failing.register_forward_hook(_fail)
+        before = network_state(model)
+        try:
+            explain(model, images, method=method, layer=layer)
+        except _Planned:
+            problem = difference(before, network_state(model))
+        else:
+            problem = ""  # that module took no part in the pass
+        finally:
+            hook.remove()
+        if problem:
+            return problem
+    return ""
+
+
+class _Planned(ConvlensError):
+    pass
+
+
+def _fail(*_: object) -> None:
+    raise _Planned("planned by the contract")
+
+
+CHECKS = (
+    _one_finite_float32_map_a_picture,
+    _same_question_same_answer,
+    _target_as_none_int_list_tensor_or_function,
+    _batch_equals_single_pictures,
+    _network_and_pictures_left_as_they_were,
+    _works_with_frozen_weights_and_without_gradients,
+    _finite_in_bfloat16,
+    _same_on_an_accelerator,
+)
+
+__all__ = ["CHECKS", "METHODS", "Question", "check_method", "difference", "network_state"]

@@ -1,0 +1,77 @@
+"""Feature maps: what each channel of a layer answers to a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from convlens.errors import NetworkError, UsageError
+from convlens.explanation.filters import full_columns
+from convlens.explanation.preparation import as_input, only, prepared, take_output
+from convlens.explanation.verb import default_layer
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def feature_maps(model: nn.Module, images: Tensor, layer: str | None = None) -> np.ndarray:
+    """(N, C, H, W) pictures -> float32 (N, channels, h, w) of `layer`, by default the last with an extent."""
+    with prepared(model), torch.no_grad():
+        inputs = as_input(model, images)
+        layer = layer if layer is not None else default_layer(model, inputs)
+        with take_output(model, layer) as taken:
+            model(inputs)
+        return only(taken, layer, len(inputs)).float().cpu().numpy()
+
+
+def feature_maps_picture(
+    model: nn.Module, image: Tensor, layer: str | None = None, *, max_maps: int = 64, tile: int = 72
+) -> Image.Image:
+    """A contact sheet of the channels that answer most to one picture (1, C, H, W).
+
+    Captions give channel number and largest value, the title what of the picture a unit sees. Every map has a scale of
+    its own, from its smallest value to its largest; a map that is the same everywhere stays dark.
+    """
+    from convlens.pictures import colour, contact_sheet
+
+    if len(image) != 1:
+        raise UsageError(f"feature maps are drawn for one picture; got {len(image)}: pass images[:1]")
+    if layer is None:
+        with prepared(model):
+            layer = default_layer(model, as_input(model, image))
+    maps = feature_maps(model, image, layer)[0]
+    strongest = np.argsort(-maps.max((1, 2)), kind="stable")[:max_maps]
+    tiles = [colour(_scaled(maps[c])) for c in strongest]
+    labels = [f"{c}\n{maps[c].max():.3g}" for c in strongest]
+    return contact_sheet(
+        tiles, labels=labels, columns=full_columns(len(tiles)), tile=tile, title=_title(model, image, layer, maps)
+    )
+
+
+def _scaled(heat: np.ndarray) -> np.ndarray:
+    low, high = heat.min(), heat.max()
+    return (heat - low) / (high - low) if high > low else np.zeros_like(heat)
+
+
+def _title(model: nn.Module, image: Tensor, layer: str, maps: np.ndarray) -> str:
+    text = f"{layer}: {maps.shape[0]} maps {maps.shape[1]}x{maps.shape[2]}"
+    seen = _seen(model, image, layer)
+    return f"{text}, each unit sees {seen}" if seen else text
+
+
+def _seen(model: nn.Module, image: Tensor, layer: str) -> str:
+    """The receptive field of a layer's units, "" where the network cannot be traced."""
+    from convlens.graph import trace
+
+    try:
+        graph = trace(model, image)
+    except NetworkError:
+        return ""
+    nodes = [call.node for call in graph.finished if call.path == layer and call.node is not None and call.node >= 0]
+    field = graph.receptive_field(nodes[-1]) if nodes else None
+    if field is None or len(field.size) != 2:
+        return ""
+    return "the whole picture" if all(field.whole) else f"{field.size[0]}x{field.size[1]} px"

@@ -1,0 +1,109 @@
+"""Borrow a network for an explanation and give it back as it was, even after an error."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from convlens.errors import ExplanationError, UsageError, unknown_name
+
+# Mode, requires_grad and hooks belong to the network: threads that explain take turns, as in a server.
+_TURN = threading.RLock()
+
+
+@contextmanager
+def prepared(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, no parameter wants a gradient, gradients can be taken; all restored, module by module."""
+    with _TURN:
+        training = [(module, module.training) for module in model.modules()]
+        wanted = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+        try:
+            model.eval()
+            for parameter, _ in wanted:
+                parameter.requires_grad_(False)
+            with torch.inference_mode(False), torch.enable_grad():
+                yield
+        finally:
+            for module, flag in training:
+                module.training = flag
+            for parameter, flag in wanted:
+                parameter.requires_grad_(flag)
+
+
+def as_input(model: nn.Module, images: Tensor) -> Tensor:
+    """Pictures checked, and moved to the device and precision of the network, apart from the caller's tensor."""
+    if not isinstance(images, Tensor) or images.ndim != 4 or not images.dtype.is_floating_point:
+        came = f"{tuple(images.shape)} {images.dtype}" if isinstance(images, Tensor) else type(images).__name__
+        raise UsageError(f"pictures must be a float tensor (N, C, H, W), preprocessed for the network; got {came}")
+    if not len(images):
+        raise UsageError("no pictures to explain; give at least one")
+    broken = (~torch.isfinite(images)).flatten(1).any(1).nonzero().flatten().tolist()
+    if broken:
+        raise UsageError(f"picture {broken[0]} holds NaN or infinity; check how it was preprocessed")
+    like = next((p for p in model.parameters() if p.is_floating_point()), images)
+    return images.detach().to(like.device, like.dtype, copy=True)
+
+
+@contextmanager
+def replace_output(model: nn.Module, layer: str) -> Iterator[list[Tensor]]:
+    """Inside, the feature maps of `layer` start a graph of their own and land in the list; the hook is always removed.
+
+    A module that runs several times is taken at its last run that gives feature maps.
+    """
+    taken: list[Tensor] = []
+
+    def start_graph(_module: nn.Module, _inputs: object, output: object) -> Tensor | None:
+        if not isinstance(output, Tensor) or output.ndim != 4:
+            return None
+        activation = output.detach().requires_grad_()
+        taken[:] = [activation]
+        return activation.clone()  # an in-place module above must not write into the activation itself
+
+    handle = find_layer(model, layer).register_forward_hook(start_graph)
+    try:
+        yield taken
+    finally:
+        handle.remove()
+
+
+def only(taken: list[Tensor], layer: str, num_pictures: int) -> Tensor:
+    """The feature maps that a pass left, (N, C, h, w), or the reason why there are none."""
+    if not taken:
+        raise ExplanationError(
+            f"layer '{layer}' gave no feature maps (pictures, channels, height, width) in this pass; "
+            "name a convolution or a block of them, or use method saliency, which needs no layer"
+        )
+    if len(taken[0]) != num_pictures:
+        raise ExplanationError(
+            f"layer '{layer}' gave {len(taken[0])} feature maps for {num_pictures} pictures; name a layer that keeps "
+            "one for each picture"
+        )
+    return taken[0]
+
+
+def find_layer(model: nn.Module, layer: str) -> nn.Module:
+    """The module of that dotted path."""
+    modules = dict(model.named_modules())
+    if layer in modules:
+        return modules[layer]
+    raise unknown_name("layer", layer, modules, "`convlens measure` lists the layers of a network")
+
+
+@contextmanager
+def take_output(model: nn.Module, layer: str) -> Iterator[list[Tensor]]:
+    """As `replace_output`, but only looking: the last feature maps of `layer` land in the list, in no graph."""
+    taken: list[Tensor] = []
+
+    def look(_module: nn.Module, _inputs: object, output: object) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4:
+            taken[:] = [output.detach().clone()]  # an in-place module above writes into the original
+
+    handle = find_layer(model, layer).register_forward_hook(look)
+    try:
+        yield taken
+    finally:
+        handle.remove()

@@ -1,0 +1,95 @@
+"""What every method is asked: why did this network give these pictures that score?
+
+Letters: N pictures of C channels and H x W pixels, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from convlens.errors import ExplanationError, UsageError
+
+TargetLike = int | Sequence[int] | Tensor | Callable[[Tensor], Tensor] | None
+
+
+class Target:
+    """Which number of the logits is explained; classes are settled at the first pass, of the unchanged pictures.
+
+    None is the class that the network predicts, an int one class for all pictures, a list or tensor one class a
+    picture. A function of the logits, (N, K) -> (N,), explains any other score, such as the difference of two
+    classes.
+    """
+
+    def __init__(self, asked: TargetLike, num_pictures: int) -> None:
+        self.asked = asked
+        self.num_pictures = num_pictures
+        self.classes: Tensor | None = None
+
+    def score(self, logits: Tensor) -> Tensor:
+        """(N, K) -> (N,)."""
+        if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != self.num_pictures:
+            shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ExplanationError(
+                f"the network gave {shape} for {self.num_pictures} pictures; an explanation needs logits of shape "
+                "(pictures, classes): wrap the network so that it returns those alone"
+            )
+        if callable(self.asked):
+            return self._called(logits)
+        if self.classes is None:
+            self.classes = self._settle(logits)
+        return logits.gather(1, self.classes[:, None])[:, 0]
+
+    def _called(self, logits: Tensor) -> Tensor:
+        assert callable(self.asked)
+        score = self.asked(logits)
+        if not isinstance(score, Tensor) or score.shape != logits.shape[:1]:
+            raise UsageError(
+                f"a target function must give one number a picture, shape ({len(logits)},); this one gave "
+                f"{tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__}"
+            )
+        return score
+
+    def _settle(self, logits: Tensor) -> Tensor:
+        if self.asked is None:
+            return logits.detach().argmax(1)
+        assert not callable(self.asked)
+        classes = torch.as_tensor(self.asked, device=logits.device)
+        if classes.ndim == 0:
+            classes = classes.expand(len(logits))
+        if classes.shape != logits.shape[:1]:
+            raise UsageError(
+                f"{tuple(classes.shape)} targets for {len(logits)} pictures; give one class, or one for each picture"
+            )
+        if classes.dtype.is_floating_point or classes.dtype == torch.bool:
+            raise UsageError(f"targets are class numbers (integers); these are {classes.dtype}")
+        if classes.min() < 0 or classes.max() >= logits.shape[1]:
+            worst = int(classes.min() if classes.min() < 0 else classes.max())
+            raise UsageError(f"target {worst} is not a class of this network; it has 0 to {logits.shape[1] - 1}")
+        return classes.long()
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prepared network and what is asked of it; `layer` is None for methods that look at none."""
+
+    model: nn.Module
+    images: Tensor  # (N, C, H, W), on the device and in the precision of the network
+    target: Target
+    layer: str | None = None
+
+    def gradient(self, score: Tensor, activation: Tensor) -> Tensor:
+        """d score / d activation, of the shape of the activation; pictures of a batch do not mix."""
+        gradient = None
+        if score.requires_grad:
+            (gradient,) = torch.autograd.grad(score.sum(), activation, allow_unused=True)
+        if gradient is None:
+            what = f"layer '{self.layer}'" if self.layer else "the pictures"
+            raise ExplanationError(
+                f"the score has no gradient to {what}: the network cuts it (no_grad, detach, argmax or rounding) "
+                "or does not use it; name a layer that lies behind the cut"
+            )
+        return gradient

@@ -1,0 +1,37 @@
+"""Normalisation layers with the constants of their papers."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class LocalResponseNorm(nn.Module):
+    """(N, C, H, W) -> (N, C, H, W): x / (k + alpha * sum of x^2 over `size` channels around)^beta.
+
+    The constants are those of Krizhevsky et al. (2012), section 3.3. torch's layer of this name multiplies alpha by the
+    mean in place of the sum, and has no bf16 on a CPU.
+    """
+
+    def __init__(self, *, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        channels, before = x.shape[1], self.size // 2
+        squares = functional.pad(x.square(), (0, 0, 0, 0, before, self.size - 1 - before))
+        total = squares[:, :channels]
+        for shift in range(1, self.size):
+            total = total + squares[:, shift : shift + channels]
+        return x * (self.k + self.alpha * total).pow(-self.beta)
+
+    def extra_repr(self) -> str:
+        return f"size={self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+def set_batch_norm(module: nn.Module, *, eps: float, momentum: float) -> None:
+    """Give every batch normalisation inside `module` the constants of its paper."""
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eps, layer.momentum = eps, momentum

@@ -1,0 +1,116 @@
+"""Predictions -> numbers: accuracy with its interval, each class, confusions, calibration. N pictures, K classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convlens.errors import DataError
+from convlens.measurement.calibration import CalibrationBin, calibration_bins, expected_calibration_error
+from convlens.measurement.logits import checked_labels, checked_logits, checked_temperature
+
+NUM_RESAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class; precision is 0.0 where it was never predicted, recall where it has no picture (support 0)."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Shares are 0 to 1; `confusion[truth][prediction]` counts pictures; `loss` is the mean cross-entropy in nats."""
+
+    num_pictures: int
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    top5_accuracy: float | None
+    loss: float
+    per_class: tuple[ClassScore, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    expected_calibration_error: float
+    calibration_bins: tuple[CalibrationBin, ...]
+    temperature: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, lists and dicts, ready for JSON."""
+        plain = asdict(self)
+        plain["per_class"] = list(plain["per_class"])
+        plain["calibration_bins"] = list(plain["calibration_bins"])
+        plain["confusion"] = [list(row) for row in self.confusion]
+        return plain
+
+
+def score(logits: Any, labels: Any, classes: Sequence[str], *, temperature: float = 1.0, seed: int = 0) -> Scores:
+    """Logits (N, K) and labels (N,) -> Scores.
+
+    `top5_accuracy` is None up to five classes. DataError when logits are not finite or labels are no class of K.
+    """
+    values = checked_logits(logits)
+    if values.shape[1] != len(classes):
+        raise DataError(
+            f"logits have {values.shape[1]} columns for {len(classes)} classes; expected one for each class"
+        )
+    truth = checked_labels(labels, *values.shape)
+    scaled = values / checked_temperature(temperature)
+    confidence, predicted = torch.softmax(scaled, dim=1).max(dim=1)
+    correct = (predicted == truth).numpy()
+    bins = calibration_bins(confidence.numpy(), correct)
+    low, high = bootstrap_interval(int(correct.sum()), len(correct), seed=seed)
+    return Scores(
+        num_pictures=len(correct),
+        accuracy=float(correct.mean()),
+        accuracy_low=low,
+        accuracy_high=high,
+        top5_accuracy=_top5(values, truth),
+        loss=float(torch.nn.functional.cross_entropy(scaled, truth)),
+        per_class=_per_class(truth.numpy(), predicted.numpy(), classes),
+        confusion=_confusion(truth.numpy(), predicted.numpy(), len(classes)),
+        expected_calibration_error=expected_calibration_error(bins),
+        calibration_bins=bins,
+        temperature=float(temperature),
+    )
+
+
+def bootstrap_interval(num_correct: int, num_pictures: int, *, seed: int = 0) -> tuple[float, float]:
+    """The 95 % percentile bootstrap interval of an accuracy.
+
+    Drawing N pictures with replacement and counting the hits is one binomial draw, so 10,000 resamples cost no memory.
+    With every picture right (or wrong) all resamples agree and the interval is a point.
+    """
+    draws = np.random.default_rng(seed).binomial(num_pictures, num_correct / num_pictures, size=NUM_RESAMPLES)
+    low, high = np.quantile(draws / num_pictures, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _top5(values: Tensor, truth: Tensor) -> float | None:
+    if values.shape[1] <= 5:
+        return None
+    return float((values.topk(5, dim=1).indices == truth[:, None]).any(dim=1).double().mean())
+
+
+def _per_class(truth: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> tuple[ClassScore, ...]:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    columns = precision_recall_fscore_support(truth, predicted, labels=range(len(classes)), zero_division=0)
+    rows = zip(classes, *columns, strict=True)
+    return tuple(ClassScore(str(name), float(p), float(r), float(f), int(n)) for name, p, r, f, n in rows)
+
+
+def _confusion(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> tuple[tuple[int, ...], ...]:
+    from sklearn.metrics import confusion_matrix
+
+    matrix = confusion_matrix(truth, predicted, labels=range(num_classes))
+    return tuple(tuple(row) for row in matrix.tolist())

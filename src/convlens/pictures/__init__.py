@@ -1,0 +1,30 @@
+"""Pictures: decode any file safely, bring it to the network and back, and draw what was found."""
+
+from __future__ import annotations
+
+from convlens.pictures.channels import is_grey
+from convlens.pictures.decode import MAX_PIXELS, Source, decode, decode_and_inspect, inspect
+from convlens.pictures.drawing import colour, overlay
+from convlens.pictures.encode import png_bytes, thumbnail
+from convlens.pictures.facts import PictureFacts
+from convlens.pictures.failures import failure_kind
+from convlens.pictures.preprocess import FITS, Preprocess
+from convlens.pictures.sheets import contact_sheet
+
+__all__ = [
+    "FITS",
+    "MAX_PIXELS",
+    "PictureFacts",
+    "Preprocess",
+    "Source",
+    "colour",
+    "contact_sheet",
+    "decode",
+    "decode_and_inspect",
+    "failure_kind",
+    "inspect",
+    "is_grey",
+    "overlay",
+    "png_bytes",
+    "thumbnail",
+]

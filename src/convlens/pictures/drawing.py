@@ -1,0 +1,37 @@
+"""Maps as pictures: a heat as colours, and colours over the picture they speak about."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convlens.errors import UsageError, unknown_name
+
+
+def colour(heat: np.ndarray, name: str = "viridis") -> np.ndarray:
+    """(H, W) in 0..1 -> uint8 (H, W, 3) by a colour map of matplotlib; values outside are clipped, NaN counts as 0."""
+    from matplotlib import colormaps
+
+    if name not in colormaps:
+        raise unknown_name("colour map", name, list(colormaps), "matplotlib's documentation shows all of them")
+    return np.ascontiguousarray(colormaps[name](_clean(heat), bytes=True)[..., :3])
+
+
+def overlay(picture: np.ndarray, heat: np.ndarray, *, opacity: float = 0.75, name: str = "inferno") -> np.ndarray:
+    """uint8 (H, W) or (H, W, 3) under a heat (H, W) in 0..1 -> uint8 (H, W, 3).
+
+    The picture is drawn in grey, so that every colour seen is the map's own. The map covers with `opacity` where it is
+    1, with its square root times that where it is less, and lets the picture through where it is 0.
+    """
+    if heat.shape != picture.shape[:2]:
+        raise UsageError(f"a map of shape {heat.shape} came for a picture of {picture.shape[:2]}; place it first")
+    if not 0 <= opacity <= 1:
+        raise UsageError(f"opacity is {opacity}; expected a number from 0 (picture alone) to 1 (map alone)")
+    grey = picture.astype(np.float32)
+    if grey.ndim == 3:
+        grey = grey @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601 luma
+    cover = opacity * np.sqrt(_clean(heat))[..., None]
+    return np.rint((1 - cover) * grey[..., None] + cover * colour(heat, name)).clip(0, 255).astype(np.uint8)
+
+
+def _clean(heat: np.ndarray) -> np.ndarray:
+    return np.clip(np.nan_to_num(np.asarray(heat, np.float32)), 0, 1)

@@ -1,0 +1,64 @@
+"""Load an opened image, with what Pillow needs around it: a quiet libtiff, drafts, and PNGs cut after their pixels."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import zlib
+from functools import cache
+from typing import BinaryIO
+
+from PIL import Image, _imaging
+
+_DRAFT_FORMATS = ("JPEG", "MPO")
+
+
+def load(image: Image.Image, file: BinaryIO) -> None:
+    """Decode the pixels. A PNG whose damage lies behind its last pixel is whole: nothing is missing."""
+    if image.format == "TIFF":
+        silence_libtiff()
+    try:
+        image.load()
+    except OSError:
+        if image.format != "PNG" or getattr(image, "tile", True) or not _pixels_complete(file):
+            raise
+        image.load()  # the pixels are there; only the chunks behind them were refused
+
+
+def draft(image: Image.Image, short_side: int | None) -> bool:
+    """Let libjpeg skip what a smaller picture does not need; the scale depends on the file and `short_side` alone."""
+    times = min(image.size) // max(1, short_side or max(image.size))
+    if image.format not in _DRAFT_FORMATS or times < 2:
+        return False
+    full_size = image.size
+    image.draft(None, (image.width // times, image.height // times))
+    return image.size != full_size
+
+
+def _pixels_complete(file: BinaryIO) -> bool:
+    """True where the compressed pixels of a PNG end as they should, with the right checksum."""
+    file.seek(8)
+    inflate = zlib.decompressobj()
+    try:
+        while not inflate.eof:
+            length, kind = struct.unpack(">I4s", file.read(8))
+            data = file.read(length + 4)[:-4]
+            if kind == b"IDAT":
+                while data and not inflate.eof:  # in pieces, so that a bomb never unfolds at once
+                    inflate.decompress(data, 1 << 20)
+                    data = inflate.unconsumed_tail
+    except (struct.error, zlib.error):
+        return False
+    return True
+
+
+@cache
+def silence_libtiff() -> None:
+    """libtiff prints its errors to stderr from C; Pillow raises them too, so its own printing is turned off, once."""
+    try:
+        library = ctypes.CDLL(_imaging.__file__)  # finds libtiff among the libraries that Pillow has loaded
+        for setter in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
+            setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
+            setter(None)
+    except (AttributeError, OSError):
+        return  # a Pillow that hides or lacks libtiff: damaged TIFF files may print lines, and read the same

@@ -1,0 +1,37 @@
+"""Precision, recall and F1 of each class, the weakest first when there are many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from convlens.reports.confusion import MOST_CLASSES
+from convlens.reports.figures import count, percent
+from convlens.reports.markup import Content, Markup, bar, element, section, table
+
+HEAD = ["class", "precision", "recall", "F1", "pictures"]
+
+
+def classes_section(evaluation: dict[str, Any], prefix: str) -> Markup | None:
+    scores = evaluation.get("per_class")
+    if not scores:
+        return None
+    lead: str | None = None
+    if len(scores) > 1:
+        weakest = min(scores, key=lambda s: s["f1"])
+        lead = f"Weakest: “{weakest['name']}”, F1 {percent(weakest['f1'])} on {count(weakest['support'])} pictures."
+    if len(scores) <= MOST_CLASSES:
+        return section("Classes", _table(scores), id_=f"{prefix}classes", lead=lead)
+    ordered = sorted(scores, key=lambda s: (s["f1"], s["name"]))
+    rest = ordered[MOST_CLASSES:]
+    more = element("details", element("summary", f"the other {count(len(rest))} classes"), _table(rest))
+    return section("Classes", _table(ordered[:MOST_CLASSES]), more, id_=f"{prefix}classes", lead=lead)
+
+
+def _table(scores: Sequence[dict[str, Any]]) -> Markup:
+    return table(HEAD, map(_row, scores))
+
+
+def _row(score: dict[str, Any]) -> list[Content]:
+    f1 = [percent(score["f1"]), bar(score["f1"])]
+    return [score["name"], percent(score["precision"]), percent(score["recall"]), f1, count(score["support"])]

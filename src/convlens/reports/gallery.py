@@ -1,0 +1,95 @@
+"""What is looked at: the maps that `explain` drew, and the pictures that the network got wrong."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from convlens.reports.confusion import Pair, pair_id
+from convlens.reports.embedding import data_address
+from convlens.reports.figures import count, percent
+from convlens.reports.markup import Markup, element, section
+
+MOST_ERRORS = 120
+BADGES = {"passed": "sanity check passed", "failed": "sanity check failed"}
+
+
+def explanations_section(explanations: Sequence[dict[str, Any]], run: Path) -> Markup | None:
+    maps_first = sorted(explanations, key=lambda row: row.get("badge") is None)
+    figures = [figure for row in maps_first if (figure := _explanation(row, run))]
+    if not figures:
+        return None
+    lead = (
+        "Where the network looked. The sanity check draws its weights at random and asks whether the maps change "
+        "(Adebayo et al. 2018): a map that stays alike shows the picture, not the network."
+    )
+    return section("Explanations", element("div", figures, class_="figures"), id_="explanations", lead=lead)
+
+
+def _explanation(row: dict[str, Any], run: Path) -> Markup | None:
+    address = data_address(Path(row["file"]), run)
+    if address is None:
+        return None
+    method = method_title(str(row.get("method", "")))
+    badge = row.get("badge")
+    mark = element("span", BADGES.get(badge, str(badge)), class_=f"badge {badge}") if badge else None
+    caption = element("figcaption", element("b", method), " ", mark, element("p", row.get("caption")), _reason(row))
+    alternative = f"{method}: {row.get('caption')}"
+    return element("figure", element("img", src=address, alt=alternative, loading="lazy"), caption)
+
+
+def _reason(row: dict[str, Any]) -> Markup | None:
+    return element("p", f"Sanity check: {row['reason']}.") if row.get("reason") else None
+
+
+def method_title(name: str) -> str:
+    """grad_cam -> Grad-CAM, feature_maps -> Feature maps."""
+    from convlens.explanation import METHODS
+
+    return METHODS[name].title if name in METHODS else name.replace("_", " ").capitalize()
+
+
+def shown_errors(evaluation: dict[str, Any], classes: Sequence[str]) -> dict[Pair, list[dict[str, Any]]]:
+    """The most confident errors by (truth, prediction), the pair with most pictures first."""
+    place = {name: number for number, name in enumerate(classes)}
+    errors = sorted(evaluation.get("errors") or [], key=lambda e: -float(e.get("confidence") or 0))
+    groups: dict[Pair, list[dict[str, Any]]] = defaultdict(list)
+    for error in errors[:MOST_ERRORS]:
+        pair = tuple(place.get(name, name) if isinstance(name, str) else name for name in _names(error))
+        if all(isinstance(number, int) and 0 <= number < len(classes) for number in pair):
+            groups[pair].append(error)  # type: ignore[index]
+    return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), -float(item[1][0].get("confidence") or 0))))
+
+
+def _names(error: dict[str, Any]) -> tuple[Any, Any]:
+    return error.get("truth"), error.get("predicted")
+
+
+def errors_section(
+    groups: dict[Pair, list[dict[str, Any]]], classes: Sequence[str], run: Path, *, num_errors: int, prefix: str
+) -> Markup | None:
+    if not groups:
+        return None
+    shown = sum(map(len, groups.values()))
+    lead = f"{count(num_errors)} picture{'s were' if num_errors != 1 else ' was'} taken for another class"
+    lead += f"; the {shown} with the highest confidence are shown." if shown < num_errors else "; the surest first."
+    blocks = [_group(pair, errors, classes, run, prefix) for pair, errors in groups.items()]
+    return section("Errors", element("div", blocks, class_="errors"), id_=f"{prefix}errors", lead=lead)
+
+
+def _group(pair: Pair, errors: Sequence[dict[str, Any]], classes: Sequence[str], run: Path, prefix: str) -> Markup:
+    truth, predicted = classes[pair[0]], classes[pair[1]]
+    heading = element("h3", truth, element("span", " → ", class_="quiet", aria_label="taken for"), predicted)
+    cards = [_card(error, run, truth, predicted) for error in errors]
+    return element("div", heading, element("div", cards, class_="cards"), class_="pair", id=pair_id(pair, prefix))
+
+
+def _card(error: dict[str, Any], run: Path, truth: str, predicted: str) -> Markup:
+    key, name = str(error.get("key", "")), error.get("thumbnail")
+    address = data_address(run / name, run) if name else None
+    words = f"{key}: {truth} taken for {predicted}"
+    picture = element("img", src=address, alt=words) if address else element("span", "no thumbnail", class_="blank")
+    caption = element("figcaption", percent(error.get("confidence")), element("span", key.rsplit("/", 1)[-1]))
+    return element("figure", picture, caption, title=key)

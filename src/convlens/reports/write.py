@@ -1,0 +1,128 @@
+"""`write_report`: a run -> one static HTML file that needs no network, no script and no second file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convlens.errors import ConvlensError
+from convlens.reports.calibration import calibration_section
+from convlens.reports.classes import classes_section
+from convlens.reports.confusion import confusion_section
+from convlens.reports.curves import training_section
+from convlens.reports.facts import data_section, machine_section, recipe_section
+from convlens.reports.gallery import errors_section, explanations_section, shown_errors
+from convlens.reports.head import header, navigation
+from convlens.reports.markup import Markup, element
+from convlens.reports.network import network_section
+
+if TYPE_CHECKING:
+    from convlens.runs import Run
+
+Part = tuple[str, str, Markup | None]  # id, title in the menu ("" for none), section
+
+
+def write_report(run: Run, path: str | Path | None = None) -> Path:
+    """Write the report of a run, by default to `report.html` in its folder; gives the path.
+
+    What the run does not have yet (evaluations, explanations) is left out. Raises StorageError when the file cannot be
+    written and RunError when the run is damaged.
+    """
+    from convlens.storage import write_text
+
+    target = Path(path) if path is not None else run.path / "report.html"
+    write_text(target, page(run, measured(run)))
+    return target
+
+
+def page(run: Run, measure: dict[str, Any] | None) -> str:
+    """The whole document; `measure` is a NetworkMeasure as a dict."""
+    manifest = run.manifest.to_dict()
+    evaluations = ordered(run.evaluations)
+    parts = [part for part in _parts(run, manifest, evaluations, measure) if part[2] is not None]
+    main = evaluations[0][1] if evaluations else None
+    top = header(manifest, main, measure)
+    menu = navigation([(id_, title) for id_, title, _ in parts if title])
+    return _document(str(manifest.get("name")), [top, menu, *(section for _, _, section in parts if section)], manifest)
+
+
+def _parts(
+    run: Run, manifest: dict[str, Any], evaluations: list[tuple[str, dict[str, Any]]], measure: dict[str, Any] | None
+) -> Iterator[Part]:
+    yield "training", "Training", training_section(run.history)
+    for place, (name, evaluation) in enumerate(evaluations):
+        yield from _evaluation(run, manifest["classes"], name, evaluation, several=len(evaluations) > 1, place=place)
+    yield "explanations", "Explanations", explanations_section(run.explanations, run.path)
+    yield "network", "Network", network_section(measure)
+    yield "data", "Data", data_section(manifest.get("data"))
+    yield "recipe", "Recipe", recipe_section(manifest.get("recipe"), manifest.get("plan"), manifest.get("seed"))
+    yield "machine", "Machine", machine_section(manifest)
+
+
+def _evaluation(
+    run: Run, classes: list[str], name: str, evaluation: dict[str, Any], *, several: bool, place: int
+) -> Iterator[Part]:
+    """Confusions, classes, calibration and errors of one data set; the first one has the plain ids."""
+    prefix = f"e{place}-" if place else ""
+    if several:
+        yield f"{prefix}evaluation", f"On {name}" if place else "", _banner(name, evaluation, f"{prefix}evaluation")
+    groups = shown_errors(evaluation, classes)
+    wrong = num_errors(evaluation)
+    sections = {
+        "confusions": confusion_section(evaluation, classes, groups, prefix),
+        "classes": classes_section(evaluation, prefix),
+        "calibration": calibration_section(evaluation, prefix),
+        "errors": errors_section(groups, classes, run.path, num_errors=wrong, prefix=prefix),
+    }
+    for id_, made in sections.items():
+        yield f"{prefix}{id_}", "" if place else id_.capitalize(), made
+
+
+def _banner(name: str, evaluation: dict[str, Any], id_: str) -> Markup:
+    from convlens.reports.figures import count, percent
+
+    low, high = percent(evaluation.get("accuracy_low")), percent(evaluation.get("accuracy_high"))
+    words = f"Accuracy {percent(evaluation.get('accuracy'))} ({low} to {high}) on "
+    words += f"{count(evaluation.get('num_pictures'))} pictures."
+    return element("section", element("h2", f"Evaluation on {name}"), element("p", words), class_="banner", id=id_)
+
+
+def num_errors(evaluation: dict[str, Any]) -> int:
+    """How many pictures were wrong: off the diagonal, since not every error is listed one by one."""
+    matrix = evaluation.get("confusion") or []
+    counted = sum(number for t, row in enumerate(matrix) for p, number in enumerate(row) if t != p)
+    return max(counted, len(evaluation.get("errors") or []))
+
+
+def ordered(evaluations: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """The run's own held-out part first, then by name."""
+    return sorted(evaluations.items(), key=lambda item: (item[1].get("part") != "test", item[0]))
+
+
+def measured(run: Run) -> dict[str, Any] | None:
+    """Numbers of the network, layer by layer; None where it cannot be built here, such as a user's own."""
+    from convlens.measurement import measure_network
+
+    try:
+        return measure_network(run.model, run.input_shape).to_dict()
+    except ConvlensError:
+        return None
+
+
+def _document(name: str, body: list[Markup], manifest: dict[str, Any]) -> str:
+    style = Markup(files("convlens.reports").joinpath("report.css").read_text(encoding="utf-8"))
+    version = (manifest.get("versions") or {}).get("convlens")
+    foot = element(
+        "footer", f"Written by convlens{f' {version}' if version else ''}. This page loads nothing from the network."
+    )
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", f"{name} · convlens report"),
+        element("style", style),
+    )  # fmt: skip
+    return f"<!doctype html>\n{element('html', head, element('body', element('main', body, foot)), lang='en')}\n"

@@ -1,0 +1,24 @@
+"""The run folder: the one contract between all commands."""
+
+from convlens.runs.folder import RunFolder
+from convlens.runs.history import append_history, read_history, rewind_history
+from convlens.runs.manifest import FORMAT_VERSION, Manifest, installed_versions, read_manifest
+from convlens.runs.run import Run, read_weights, save_run
+from convlens.runs.splits import Splits, make_splits, read_splits
+
+__all__ = [
+    "FORMAT_VERSION",
+    "Manifest",
+    "Run",
+    "RunFolder",
+    "Splits",
+    "append_history",
+    "installed_versions",
+    "make_splits",
+    "read_history",
+    "read_manifest",
+    "read_splits",
+    "read_weights",
+    "rewind_history",
+    "save_run",
+]

@@ -1,0 +1,84 @@
+"""`run.json`: everything about a run but its weights. docs/run.schema.json is its schema."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from convlens.errors import RunError
+from convlens.storage import write_json
+
+FORMAT_VERSION = 1  # a higher one is refused; each lower one is read
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of `run.json`, in its order."""
+
+    name: str
+    architecture: dict[str, Any]
+    classes: tuple[str, ...]
+    preprocess: dict[str, Any]
+    weights: dict[str, Any]
+    created: str
+    temperature: float = 1.0
+    metrics: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] | None = None
+    plan: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
+    channel_plan: dict[str, Any] | None = None
+    seed: int | None = None
+    keep_pictures: bool = True
+    versions: dict[str, str] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        values = asdict(self)
+        return {"format_version": values.pop("format_version"), **values, "classes": list(self.classes)}
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    write_json(path, manifest.to_dict())
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Raises RunError when there is no manifest, it is damaged, or a newer convlens wrote it."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(_not_a_run(path.parent)) from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is damaged or unreadable ({error}); the run cannot be loaded") from error
+    found = values.get("format_version") if isinstance(values, dict) else None
+    if not isinstance(found, int):
+        raise RunError(f"{path} has no format_version; it is not a convlens run")
+    if found > FORMAT_VERSION:
+        raise RunError(f"{path} has format {found}, this convlens reads up to {FORMAT_VERSION}; update convlens")
+    kept: dict[str, Any] = {key: values[key] for key in Manifest.__dataclass_fields__ if key in values}
+    try:
+        return Manifest(**{**kept, "classes": tuple(kept["classes"])})
+    except (TypeError, KeyError) as error:
+        raise RunError(f"{path} is incomplete: {error}") from error
+
+
+def _not_a_run(folder: Path) -> str:
+    if (folder / "checkpoints" / "last.safetensors").exists():
+        return f"{folder} is a training that has not ended; `convlens train --resume {folder}` goes on with it"
+    if not folder.exists():
+        return f"{folder} does not exist; a run is the folder that `convlens train` or `convlens create` wrote"
+    return f"{folder} is no run: it holds no run.json; a run is the folder that `convlens train` wrote"
+
+
+def installed_versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("convlens", "torch", "numpy", "pillow"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found

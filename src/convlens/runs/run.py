@@ -1,0 +1,132 @@
+"""A run: a network with its weights, its preprocessing, its classes and where they came from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from convlens.errors import RunError
+from convlens.pictures import Preprocess
+from convlens.runs.folder import RunFolder
+from convlens.runs.history import read_history
+from convlens.runs.manifest import Manifest, read_manifest, write_manifest
+from convlens.runs.splits import Splits, read_splits
+from convlens.storage import sha256_bytes, sha256_file, write_bytes
+from convlens.zoo import Architecture, build
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every command takes. `Run.load(path)` reads it; nothing in it is pickled and no code is imported."""
+
+    path: Path
+    manifest: Manifest
+    given_model: nn.Module | None = field(default=None, repr=False)
+
+    @classmethod
+    def load(cls, path: str | Path, *, model: nn.Module | None = None) -> Run:
+        """Open a run folder; `model` is needed only where the network is the user's own.
+
+        Raises RunError when the folder is no run, is damaged, or a newer convlens wrote it.
+        """
+        folder = RunFolder(Path(path))
+        return cls(folder.path, read_manifest(folder.manifest), model)
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.path)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.manifest.classes
+
+    @property
+    def temperature(self) -> float:
+        return self.manifest.temperature
+
+    @cached_property
+    def preprocess(self) -> Preprocess:
+        return Preprocess.from_dict(self.manifest.preprocess)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        return (1, self.preprocess.channels, *self.preprocess.size)
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The network with its weights, in eval mode. Raises RunError when they do not fit or were changed."""
+        model = self.given_model if self.given_model is not None else self._build()
+        weights = read_weights(self.folder.weights, sha256=self.manifest.weights["sha256"])
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:300]
+            raise RunError(f"{self.folder.weights} does not fit the network: {reason}") from error
+        return model.eval()
+
+    def _build(self) -> nn.Module:
+        if "network" in self.manifest.architecture:
+            named = self.manifest.architecture["network"]
+            raise RunError(
+                f"{self.path} holds a network of your own ({named}); give it with --network {named}, "
+                "or from Python as Run.load(path, model=network)"
+            )
+        with torch.random.fork_rng(devices=[]):  # the values are replaced, the caller's generator is left alone
+            return build(Architecture.from_dict(self.manifest.architecture))
+
+    @cached_property
+    def splits(self) -> Splits | None:
+        """Which picture went to which part; None for a run that was not trained here."""
+        return read_splits(self.folder.splits) if self.folder.splits.exists() else None
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        return read_history(self.folder.history)
+
+    @property
+    def evaluations(self) -> dict[str, dict[str, Any]]:
+        return {path.stem: _read_json(path) for path in sorted(self.folder.evaluations.glob("*.json"))}
+
+    @property
+    def explanations(self) -> list[dict[str, Any]]:
+        """What `explain` wrote: dicts of file (a PNG path), caption, method, badge."""
+        rows = []
+        for path in sorted(self.folder.explanations.glob("*.json")):
+            row = _read_json(path)
+            rows.append({**row, "file": self.folder.explanations / row["file"]})
+        return rows
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is damaged ({error}); delete it and run the command that wrote it again") from error
+
+
+def read_weights(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
+    """A safetensors file -> its tensors; with `sha256`, the file must be that one."""
+    try:
+        if sha256 is not None and sha256_file(path) != sha256:
+            raise RunError(f"{path} is not the file that run.json describes (its SHA-256 differs); restore it")
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path} is missing or damaged ({error})") from error
+
+
+def save_run(folder: RunFolder, manifest: Manifest, weights: dict[str, Tensor]) -> Run:
+    """Write weights, then the manifest with their digest: a folder with a run.json is whole."""
+    data = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()})
+    write_bytes(folder.weights, data)
+    described = {"file": folder.weights.name, "sha256": sha256_bytes(data), "size_bytes": len(data)}
+    manifest = Manifest(**{**manifest.__dict__, "weights": {**manifest.weights, **described}})
+    write_manifest(folder.manifest, manifest)
+    return Run(folder.path, manifest)

@@ -1,0 +1,34 @@
+"""From a recipe and pictures to a run."""
+
+from convlens.training.checkpoint import read_checkpoint
+from convlens.training.fit import fit, go_on, interrupted, make_plan
+from convlens.training.loop import Task
+from convlens.training.machine import choose_device, cpu_flags, describe_machine, has_fast_bf16, usable_cpus
+from convlens.training.plan import Plan, default_epochs
+from convlens.training.precision import Choice, choose
+from convlens.training.recipe import OPTIMISERS, SCHEDULES, Recipe, parse_duration, recipe_from
+from convlens.training.validation import logits_of
+
+__all__ = [
+    "OPTIMISERS",
+    "SCHEDULES",
+    "Choice",
+    "Plan",
+    "Recipe",
+    "Task",
+    "choose",
+    "choose_device",
+    "cpu_flags",
+    "default_epochs",
+    "describe_machine",
+    "fit",
+    "go_on",
+    "has_fast_bf16",
+    "interrupted",
+    "logits_of",
+    "make_plan",
+    "parse_duration",
+    "read_checkpoint",
+    "recipe_from",
+    "usable_cpus",
+]

@@ -1,0 +1,74 @@
+"""One file holds all that training needs to go on: tensors, and JSON in the safetensors header. Never pickled.
+
+The file is replaced atomically, so that a kill at any moment leaves the previous one.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from convlens.errors import RunError
+from convlens.storage import write_bytes
+from convlens.training.average import WeightAverage
+
+FORMAT = 1
+
+
+def write_checkpoint(
+    path: Path,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    average: WeightAverage | None,
+    facts: dict[str, Any],
+) -> None:
+    """Weights, optimiser state and running mean as tensors; `facts` as JSON."""
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    if average:
+        tensors |= {f"average.{name}": value for name, value in average.network.state_dict().items()}
+    for number, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{number}.{name}": value for name, value in state.items() if value is not None}
+    plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, save(plain, metadata={"convlens": json.dumps({"format": FORMAT, **facts})}))
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """-> (tensors, facts). Raises RunError when it is missing, damaged or newer."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["convlens"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{path.parents[1]} holds no checkpoint to go on from; start it with `convlens train DATA`"
+        ) from error
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} is damaged ({error}); training cannot go on from it") from error
+    if facts["format"] > FORMAT:
+        raise RunError(f"{path} was written by a newer convlens; update convlens")
+    return tensors, facts
+
+
+def restore(
+    tensors: dict[str, Tensor], network: nn.Module, optimiser: torch.optim.Optimizer, average: WeightAverage | None
+) -> None:
+    """Put a checkpoint's tensors back, in place."""
+    network.load_state_dict(_under(tensors, "network."))
+    if average:
+        average.network.load_state_dict(_under(tensors, "average."))
+    saved: dict[int, dict[str, Tensor]] = {}
+    for name, value in _under(tensors, "optimiser.").items():
+        number, key = name.split(".", 1)
+        saved.setdefault(int(number), {})[key] = value
+    optimiser.load_state_dict({"state": saved, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,116 @@
+"""Plan, train, judge, save: from a network and a task to a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+from torch import nn
+
+from convlens.data import Batches
+from convlens.errors import RunError
+from convlens.measurement import fit_temperature, score
+from convlens.runs import Manifest, Run, RunFolder, installed_versions, rewind_history, save_run
+from convlens.training.budget import Budget
+from convlens.training.checkpoint import read_checkpoint
+from convlens.training.loop import Progress, Task, Training
+from convlens.training.machine import describe_machine
+from convlens.training.plan import Plan, first_plan
+from convlens.training.precision import choose
+from convlens.training.recipe import Recipe
+
+Tell = Callable[[str], None]
+
+
+def make_plan(
+    network: nn.Module, batches_of: Callable[[int], Batches], recipe: Recipe, *, pretrained: bool, device: str
+) -> Plan:
+    """Resolve a recipe for this data and machine; times a copy of the network on its first batch."""
+    num_pictures = len(batches_of(1).labels)
+    plan = first_plan(recipe, num_pictures, network, pretrained=pretrained, device=device)
+    images, labels = batches_of(plan.batch)(0)
+    target = torch.device(device)
+    choice, measured = choose(network.to(target), images.to(target), labels.to(target), recipe, target)
+    return replace(plan, precision=choice.precision, layout=choice.layout, threads=choice.threads, measured=measured)
+
+
+def fit(
+    network: nn.Module,
+    task: Task,
+    recipe: Recipe,
+    plan: Plan,
+    folder: RunFolder,
+    *,
+    started: float,
+    progress: Progress | None = None,
+) -> Run:
+    """Train from the beginning. `started` (time.monotonic) is where a budget's clock began."""
+    training = Training(network, task, recipe, plan, folder)
+    if recipe.budget_s:
+        training.budget = Budget(recipe.budget_s, started)
+    training.run(progress=progress)
+    return finish(training)
+
+
+def go_on(
+    network: nn.Module, task: Task, recipe: Recipe, plan: Plan, folder: RunFolder, *, progress: Progress | None = None
+) -> Run:
+    """Train from the last checkpoint; the recorded plan is replayed, nothing is measured again."""
+    training = Training(network, task, recipe, plan, folder)
+    training.resume()
+    rewind_history(folder.history, training.tally.step)
+    training.run(progress=progress)
+    return finish(training)
+
+
+def interrupted(folder: RunFolder) -> tuple[Recipe, Plan, dict[str, Any]]:
+    """What a folder's checkpoint says of its training: recipe, plan and the task's facts."""
+    if folder.manifest.exists():
+        raise RunError(f"{folder.path} has already ended its training; `convlens evaluate {folder.path}` scores it")
+    _, facts = read_checkpoint(folder.last)
+    return Recipe(**facts["recipe"]), Plan.from_dict(facts["plan"]), facts["task"]
+
+
+def finish(training: Training) -> Run:
+    """Fit the temperature, score the validation part, write the run, drop the checkpoint that resume needed."""
+    task, tally = training.task, training.tally
+    metrics: dict[str, Any] = {"train_seconds": round(tally.train_seconds, 3), "steps": tally.step}
+    temperature = 1.0
+    if len(task.val_labels):
+        logits = training.val_logits()
+        temperature = fit_temperature(logits, task.val_labels)
+        scores = score(logits, task.val_labels, tuple(task.facts["classes"]), temperature=temperature)
+        metrics["val"] = {
+            "num_pictures": scores.num_pictures,
+            "accuracy": scores.accuracy,
+            "loss": scores.loss,
+            "expected_calibration_error": scores.expected_calibration_error,
+        }
+        metrics["best"] = {"step": tally.best_step, "accuracy": tally.best_accuracy, "loss": tally.best_loss}
+    run = save_run(training.folder, _manifest(training, temperature, metrics), training.judged.state_dict())
+    training.folder.last.unlink(missing_ok=True)
+    return run
+
+
+def _manifest(training: Training, temperature: float, metrics: dict[str, Any]) -> Manifest:
+    facts = training.task.facts
+    return Manifest(
+        name=facts["name"],
+        architecture=facts["architecture"],
+        classes=tuple(facts["classes"]),
+        preprocess=facts["preprocess"],
+        weights={"from": facts["weights"]},
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        temperature=temperature,
+        metrics=metrics,
+        recipe=training.recipe.to_dict(),
+        plan=training.plan.to_dict(),
+        data=facts["data"],
+        seed=training.recipe.seed,
+        keep_pictures=facts["keep_pictures"],
+        versions=installed_versions(),
+        machine=describe_machine(),
+    )

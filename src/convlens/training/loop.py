@@ -1,0 +1,244 @@
+"""The training loop: one step after another, validated each epoch, saved so that nothing is lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save as pack
+from torch import Tensor, nn
+
+from convlens.data import Batches, batch_seed
+from convlens.errors import Stopped, UsageError
+from convlens.pictures import Preprocess
+from convlens.runs import RunFolder, append_history
+from convlens.storage import write_bytes
+from convlens.training.average import WeightAverage
+from convlens.training.budget import Budget
+from convlens.training.checkpoint import read_checkpoint, restore, write_checkpoint
+from convlens.training.optimiser import build_optimiser, decayed_parameters, set_rate
+from convlens.training.plan import Plan
+from convlens.training.precision import Choice
+from convlens.training.recipe import Recipe
+from convlens.training.schedule import progress_at, rate_factor
+from convlens.training.signals import StopRequest
+from convlens.training.validation import logits_of, loss_and_accuracy
+
+Progress = Callable[[str, int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learnt: batches to train on, decoded pictures to validate on, and facts that resume needs."""
+
+    batches: Batches
+    val_pixels: Tensor
+    val_labels: Tensor
+    preprocess: Preprocess
+    class_weights: Tensor | None
+    facts: dict[str, Any]  # everything else that the run's manifest will say, as JSON
+
+
+@dataclass
+class Tally:
+    """Sums over the current epoch, and what is known so far. Part of every checkpoint."""
+
+    step: int = 0
+    pictures: int = 0
+    right: int = 0
+    loss: float = 0.0
+    steps: int = 0
+    train_seconds: float = 0.0
+    epoch_began: float = 0.0  # of train_seconds
+    best_accuracy: float = -1.0
+    best_loss: float = float("inf")
+    best_step: int = 0
+    last_val: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def speed(self) -> float:
+        """Training pictures a second in this epoch, validation apart."""
+        return self.pictures / max(self.train_seconds - self.epoch_began, 1e-9)
+
+    def clear_epoch(self) -> None:
+        self.pictures = self.right = self.steps = 0
+        self.loss = 0.0
+        self.epoch_began = self.train_seconds
+
+
+class Training:
+    """Trains `network` by `plan` into `folder`; `run()` returns when the schedule has ended."""
+
+    def __init__(self, network: nn.Module, task: Task, recipe: Recipe, plan: Plan, folder: RunFolder) -> None:
+        self.task, self.recipe, self.plan, self.folder = task, recipe, plan, folder
+        self.choice = Choice(plan.precision, plan.layout, plan.threads)
+        self.device = torch.device(plan.device)
+        self.network = self.choice.laid_out(network.to(self.device)).train()
+        self.optimiser = build_optimiser(self.network, recipe, plan.learning_rate)
+        self.average = WeightAverage(self.network, recipe.ema) if recipe.ema else None
+        self.tally = Tally()
+        self.budget: Budget | None = None
+        self.best: dict[str, Tensor] | None = None  # not yet on disk
+        self.saved_at = time.monotonic()
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is validated and saved."""
+        return self.average.network if self.average else self.network
+
+    def resume(self) -> None:
+        tensors, facts = read_checkpoint(self.folder.last)
+        restore(tensors, self.network, self.optimiser, self.average)
+        self.tally = Tally(**facts["tally"])
+
+    def run(self, *, progress: Progress | None = None) -> None:
+        """Raises Stopped, after saving, when a signal asked; StorageError when a checkpoint cannot be written."""
+        torch.set_num_threads(self.choice.threads)
+        torch.set_flush_denormal(True)  # near-zero weights make a convolution 5 to 50 times slower
+        if self.tally.step == 0:
+            self.save()
+        with StopRequest() as request:
+            while self.tally.step < self.plan.total_steps:
+                self._one_step()
+                if progress:
+                    progress("train", self.tally.step, self.plan.total_steps, self._detail())
+                self._between_steps()
+                if request.signal is not None:
+                    self._stop(request)
+        self._flush_best()
+
+    def _one_step(self) -> None:
+        began, step = time.monotonic(), self.tally.step
+        torch.manual_seed(batch_seed(self.recipe.seed, step))  # dropout, the same when this step is run again
+        rate = self.plan.learning_rate * rate_factor(self.recipe.schedule, progress_at(step, self.plan.segments))
+        set_rate(self.optimiser, rate)
+        images, labels = self.task.batches(step)
+        images = images.to(self.device).contiguous(memory_format=self.choice.memory_format)
+        labels = labels.to(self.device)
+        with self.choice.autocast(self.device):
+            logits = self.network(images)
+        loss = self._loss(logits.float(), labels)
+        loss.backward()
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.average:
+            self.average.update(self.network, step)
+        self._count(loss, logits, labels, time.monotonic() - began)
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        weight = self.task.class_weights
+        weight = None if weight is None else weight.to(self.device)
+        loss = F.cross_entropy(logits, labels, weight=weight, label_smoothing=self.recipe.label_smoothing)
+        if self.recipe.l1:
+            loss = loss + self.recipe.l1 * torch.stack([p.abs().sum() for p in decayed_parameters(self.network)]).sum()
+        return loss
+
+    def _count(self, loss: Tensor, logits: Tensor, labels: Tensor, seconds: float) -> None:
+        tally = self.tally
+        value = float(loss.detach())
+        if value != value:
+            raise UsageError(
+                f"the loss became NaN at step {tally.step}; the checkpoint before it is kept. "
+                f"Try --learning-rate {self.plan.learning_rate / 5:.1g} or --precision fp32"
+            )
+        tally.step += 1
+        tally.steps += 1
+        tally.loss += value
+        tally.pictures += len(labels)
+        tally.right += int((logits.detach().argmax(1) == labels).sum())
+        tally.train_seconds += seconds
+
+    def _between_steps(self) -> None:
+        step = self.tally.step
+        if self.budget and not self.budget.begun:
+            self.budget.begin(step)
+        ended = step % self.plan.steps_per_epoch == 0 or step == self.plan.total_steps
+        if ended:
+            self._end_epoch()
+        looked = self._look()
+        since = time.monotonic() - self.saved_at
+        if looked or since >= self.recipe.checkpoint_seconds or (ended and since >= 1):
+            self.save()
+
+    def _look(self) -> bool:
+        """Plan the rest again where a budget asks for it; the checkpoint that follows records it."""
+        step = self.tally.step
+        if self.budget is None or step >= self.plan.total_steps or not self.budget.wants_look(step, self.plan):
+            return False
+        self.plan = self.budget.replan(step, self.plan)
+        return True
+
+    def _end_epoch(self) -> None:
+        tally = self.tally
+        row = {
+            "step": tally.step,
+            "epoch": round(tally.step / self.plan.steps_per_epoch, 3),
+            "loss": tally.loss / tally.steps,
+            "accuracy": tally.right / tally.pictures,
+            **self._validate(),
+            "learning_rate": self.optimiser.param_groups[0]["lr"],
+            "images_per_second": round(tally.speed, 1),
+            "seconds": round(tally.train_seconds, 3),
+        }
+        append_history(self.folder.history, row)
+        tally.clear_epoch()
+
+    def _validate(self) -> dict[str, float]:
+        if len(self.task.val_labels) == 0:
+            return {}
+        logits = self.val_logits()
+        loss, accuracy = loss_and_accuracy(logits, self.task.val_labels)
+        if (accuracy, -loss) > (self.tally.best_accuracy, -self.tally.best_loss):
+            self.tally.best_accuracy, self.tally.best_loss = accuracy, loss
+            self.tally.best_step = self.tally.step
+            self.best = {k: v.detach().cpu().clone() for k, v in self.judged.state_dict().items()}
+        self.tally.last_val = {"val_loss": loss, "val_accuracy": accuracy}
+        return self.tally.last_val
+
+    def val_logits(self) -> Tensor:
+        """(N, C, H, W) validation pictures -> (N, K) logits of the network that would be saved now."""
+        pixels, preprocess = self.task.val_pixels, self.task.preprocess
+        return logits_of(self.judged, pixels, preprocess, self.choice, device=self.device)
+
+    def save(self) -> None:
+        """Best weights first, then the checkpoint that says they are the best."""
+        began = time.monotonic()
+        self._flush_best()
+        facts = {
+            "tally": self.tally.__dict__,
+            "plan": self.plan.to_dict(),
+            "recipe": self.recipe.to_dict(),
+            "task": self.task.facts,
+        }
+        write_checkpoint(self.folder.last, self.network, self.optimiser, self.average, facts)
+        self.saved_at = time.monotonic()
+        if self.budget:
+            self.budget.ending_s = 0.3 + 2 * (self.saved_at - began)  # the saved run, and validation for it
+
+    def _flush_best(self) -> None:
+        if self.best is not None:
+            write_bytes(self.folder.best, pack({k: v.contiguous() for k, v in self.best.items()}))
+            self.best = None
+
+    def _stop(self, request: StopRequest) -> None:
+        self.save()
+        done, total = self.tally.step, self.plan.total_steps
+        raise Stopped(
+            f"stopped and saved at step {done:,} of {total:,}; go on with: convlens train --resume {self.folder.path}",
+            request.exit_status,
+        )
+
+    def _detail(self) -> str:
+        tally = self.tally
+        if not tally.steps:
+            return self._val_detail()
+        shares = f"loss {tally.loss / tally.steps:.3f}  accuracy {tally.right / tally.pictures:.1%}"
+        now = f"{shares}  {tally.speed:,.0f} pictures/s"
+        return now + self._val_detail()
+
+    def _val_detail(self) -> str:
+        return f"  val {self.tally.last_val['val_accuracy']:.1%}" if self.tally.last_val else ""

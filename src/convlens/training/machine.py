@@ -1,0 +1,72 @@
+"""What this machine is, and how much of it this process may use."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from convlens.errors import UsageError
+
+BF16_FLAGS = ("amx_bf16", "avx512_bf16")
+
+
+def usable_cpus() -> int:
+    """Processors granted to this process: OMP_NUM_THREADS, else the affinity mask and the container's quota."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return granted
+    return granted if quota == "max" else max(1, min(granted, math.ceil(int(quota) / int(period))))
+
+
+def cpu_flags() -> frozenset[str]:
+    """Those instruction sets that decide about speed, as /proc/cpuinfo names them; empty where it is unknown."""
+    interesting = {"avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8"}
+    return frozenset(interesting & set(_cpuinfo("flags").split()))
+
+
+def _cpuinfo(name: str) -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")
+
+
+def has_fast_bf16() -> bool:
+    """Without these units a bf16 convolution is several times slower than a float32 one (oneDNN's data-type notes)."""
+    return any(flag in cpu_flags() for flag in BF16_FLAGS)
+
+
+def choose_device(asked: str) -> torch.device:
+    """auto, cpu, cuda, cuda:1, mps … Raises UsageError when this machine does not have it."""
+    if asked == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(asked)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--device {asked} cannot be used here ({reason}); try --device auto") from error
+    return device
+
+
+def describe_machine() -> dict[str, Any]:
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _cpuinfo("model name") or platform.processor() or "unknown",
+        "cpus": usable_cpus(),
+        "flags": sorted(cpu_flags()),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }

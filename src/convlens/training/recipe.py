@@ -1,0 +1,86 @@
+"""The recipe: what was asked of a training, before anything is known of the data or the machine."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from convlens.errors import UsageError, unknown_name
+
+OPTIMISERS = ("adamw", "sgd")
+SCHEDULES = ("one_cycle", "cosine")
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """None means: resolved by the plan. Learning rates are peaks of the schedule.
+
+    `label_smoothing`: Szegedy et al. 2015. `l1`: weight of the sum of |w| over filters and matrices in the loss.
+    `ema`: decay a step of the weights' running mean, which is then what is validated and saved.
+    """
+
+    epochs: int | None = None
+    budget_s: float | None = None
+    batch: int | None = None
+    optimiser: str = "adamw"
+    learning_rate: float | None = None
+    momentum: float = 0.9
+    weight_decay: float = 0.05
+    schedule: str = "one_cycle"
+    label_smoothing: float = 0.1
+    l1: float = 0.0
+    ema: float | None = None
+    class_weights: bool = False
+    augment: bool = True
+    precision: str = "auto"
+    threads: int | None = None
+    checkpoint_seconds: float = 60.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _choice("optimiser", self.optimiser, OPTIMISERS)
+        _choice("schedule", self.schedule, SCHEDULES)
+        _choice("precision", self.precision, PRECISIONS)
+        if self.epochs is not None and self.budget_s is not None:
+            raise UsageError("--epochs and --budget were both given; a training has one end: give one of them")
+        positive = ("epochs", "budget_s", "batch", "learning_rate", "threads", "checkpoint_seconds")
+        for name in positive:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"{name} came as {value}; expected a number above 0")
+        for name, top in (("label_smoothing", 1.0), ("ema", 1.0), ("momentum", 1.0)):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < top:
+                raise UsageError(f"{name} came as {value}; expected 0 or more and less than {top:g}")
+        if self.l1 < 0 or self.weight_decay < 0:
+            raise UsageError(f"l1 and weight_decay cannot be negative; got {self.l1} and {self.weight_decay}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def recipe_from(options: dict[str, Any]) -> Recipe:
+    """Options by name -> Recipe; an unknown one names the nearest."""
+    known = [field.name for field in fields(Recipe)]
+    for name in options:
+        if name not in known:
+            raise unknown_name("training option", name, known, f"the options are {', '.join(known)}")
+    return Recipe(**options)
+
+
+def _choice(kind: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise unknown_name(kind, value, choices, f"choose {' or '.join(choices)}")
+
+
+def parse_duration(text: str | float) -> float:
+    """ "90", "90s", "5m", "1h30m" -> seconds. Raises UsageError."""
+    if isinstance(text, int | float):
+        return float(text)
+    found = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip().lower())
+    if not text.strip() or found is None:
+        raise UsageError(f"a duration came as '{text}'; expected something like 90s, 5m or 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return 3600 * hours + 60 * minutes + seconds

@@ -1,0 +1,37 @@
+"""Learning rate as a function of progress, and progress as a function of the step through every plan made."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+WARM_UP = 0.2  # share of a one-cycle schedule in which the rate rises (Smith and Topin 2017)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """From `step`, where `progress` (0 to 1) had been reached, the schedule now runs to `total_steps`."""
+
+    step: int
+    progress: float
+    total_steps: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def progress_at(step: int, segments: tuple[Segment, ...]) -> float:
+    """Continuous and rising through every re-planning, 1 at the last step."""
+    now = next(segment for segment in reversed(segments) if segment.step <= step)
+    left = max(1, now.total_steps - now.step)
+    return min(1.0, now.progress + (1 - now.progress) * (step - now.step) / left)
+
+
+def rate_factor(schedule: str, progress: float) -> float:
+    """Share of the peak learning rate at a progress of 0 to 1; both end at 0."""
+    if schedule == "one_cycle":
+        if progress < WARM_UP:
+            return 0.04 + 0.96 * progress / WARM_UP  # starts at 1/25, as the paper's experiments do
+        progress = (progress - WARM_UP) / (1 - WARM_UP)
+    return 0.5 * (1 + math.cos(math.pi * progress))  # Loshchilov and Hutter 2016

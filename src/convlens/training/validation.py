@@ -1,0 +1,40 @@
+"""The network's logits over a resident set of pictures, in batches of one size."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlens.pictures import Preprocess
+from convlens.training.precision import Choice
+
+
+@torch.inference_mode()
+def logits_of(
+    network: nn.Module,
+    pixels: Tensor,
+    preprocess: Preprocess,
+    choice: Choice,
+    *,
+    device: torch.device,
+    batch: int = 256,
+) -> Tensor:
+    """(N, C, H, W) uint8 -> (N, K) float32 on the CPU. The network's mode is kept."""
+    mode = network.training
+    network.eval()
+    try:
+        rows = []
+        for start in range(0, len(pixels), batch):
+            images = preprocess.normalise(pixels[start : start + batch])
+            images = images.to(device).contiguous(memory_format=choice.memory_format)
+            with choice.autocast(device):
+                rows.append(network(images).float().cpu())
+        return torch.cat(rows)
+    finally:
+        network.train(mode)
+
+
+def loss_and_accuracy(logits: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Mean cross-entropy in nats, and the share of right answers."""
+    return float(F.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).double().mean())

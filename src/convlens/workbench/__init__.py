@@ -1,0 +1,34 @@
+"""One public function for each command, with a typed, frozen result."""
+
+from convlens.workbench.create import CreateResult, create
+from convlens.workbench.demo import DemoResult, demo
+from convlens.workbench.doctor import DoctorResult, doctor
+from convlens.workbench.evaluate import EvaluateResult, evaluate
+from convlens.workbench.explain import ExplainResult, explain
+from convlens.workbench.measure import MeasureResult, measure
+from convlens.workbench.predict import PredictResult, predict
+from convlens.workbench.results import plain
+from convlens.workbench.train import TrainResult, train
+from convlens.workbench.zoo import ZooResult, zoo
+
+__all__ = [
+    "CreateResult",
+    "DemoResult",
+    "DoctorResult",
+    "EvaluateResult",
+    "ExplainResult",
+    "MeasureResult",
+    "PredictResult",
+    "TrainResult",
+    "ZooResult",
+    "create",
+    "demo",
+    "doctor",
+    "evaluate",
+    "explain",
+    "measure",
+    "plain",
+    "predict",
+    "train",
+    "zoo",
+]

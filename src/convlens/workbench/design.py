@@ -1,0 +1,171 @@
+"""Which network reads these pictures, and how they come to it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import convlens.zoo as room
+from convlens.errors import DownloadError, UsageError
+from convlens.pictures import Preprocess
+from convlens.training import Recipe
+from convlens.workbench.gather import Gathered
+from convlens.workbench.own_network import load_network
+from convlens.workbench.planner import ASSUMED_BUDGET_S, SMALL_SIDE, Candidate, candidates, choose_candidate
+from convlens.workbench.results import Tell
+
+LONG_ASPECT = 1.6  # cameras make 4:3 and 3:2; what is longer loses too much to a crop
+TINY, SMALLEST = 20, 28  # pictures under 20 px are enlarged to the size of MNIST's
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user said of the network."""
+
+    model: str = "auto"
+    network: str | None = None  # file.py:Class
+    image_size: int | None = None
+    fit: str = "auto"
+    weights: str = "auto"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Design:
+    """A network and its preprocessing; mean and std are still to be measured unless the weights bring theirs."""
+
+    network: nn.Module
+    label: str
+    architecture: dict[str, Any]
+    preprocess: Preprocess
+    weights: str
+    pretrained: bool
+    measured: tuple[dict[str, Any], ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says of it."""
+        return {"architecture": self.architecture, "weights": self.weights, "candidates": list(self.measured)}
+
+
+def design(ask: Request, gathered: Gathered, recipe: Recipe, *, started: float, tell: Tell) -> Design:
+    """Resolve `auto`s by stated rules and by timing; the network's initial weights are drawn from the recipe's seed."""
+    if ask.model == "auto" and ask.network is None:
+        return _automatic(ask, gathered, recipe, started, tell)
+    size = ask.image_size or _resolution(ask, gathered)
+    torch.manual_seed(recipe.seed)
+    if ask.network is not None:
+        return _own(ask, gathered, size)
+    return _from_zoo(ask, ask.model, size, gathered, tell)
+
+
+def _automatic(ask: Request, gathered: Gathered, recipe: Recipe, started: float, tell: Tell) -> Design:
+    side = ask.image_size or picture_side(gathered)
+    channels = gathered.scan.channels
+    tuned = side > SMALL_SIDE and ask.weights != "none" and _can_load(candidates(side, 3, tuned=True)[0].name, tell)
+    offered = candidates(side, 3 if tuned else channels, tuned=tuned)
+    if ask.image_size:
+        offered = _unique([replace(candidate, image_size=ask.image_size) for candidate in offered])
+    num_pictures = len(gathered.splits.indices("train"))
+    # an epoch also reads and validates the pictures; decoding them takes about as long as the scan did
+    seconds = (recipe.budget_s or ASSUMED_BUDGET_S) - (time.monotonic() - started) - gathered.scan.seconds
+    chosen, measured = choose_candidate(
+        offered,
+        num_pictures=num_pictures,
+        channels=3 if tuned else channels,
+        num_classes=gathered.num_classes,
+        seconds=max(1.0, 0.85 * seconds),
+        tuned=tuned,
+    )
+    weights = ask.weights if tuned else "none"
+    picked = replace(ask, model=chosen.name, weights=weights, options={**chosen.options, **ask.options})
+    torch.manual_seed(recipe.seed)
+    found = _from_zoo(picked, chosen.name, chosen.image_size, gathered, tell)
+    return replace(found, measured=measured)
+
+
+def _unique(offered: list[Candidate]) -> list[Candidate]:
+    return [candidate for place, candidate in enumerate(offered) if candidate not in offered[:place]]
+
+
+def _resolution(ask: Request, gathered: Gathered) -> int:
+    """Small pictures keep their size; photographs come at the paper's resolution, or 224 px."""
+    side = picture_side(gathered)
+    if side <= SMALL_SIDE or ask.network is not None:
+        return min(side, 224)
+    return room.entry(ask.model).resolution
+
+
+def picture_side(gathered: Gathered) -> int:
+    """The side in pixels at which the pictures would be read if speed were no matter."""
+    side = gathered.median_side()
+    if side < TINY:
+        return SMALLEST
+    return side if side <= SMALL_SIDE else max(SMALL_SIDE, min(224, side // 32 * 32))
+
+
+def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell) -> Design:
+    photographs = size > SMALL_SIDE
+    wants = ask.weights if ask.weights != "auto" else ("imagenet" if photographs and room.published(name) else "none")
+    channels = 3 if wants != "none" else gathered.scan.channels
+    network = room.create(name, num_classes=gathered.num_classes, in_channels=channels, image_size=size, **ask.options)
+    record = None
+    if wants != "none":
+        record = _load(network, wants, tell, required=ask.weights != "auto")
+    if record is None and photographs and ask.weights == "auto":
+        tell(f"training {name} from scratch")
+    preprocess = _preprocess(ask, gathered, size, channels)
+    brought = record.preprocessing if record else None
+    if brought:
+        preprocess = replace(preprocess, mean=tuple(brought["mean"]), std=tuple(brought["std"]))
+    source = "scratch" if record is None else f"{record.source} (sha256 {record.sha256[:16]})"
+    return Design(network, name, network.architecture.to_dict(), preprocess, source, record is not None)
+
+
+def _can_load(name: str, tell: Tell) -> bool:
+    """Are published weights in the cache, or can they be fetched?"""
+    try:
+        room.create(name, weights="imagenet")
+    except DownloadError as error:
+        tell(f"published weights cannot be had, so training starts from scratch: {_short(error)}")
+        return False
+    return True
+
+
+def _load(network: room.Network, source: str, tell: Tell, *, required: bool) -> room.WeightsRecord | None:
+    try:
+        record = room.load_weights(network, source)
+    except DownloadError as error:
+        if required:
+            raise
+        tell(f"published weights cannot be had: {_short(error)}")
+        return None
+    tell(f"fine-tuning weights from {record.source}: {record.num_loaded} tensors, new: {', '.join(record.left_out)}")
+    return record
+
+
+def _short(error: Exception) -> str:
+    """An error's first clause: its remedy is for those who need the file."""
+    return str(error).split(";")[0]
+
+
+def _own(ask: Request, gathered: Gathered, size: int) -> Design:
+    assert ask.network is not None
+    if ask.weights not in ("auto", "none"):
+        raise UsageError("--weights goes with a network of the zoo; load your own network's weights in its constructor")
+    channels = gathered.scan.channels
+    network = load_network(ask.network, num_classes=gathered.num_classes, in_channels=channels)
+    label = ask.network.rpartition(":")[2].lower()
+    described = {"network": str(Path(ask.network.rpartition(":")[0]).name) + ":" + ask.network.rpartition(":")[2]}
+    return Design(network, label, described, _preprocess(ask, gathered, size, channels), "scratch", False)
+
+
+def _preprocess(ask: Request, gathered: Gathered, size: int, channels: int) -> Preprocess:
+    fit = ask.fit
+    if fit == "auto":
+        fit = "letterbox" if gathered.aspect() > LONG_ASPECT else "crop"
+    return Preprocess((size, size), fit, channels, (0.5,) * channels, (0.5,) * channels)

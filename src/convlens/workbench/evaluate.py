@@ -1,0 +1,225 @@
+"""`convlens evaluate`: a run's scores on pictures that it was not trained on."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from convlens.data import Images, open_images, scan
+from convlens.errors import DataError, PictureError, UsageError
+from convlens.measurement import Scores, probabilities, score
+from convlens.pictures import thumbnail
+from convlens.reports import write_report
+from convlens.runs import Run
+from convlens.storage import guard, write_bytes, write_json
+from convlens.workbench.inference import read_logits
+from convlens.workbench.results import Progress, Tell, plain, silent
+
+PARTS = ("test", "val", "all")
+MAX_THUMBNAILS = 2000  # in a run, over all evaluations
+
+
+@dataclass(frozen=True)
+class WrongPicture:
+    """A picture that was taken for another class, with how sure the network was; `thumbnail` is a file of the run."""
+
+    key: str
+    truth: str
+    predicted: str
+    confidence: float
+    thumbnail: str | None
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    """`left_out` counts pictures by why they were not scored; `errors` begin with the most confident."""
+
+    run: Path
+    data: str
+    part: str
+    scores: Scores
+    left_out: dict[str, int]
+    errors: tuple[WrongPicture, ...]
+    seconds: float
+    file: Path
+    report: Path
+
+
+def evaluate(
+    run: Run | str | Path,
+    data: str | Path | None = None,
+    *,
+    part: str = "test",
+    include_train: bool = False,
+    data_dir: str | Path | None = None,
+    progress: Progress | None = None,
+    tell: Tell = silent,
+) -> EvaluateResult:
+    """Score a run; `data` defaults to what it was trained on, of which its own test part is taken.
+
+    A picture that was trained on is recognised by its content, wherever it lies and whatever it is called, and is never
+    scored unless `include_train`. Raises DataError when nothing remains to score.
+    """
+    began = time.monotonic()
+    run = run if isinstance(run, Run) else Run.load(run)
+    if part not in PARTS:
+        raise UsageError(f"--part came as '{part}'; expected one of {', '.join(PARTS)}")
+    images = open_images(data or _own_source(run), data_dir=data_dir, progress=progress)
+    labels = match_classes(images, run.classes)
+    found = scan(images, parts=images.parts, progress=progress)
+    chosen, left_out, part = choose_pictures(run, images, labels, found.hashes, part, include_train, tell)
+    logits, kept, unreadable = _predict(run, images, chosen, progress)
+    if unreadable:
+        left_out["unreadable"] = left_out.get("unreadable", 0) + unreadable
+    scores = score(logits, labels[kept], run.classes, temperature=run.temperature)
+    errors = _errors(run, images, found.hashes, kept, logits, labels)
+    file = run.folder.evaluations / f"{images.name}{'' if part == 'test' else '-' + part}.json"
+    facts = {"data": images.name, "source": images.source, "part": part, "left_out": left_out, "errors": plain(errors)}
+    with guard(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    write_json(file, {**scores.to_dict(), **facts})
+    report = write_report(run)
+    seconds = round(time.monotonic() - began, 3)
+    return EvaluateResult(run.path, images.name, part, scores, left_out, errors, seconds, file, report)
+
+
+def _own_source(run: Run) -> str:
+    if run.manifest.data is None:
+        raise UsageError(f"{run.path} was not trained here, so it has no pictures of its own; give DATA to evaluate on")
+    return str(run.manifest.data["source"])
+
+
+def match_classes(images: Images, classes: tuple[str, ...]) -> np.ndarray:
+    """The source's labels in the run's numbering, by class name; -1 for a class that the run does not know."""
+    place = {name: number for number, name in enumerate(classes)}
+    known = np.array([place.get(name, -1) for name in images.classes], np.int64)
+    if not (known >= 0).any():
+        raise DataError(
+            f"{images.source} has the classes {', '.join(images.classes[:5])} …; "
+            f"the run knows {', '.join(classes[:5])} …; none is the same: name the folders as the run's classes"
+        )
+    return np.where(images.labels >= 0, known[images.labels], -1)
+
+
+def choose_pictures(
+    run: Run,
+    images: Images,
+    labels: np.ndarray,
+    hashes: tuple[str | None, ...],
+    part: str,
+    include_train: bool,
+    tell: Tell,
+) -> tuple[np.ndarray, dict[str, int], str]:
+    """-> (indices to score, how many were left out and why, the part that was scored in the end)."""
+    roles = roles_of(run, images, labels, hashes)
+    wanted = _wanted(part, include_train)
+    chosen = np.flatnonzero(np.isin(roles, wanted))
+    if len(chosen) == 0 and part == "test" and "val" in roles:
+        tell(
+            "there is no test part: scoring the validation part, on which the best weights and temperature were chosen"
+        )
+        part, chosen = "val", np.flatnonzero(np.isin(roles, _wanted("val", include_train)))
+    scored = set(chosen.tolist())
+    left_out = Counter(str(role) for index, role in enumerate(roles) if index not in scored)
+    if len(chosen) == 0:
+        raise DataError(
+            f"nothing in {images.source} can be scored: {dict(left_out)}; give other pictures, or --include-train"
+        )
+    return chosen, dict(left_out), part
+
+
+def _wanted(part: str, include_train: bool) -> list[str]:
+    wanted = {"test": ["test", "new"], "val": ["val"], "all": ["test", "new", "val", "new, not in its test part"]}[part]
+    return [*wanted, "trained on"] if include_train else wanted
+
+
+def roles_of(run: Run, images: Images, labels: np.ndarray, hashes: tuple[str | None, ...]) -> np.ndarray:
+    """What each picture is to the run: "trained on", "val", "test", "new", "unreadable" or "of an unknown class"."""
+    splits = run.splits
+    known: dict[str, str] = {}
+    for name in ("test", "val", "train"):  # train last: a picture in several parts was trained on
+        known |= dict.fromkeys(splits.hashes_of(name) if splits else (), "trained on" if name == "train" else name)
+    has_test = images.parts is not None and "test" in images.parts
+    roles = []
+    for index, content in enumerate(hashes):
+        if content is None:
+            roles.append("unreadable")
+        elif labels[index] < 0:
+            roles.append("of an unknown class")
+        elif content in known:
+            roles.append(known[content])
+        else:
+            outside = has_test and images.parts is not None and images.parts[index] != "test"
+            roles.append("new, not in its test part" if outside else "new")
+    return np.array(roles)
+
+
+def _predict(
+    run: Run, images: Images, chosen: np.ndarray, progress: Progress | None
+) -> tuple[torch.Tensor, np.ndarray, int]:
+    reads = [lambda side, i=int(i): images.reader.read(i, short_side=side) for i in chosen]
+    rows, kept = [], []
+    for place, item in read_logits(run, reads, progress=progress):
+        if not isinstance(item, PictureError):
+            rows.append(item)
+            kept.append(int(chosen[place]))
+    if not rows:
+        raise DataError(f"none of the {len(chosen)} pictures to score could be read")
+    return torch.stack(rows), np.array(kept), len(chosen) - len(kept)
+
+
+def _errors(
+    run: Run,
+    images: Images,
+    hashes: tuple[str | None, ...],
+    kept: np.ndarray,
+    logits: torch.Tensor,
+    labels: np.ndarray,
+) -> tuple[WrongPicture, ...]:
+    confidence, predicted = probabilities(logits, run.temperature).max(dim=1)
+    wrong = [row for row in range(len(kept)) if int(predicted[row]) != labels[kept[row]]]
+    wrong.sort(key=lambda row: -float(confidence[row]))
+    return tuple(
+        WrongPicture(
+            images.reader.key(int(kept[row])),
+            run.classes[labels[kept[row]]],
+            run.classes[int(predicted[row])],
+            round(float(confidence[row]), 4),
+            _keep_thumbnail(run, images, int(kept[row]), str(hashes[kept[row]])),
+        )
+        for row in wrong
+    )
+
+
+def _keep_thumbnail(run: Run, images: Images, index: int, content: str) -> str | None:
+    """A small JPEG in the run, unless the run keeps no pictures or is full."""
+    if not run.manifest.keep_pictures:
+        return None
+    folder = run.folder.thumbnails
+    file = folder / f"{content}.jpg"
+    if not file.exists():
+        if folder.exists() and sum(1 for _ in folder.iterdir()) >= MAX_THUMBNAILS:
+            return None
+        with guard(file):
+            folder.mkdir(parents=True, exist_ok=True)
+        write_bytes(file, thumbnail(images.reader.read(index, short_side=192)))
+    return file.relative_to(run.path).as_posix()
+
+
+def summary(result: EvaluateResult) -> dict[str, Any]:
+    """The few figures that a table shows first."""
+    scores = result.scores
+    return {
+        "pictures": scores.num_pictures,
+        "accuracy": scores.accuracy,
+        "accuracy_low": scores.accuracy_low,
+        "accuracy_high": scores.accuracy_high,
+        "top5_accuracy": scores.top5_accuracy,
+        "expected_calibration_error": scores.expected_calibration_error,
+    }

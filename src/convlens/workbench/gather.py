@@ -1,0 +1,101 @@
+"""From a source to pictures that are scanned, counted and divided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convlens.data import EXCLUDED, Images, Scan, divide, open_images, scan
+from convlens.errors import DataError
+from convlens.runs import Splits, make_splits
+from convlens.storage import sha256_bytes
+from convlens.workbench.results import Progress, Tell
+
+SHOWN = 5  # bad pictures named in an error; the doctor lists all
+
+
+@dataclass(frozen=True)
+class Gathered:
+    images: Images
+    scan: Scan
+    splits: Splits
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.images.classes)
+
+    def median_side(self) -> int:
+        """Median of the pictures' short sides, in pixels."""
+        return int(np.median(np.minimum(self.scan.heights, self.scan.widths)[self.scan.readable]))
+
+    def aspect(self) -> float:
+        """The 90th percentile of long side over short side."""
+        high, wide = self.scan.heights[self.scan.readable], self.scan.widths[self.scan.readable]
+        return float(np.percentile(np.maximum(high, wide) / np.minimum(high, wide), 90))
+
+    def facts(self) -> dict[str, Any]:
+        """The `data` entry of a manifest."""
+        source = self.images.source
+        return {
+            "name": self.images.name,
+            "source": str(Path(source).resolve()) if Path(source).exists() else source,
+            "num_pictures": len(self.images),
+            "parts": self.splits.counts(),
+            "fingerprint": sha256_bytes("".join(self.splits.hashes).encode()),
+            "splits_sha256": sha256_bytes(self.splits.as_csv().encode()),
+            "scan": self.scan.to_dict(),
+        }
+
+
+def gather(
+    source: str | Path,
+    *,
+    data_dir: str | Path | None = None,
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+    max_bad: float = 0.1,
+    progress: Progress | None = None,
+    tell: Tell,
+) -> Gathered:
+    """Raises DataError when more than `max_bad` of the pictures cannot be read, or fewer than two classes are there."""
+    images = open_images(source, data_dir=data_dir, progress=progress)
+    for note in images.notes:
+        tell(note)
+    found = scan(images, parts=images.parts, progress=progress)
+    check_bad(found, max_bad, tell)
+    if len(images.classes) < 2:
+        raise DataError(
+            f"{source} holds {len(images.classes)} class ({', '.join(images.classes) or 'none'}); "
+            "expected a folder for each of at least two classes"
+        )
+    division = divide(images.labels, found.hashes, images.parts, seed=seed, fractions=fractions)
+    keys = [images.reader.key(index) for index in range(len(images))]
+    return Gathered(images, found, make_splits(found.hashes, division, images.labels, keys))
+
+
+def check_bad(found: Scan, max_bad: float, tell: Tell) -> None:
+    """Say what the scan found; refuse a source that is broken beyond the bound."""
+    for finding in found.findings:
+        if finding.severity != "note":
+            named = ", ".join(finding.keys[:SHOWN]) + (", …" if len(finding.keys) > SHOWN else "")
+            tell(f"{finding.message}: {named}" if named else finding.message)
+    if found.num_unreadable > max_bad * found.num_pictures:
+        raise DataError(
+            f"{found.num_unreadable:,} of {found.num_pictures:,} pictures cannot be read, more than the bound of "
+            f"{max_bad:.0%}; `convlens doctor` lists them, --max-bad moves the bound"
+        )
+
+
+def same_pictures(gathered: Gathered, before: Splits, source: str) -> None:
+    """Raises DataError when a source no longer holds the pictures that a training began with."""
+    if gathered.splits.hashes != before.hashes or gathered.splits.labels != before.labels:
+        raise DataError(
+            f"{source} holds other pictures than when this training began; restore them, or start a new training"
+        )
+
+
+def excluded(splits: Splits) -> int:
+    return len(splits.indices(EXCLUDED))

@@ -1,0 +1,53 @@
+"""A run on pictures: decoded by threads, read by the run's own preprocessing, in bounded memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convlens.errors import PictureError
+from convlens.runs import Run
+from convlens.training import Choice, logits_of, usable_cpus
+from convlens.workbench.results import Progress
+
+CHUNK = 256  # pictures decoded at a time
+
+
+def read_logits(
+    run: Run,
+    reads: Sequence[Callable[[int], np.ndarray]],
+    *,
+    progress: Progress | None = None,
+) -> Iterator[tuple[int, Tensor | PictureError]]:
+    """For each `read(short_side)`, in order: (place, (K,) logits) or (place, the PictureError it raised)."""
+    choice = Choice("fp32", "channels_last", usable_cpus())
+    model = choice.laid_out(run.model)
+    side = round(2 * max(run.preprocess.size) / run.preprocess.crop_ratio)
+
+    def pixels(read: Callable[[int], np.ndarray]) -> np.ndarray | PictureError:
+        try:
+            return run.preprocess.pixels(read(side))
+        except PictureError as error:
+            return error
+
+    with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as threads:
+        for start in range(0, len(reads), CHUNK):
+            found = list(threads.map(pixels, reads[start : start + CHUNK]))
+            good = [item for item in found if not isinstance(item, PictureError)]
+            rows = _logits(model, good, run, choice)
+            for place, item in enumerate(found, start):
+                yield (place, item) if isinstance(item, PictureError) else (place, next(rows))
+            if progress:
+                progress("read", min(start + CHUNK, len(reads)), len(reads), "")
+
+
+def _logits(model: torch.nn.Module, pixels: list[np.ndarray], run: Run, choice: Choice) -> Iterator[Tensor]:
+    if not pixels:
+        return iter(())
+    stacked = torch.from_numpy(np.stack(pixels))
+    return iter(logits_of(model, stacked, run.preprocess, choice, device=torch.device("cpu")))

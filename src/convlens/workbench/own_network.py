@@ -1,0 +1,42 @@
+"""A network of the user's own: `--network file.py:Class` is the only way a command loads somebody's code."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from convlens.errors import UsageError, unknown_name
+
+
+def load_network(named: str, *, num_classes: int, in_channels: int) -> nn.Module:
+    """Run the file, build the class or call the function. It gets num_classes and in_channels where it takes them."""
+    path, _, name = named.rpartition(":")
+    if not path or not Path(path).is_file():
+        raise UsageError(f"--network came as '{named}'; expected an existing file and a class in it, like net.py:Net")
+    spec = importlib.util.spec_from_file_location("convlens_own_network", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"{path} cannot be run ({type(error).__name__}: {error})") from error
+    if not hasattr(module, name):
+        raise unknown_name(f"network in {path}", name, vars(module), "give the class's name after the colon")
+    return _build(getattr(module, name), named, {"num_classes": num_classes, "in_channels": in_channels})
+
+
+def _build(make: Any, named: str, offered: dict[str, int]) -> nn.Module:
+    try:
+        parameters = inspect.signature(make).parameters.values()
+        everything = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        taken = {p.name for p in parameters}
+        network = make(**{key: value for key, value in offered.items() if everything or key in taken})
+    except Exception as error:
+        raise UsageError(f"{named} cannot be built ({type(error).__name__}: {error})") from error
+    if not isinstance(network, nn.Module):
+        raise UsageError(f"{named} gave a {type(network).__name__}; expected a torch.nn.Module")
+    return network

@@ -1,0 +1,62 @@
+"""Go on with an interrupted training, exactly as if it had not been interrupted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from convlens import training
+from convlens.data import Augment
+from convlens.errors import RunError, UsageError
+from convlens.pictures import Preprocess
+from convlens.runs import Run, RunFolder, read_splits
+from convlens.storage import FolderLock, remove_leftovers
+from convlens.workbench.gather import Gathered, gather, same_pictures
+from convlens.workbench.own_network import load_network
+from convlens.workbench.results import Progress, Tell, silent
+from convlens.workbench.task import prepare
+from convlens.zoo import Architecture, build
+
+
+def go_on(
+    path: str | Path,
+    data: str | Path | None = None,
+    *,
+    network: str | None = None,
+    data_dir: str | Path | None = None,
+    progress: Progress | None = None,
+    tell: Tell = silent,
+) -> tuple[Run, Gathered]:
+    """`data` is needed only where the pictures have moved; they must be the same ones.
+
+    Raises RunError when there is nothing to go on with, DataError when the pictures changed.
+    """
+    folder = RunFolder(Path(path))
+    if not folder.path.is_dir():
+        raise RunError(f"{path} does not exist; --resume takes the folder of an interrupted training")
+    with FolderLock(folder.path):
+        remove_leftovers(folder.last.parent)
+        recipe, plan, facts = training.interrupted(folder)
+        source = str(data or facts["data"]["source"])
+        gathered = gather(source, data_dir=data_dir, max_bad=1.0, progress=progress, tell=silent)
+        before = read_splits(folder.splits)
+        same_pictures(gathered, before, source)
+        gathered = replace(gathered, splits=before)
+        lessons = prepare(
+            gathered, Preprocess.from_dict(facts["preprocess"]), Augment(**facts["augment"]), progress=progress
+        )
+        task = lessons.task(recipe, plan.batch, facts)
+        tell(f"going on with {path}: {plan.total_steps:,} steps in all, as planned when it began")
+        run = training.go_on(_rebuild(facts, network), task, recipe, plan, folder, progress=progress)
+    return run, gathered
+
+
+def _rebuild(facts: dict[str, Any], network: str | None) -> nn.Module:
+    if "network" not in facts["architecture"]:
+        return build(Architecture.from_dict(facts["architecture"]))
+    if network is None:
+        raise UsageError(f"this training is of your own network; add --network {facts['architecture']['network']}")
+    return load_network(network, num_classes=len(facts["classes"]), in_channels=int(facts["preprocess"]["channels"]))

@@ -1,0 +1,87 @@
+"""From gathered pictures and a preprocessing to a training task: pixels, statistics, augmentation, class weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convlens.data import Augment, Batches, decode_pixels, mean_and_std
+from convlens.pictures import Preprocess
+from convlens.training import Recipe, Task
+from convlens.workbench.gather import Gathered
+from convlens.workbench.results import Progress
+
+PHOTOGRAPH = 65  # pixels a side; smaller pictures are shifted, larger ones cropped and lit
+MARGIN = 8 / 7  # training photographs are kept so much larger than the network's input, for random crops
+MEASURED_PICTURES = 500  # on which mean and std are measured
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Decoded pictures and how they are shown to the network."""
+
+    train_pixels: Tensor
+    train_labels: Tensor
+    val_pixels: Tensor
+    val_labels: Tensor
+    preprocess: Preprocess
+    augment: Augment
+    num_classes: int
+
+    def batches(self, batch: int, seed: int) -> Batches:
+        return Batches(self.train_pixels, self.train_labels, self.preprocess, self.augment, batch=batch, seed=seed)
+
+    def task(self, recipe: Recipe, batch: int, facts: dict[str, Any]) -> Task:
+        balance = class_balance(self.train_labels, self.num_classes) if recipe.class_weights else None
+        batches = self.batches(batch, recipe.seed)
+        return Task(batches, self.val_pixels, self.val_labels, self.preprocess, balance, facts)
+
+
+def prepare(
+    gathered: Gathered, preprocess: Preprocess, augment: Augment, *, progress: Progress | None = None
+) -> Lessons:
+    """Decode the train and val parts at the geometry that training reads them in."""
+    train, val = gathered.splits.indices("train"), gathered.splits.indices("val")
+    return Lessons(
+        decode_pixels(gathered.images, train, _kept(preprocess, augment), progress=progress),
+        torch.from_numpy(gathered.images.labels[train]),
+        decode_pixels(gathered.images, val, preprocess, progress=progress),
+        torch.from_numpy(gathered.images.labels[val]),
+        preprocess,
+        augment,
+        gathered.num_classes,
+    )
+
+
+def _kept(preprocess: Preprocess, augment: Augment) -> Preprocess:
+    """Pictures from which crops are drawn are kept larger than the network's input."""
+    if augment.zoom == 1:
+        return preprocess
+    height, width = (round(side * MARGIN) for side in preprocess.size)
+    return replace(preprocess, size=(height, width))
+
+
+def with_statistics(preprocess: Preprocess, gathered: Gathered) -> Preprocess:
+    """The same geometry with the training part's own mean and std per channel."""
+    train = gathered.splits.indices("train")
+    some = train[:: max(1, len(train) // MEASURED_PICTURES)]
+    # whole pictures: a letterbox's ground is no part of the data
+    mean, std = mean_and_std(decode_pixels(gathered.images, some, replace(preprocess, fit="resize")))
+    return replace(preprocess, mean=mean, std=std)
+
+
+def default_augment(preprocess: Preprocess) -> Augment:
+    """Photographs are cropped, mirrored and lit, small pictures shifted; grey ones, often writing, never mirrored."""
+    colour = preprocess.channels == 3
+    if min(preprocess.size) < PHOTOGRAPH:
+        return Augment(flip=colour, shift=max(1, min(preprocess.size) // (8 if colour else 16)))
+    return Augment(flip=colour, zoom=0.35, brightness=0.2, contrast=0.2)
+
+
+def class_balance(labels: Tensor, num_classes: int) -> Tensor:
+    """(K,) weights n / (K n_k), so that each class counts the same; 0 for a class without pictures."""
+    counts = torch.bincount(labels, minlength=num_classes).float()
+    return torch.where(counts > 0, len(labels) / (num_classes * counts.clamp(min=1)), torch.zeros_like(counts))

@@ -1,0 +1,135 @@
+"""`convlens train`: from pictures to a run."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from convlens import training
+from convlens.data import Augment
+from convlens.errors import UsageError
+from convlens.reports import write_report
+from convlens.runs import Run
+from convlens.workbench.claim import claim, claim_free
+from convlens.workbench.design import Design, Request, design
+from convlens.workbench.gather import Gathered, excluded, gather
+from convlens.workbench.results import Progress, Tell, silent
+from convlens.workbench.resume import go_on
+from convlens.workbench.task import default_augment, prepare, with_statistics
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """`val_accuracy` is None without a validation part; `seconds` are from the command's start to the saved run."""
+
+    run: Path
+    name: str
+    num_pictures: int
+    num_excluded: int
+    epochs: float
+    steps: int
+    val_accuracy: float | None
+    temperature: float
+    seconds: float
+    report: Path
+
+
+def train(
+    data: str | Path | None = None,
+    *,
+    model: str = "auto",
+    network: str | None = None,
+    budget: str | float | None = None,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    image_size: int | None = None,
+    fit: str = "auto",
+    split: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    weights: str = "auto",
+    model_options: dict[str, Any] | None = None,
+    data_dir: str | Path | None = None,
+    max_bad: float = 0.1,
+    keep_pictures: bool = True,
+    progress: Progress | None = None,
+    tell: Tell = silent,
+    started: float | None = None,
+    **recipe_options: Any,
+) -> TrainResult:
+    """Train a network on a folder of pictures (or any other source) and save it as a run.
+
+    `budget` ("5m", or seconds) or `epochs` sets the length; with neither, about 600,000 pictures are shown, in 10 to
+    60 epochs. `recipe_options` are the fields of `training.Recipe`. With `resume`, an interrupted training goes on, and
+    all else stands in its checkpoint. Raises DataError, UsageError, StorageError; Stopped after a signal, once saved.
+    """
+    started = time.monotonic() if started is None else started
+    torch.set_num_threads(training.usable_cpus())
+    if resume is not None:
+        return _result(*go_on(resume, data, network=network, data_dir=data_dir, progress=progress, tell=tell), started)
+    if data is None:
+        raise UsageError("nothing to train on; give a folder of pictures or a name such as digits, or --resume RUN")
+    if budget is not None:
+        recipe_options["budget_s"] = training.parse_duration(budget)
+    recipe = training.recipe_from({"seed": seed, **recipe_options})
+    target = str(training.choose_device(device))
+    ask = Request(model, network, image_size, fit, weights, model_options or {})
+    with ExitStack() as held:
+        folder = None if out is None else claim(held, Path(out))
+        gathered = gather(
+            data, data_dir=data_dir, fractions=split, seed=seed, max_bad=max_bad, progress=progress, tell=tell
+        )
+        made = design(ask, gathered, recipe, started=started, tell=tell)
+        folder = folder or claim_free(held, f"{gathered.images.name}-{made.label}")
+        gathered.splits.write(folder.splits)
+        preprocess = made.preprocess if made.pretrained else with_statistics(made.preprocess, gathered)
+        augment = default_augment(preprocess) if recipe.augment else Augment()
+        lessons = prepare(gathered, preprocess, augment, progress=progress)
+        plan = training.make_plan(
+            made.network,
+            lambda batch: lessons.batches(batch, seed),
+            recipe,
+            pretrained=made.pretrained,
+            device=target,
+        )
+        tell(describe(plan, made, recipe))
+        facts = {"name": folder.path.resolve().name, "keep_pictures": keep_pictures, "augment": augment.to_dict()}
+        facts |= {"data": gathered.facts(), "classes": list(gathered.images.classes)}
+        facts |= {**made.facts(), "preprocess": preprocess.to_dict()}
+        task = lessons.task(recipe, plan.batch, facts)
+        run = training.fit(made.network, task, recipe, plan, folder, started=started, progress=progress)
+    return _result(run, gathered, started)
+
+
+def describe(plan: training.Plan, made: Design, recipe: training.Recipe) -> str:
+    """The one line that says what was chosen."""
+    height, width = made.preprocess.size
+    length = f"a budget of {recipe.budget_s:g} s" if recipe.budget_s else f"{plan.epochs:g} epochs"
+    options = "".join(f" {key} {value}" for key, value in made.architecture.get("options", {}).items())
+    return (
+        f"{made.label}{options} at {height}×{width} px ({made.preprocess.fit}), {length}, batch {plan.batch}, "
+        f"{recipe.optimiser} {plan.learning_rate:.2g} {recipe.schedule}; measured on this machine: {plan.precision}, "
+        f"{plan.layout}, {plan.threads} thread{'s' if plan.threads > 1 else ''}"
+    )
+
+
+def _result(run: Run, gathered: Gathered, started: float) -> TrainResult:
+    seconds = time.monotonic() - started
+    plan, metrics = run.manifest.plan or {}, run.manifest.metrics
+    return TrainResult(
+        run=run.path,
+        name=run.manifest.name,
+        num_pictures=len(gathered.images),
+        num_excluded=excluded(gathered.splits),
+        epochs=plan["epochs"],
+        steps=metrics["steps"],
+        val_accuracy=metrics["val"]["accuracy"] if "val" in metrics else None,
+        temperature=run.temperature,
+        seconds=round(seconds, 3),
+        report=write_report(run),
+    )

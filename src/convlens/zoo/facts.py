@@ -1,0 +1,107 @@
+"""The numbers of every registered network, each with its source; tests hold the code to them.
+
+MACs are the multiplications of convolutions and matrix products for one picture; biases, norms, pooling, activations
+and the RBF distances of `lenet5_1998` are not among them. All is at the entry's resolution, channels and classes.
+Accuracies are published ones in per cent, for one centre crop on ImageNet's validation part or for MNIST's test part.
+
+Sources of the counts:
+    table      the published implementation that `source` names (torchvision 0.28, timm 1.0.31), counted
+    paper      arithmetic from the paper's table; parameters as far as the paper prints them
+Sources of the accuracies:
+    weights    published with the weights of `zoo.published` (one crop)
+    paper      the paper's own: LeCun et al. 1998, figure 9 (linear; 300-100; LeNet-5); Krizhevsky et al. 2012, table 2
+               (one network); Simonyan and Zisserman 2014, table 3 (scale 256, dense); Howard et al. 2017, table 6
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Counts of one network, and its published accuracy in 0..1 where there is one."""
+
+    parameters: int  # trainable ones
+    macs: int
+    source: str
+    top1: float | None
+    top5: float | None
+    accuracy_source: str | None
+
+
+@dataclass(frozen=True)
+class Multiplier:
+    """A row of a multiplier table: counts at a width and an image size, and the paper's rounded ones in millions."""
+
+    network: str
+    width: float
+    image_size: int
+    parameters: int
+    macs: int
+    paper_parameters: float | None
+    paper_macs: float | None
+    source: str
+
+
+TV, TIMM = "torchvision 0.28", "timm 1.0.31"
+
+# fmt: off
+#    network               parameters            MACs  source    top-1   top-5   source
+TABLE = [
+    ("perceptron",              7_850,          7_840, "paper",  88.0,   None,   "paper"),
+    ("mlp",                   266_610,        266_200, "paper",  96.95,  None,   "paper"),
+    ("lenet5_1998",            60_000,        325_680, "paper",  99.05,  None,   "paper"),
+    ("lenet5",                 61_706,        416_520, "paper",  None,   None,   None),
+    ("alexnet_paper",      60_965_224,    724_406_816, "paper",  59.3,   81.8,   "paper"),
+    ("alexnet",            61_100_840,    714_188_480, TV,       56.522, 79.066, "weights"),
+    ("vgg11",             132_863_336,  7_609_090_048, TV,       69.020, 88.628, "weights"),
+    ("vgg11_bn",          132_868_840,  7_609_090_048, TV,       70.370, 89.810, "weights"),
+    ("vgg11_lrn",         132_863_336,  7_609_090_048, "paper",  70.3,   89.5,   "paper"),
+    ("vgg11_lrn_bn",      132_868_840,  7_609_090_048, "paper",  None,   None,   None),
+    ("vgg13",             133_047_848, 11_308_466_176, TV,       69.928, 89.246, "weights"),
+    ("vgg13_bn",          133_053_736, 11_308_466_176, TV,       71.586, 90.374, "weights"),
+    ("vgg16_c",           133_638_952, 11_770_888_192, "paper",  71.9,   90.6,   "paper"),
+    ("vgg16_c_bn",        133_647_400, 11_770_888_192, "paper",  None,   None,   None),
+    ("vgg16",             138_357_544, 15_470_264_320, TV,       71.592, 90.382, "weights"),
+    ("vgg16_bn",          138_365_992, 15_470_264_320, TV,       73.360, 91.516, "weights"),
+    ("vgg19",             143_667_240, 19_632_062_464, TV,       72.376, 90.876, "weights"),
+    ("vgg19_bn",          143_678_248, 19_632_062_464, TV,       74.218, 91.842, "weights"),
+    ("resnet18",           11_689_512,  1_814_073_344, TV,       69.758, 89.078, "weights"),
+    ("resnet34",           21_797_672,  3_663_761_408, TV,       73.314, 91.420, "weights"),
+    ("resnet50",           25_557_032,  4_089_184_256, TV,       76.130, 92.862, "weights"),
+    ("resnet101",          44_549_160,  7_801_405_440, TV,       77.374, 93.546, "weights"),
+    ("resnet152",          60_192_808, 11_513_626_624, TV,       78.312, 94.046, "weights"),
+    ("mobilenet_v1",        4_231_976,    568_740_352, TIMM,     70.6,   None,   "paper"),
+    ("mobilenet_v2",        3_504_872,    300_774_272, TV,       71.878, 90.286, "weights"),
+    ("mobilenet_v3_large",  5_483_032,    216_589_760, TV,       74.042, 91.340, "weights"),
+    ("mobilenet_v3_small",  2_542_856,     56_510_400, TV,       67.668, 87.402, "weights"),
+]
+
+# Howard et al. 2017, tables 6 and 7; the other rows are published implementations.
+#               network               width   px  parameters         MACs  paper's M      source
+MULTIPLIERS = tuple(Multiplier(*row) for row in [
+    ("mobilenet_v1",        1.0,   224,  4_231_976, 568_740_352, 4.2,  569.0, "paper"),
+    ("mobilenet_v1",        0.75,  224,  2_585_560, 325_400_448, 2.6,  325.0, "paper"),
+    ("mobilenet_v1",        0.5,   224,  1_331_592, 149_497_088, 1.3,  149.0, "paper"),
+    ("mobilenet_v1",        0.25,  224,    470_072,  41_030_272, 0.5,   41.0, "paper"),
+    ("mobilenet_v1",        1.0,   192,  4_231_976, 418_121_728, 4.2,  418.0, "paper"),
+    ("mobilenet_v1",        1.0,   160,  4_231_976, 290_675_200, 4.2,  290.0, "paper"),
+    ("mobilenet_v1",        1.0,   128,  4_231_976, 186_400_768, 4.2,  186.0, "paper"),
+    ("mobilenet_v1",        1.25,  224,  6_270_840, 879_516_800, None,  None, TIMM),
+    ("mobilenet_v2",        0.5,   224,  1_968_680,  97_131_840, None,  97.0, TIMM),
+    ("mobilenet_v2",        1.4,   224,  6_108_776, 582_195_824, None, 585.0, TIMM),
+    ("mobilenet_v3_large",  0.75,  224,  3_993_528, 154_560_624, 4.0,  155.0, TIMM),
+    ("mobilenet_v3_small",  0.5,   224,  1_593_224,  24_188_688, None,  None, TIMM),
+])
+# fmt: on
+
+
+def _ratio(per_cent: float | None) -> float | None:
+    return None if per_cent is None else round(per_cent / 100, 5)
+
+
+FACTS = {
+    name: Facts(parameters, macs, source, _ratio(top1), _ratio(top5), accuracy_source)
+    for name, parameters, macs, source, top1, top5, accuracy_source in TABLE
+}

@@ -1,0 +1,83 @@
+"""Weights into a network, from a file or from the place where they were published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from convlens.errors import UsageError
+from convlens.zoo.architecture import Network
+from convlens.zoo.weights.matching import match
+from convlens.zoo.weights.published import IMAGENET, PublishedWeights, published
+from convlens.zoo.weights.reading import FileTensors, read_tensors, to_safetensors
+
+Progress = Callable[[str, int, int, str], None]
+
+
+@dataclass(frozen=True)
+class WeightsRecord:
+    """What was loaded; `left_out` names the classifier's tensors that stay new, for another number of classes."""
+
+    source: str  # "imagenet", or the path
+    sha256: str  # of the file that was read or downloaded
+    num_loaded: int
+    left_out: tuple[str, ...]
+    preprocessing: dict[str, Any] | None  # for `pictures.Preprocess.from_dict`, where it is known
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"left_out": list(self.left_out)}
+
+
+def load_weights(network: Network, source: str | Path, progress: Progress | None = None) -> WeightsRecord:
+    """Copy the tensors of "imagenet" or of a .safetensors, .npz, .pth, .pt or .th file into a network of the zoo.
+
+    Nothing is copied unless all of it fits, the last layer for another number of classes apart. Raises UsageError for
+    an unknown source, StorageError for a damaged file, NetworkError for tensors that do not fit, DownloadError.
+    """
+    from convlens.storage import sha256_file
+
+    if source == "imagenet":
+        weights = _published(network.architecture.name)
+        content = _fetch(weights, progress)
+        digest, preprocessing = content.metadata["sha256"], weights.preprocessing
+    else:
+        content = read_tensors(Path(source))
+        digest, preprocessing = sha256_file(Path(source)), None
+    state = network.state_dict()
+    matched, left_out = match(state, content, str(source))
+    with torch.no_grad():
+        for name, tensor in matched.items():
+            state[name].copy_(tensor)
+    record = WeightsRecord(str(source), digest, len(matched), left_out, preprocessing)
+    network.weights_record = record
+    return record
+
+
+def _published(name: str) -> PublishedWeights:
+    weights = published(name)
+    if weights is None:
+        raise UsageError(
+            f"no published ImageNet weights are known for {name}; give the path of a file, "
+            f"or take one of {', '.join(IMAGENET)}"
+        )
+    return weights
+
+
+def _fetch(weights: PublishedWeights, progress: Progress | None) -> FileTensors:
+    """The tensors from the cache, downloaded and converted to safetensors the first time."""
+    from convlens import storage
+
+    original = storage.cache_dir() / "weights" / weights.file
+    converted = original.with_suffix(".safetensors")
+    if not converted.is_file():
+        storage.download(weights.urls, original, sha256=weights.sha256, progress=progress)
+        data = to_safetensors(read_tensors(original), sha256=storage.sha256_file(original))
+        storage.make_room(len(data))
+        storage.write_bytes(converted, data)
+        original.unlink()
+    storage.touch(converted)
+    return read_tensors(converted)

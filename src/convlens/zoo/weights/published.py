@@ -1,0 +1,69 @@
+"""ImageNet weights that others trained and published: files, digests, accuracy and preprocessing, as data.
+
+Source: the weight descriptions in torchvision 0.29 (its IMAGENET1K_V1 files, of recipes near the papers'); accuracies
+are for one centre crop of 224 px. A file's name carries the first eight hex digits of its SHA-256.
+NOT YET FETCHED: nobody could download these files where this table was written, so that address and digest are as
+published and untried; `fetched` says so for every row and becomes True with the first download that was checked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+HOST = "https://download.pytorch.org/models/"
+
+# fmt: off
+#   network                file                              top-1   top-5   fetched
+IMAGENET = {
+    "alexnet":            ("alexnet-owt-7be5be79.pth",        56.522, 79.066, False),
+    "vgg11":              ("vgg11-8a719046.pth",              69.020, 88.628, False),
+    "vgg11_bn":           ("vgg11_bn-6002323d.pth",           70.370, 89.810, False),
+    "vgg13":              ("vgg13-19584684.pth",              69.928, 89.246, False),
+    "vgg13_bn":           ("vgg13_bn-abd245e5.pth",           71.586, 90.374, False),
+    "vgg16":              ("vgg16-397923af.pth",              71.592, 90.382, False),
+    "vgg16_bn":           ("vgg16_bn-6c64b313.pth",           73.360, 91.516, False),
+    "vgg19":              ("vgg19-dcbb9e9d.pth",              72.376, 90.876, False),
+    "vgg19_bn":           ("vgg19_bn-c79401a0.pth",           74.218, 91.842, False),
+    "resnet18":           ("resnet18-f37072fd.pth",           69.758, 89.078, False),
+    "resnet34":           ("resnet34-b627a593.pth",           73.314, 91.420, False),
+    "resnet50":           ("resnet50-0676ba61.pth",           76.130, 92.862, False),
+    "resnet101":          ("resnet101-63fe2227.pth",          77.374, 93.546, False),
+    "resnet152":          ("resnet152-394f9c45.pth",          78.312, 94.046, False),
+    "mobilenet_v2":       ("mobilenet_v2-b0353104.pth",       71.878, 90.286, False),
+    "mobilenet_v3_large": ("mobilenet_v3_large-8738ca79.pth", 74.042, 91.340, False),
+    "mobilenet_v3_small": ("mobilenet_v3_small-047dcff4.pth", 67.668, 87.402, False),
+}
+# The keys are those of `pictures.Preprocess`: short side to 256 px, then the centre 224.
+PREPROCESSING = {
+    "size": [224, 224], "fit": "crop", "crop_ratio": 0.875, "channels": 3,
+    "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225],
+}
+# fmt: on
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """One published file; top1 and top5 are published accuracies in 0..1."""
+
+    name: str
+    file: str
+    urls: tuple[str, ...]
+    sha256: str  # the first eight hex digits
+    num_classes: int
+    preprocessing: dict[str, Any]
+    top1: float
+    top5: float
+    fetched: bool
+
+
+def published(name: str) -> PublishedWeights | None:
+    """The published ImageNet weights of a network; None where the table has none."""
+    if name not in IMAGENET:
+        return None
+    file, top1, top5, fetched = IMAGENET[name]
+    digest = file.removesuffix(".pth").rpartition("-")[2]
+    preprocessing = {key: list(value) if isinstance(value, list) else value for key, value in PREPROCESSING.items()}
+    return PublishedWeights(
+        name, file, (HOST + file,), digest, 1000, preprocessing, round(top1 / 100, 5), round(top5 / 100, 5), fetched
+    )

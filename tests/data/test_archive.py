@@ -1,0 +1,212 @@
+"""Archives of folders: unpacked once, into the cache, and never outside of it."""
+
+from __future__ import annotations
+
+import io
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convlens.data import archive as archive_module
+from convlens.data.open import open_images
+from convlens.errors import DataError, StorageError
+from convlens.storage import cache_dir
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVLENS_CACHE", str(tmp_path / "cache"))
+
+
+def picture(number: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (5, 4), (number, 0, 99)).save(file, format="PNG")
+    return file.getvalue()
+
+
+FILES = {"cat/1.png": picture(1), "dog/deep/2.png": picture(2), "dog/notes.txt": b"hello"}
+
+
+def zipped(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in files.items():
+            file.writestr(name, data)
+    return path
+
+
+def tarred(path: Path, files: dict[str, bytes]) -> Path:
+    mode = {".tar": "w", ".gz": "w:gz", ".tgz": "w:gz", ".xz": "w:xz", ".bz2": "w:bz2"}[path.suffix]
+    with tarfile.open(path, mode) as file:  # type: ignore[call-overload]
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            file.addfile(info, io.BytesIO(data))
+    return path
+
+
+MAKERS: dict[str, Callable[[Path, dict[str, bytes]], Path]] = {
+    "pets.zip": zipped,
+    "pets.tar": tarred,
+    "pets.tar.gz": tarred,
+    "pets.TGZ": lambda path, files: tarred(path.with_suffix(".tgz"), files).rename(path),
+    "pets.tar.xz": tarred,
+    "pets.tar.bz2": tarred,
+}
+
+
+def unpacked() -> list[Path]:
+    folder = cache_dir() / "archives"
+    return sorted(folder.iterdir()) if folder.exists() else []
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("wrapping", ["", "pets/", "release-1/pets/"])
+def test_an_archive_opens_as_the_folder_it_holds(name: str, wrapping: str, tmp_path: Path) -> None:
+    archive = MAKERS[name](tmp_path / name, {wrapping + inner: data for inner, data in FILES.items()})
+    images = open_images(archive)
+    assert images.name == "pets" and images.source == str(archive) and images.classes == ("cat", "dog")
+    assert [images.reader.key(i) for i in range(2)] == ["cat/1.png", "dog/deep/2.png"]
+    assert images.reader.read(1)[0, 0].tolist() == [2, 0, 99]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", name]
+
+
+def test_an_archive_is_unpacked_once_and_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = zipped(tmp_path / "pets.zip", FILES)
+    steps: list[tuple[str, int, int, str]] = []
+    open_images(archive, progress=lambda *step: steps.append(step))
+    assert steps[-1][0] == "unpack" and steps[-1][3] == "pets.zip" and 0 < steps[-1][1] <= steps[-1][2]
+    steps.clear()
+    open_images(archive, progress=lambda *step: steps.append(step))
+    assert steps == [] and len(unpacked()) == 1
+    zipped(archive, FILES | {"owl/3.png": picture(3)})
+    assert open_images(archive).classes == ("cat", "dog", "owl") and len(unpacked()) == 2
+
+
+def test_a_lone_train_folder_is_a_part_and_no_wrapping(tmp_path: Path) -> None:
+    images = open_images(zipped(tmp_path / "a.zip", {f"train/{name}": data for name, data in FILES.items()}))
+    assert images.parts == ("train", "train") and images.classes == ("cat", "dog")
+
+
+def test_a_lone_class_is_no_wrapping(tmp_path: Path) -> None:
+    assert open_images(zipped(tmp_path / "a.zip", {"pets/cat/1.png": picture(1)})).classes == ("cat",)
+
+
+def test_an_archive_of_idx_or_cifar_files_opens_as_such(tmp_path: Path) -> None:
+    record = bytes([1]) + bytes(3072)
+    images = open_images(tarred(tmp_path / "c.tar.gz", {"cifar-10-batches-bin/data_batch_1.bin": record * 2}))
+    assert images.notes == ("2 pictures (CIFAR-10 binary batches)",)
+
+
+@pytest.mark.parametrize("make", [zipped, tarred], ids=["zip", "tar"])
+@pytest.mark.parametrize("name", ["../evil.png", "a/../../evil.png", "/evil.png", "C:/evil.png", "..\\evil.png"])
+def test_a_name_that_leads_outside_is_refused(
+    make: Callable[[Path, dict[str, bytes]], Path], name: str, tmp_path: Path
+) -> None:
+    archive = make(tmp_path / ("a.zip" if make is zipped else "a.tar"), FILES | {name: picture(6)})
+    with pytest.raises(DataError, match="a name that leads out of the folder"):
+        open_images(archive)
+    assert not list(tmp_path.rglob("evil.png")) and unpacked() == []
+
+
+def test_links_devices_and_hidden_files_are_left_out(tmp_path: Path) -> None:
+    tarred(tmp_path / "a.tar", FILES | {"__MACOSX/cat/._1.png": b"", "cat/.hidden.png": b""})
+    with tarfile.open(tmp_path / "a.tar", "a") as file:
+        for number, kind in enumerate((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE)):
+            info = tarfile.TarInfo(f"cat/odd{number}.png")
+            info.type, info.linkname = kind, "/etc/passwd"
+            file.addfile(info)
+    zipped(tmp_path / "a.zip", FILES)
+    with zipfile.ZipFile(tmp_path / "a.zip", "a") as file:
+        link = zipfile.ZipInfo("cat/odd.png")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        file.writestr(link, "/etc/passwd")
+    for name in ("a.tar", "a.zip"):
+        assert len(open_images(tmp_path / name)) == 2
+    found = [path for folder in unpacked() for path in folder.rglob("*") if not path.is_dir()]
+    assert {path.name for path in found} == {"1.png", "2.png", "notes.txt"} and not any(map(Path.is_symlink, found))
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.tar.xz"])
+def test_a_bomb_is_stopped(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_module, "SMALL_BYTES", 10_000)
+    archive = (zipped if name.endswith("zip") else tarred)(tmp_path / name, FILES | {"cat/9.bmp": bytes(3_000_000)})
+    with pytest.raises(DataError, match="over 200 times its size; it looks like a bomb"):
+        open_images(archive)
+    assert unpacked() == []
+
+
+def test_a_disk_that_is_too_small_is_said_before_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = zipped(tmp_path / "a.zip", FILES)
+    monkeypatch.setattr(archive_module, "SPARE_BYTES", 10**18)
+    with pytest.raises(
+        StorageError, match=r"the disk of .*cache is nearly full; free some space or set CONVLENS_CACHE"
+    ):
+        open_images(archive)
+    assert unpacked() == []
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.tar.xz", "a.tar.bz2"])
+@pytest.mark.parametrize("keep", [0.0, 0.5, 0.97])
+def test_a_damaged_archive_is_said(name: str, keep: float, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).bytes(30_000)
+    archive = (zipped if name.endswith("zip") else tarred)(tmp_path / name, {"cat/1.png": noise, "cat/2.png": noise})
+    whole = archive.read_bytes()
+    size = int(keep * len(whole)) if name != "a.tar" else int(keep * 60_000)  # behind that a tar has only zeros
+    archive.write_bytes(whole[:size])
+    with pytest.raises(DataError, match=r"cannot be unpacked: .*; copy or download it again"):
+        open_images(archive)
+    assert unpacked() == []
+
+
+def test_a_zip_with_a_wrong_byte_is_said(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "a.zip", {"cat/1.png": np.random.default_rng(0).bytes(30_000)})
+    data = bytearray(archive.read_bytes())
+    data[10_000] ^= 1
+    archive.write_bytes(data)
+    with pytest.raises(DataError, match=r"cannot be unpacked: Bad CRC-32"):
+        open_images(archive)
+
+
+def test_an_archive_without_class_folders_is_named_itself(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "a.zip", {"1.png": picture(1), "2.png": picture(2)})
+    with pytest.raises(DataError, match=r"a\.zip, unpacked: .* holds 2 pictures without class folders"):
+        open_images(archive)
+
+
+def test_an_interrupted_unpacking_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = zipped(tmp_path / "a.zip", FILES)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        open_images(archive, progress=stop)
+    assert unpacked() == []
+    assert len(open_images(archive)) == 2
+
+
+def test_the_process_that_was_quicker_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = zipped(tmp_path / "a.zip", FILES)
+    real = archive_module._move_into_place
+
+    def late(temporary: Path, folder: Path) -> None:
+        (folder / "cat").mkdir(parents=True)
+        (folder / "cat" / "theirs.png").write_bytes(picture(9))
+        real(temporary, folder)
+
+    monkeypatch.setattr(archive_module, "_move_into_place", late)
+    images = open_images(archive)
+    assert images.reader.key(0) == "cat/theirs.png" and len(unpacked()) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "a.zip", FILES)
+    cache_dir().touch()
+    with pytest.raises(StorageError, match="a file stands where a folder is needed; set CONVLENS_CACHE"):
+        open_images(archive)

@@ -1,0 +1,142 @@
+"""Tables of path and label: CSV and Parquet."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convlens.data.images import Images
+from convlens.data.open import open_images
+from convlens.errors import DataError, MissingExtra, PictureError
+
+
+def csv(folder: Path, text: str | bytes, name: str = "set.csv") -> Path:
+    (folder / name).write_bytes(text.encode() if isinstance(text, str) else text)
+    return folder / name
+
+
+def rows(images: Images) -> list[tuple[str, str]]:
+    return [(images.reader.key(i), images.classes[images.labels[i]]) for i in range(len(images))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,label\na/1.png,cat\nb 2.png,dog\n",
+        "label,path\ncat,a/1.png\ndog,b 2.png\n",
+        "\ufeffpath,label\r\na/1.png,cat\r\nb 2.png,dog\r\n",
+        "path;label\na/1.png;cat\nb 2.png;dog",
+        "path\tlabel\na/1.png\tcat\nb 2.png\tdog\n",
+        ' Filename , Class ,width\n"a/1.png", cat ,5\n\n"b 2.png",dog,6\n',
+        "id,image,class\n1,a/1.png,cat\n2,b 2.png,dog\n",
+    ],
+)
+def test_columns_delimiters_and_quotes_are_free(text: str, tmp_path: Path) -> None:
+    images = open_images(csv(tmp_path, text))
+    assert rows(images) == [("a/1.png", "cat"), ("b 2.png", "dog")]
+    assert images.name == "set" and images.parts is None
+    assert images.notes == ("2 pictures in 2 classes (set.csv)",)
+    assert images.reader.path(0) == tmp_path / "a" / "1.png"
+
+
+def test_a_column_of_parts_divides_the_pictures(tmp_path: Path) -> None:
+    images = open_images(csv(tmp_path, "path,label,split\n1.png,a,train\n2.png,a,Validation\n3.png,a,TEST\n"))
+    assert images.parts == ("train", "val", "test")
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["10", "2", "-1"], ("-1", "2", "10")),
+        (["7", "007", "1"], ("1", "007", "7")),
+        (["10", "2", "b"], ("10", "2", "b")),
+        (["1.5", "10", "2"], ("1.5", "10", "2")),
+    ],
+)
+def test_whole_numbers_are_in_their_own_order(labels: list[str], classes: tuple[str, ...], tmp_path: Path) -> None:
+    text = "path,label\n" + "".join(f"{index}.png,{label}\n" for index, label in enumerate(labels))
+    assert open_images(csv(tmp_path, text)).classes == classes
+
+
+def test_paths_are_relative_to_the_table_or_absolute_and_may_come_from_windows(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    colour = Image.new("RGB", (2, 3), (9, 8, 7))
+    colour.save(tmp_path / "sub" / "1.png")
+    text = f"path,label\nsub/1.png,a\n{tmp_path / 'sub' / '1.png'},a\nsub\\1.png,a\n"
+    images = open_images(csv(tmp_path, text))
+    assert [images.reader.read(i).tolist() for i in range(3)] == [np.asarray(colour).tolist()] * 3
+
+
+def test_a_missing_file_is_kept_for_the_scan_to_find(tmp_path: Path) -> None:
+    images = open_images(csv(tmp_path, "path,label\nnowhere.png,a\n"))
+    with pytest.raises(PictureError, match=r"nowhere\.png"):
+        images.reader.read(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"has the columns nothing; expected a header with `path` and `label`"),
+        ("a/1.png,cat\na/2.png,dog\n", r"has the columns 'a/1.png', 'cat'; expected a header"),
+        ("path,species\n1.png,cat\n", r"has the columns 'path', 'species'; expected a header"),
+        ("path,label\n", "has a header and no rows"),
+        ("path,label\n1.png,cat\n2.png\n", r"set\.csv, row 3: there is no label"),
+        ("path,label\n1.png,cat\n,dog\n", r"set\.csv, row 3: there is no path"),
+        ("path,label\n\n1.png,\n", r"set\.csv, row 3: there is no label"),
+        ("path,label,part\n1.png,cat,train\n2.png,dog,dev\n", r"row 3: the part is 'dev'; expected train, val or test"),
+        ("path,label,part\n1.png,cat,\n", r"row 2: the part is ''; expected train, val or test"),
+        (b"path,label\n1.png,caf\xe9\n", r"set\.csv, row 2: the text is not UTF-8"),
+        ("path,label\n" + "x" * 200_000 + ",a\n", r"set\.csv, row 2: field larger than field limit"),
+        ("path,label\n1\0.png,a\n", r"set\.csv, row 2: the path holds a zero byte|row 2: line contains NUL"),
+    ],
+)
+def test_what_does_not_fit_is_said_with_its_row(text: str | bytes, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message):
+        open_images(csv(tmp_path, text))
+
+
+def parquet(folder: Path, **columns: Any) -> Path:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table(columns), folder / "set.parquet")
+    return folder / "set.parquet"
+
+
+def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
+    table = parquet(tmp_path, label=[10, 2], width=[1, 2], Path=["a/1.png", "b.png"], part=["train", "test"])
+    images = open_images(table)
+    assert rows(images) == [("a/1.png", "10"), ("b.png", "2")] and images.classes == ("2", "10")
+    assert images.parts == ("train", "test") and images.reader.path(0) == tmp_path / "a" / "1.png"
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"file": ["1.png"], "species": ["a"]}, "has the columns 'file', 'species'; expected a header"),
+        ({"path": ["1.png", None], "label": ["a", "b"]}, r"set\.parquet, row 2: there is no path"),
+        ({"image": [{"bytes": b"", "path": "1.png"}], "label": [0]}, "row 1 holds a dict value; expected text"),
+        ({"path": ["1.png"], "label": ["a"], "split": ["dev"]}, "row 1: the part is 'dev'"),
+    ],
+)
+def test_what_does_not_fit_in_parquet_is_said(columns: dict[str, list[Any]], message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message):
+        open_images(parquet(tmp_path, **columns))
+
+
+def test_a_damaged_parquet_file_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    with pytest.raises(DataError, match=r"set\.parquet cannot be read as Parquet: .*; write it again"):
+        open_images(csv(tmp_path, "path,label", name="set.parquet"))
+
+
+def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'convlens\[parquet\]'"):
+        open_images(csv(tmp_path, b"PAR1", name="set.parquet"))

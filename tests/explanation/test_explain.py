@@ -1,0 +1,178 @@
+"""The verb: targets, layers, refusals, and the network given back as it was."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convlens.errors import ExplanationError, UsageError
+from convlens.explanation import METHODS, Method, Question, check_method, explain
+from convlens.explanation.contract import difference, network_state
+
+
+@pytest.mark.parametrize("network", ["residual", "plain"])
+@pytest.mark.parametrize("method", list(METHODS))
+def test_every_method_keeps_the_contract(
+    method: str, network: str, images: Tensor, request: pytest.FixtureRequest
+) -> None:
+    layer = {"residual": "stages.0", "plain": "3"}[network] if METHODS[method].uses_layer else None
+    assert len(check_method(method, request.getfixturevalue(network), images, layer=layer)) == 9
+
+
+def test_the_default_layer_is_the_last_with_an_extent(residual: nn.Module, images: Tensor) -> None:
+    found = explain(residual, images)
+    assert found.layer is not None and found.layer.startswith("stages.2")
+    np.testing.assert_array_equal(found.maps, explain(residual, images, layer=found.layer).maps)
+    assert explain(residual, images, method="saliency").layer is None
+
+
+@pytest.mark.parametrize("dashes", ["grad-cam", "Grad_CAM"])
+def test_a_method_may_be_spelled_with_dashes(dashes: str, residual: nn.Module, images: Tensor) -> None:
+    assert explain(residual, images, method=dashes).method == "grad_cam"
+
+
+def test_the_predicted_class_is_explained_by_default(residual: nn.Module, images: Tensor) -> None:
+    with torch.no_grad():
+        predicted = residual(images).argmax(1).tolist()
+    assert list(explain(residual, images, method="saliency").targets) == predicted
+
+
+def test_a_target_function_explains_any_score(plain: nn.Module, images: Tensor) -> None:
+    contrast = explain(plain, images, lambda logits: logits[:, 1] - logits[:, 2], method="saliency")
+    assert contrast.targets == ()
+    assert not np.allclose(contrast.maps, explain(plain, images, 1, method="saliency").maps)
+
+
+WRONG = [
+    (5, "target 5 is not a class of this network; it has 0 to 4"),
+    (-1, "target -1 is not a class"),
+    ([0, 1], r"\(2,\) targets for 3 pictures"),
+    (torch.tensor([0.0, 1.0, 2.0]), "integers"),
+    (lambda logits: logits.sum(), "one number a picture"),
+]
+
+
+@pytest.mark.parametrize(("target", "message"), WRONG)
+def test_a_wrong_target_is_refused(target: object, message: str, residual: nn.Module, images: Tensor) -> None:
+    before = network_state(residual)
+    with pytest.raises(UsageError, match=message):
+        explain(residual, images, target, method="saliency")  # type: ignore[arg-type]
+    assert difference(before, network_state(residual)) == ""
+
+
+def test_wrong_pictures_are_refused(residual: nn.Module, images: Tensor) -> None:
+    with pytest.raises(UsageError, match=r"float tensor \(N, C, H, W\).*uint8"):
+        explain(residual, images.to(torch.uint8), method="saliency")
+    with pytest.raises(UsageError, match=r"float tensor"):
+        explain(residual, images[0], method="saliency")
+    with pytest.raises(UsageError, match="no pictures"):
+        explain(residual, images[:0], method="saliency")
+    images[1, 0, 0, 0] = float("nan")
+    with pytest.raises(UsageError, match="picture 1 holds NaN"):
+        explain(residual, images, method="saliency")
+
+
+def test_unknown_names_get_the_nearest(residual: nn.Module, images: Tensor) -> None:
+    with pytest.raises(UsageError, match=r"no explanation method is called 'gradcam' \(near: grad_cam"):
+        explain(residual, images, method="gradcam")
+    with pytest.raises(UsageError, match=r"no layer is called 'stage.2'.*stages.2"):
+        explain(residual, images, layer="stage.2")
+
+
+def test_a_layer_for_a_method_that_looks_at_none_is_refused(residual: nn.Module, images: Tensor) -> None:
+    with pytest.raises(UsageError, match="saliency looks at no layer"):
+        explain(residual, images, method="saliency", layer="stages")
+
+
+def test_a_network_without_feature_maps_is_told_to_use_saliency(mlp: nn.Module, images: Tensor) -> None:
+    with pytest.raises(ExplanationError, match="saliency"):
+        explain(mlp, images)
+    with pytest.raises(ExplanationError, match=r"gave no feature maps.*saliency"):
+        explain(mlp, images, layer="1")
+    assert explain(mlp, images, method="saliency").maps.any()
+
+
+def test_a_layer_that_never_runs_is_refused(residual: nn.Module, images: Tensor) -> None:
+    residual.unused = nn.Conv2d(3, 3, 1)
+    with pytest.raises(ExplanationError, match="'unused' gave no feature maps"):
+        explain(residual, images, layer="unused")
+
+
+def test_a_network_that_cuts_the_gradient_is_refused(images: Tensor) -> None:
+    class Cut(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.no_grad():
+                return super().forward(x)
+
+    with pytest.raises(ExplanationError, match="no gradient to the pictures"):
+        explain(Cut(nn.Flatten(), nn.Linear(3 * 32 * 24, 2)), images, method="saliency")
+
+
+def test_an_output_that_is_not_logits_is_refused(images: Tensor) -> None:
+    with pytest.raises(ExplanationError, match=r"gave \(3, 4, 30, 22\) for 3 pictures"):
+        explain(nn.Conv2d(3, 4, 3), images, method="saliency")
+
+
+def test_a_map_that_is_not_finite_is_never_shown(plain: nn.Module, images: Tensor) -> None:
+    with torch.no_grad():
+        plain[6].weight[2].fill_(float("nan"))
+    with pytest.raises(ExplanationError, match="Saliency map of picture 0 holds NaN"):
+        explain(plain, images, 2, method="saliency")
+
+
+def test_a_map_of_zeros_is_said_to_be_empty_and_drawn_without_nan(images: Tensor) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    nn.init.zeros_(model[3].weight)
+    found = explain(model, images, 0, layer="0")
+    assert found.note == "3 of 3 maps (Grad-CAM) are the same everywhere: nothing speaks for the class"
+    assert not found.heat().any()
+
+
+def test_heat_lies_in_0_to_1_and_keeps_zero(residual: nn.Module, images: Tensor) -> None:
+    found = explain(residual, images, layer="stages.0")
+    heat = found.heat()
+    assert heat.shape == found.maps.shape and heat.dtype == np.float32
+    assert heat.min() >= 0 and (heat.max((1, 2)) == 1).all()
+    assert not heat[found.maps == 0].any()
+
+
+def test_a_map_of_another_shape_or_a_method_of_the_user_is_checked(residual: nn.Module, images: Tensor) -> None:
+    def coarse(question: Question) -> Tensor:
+        question.target.score(question.model(question.images))
+        return question.images.abs().sum(1)[:, ::4, ::4]
+
+    mine = Method("mine", coarse, title="Mine", sign="0 and up", source="here")
+    assert explain(residual, images, method=mine).maps.shape == (3, 32, 24)
+    wrong = Method("wrong", lambda question: question.images, title="Wrong", sign="", source="")
+    with pytest.raises(ExplanationError, match=r"wrong gave \(3, 3, 32, 24\).*\(3, 32, 24\)"):
+        explain(residual, images, method=wrong)
+
+
+def test_the_mode_of_each_module_is_restored(residual: nn.Module, images: Tensor) -> None:
+    residual.train()
+    residual.stem.eval()  # as in fine-tuning with frozen statistics
+    before = network_state(residual)
+    explain(residual, images, layer="stages")
+    assert difference(before, network_state(residual)) == ""
+
+
+def test_threads_that_explain_one_network_do_not_disturb_each_other(residual: nn.Module, images: Tensor) -> None:
+    expected = {m: explain(residual, images, method=m).maps for m in METHODS}
+    before, wrong = network_state(residual), []
+
+    def work(method: str) -> None:
+        for _ in range(10):
+            if not np.allclose(explain(residual, images, method=method).maps, expected[method], atol=1e-6):
+                wrong.append(method)
+
+    threads = [threading.Thread(target=work, args=(m,)) for m in (*METHODS, *METHODS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert difference(before, network_state(residual)) == ""

@@ -1,0 +1,247 @@
+"""The receptive field is what a unit really depends on: checked by gradients and by poisoning pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlens.graph import ReceptiveField, trace
+
+SIDE = 40
+
+
+def field_of(model: nn.Module, shape: tuple[int, ...] = (1, 3, SIDE, SIDE)) -> ReceptiveField:
+    graph = trace(model, shape)
+    field = graph.receptive_field(graph.output_nodes[0])
+    assert field is not None
+    return field
+
+
+class Branches(nn.Module):
+    """A random network of convolutions with two branches a stage, summed or concatenated. All weights are positive."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        self.plan: list[tuple[str, int]] = []
+        self.layers = nn.ModuleList()
+        channels = 3
+        for _ in range(rng.integers(2, 5)):
+            stride = int(rng.integers(1, 3))
+            join = str(rng.choice(["sum", "cat", "one"]))
+            for _ in range(2):
+                half = int(rng.integers(0, 3))
+                dilation = int(rng.integers(1, 3))
+                options = {"stride": stride, "padding": half * dilation, "dilation": dilation}
+                self.layers.append(nn.Conv2d(channels, 4, 2 * half + 1, **options))
+            self.plan.append((join, int(rng.integers(0, 3))))
+            channels = 8 if join == "cat" else 4
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, 0.1, 1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for stage, (join, pool) in enumerate(self.plan):
+            one, two = self.layers[2 * stage](x), self.layers[2 * stage + 1](x)
+            x = one + two if join == "sum" else torch.cat([one, two], 1) if join == "cat" else one
+            x = F.avg_pool2d(torch.relu(x), 3, 2, padding=1) if pool == 1 else x
+            x = F.avg_pool2d(x, 2, 1) if pool == 2 else x
+        return x
+
+
+def seen_by_gradient(model: nn.Module, image: Tensor, row: int, column: int) -> tuple[tuple[int, int], ...]:
+    """First and last row and column of the pixels with a gradient from one unit."""
+    image = image.clone().requires_grad_()
+    model(image)[:, :, row, column].sum().backward()
+    touched = image.grad.abs().sum((0, 1)) > 0
+    rows, columns = touched.any(1).nonzero().flatten(), touched.any(0).nonzero().flatten()
+    return (int(rows[0]), int(rows[-1])), (int(columns[0]), int(columns[-1]))
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_random_branching_network_sees_exactly_what_its_gradient_touches(seed):
+    model = Branches(seed).double().eval()
+    side = 250
+    image = torch.rand(1, 3, side, side, dtype=torch.float64)
+    field = field_of(model, tuple(image.shape))
+    inside = [
+        i for i, (low, high) in enumerate(zip(field.low[0], field.high[0], strict=True)) if low >= 0 and high < side
+    ]
+    assert inside, "the picture is too small for this test"
+    for unit in {inside[0], inside[-1]}:
+        (top, bottom), (left, right) = seen_by_gradient(model, image, unit, unit)
+        assert field.window(unit, unit) == ((top, bottom), (left, right))
+        assert field.size == (bottom - top + 1, right - left + 1)
+        assert (top + bottom) / 2 == field.start[0] + unit * field.stride[0]
+
+
+def seen_by_poison(model: nn.Module, image: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """NaN in one row at a time goes wherever that row matters, through max pooling too: (low, high) a unit row."""
+    with torch.no_grad():
+        clean = model(image)
+        reached = []
+        for row in range(image.shape[2]):
+            poisoned = image.clone()
+            poisoned[:, :, row] = float("nan")
+            output = model(poisoned)
+            reached.append(torch.isnan(output).reshape(*output.shape[:2], output.shape[2], -1).any(3)[0].any(0).numpy())
+    assert torch.isfinite(clean).all()
+    table = np.array(reached)
+    low, high = table.argmax(0), len(table) - 1 - table[::-1].argmax(0)
+    return low, np.where(table.any(0), high, -1)
+
+
+class Shuffle(nn.Module):
+    """Channel shuffle by views, then a depthwise convolution and a channel split, as ShuffleNet has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 8, 3, 2), nn.Conv2d(4, 4, 3, padding=1, groups=4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.one(x)
+        n, c, h, w = x.shape
+        x = x.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w)
+        left, right = x.chunk(2, 1)
+        return torch.cat([left, self.two(right)], 1)
+
+
+class ChannelsLast(nn.Module):
+    """ConvNeXt's way: layer norm and linear layers with the channels at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.linear = nn.Conv2d(3, 6, 7, padding=3), nn.LayerNorm(6), nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        return x + self.linear(self.norm(x.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+
+
+class InPlace(nn.Module):
+    """Writes through a view: the last channels get a convolution of the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 5, padding=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.cat([x, x[:, :1]], 1)
+        x[:, 2:] += self.conv(x[:, :2])
+        return x * 1.0
+
+
+class FlattenAndBack(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        return torch.max_pool2d(x.flatten(2).transpose(1, 2).transpose(1, 2).reshape(n, c, h, w), 3, 1)
+
+
+class Crop(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(x, 2)[:, :, 3:-2:2] + F.avg_pool2d(x, 2)[:, :, 4:-1:2]
+
+
+EXACT = {
+    "max pooling": nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(3, 2), nn.Conv2d(4, 4, 3, stride=2)),
+    "ceil mode": nn.Sequential(nn.MaxPool2d(3, 2, ceil_mode=True), nn.MaxPool2d(2, 2, ceil_mode=True)),
+    "transposed 4x4 s2": nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ConvTranspose2d(4, 2, 4, 2, 1), nn.Conv2d(2, 2, 3)),
+    "transposed 3x3 s2": nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ConvTranspose2d(4, 2, 3, 2, 1)),
+    "transposed dilated": nn.ConvTranspose2d(3, 2, 3, 2, 1, dilation=2, output_padding=1),
+    "nearest": nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.Upsample(scale_factor=2), nn.Conv2d(4, 2, 3)),
+    "adaptive uneven": nn.AdaptiveAvgPool2d(7),
+    "shuffle": Shuffle(),
+    "channels last": ChannelsLast(),
+    "in place": InPlace(),
+    "flatten and back": FlattenAndBack(),
+    "crop": Crop(),
+    "pixel shuffle": nn.Sequential(nn.Conv2d(3, 8, 3), nn.PixelShuffle(2), nn.PixelUnshuffle(2)),
+    "reflect": nn.Conv2d(3, 4, 5, padding=2, padding_mode="reflect"),
+    "replicate": nn.Conv2d(3, 4, 5, padding=2, padding_mode="replicate"),
+    "same, even kernel": nn.Sequential(nn.Conv2d(3, 4, 4, padding="same"), nn.BatchNorm2d(4), nn.Hardswish()),
+    "group norm": nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4)),
+    "instance norm": nn.Sequential(nn.Conv2d(3, 4, 3), nn.InstanceNorm2d(4)),
+    "response norm": nn.Sequential(nn.Conv2d(3, 6, 3), nn.LocalResponseNorm(5)),
+    "global pooling": nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveMaxPool2d(1)),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_each_unit_sees_exactly_the_rows_that_can_poison_it(name):
+    torch.manual_seed(0)
+    model = EXACT[name].eval()
+    field = field_of(model)
+    low, high = seen_by_poison(model, torch.rand(1, 3, SIDE, SIDE))
+    assert len(low) == len(field.low[0])
+    num_inside = 0
+    for unit, window in enumerate(zip(field.low[0], field.high[0], strict=True)):
+        reached = low[unit] <= high[unit]
+        if reached and window[0] >= 0 and window[1] < SIDE:
+            num_inside += 1
+            assert window == (low[unit], high[unit]), f"unit {unit}"
+        elif reached:
+            assert window[0] <= low[unit] and high[unit] <= window[1], f"unit {unit} at the edge"
+    assert num_inside >= min(len(low), 5)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("side", [9, 20, 31])
+def test_bilinear_resizing_sees_the_one_or_two_units_around(side, align_corners):
+    model = nn.Sequential(nn.AvgPool2d(2), nn.Upsample(size=(side, side), mode="bilinear", align_corners=align_corners))
+    field = field_of(model)
+    for unit in range(side):
+        assert field.window(unit, unit) == seen_by_gradient(model, torch.rand(1, 3, SIDE, SIDE), unit, unit)
+
+
+class Gate(nn.Module):
+    """Squeeze and excitation: what a unit says depends on the whole picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.squeeze = nn.Conv2d(3, 4, 3, 2), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        return x * torch.sigmoid(self.squeeze(x.mean((2, 3), keepdim=True)))
+
+
+WHOLE = {
+    "flatten and linear": nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Flatten(), nn.Linear(4 * SIDE * SIDE, 2)),
+    "global mean": nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_the_head_of_a_classifier_sees_the_whole_picture(name):
+    field = field_of(WHOLE[name])
+    assert field.whole == (True, True) and field.size == (SIDE, SIDE) and field.start == ((SIDE - 1) / 2,) * 2
+
+
+def test_a_gate_makes_each_unit_see_the_whole_but_keeps_the_stride():
+    field = field_of(Gate(), (1, 3, 41, 41))
+    assert field.whole == (True, True) and field.size == (41, 41) and field.stride == (2.0, 2.0)
+
+
+def test_textbook_numbers_of_vgg16():
+    """212 pixels and stride 32 after the fifth pooling."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for width in [4, 4, "M", 4, 4, "M", 4, 4, 4, "M", 4, 4, 4, "M", 4, 4, 4, "M"]:
+        layers += [nn.MaxPool2d(2)] if width == "M" else [nn.Conv2d(channels, 4, 3, padding=1), nn.ReLU()]
+        channels = 4
+    field = field_of(nn.Sequential(*layers), (1, 3, 224, 224))
+    assert (field.size, field.stride, field.start) == ((212, 212), (32.0, 32.0), (15.5, 15.5))
+
+
+def test_padding_counts_in_the_size_and_the_start_may_lie_outside():
+    field = field_of(nn.Conv2d(3, 4, (7, 3), stride=2, padding=(3, 0)))
+    assert (field.size, field.start) == ((7, 3), (0.0, 1.0))
+    assert field.window(0, 0) == ((-3, 3), (0, 2))
+    assert field_of(nn.Conv2d(3, 4, 3, padding=2)).start == (-1.0, -1.0)
+
+
+def test_a_node_that_hangs_on_no_picture_has_no_field():
+    graph = trace(nn.Linear(4, 2), (2, 4))
+    assert graph.receptive_field(graph.nodes[-1]) is None

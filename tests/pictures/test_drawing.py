@@ -1,0 +1,79 @@
+"""Colours, overlays, contact sheets and encoded bytes."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convlens.errors import UsageError
+from convlens.pictures import colour, contact_sheet, decode, overlay, png_bytes, thumbnail
+
+RNG = np.random.default_rng(0)
+
+
+def test_colours_run_from_the_first_to_the_last_of_the_map() -> None:
+    drawn = colour(np.array([[0.0, 1.0, -3.0, 9.0, np.nan]]))
+    assert drawn.shape == (1, 5, 3) and drawn.dtype == np.uint8
+    dark_violet, yellow = [68, 1, 84], [253, 231, 36]
+    assert drawn[0].tolist() == [dark_violet, yellow, dark_violet, yellow, dark_violet]
+    with pytest.raises(UsageError, match="near: viridis"):
+        colour(np.zeros((2, 2)), "virids")
+
+
+def test_an_overlay_shows_the_picture_where_the_map_is_zero() -> None:
+    grey = RNG.integers(0, 255, (9, 7), np.uint8)
+    assert (overlay(grey, np.zeros((9, 7))) == grey[..., None]).all()
+    heat = np.ones((9, 7))
+    assert (overlay(grey, heat, opacity=1) == colour(heat, "inferno")).all()
+    assert (overlay(np.stack([grey] * 3, -1), heat, opacity=0) == grey[..., None]).all()
+
+
+def test_an_overlay_refuses_a_map_that_was_not_placed() -> None:
+    with pytest.raises(UsageError, match="place it first"):
+        overlay(np.zeros((9, 7), np.uint8), np.zeros((7, 7)))
+    with pytest.raises(UsageError, match="opacity is 2"):
+        overlay(np.zeros((7, 7), np.uint8), np.zeros((7, 7)), opacity=2)
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, None), (7, None), (7, 3), (2, 9)])
+def test_every_picture_stands_whole_on_the_sheet(count: int, columns: int | None) -> None:
+    tiles = [np.full((5 + number, 9, 3), (255, 0, number), np.uint8) for number in range(count)]
+    sheet = np.asarray(contact_sheet(tiles, columns=columns, tile=40, title="A title that is far too long for it"))
+    for number in range(count):
+        enlarged = 16 * (5 + number) * 9 if max(9, 5 + number) <= 10 else 9 * 9 * (5 + number)
+        assert (sheet == (255, 0, number)).all(axis=2).sum() == enlarged
+    border = [sheet[:8], sheet[-8:], sheet[:, :8], sheet[:, -8:]]
+    assert all((edge == 255).all() for edge in border)
+
+
+def test_captions_are_drawn_below_and_stay_in_their_column() -> None:
+    black = np.zeros((50, 50), np.uint8)
+    without = contact_sheet([black, black], columns=2, tile=50)
+    labelled = contact_sheet([black, black], labels=["a caption far too wide for this\nsecond", ""], columns=2, tile=50)
+    assert labelled.width == without.width
+    assert labelled.height > without.height + 24
+    ink = np.asarray(labelled.convert("L"))[16 + 50 + 2 :] < 200
+    assert ink[:, 16:66].any() and not ink[:, 67:].any() and not ink[:, :15].any()
+
+
+def test_a_sheet_says_what_it_misses() -> None:
+    with pytest.raises(UsageError, match="no pictures"):
+        contact_sheet([])
+    with pytest.raises(UsageError, match="1 labels came for 2"):
+        contact_sheet([np.zeros((2, 2), np.uint8)] * 2, labels=["a"])
+
+
+def test_thumbnails_are_small_jpegs_that_keep_the_shape() -> None:
+    data = thumbnail(RNG.integers(0, 255, (300, 200, 3), np.uint8), side=96)
+    assert Image.open(io.BytesIO(data)).format == "JPEG"
+    assert decode(data).shape[:2] == (96, 64)
+    assert decode(thumbnail(np.zeros((28, 28), np.uint8))).shape == (28, 28)
+
+
+def test_png_bytes_are_lossless() -> None:
+    picture = RNG.integers(0, 255, (13, 17, 3), np.uint8)
+    assert np.array_equal(decode(png_bytes(picture)), picture)
+    assert np.array_equal(decode(png_bytes(Image.fromarray(picture))), picture)

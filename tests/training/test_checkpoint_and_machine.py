@@ -1,0 +1,83 @@
+"""Checkpoints, and what the machine is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from convlens.errors import RunError, UsageError
+from convlens.training import Choice, Recipe, choose, choose_device, describe_machine, usable_cpus
+from convlens.training import machine as machine_file
+from convlens.training.checkpoint import read_checkpoint
+
+
+def test_a_missing_checkpoint_says_how_to_begin(tmp_path):
+    with pytest.raises(RunError, match=r"no checkpoint to go on from.*convlens train"):
+        read_checkpoint(tmp_path / "run" / "checkpoints" / "last.safetensors")
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    file = tmp_path / "run" / "last.safetensors"
+    file.parent.mkdir()
+    file.write_bytes(b"\x10\0\0\0\0\0\0\0{not json at all}")
+    with pytest.raises(RunError, match="damaged"):
+        read_checkpoint(file)
+
+
+def test_a_checkpoint_of_the_future_is_refused(tmp_path):
+    file = tmp_path / "run" / "last.safetensors"
+    file.parent.mkdir()
+    save_file({"a": torch.zeros(1)}, file, metadata={"convlens": json.dumps({"format": 99})})
+    with pytest.raises(RunError, match="newer convlens"):
+        read_checkpoint(file)
+
+
+def test_a_container_quota_limits_the_threads(monkeypatch, tmp_path):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    quota = tmp_path / "cpu.max"
+    quota.write_text("150000 100000\n")
+    monkeypatch.setattr(machine_file, "Path", lambda _: quota)
+    monkeypatch.setattr(machine_file.os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    assert usable_cpus() == 2
+    quota.write_text("max 100000\n")
+    assert usable_cpus() == 64
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert usable_cpus() == 3
+
+
+def test_a_device_that_is_not_there_is_refused():
+    assert choose_device("cpu").type == "cpu"
+    with pytest.raises(UsageError, match="--device auto"):
+        choose_device("cuda:7" if not torch.cuda.is_available() else "cuda:99")
+    with pytest.raises(UsageError):
+        choose_device("toaster")
+
+
+def test_the_machine_is_described_without_secrets():
+    assert set(describe_machine()) == {"system", "processor", "cpus", "flags", "accelerator"}
+
+
+def test_probing_leaves_network_generator_and_threads_alone():
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.Dropout(), torch.nn.Flatten()
+    )
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    images, labels = torch.rand(4, 1, 4, 4), torch.zeros(4, dtype=torch.int64)
+    state, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    choice, measured = choose(network, images, labels, Recipe(), torch.device("cpu"))
+    assert isinstance(choice, Choice) and len(measured) >= 2
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+    assert all(p.grad is None for p in network.parameters())
+    assert torch.equal(torch.random.get_rng_state(), state) and torch.get_num_threads() == threads
+
+
+def test_a_precision_asked_for_is_taken_and_nothing_is_measured():
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten())
+    for precision in ("fp32", "bf16"):
+        recipe = Recipe(precision=precision, threads=1)
+        images, labels = torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64)
+        chosen, measured = choose(network, images, labels, recipe, torch.device("cpu"))
+        assert chosen == Choice(precision, "channels_last", 1) and measured == ()

@@ -1,0 +1,158 @@
+"""The loop: it learns, it saves, it stops when asked, it goes on exactly."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+import torch
+
+from convlens.errors import Stopped, StorageError, UsageError
+from convlens.runs import read_history
+from convlens.storage import sha256_bytes
+from convlens.training.budget import Budget
+from convlens.training.checkpoint import read_checkpoint
+from convlens.training.fit import finish
+from convlens.training.loop import Training
+
+
+def digest(training: Training) -> str:
+    return sha256_bytes(b"".join(v.numpy().tobytes() for v in training.judged.state_dict().values()))
+
+
+def test_it_learns(training):
+    made = training(60)
+    made.run()
+    rows = read_history(made.folder.history)
+    assert rows[-1]["val_accuracy"] > 0.95
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert [row["epoch"] for row in rows] == list(range(1, 11))
+
+
+@pytest.mark.parametrize("options", [{}, {"optimiser": "sgd", "l1": 1e-4}, {"ema": 0.9, "class_weights": True}])
+@pytest.mark.parametrize("stop_at", [1, 5, 6, 9])
+def test_a_stopped_training_goes_on_to_the_same_weights(training, options, stop_at):
+    whole = training(12, "whole", **options)
+    whole.run()
+    first = training(12, "stopped", **options)
+    with pytest.raises(Stopped) as stopped:
+        first.run(progress=lambda _, done, *__: os.kill(os.getpid(), signal.SIGINT) if done == stop_at else None)
+    assert stopped.value.exit_status == 130
+    assert "--resume" in str(stopped.value)
+    second = training(12, "stopped", **options)
+    second.resume()
+    assert second.tally.step == stop_at
+    second.run()
+    assert digest(second) == digest(whole)
+    assert second.tally.__dict__.keys() == whole.tally.__dict__.keys()
+    assert second.tally.best_accuracy == whole.tally.best_accuracy
+
+
+def test_sigterm_saves_and_asks_for_status_143(training):
+    made = training(12)
+    with pytest.raises(Stopped) as stopped:
+        made.run(progress=lambda _, done, *__: os.kill(os.getpid(), signal.SIGTERM) if done == 4 else None)
+    assert stopped.value.exit_status == 143
+    assert read_checkpoint(made.folder.last)[1]["tally"]["step"] == 4
+
+
+def test_handlers_are_given_back(training):
+    before = signal.getsignal(signal.SIGINT)
+    training(2).run()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_there_is_a_checkpoint_before_the_first_step(training):
+    made = training(3)
+    seen = []
+    made.run(progress=lambda *_: seen.append(made.folder.last.exists()))
+    assert seen[0]
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(training, monkeypatch):
+    made = training(12, checkpoint_seconds=1e-9)
+    real = os.replace
+    done = []
+
+    def full(source, target, **kwargs):
+        done.append(target)
+        if len(done) > 3:
+            raise OSError(28, "No space left on device")
+        return real(source, target, **kwargs)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(StorageError, match="full"):
+        made.run()
+    monkeypatch.undo()
+    _, facts = read_checkpoint(made.folder.last)
+    assert facts["tally"]["step"] == 2
+    assert not [path for path in made.folder.last.parent.iterdir() if "tmp" in path.name]
+
+
+def test_a_loss_that_is_not_a_number_stops_with_advice(training):
+    made = training(6)
+    made.network[0].weight.data.fill_(float("nan"))
+    with pytest.raises(UsageError, match=r"NaN at step 0.*--learning-rate"):
+        made.run()
+
+
+def test_the_running_mean_is_what_is_judged(training):
+    made = training(6, ema=0.5)
+    made.run()
+    mean, last = made.judged.state_dict(), made.network.state_dict()
+    assert not torch.equal(mean["0.weight"], last["0.weight"])
+    assert torch.equal(mean["1.running_mean"], last["1.running_mean"])
+
+
+def test_best_weights_are_those_of_the_best_epoch(training):
+    made = training(24)
+    made.run()
+    from convlens.runs import read_weights
+
+    best = read_weights(made.folder.best)
+    rows = read_history(made.folder.history)
+    assert made.tally.best_accuracy == max(row["val_accuracy"] for row in rows)
+    assert best.keys() == made.network.state_dict().keys()
+
+
+def test_a_run_is_written_and_the_checkpoint_for_resuming_dropped(training):
+    made = training(12)
+    made.run()
+    run = finish(made)
+    assert run.manifest.metrics["val"]["num_pictures"] == 24
+    assert run.temperature > 0
+    assert not made.folder.last.exists() and made.folder.best.exists()
+
+
+def test_a_budget_plans_the_rest_at_the_pace_measured(training, monkeypatch):
+    """With a clock on which every step takes a second, a budget of 50 s ends after about 50 steps."""
+    import time
+
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    made = training(10_000)
+    made.budget = Budget(50.0, started=1000.0)
+
+    def step(*_):
+        now[0] += 1.0
+
+    made.run(progress=step)
+    assert 47 <= made.tally.step <= 50
+    assert len(made.plan.segments) >= 5
+    assert made.plan.total_steps == made.tally.step
+
+
+def test_a_machine_that_slows_down_still_ends_in_time(training, monkeypatch):
+    import time
+
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    made = training(10_000)
+    made.budget = Budget(100.0, started=0.0)
+
+    def step(*_):
+        now[0] += 0.5 if now[0] < 50 else 1.5
+
+    made.run(progress=step)
+    assert 93 <= now[0] <= 103

@@ -1,0 +1,111 @@
+"""What was asked, and what it becomes."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from convlens.errors import UsageError
+from convlens.training import Plan, Recipe, default_epochs, parse_duration, recipe_from
+from convlens.training.optimiser import build_optimiser
+from convlens.training.plan import default_batch, default_rate, first_plan
+from convlens.training.schedule import Segment, progress_at, rate_factor
+
+NORMALISED = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 2))
+DEEP = nn.Sequential(*(nn.Linear(2, 2) for _ in range(8)))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("1.5m", 90), (12, 12.0), ("2M", 120)]
+)
+def test_durations_are_read(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "five minutes", "5x", "-3s", "m"])
+def test_what_is_no_duration_is_refused_with_an_example(text):
+    with pytest.raises(UsageError, match="5m"):
+        Recipe(budget_s=parse_duration(text))
+
+
+def test_an_unknown_option_names_the_nearest():
+    with pytest.raises(UsageError, match="near: learning_rate"):
+        recipe_from({"learning_rte": 0.1})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0},
+        {"epochs": 3, "budget_s": 60.0},
+        {"budget_s": 0.0},
+        {"optimiser": "adam"},
+        {"label_smoothing": 1.0},
+        {"l1": -1.0},
+        {"ema": 1.0},
+        {"precision": "fp16"},
+    ],
+)
+def test_impossible_recipes_are_refused(wrong):
+    with pytest.raises(UsageError):
+        Recipe(**wrong)
+
+
+def test_epochs_and_batches_follow_the_number_of_pictures():
+    assert [default_epochs(n) for n in (100, 20_000, 1_000_000)] == [60, 30, 10]
+    assert [default_batch(n) for n in (10, 400, 1000, 60_000)] == [16, 16, 32, 128]
+
+
+def test_fine_tuning_and_deep_plain_networks_get_a_lower_rate():
+    usual = default_rate("adamw", NORMALISED, 128, pretrained=False)
+    assert default_rate("adamw", NORMALISED, 128, pretrained=True) == usual / 4
+    assert default_rate("adamw", DEEP, 128, pretrained=False) == usual / 10
+    assert default_rate("adamw", NORMALISED, 32, pretrained=False) == usual / 2
+
+
+def test_a_plan_survives_json():
+    plan = first_plan(Recipe(epochs=3), 1000, NORMALISED, pretrained=False, device="cpu").replanned(10, 50)
+    assert Plan.from_dict(plan.to_dict()) == plan
+
+
+def test_both_schedules_end_at_nothing_and_never_exceed_the_peak():
+    for schedule in ("one_cycle", "cosine"):
+        factors = [rate_factor(schedule, i / 1000) for i in range(1001)]
+        assert max(factors) == pytest.approx(1, abs=0.01) and max(factors) <= 1
+        assert factors[-1] == pytest.approx(0, abs=1e-9)
+    assert rate_factor("one_cycle", 0) == pytest.approx(0.04)
+    assert rate_factor("cosine", 0) == 1
+
+
+def test_progress_is_continuous_through_re_planning_and_ends_at_one():
+    plan = Plan(1, 10, 0.1, (Segment(0, 0.0, 100),)).replanned(30, 60).replanned(40, 200)
+    steps = [progress_at(step, plan.segments) for step in range(201)]
+    assert steps == sorted(steps)
+    assert max(b - a for a, b in itertools.pairwise(steps)) < 0.03
+    assert steps[30] == pytest.approx(0.3)
+    assert steps[-1] == 1
+
+
+def test_a_later_plan_never_changes_the_steps_before_it():
+    plan = Plan(1, 10, 0.1, (Segment(0, 0.0, 100),))
+    before = [progress_at(step, plan.segments) for step in range(31)]
+    again = plan.replanned(30, 45)
+    assert [progress_at(step, again.segments) for step in range(31)] == before
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_norms_and_biases_do_not_decay(optimiser):
+    built = build_optimiser(NORMALISED, Recipe(optimiser=optimiser), 0.1)
+    for group in built.param_groups:
+        assert (group["weight_decay"] == 0) == all(p.ndim <= 1 for p in group["params"])
+    assert sum(len(group["params"]) for group in built.param_groups) == len(list(NORMALISED.parameters()))
+
+
+def test_frozen_parameters_are_left_out():
+    network = nn.Linear(2, 2)
+    network.bias.requires_grad_(False)
+    built = build_optimiser(network, Recipe(), 0.1)
+    assert [p.shape for group in built.param_groups for p in group["params"]] == [torch.Size([2, 2])]

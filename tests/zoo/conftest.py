@@ -1,0 +1,30 @@
+"""Which networks of the registry run in `make test` and which only in `make test-all`."""
+
+from __future__ import annotations
+
+import pytest
+
+import convlens.zoo as zoo
+
+SMALLEST = {
+    "perceptron",
+    "mlp",
+    "lenet5",
+    "lenet5_1998",
+    "alexnet",
+    "alexnet_paper",
+    "vgg11_lrn_bn",
+    "resnet18",
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes `name` runs over the registry; all but the smallest of each family are slow."""
+    given = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "name" not in metafunc.fixturenames or any("name" in ([one] if isinstance(one, str) else one) for one in given):
+        return
+    marks = {name: () if name in SMALLEST else (pytest.mark.slow,) for name in zoo.names()}
+    metafunc.parametrize("name", [pytest.param(name, marks=marks[name]) for name in marks])

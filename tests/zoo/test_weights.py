@@ -1,0 +1,226 @@
+"""Weights from files by name and by order, what is refused, and the published ones through the cache."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import convlens.zoo as zoo
+from convlens.errors import NetworkError, StorageError, UsageError
+from convlens.zoo.weights import loading
+from convlens.zoo.weights.published import IMAGENET, PublishedWeights
+
+State = dict[str, torch.Tensor]
+
+
+def small(num_classes: int = 4, **options: Any) -> zoo.Network:
+    return zoo.create("mobilenet_v2", num_classes=num_classes, image_size=32, width=0.25, **options)
+
+
+@pytest.fixture
+def trained() -> zoo.Network:
+    """A network whose every tensor differs from a fresh one's."""
+    network = small()
+    with torch.no_grad():
+        for tensor in network.state_dict().values():
+            tensor.copy_(torch.rand(tensor.shape) + 0.5)
+    return network
+
+
+def strange_names(state: State) -> State:
+    """The same tensors in the same order under another library's names, without the counters."""
+    kept = [name for name in state if not name.endswith("num_batches_tracked")]
+    return {f"layer{index}.{name.rpartition('.')[2]}": state[name] for index, name in enumerate(kept)}
+
+
+def assert_same(network: zoo.Network, expected: State) -> None:
+    for name, tensor in network.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            assert torch.equal(tensor, expected[name]), name
+
+
+def write(path: Path, state: State) -> Path:
+    """The state as the file that the suffix says."""
+    if path.suffix == ".npz":
+        np.savez(path, **{name: tensor.numpy() for name, tensor in state.items()})
+    elif path.suffix == ".safetensors":
+        save_file({name: tensor.clone() for name, tensor in state.items()}, path)
+    else:
+        torch.save(state, path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".th", ".npz", ".safetensors"])
+def test_weights_are_loaded_by_name(tmp_path: Path, trained: zoo.Network, suffix: str) -> None:
+    state = trained.state_dict()
+    file = write(tmp_path / f"weights{suffix}", {name: state[name] for name in sorted(state)})
+    network = small(weights=file)
+    assert_same(network, state)
+    assert network.weights_record is not None
+    assert network.weights_record.num_loaded == len(strange_names(state))
+    assert network.weights_record.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert network.weights_record.left_out == ()
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".npz"])
+def test_weights_under_other_names_are_loaded_by_order(tmp_path: Path, trained: zoo.Network, suffix: str) -> None:
+    state = trained.state_dict()
+    assert_same(small(weights=write(tmp_path / f"w{suffix}", strange_names(state))), state)
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict", "model"])
+def test_a_checkpoint_is_unwrapped_and_module_stripped(tmp_path: Path, trained: zoo.Network, wrapper: str) -> None:
+    state = {f"module.{name}": tensor for name, tensor in sorted(trained.state_dict().items())}
+    torch.save({wrapper: state, "epoch": 3}, tmp_path / "checkpoint.th")
+    assert_same(small(weights=tmp_path / "checkpoint.th"), trained.state_dict())
+
+
+def test_only_the_classifier_is_left_out_for_another_number_of_classes(tmp_path: Path, trained: zoo.Network) -> None:
+    file = write(tmp_path / "weights.pth", strange_names(trained.state_dict()))
+    torch.manual_seed(1)
+    fresh = small(num_classes=7).head.state_dict()
+    torch.manual_seed(1)
+    network = small(num_classes=7)
+    record = zoo.load_weights(network, file)
+    assert record.left_out == ("head.linear.weight", "head.linear.bias")
+    assert all(torch.equal(tensor, fresh[name]) for name, tensor in network.head.state_dict().items())
+    assert torch.equal(network.stem.conv.weight, trained.stem.conv.weight)  # type: ignore[union-attr]
+
+
+def test_the_fixed_centres_of_lenet_are_left_out_for_another_number_of_classes(tmp_path: Path) -> None:
+    file = write(tmp_path / "weights.npz", zoo.create("lenet5_1998", num_classes=10).state_dict())
+    record = zoo.load_weights(zoo.create("lenet5_1998", num_classes=26), file)
+    assert record.left_out == ("head.output.centres",)
+
+
+def test_a_tensor_of_another_shape_is_named_and_nothing_is_loaded(tmp_path: Path, trained: zoo.Network) -> None:
+    file = write(tmp_path / "weights.pth", strange_names(trained.state_dict()))
+    network = small(in_channels=1)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    message = (
+        r"weights.pth: 'layer0.weight' has shape \(8, 3, 3, 3\), and the network's 'stem.conv.weight' has \(8, 1, 3"
+    )
+    with pytest.raises(NetworkError, match=message):
+        zoo.load_weights(network, file)
+    assert_same(network, before)
+
+
+def test_a_layer_with_more_outputs_is_refused_where_it_is_not_the_classifier(
+    tmp_path: Path, trained: zoo.Network
+) -> None:
+    wide = trained.state_dict() | {"stem.conv.weight": torch.zeros(16, 3, 3, 3)}
+    with pytest.raises(NetworkError, match=r"'stem.conv.weight' has shape \(16, 3, 3, 3\)"):
+        small(weights=write(tmp_path / "wide.npz", wide))
+
+
+def test_too_few_tensors_are_refused_with_the_first_that_is_missing(tmp_path: Path, trained: zoo.Network) -> None:
+    state = strange_names(trained.state_dict())
+    file = write(tmp_path / "weights.pth", dict(list(state.items())[:-1]))
+    with pytest.raises(NetworkError, match=r"has \d+ tensors and the network \d+: .*'head.linear.bias' is not in"):
+        small(weights=file)
+
+
+def test_a_deeper_network_s_file_is_refused_though_all_names_are_in_it(tmp_path: Path) -> None:
+    file = write(tmp_path / "resnet34.pth", zoo.create("resnet34", image_size=32, width=0.125).state_dict())
+    with pytest.raises(NetworkError, match=r"resnet34\.pth"):
+        zoo.create("resnet18", image_size=32, width=0.125, weights=file)
+
+
+def test_two_tensors_of_one_shape_that_changed_places_are_noticed(tmp_path: Path, trained: zoo.Network) -> None:
+    state = list(strange_names(trained.state_dict()).items())
+    state[1], state[2] = state[2], state[1]  # a norm's weight and bias
+    with pytest.raises(NetworkError, match=r"'layer2.bias' stands where the network has 'stem.norm.weight'"):
+        small(weights=write(tmp_path / "weights.pth", dict(state)))
+
+
+def test_a_safetensors_file_of_other_names_is_refused_for_it_has_no_order(tmp_path: Path, trained: zoo.Network) -> None:
+    file = write(tmp_path / "weights.safetensors", strange_names(trained.state_dict()))
+    with pytest.raises(NetworkError, match=r"the first is 'layer0.weight', and safetensors files keep no order"):
+        small(weights=file)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "error", "message"),
+    [
+        ("absent.pth", None, UsageError, "no weights file at .*absent.pth; give the path of a file, or 'imagenet'"),
+        ("weights.h5", b"HDF", UsageError, r"ends in '.h5'; weights are read from .safetensors, .npz, .pth"),
+        ("empty.pth", b"", StorageError, "empty.pth cannot be read as weights"),
+        ("noise.npz", b"noise", StorageError, "noise.npz cannot be read as weights"),
+        ("noise.safetensors", b"noise" * 9, StorageError, "noise.safetensors cannot be read as weights"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused(
+    tmp_path: Path, file: str, content: bytes | None, error: type[Exception], message: str
+) -> None:
+    if content is not None:
+        (tmp_path / file).write_bytes(content)
+    with pytest.raises(error, match=message):
+        small(weights=tmp_path / file)
+
+
+class Intruder:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("intruder-was-here"),))
+
+
+def test_code_inside_a_checkpoint_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": Intruder()}, tmp_path / "evil.pth")
+    with pytest.raises(StorageError, match=r"evil.pth cannot be read as weights .* \(code in a file is never run\)"):
+        small(weights=tmp_path / "evil.pth")
+    assert not (tmp_path / "intruder-was-here").exists()
+
+
+def test_a_checkpoint_without_tensors_is_refused(tmp_path: Path) -> None:
+    torch.save({"epoch": 3}, tmp_path / "epoch.pth")
+    with pytest.raises(StorageError, match=r"epoch.pth holds no tensors; expected a state_dict"):
+        small(weights=tmp_path / "epoch.pth")
+
+
+def test_published_weights_are_downloaded_once_and_kept_as_safetensors(
+    tmp_path: Path, trained: zoo.Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = write(tmp_path / "served.pth", strange_names(trained.state_dict()))
+    digest = hashlib.sha256(served.read_bytes()).hexdigest()
+    preprocessing = {"size": [32, 32]}
+    row = PublishedWeights("x", "net.pth", (served.as_uri(),), digest[:8], 4, preprocessing, 0.5, 0.8, True)
+    monkeypatch.setattr(loading, "published", lambda name: row)
+    monkeypatch.setenv("CONVLENS_CACHE", str(tmp_path / "cache"))
+    steps: list[str] = []
+    network = small(weights="imagenet", progress=lambda stage, done, total, detail: steps.append(stage))
+    assert_same(network, trained.state_dict())
+    assert set(steps) == {"download"}
+    assert [file.name for file in (tmp_path / "cache" / "weights").glob("net*")] == ["net.safetensors"]
+    served.unlink()
+    record = zoo.load_weights(small(num_classes=9), "imagenet")
+    assert (record.source, record.sha256, record.preprocessing) == ("imagenet", digest, preprocessing)
+    assert record.left_out == ("head.linear.weight", "head.linear.bias")
+
+
+def test_a_network_without_published_weights_says_which_have_some() -> None:
+    assert zoo.published("lenet5") is None
+    with pytest.raises(UsageError, match=r"no published ImageNet weights are known for lenet5; .* alexnet, vgg11"):
+        zoo.create("lenet5", weights="imagenet")
+
+
+def test_every_row_of_the_published_table_is_a_network_with_a_digest_in_its_address() -> None:
+    for name in IMAGENET:
+        weights = zoo.published(name)
+        assert weights is not None and name in zoo.names()
+        assert all(url.startswith("https://") and url.endswith(f"-{weights.sha256}.pth") for url in weights.urls)
+        assert len(weights.sha256) == 8 and int(weights.sha256, 16) >= 0
+        assert 0.5 < weights.top1 < weights.top5 < 1
+
+
+def test_the_preprocessing_of_published_weights_is_one_that_pictures_understands() -> None:
+    from convlens.pictures import Preprocess
+
+    weights = zoo.published("resnet18")
+    assert weights is not None
+    assert Preprocess.from_dict(weights.preprocessing).size == (224, 224)
