@@ -8,6 +8,7 @@ import torch
 
 from convlens.data import Augment, Batches, decode_pixels, mean_and_std, open_images
 from convlens.data import pixels as pixels_file
+from convlens.data.images import ArrayReader
 from convlens.pictures import Preprocess
 
 PREPROCESS = Preprocess((8, 8), "crop", 1, (0.5,), (0.25,))
@@ -48,6 +49,22 @@ def test_decoded_pixels_are_in_the_order_asked():
     pixels = decode_pixels(images, chosen, PREPROCESS)
     for row, index in zip(pixels, chosen, strict=True):
         assert np.array_equal(row[0].numpy(), images.reader.read(index))
+
+
+def test_arrays_of_the_right_size_are_taken_as_they_are():
+    images = open_images("digits")
+    slow = np.stack([PREPROCESS.pixels(images.reader.read(i)) for i in (3, 1700, 4)])
+    assert np.array_equal(decode_pixels(images, [3, 1700, 4], PREPROCESS).numpy(), slow)
+
+
+def test_several_parts_are_stacked_in_the_order_asked():
+    parts = {
+        "train": np.arange(12, dtype=np.uint8).reshape(3, 2, 2),
+        "test": 50 + np.arange(8, dtype=np.uint8).reshape(2, 2, 2),
+    }
+    reader = ArrayReader(parts)
+    chosen = [4, 0, 3, 2]
+    assert np.array_equal(reader.stacked(chosen), np.stack([reader.read(i) for i in chosen]))
 
 
 def test_pixels_beyond_the_memory_go_to_a_map_that_leaves_no_file(monkeypatch, tmp_path):

@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from convlens.data import threads as threads_file
+from convlens.data import usable_cpus
 from convlens.errors import RunError, UsageError
-from convlens.training import Choice, Recipe, choose, choose_device, describe_machine, usable_cpus
-from convlens.training import machine as machine_file
+from convlens.training import Choice, Recipe, choose, choose_device, describe_machine
 from convlens.training.checkpoint import read_checkpoint
 
 
@@ -39,8 +40,8 @@ def test_a_container_quota_limits_the_threads(monkeypatch, tmp_path):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     quota = tmp_path / "cpu.max"
     quota.write_text("150000 100000\n")
-    monkeypatch.setattr(machine_file, "Path", lambda _: quota)
-    monkeypatch.setattr(machine_file.os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    monkeypatch.setattr(threads_file, "Path", lambda _: quota)
+    monkeypatch.setattr(threads_file.os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     assert usable_cpus() == 2
     quota.write_text("max 100000\n")
     assert usable_cpus() == 64

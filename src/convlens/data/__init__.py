@@ -11,6 +11,7 @@ from convlens.data.open import open_images
 from convlens.data.pixels import decode_pixels, mean_and_std
 from convlens.data.scan import Finding, Scan, scan
 from convlens.data.split import EXCLUDED, divide
+from convlens.data.threads import usable_cpus
 
 __all__ = [
     "EXCLUDED",
@@ -32,4 +33,5 @@ __all__ = [
     "permutation",
     "scan",
     "uniform",
+    "usable_cpus",
 ]

@@ -120,6 +120,19 @@ class ArrayReader:
         picture = self._arrays[part][offset]
         return np.ascontiguousarray(picture[..., 0] if picture.ndim == 3 and picture.shape[-1] == 1 else picture)
 
+    def stacked(self, indices: Iterable[int]) -> NDArray[np.uint8] | None:
+        """The pictures at `indices` as one array, where all parts have pictures of one shape."""
+        shapes = {array.shape[1:] for array in self._arrays.values()}
+        if len(shapes) != 1:
+            return None
+        offsets = dict(zip(self._arrays, np.cumsum([0, *map(len, self._arrays.values())]), strict=False))
+        chosen = np.fromiter(indices, np.int64)
+        found = np.empty((len(chosen), *shapes.pop()), np.uint8)
+        for part, array in self._arrays.items():
+            inside = (chosen >= offsets[part]) & (chosen < offsets[part] + len(array))
+            found[inside] = array[chosen[inside] - offsets[part]]
+        return found[..., 0] if found.ndim == 4 and found.shape[-1] == 1 else found
+
 
 class SubsetReader:
     """Some pictures of another reader, in the order given."""

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.data.images import Images
+from convlens.data.images import ArrayReader, Images
+from convlens.data.threads import usable_cpus
 from convlens.pictures import Preprocess
 from convlens.storage import cache_dir, guard, make_room, sha256_bytes
 
 Progress = Callable[[str, int, int, str], None]
+CHUNK = 256  # pictures between two reports of progress
 
 
 def decode_pixels(
@@ -24,24 +26,28 @@ def decode_pixels(
     """Pictures -> (N, C, H, W) uint8 tensor at the geometry of `preprocess`, in the order of `indices`."""
     shape = (len(indices), preprocess.channels, *preprocess.size)
     pixels = _room_for(shape, images, indices, preprocess)
-    short_side = _decode_side(preprocess)
+    held = images.reader.stacked(indices) if isinstance(images.reader, ArrayReader) else None
+    if held is not None and _as_they_are(held, preprocess):
+        pixels[:] = held[:, None] if held.ndim == 3 else held.transpose(0, 3, 1, 2)
+        return torch.from_numpy(pixels)
+    short_side = preprocess.decode_side
 
     def decode_one(place: int) -> None:
         pixels[place] = preprocess.pixels(images.reader.read(int(indices[place]), short_side=short_side))
 
-    with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as threads:
-        step = 256
-        for start in range(0, len(indices), step):
-            stop = min(start + step, len(indices))
+    with ThreadPoolExecutor(usable_cpus()) as threads:
+        for start in range(0, len(indices), CHUNK):
+            stop = min(start + CHUNK, len(indices))
             list(threads.map(decode_one, range(start, stop)))
             if progress:
                 progress("decode", stop, len(indices), "")
     return torch.from_numpy(pixels)
 
 
-def _decode_side(preprocess: Preprocess) -> int:
-    """JPEGs may be decoded smaller, down to twice the side that is needed, so that resizing still averages."""
-    return round(2 * max(preprocess.size) / preprocess.crop_ratio)
+def _as_they_are(held: np.ndarray, preprocess: Preprocess) -> bool:
+    """Arrays of the right size and channels need no geometry, only another order of axes."""
+    channels = 1 if held.ndim == 3 else held.shape[3]
+    return held.shape[1:3] == preprocess.size and channels == preprocess.channels and preprocess.crop_ratio == 1
 
 
 def _room_for(

@@ -7,7 +7,6 @@ take about one.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from convlens.data.duplicates import MIN_SHORT_SIDE, Looks, exact_groups, near_g
 from convlens.data.findings import HUGE_PIXELS, TINY_SIDE, Finding, class_findings, group_findings, picture_findings
 from convlens.data.hashing import LOOK_COLUMNS, LOOK_ROWS, SCAN_SHORT_SIDE, content_hash, look
 from convlens.data.images import Images, Reader
+from convlens.data.threads import usable_cpus
 from convlens.errors import PictureError, UsageError
 from convlens.pictures import PictureFacts, decode_and_inspect, failure_kind
 
@@ -68,7 +68,7 @@ def scan(
     if parts is not None and len(parts) != len(images):
         raise UsageError(f"{len(parts)} parts came for {len(images)} pictures; one each is needed")
     notebook = _Notebook(len(images))
-    for done in _read_all(images.reader, notebook, threads or _usable_cpus()):
+    for done in _read_all(images.reader, notebook, threads or usable_cpus()):
         if progress:
             progress("scan", done, len(images), "")
     readable = np.array([content is not None for content in notebook.hashes], bool)
@@ -183,11 +183,3 @@ def _tint(pixels: np.ndarray) -> tuple[int, int]:
         return 0, 0
     red, green, blue = pixels[::4, ::4].reshape(-1, 3).mean(axis=0)
     return round(red - green), round(blue - green)
-
-
-def _usable_cpus() -> int:
-    """The processors that this process may use, where the system says so."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows
-        return os.cpu_count() or 1

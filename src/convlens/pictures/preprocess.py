@@ -60,6 +60,11 @@ class Preprocess:
         seen = np.atleast_3d(seen)
         return np.ascontiguousarray(self._on_ground(seen, geometry).transpose(2, 0, 1))
 
+    @property
+    def decode_side(self) -> int:
+        """The short side down to which a large JPEG may be decoded: twice what is needed, so that resizing averages."""
+        return round(2 * max(self.size) / self.crop_ratio)
+
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) in 0..255, uint8 or float -> float32, (x / 255 - mean) / std."""
         mean, std = self._statistics(pixels.device)

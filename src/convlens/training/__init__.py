@@ -3,7 +3,7 @@
 from convlens.training.checkpoint import read_checkpoint
 from convlens.training.fit import fit, go_on, interrupted, make_plan
 from convlens.training.loop import Task
-from convlens.training.machine import choose_device, cpu_flags, describe_machine, has_fast_bf16, usable_cpus
+from convlens.training.machine import choose_device, cpu_flags, describe_machine, has_fast_bf16
 from convlens.training.plan import Plan, default_epochs
 from convlens.training.precision import Choice, choose
 from convlens.training.recipe import OPTIMISERS, SCHEDULES, Recipe, parse_duration, recipe_from
@@ -30,5 +30,4 @@ __all__ = [
     "parse_duration",
     "read_checkpoint",
     "recipe_from",
-    "usable_cpus",
 ]

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import os
 import platform
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from convlens.data import usable_cpus
 from convlens.errors import UsageError
 
 BF16_FLAGS = ("amx_bf16", "avx512_bf16")
-
-
-def usable_cpus() -> int:
-    """Processors granted to this process: OMP_NUM_THREADS, else the affinity mask and the container's quota."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isdigit() and int(asked) > 0:
-        return int(asked)
-    granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return granted
-    return granted if quota == "max" else max(1, min(granted, math.ceil(int(quota) / int(period))))
 
 
 def cpu_flags() -> frozenset[str]:

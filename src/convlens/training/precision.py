@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.training.machine import has_fast_bf16, usable_cpus
+from convlens.data import usable_cpus
+from convlens.training.machine import has_fast_bf16
 from convlens.training.recipe import Recipe
 
 WORTH = 1.1  # a choice that departs from plain float32 must be a tenth faster

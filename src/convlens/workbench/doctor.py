@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
-from convlens.data import Scan, open_images, scan
+from convlens.data import Scan, open_images, scan, usable_cpus
 from convlens.storage import cache_dir
-from convlens.training import cpu_flags, describe_machine, has_fast_bf16, usable_cpus
+from convlens.training import cpu_flags, describe_machine, has_fast_bf16
 from convlens.workbench.results import Progress
 
 OPTIONAL = {"onnxruntime": "export", "openvino": "fast engines", "pyarrow": "Parquet tables"}

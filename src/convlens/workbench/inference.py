@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convlens.data import usable_cpus
 from convlens.errors import PictureError
 from convlens.runs import Run
-from convlens.training import Choice, logits_of, usable_cpus
+from convlens.training import Choice, logits_of
 from convlens.workbench.results import Progress
 
 CHUNK = 256  # pictures decoded at a time
@@ -27,15 +27,14 @@ def read_logits(
     """For each `read(short_side)`, in order: (place, (K,) logits) or (place, the PictureError it raised)."""
     choice = Choice("fp32", "channels_last", usable_cpus())
     model = choice.laid_out(run.model)
-    side = round(2 * max(run.preprocess.size) / run.preprocess.crop_ratio)
 
     def pixels(read: Callable[[int], np.ndarray]) -> np.ndarray | PictureError:
         try:
-            return run.preprocess.pixels(read(side))
+            return run.preprocess.pixels(read(run.preprocess.decode_side))
         except PictureError as error:
             return error
 
-    with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as threads:
+    with ThreadPoolExecutor(usable_cpus()) as threads:
         for start in range(0, len(reads), CHUNK):
             found = list(threads.map(pixels, reads[start : start + CHUNK]))
             good = [item for item in found if not isinstance(item, PictureError)]

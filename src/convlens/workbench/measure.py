@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 import convlens.zoo as room
+from convlens.data import usable_cpus
 from convlens.measurement import Latency, NetworkMeasure, measure_latency, measure_network
 from convlens.runs import Run
-from convlens.training import usable_cpus
 
 
 @dataclass(frozen=True)

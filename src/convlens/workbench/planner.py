@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 
 import convlens.zoo as room
-from convlens.training import Choice, usable_cpus
+from convlens.data import usable_cpus
+from convlens.training import Choice
 
 ASSUMED_BUDGET_S = 300.0  # when no length was asked for
 SMALL_SIDE = 64  # pixels; up to here a picture is small

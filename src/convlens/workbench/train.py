@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from convlens import training
-from convlens.data import Augment
+from convlens.data import Augment, usable_cpus
 from convlens.errors import UsageError
 from convlens.reports import write_report
 from convlens.runs import Run
@@ -69,7 +69,7 @@ def train(
     all else stands in its checkpoint. Raises DataError, UsageError, StorageError; Stopped after a signal, once saved.
     """
     started = time.monotonic() if started is None else started
-    torch.set_num_threads(training.usable_cpus())
+    torch.set_num_threads(usable_cpus())
     if resume is not None:
         return _result(*go_on(resume, data, network=network, data_dir=data_dir, progress=progress, tell=tell), started)
     if data is None:
