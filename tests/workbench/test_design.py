@@ -1,0 +1,176 @@
+"""Which network reads which pictures, at which size and how: stated rules, and a plan for the time."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import convlens.zoo as room
+from convlens.errors import DownloadError, UsageError
+from convlens.training import Recipe
+from convlens.workbench import design as design_file
+from convlens.workbench import planner as planner_file
+from convlens.workbench.design import Request, design, picture_side
+from convlens.workbench.gather import gather
+from convlens.workbench.planner import PHOTO, TUNED, Candidate, candidates, choose_candidate, wanted_epochs
+from convlens.workbench.task import class_balance, default_augment, prepare, with_statistics
+
+
+def silent(_):
+    pass
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """pictures(height, width, grey=False) -> a gathered folder of two classes of that size."""
+
+    def make(height, width, grey=False, count=12):
+        source = tmp_path / f"{height}x{width}{grey}"
+        draw = np.random.default_rng(height * 1000 + width)
+        for name in ("cat", "dog"):
+            (source / name).mkdir(parents=True)
+            for number in range(count):
+                shape = (height, width) if grey else (height, width, 3)
+                Image.fromarray(draw.integers(0, 256, shape, np.uint8)).save(source / name / f"{number}.png")
+        return gather(source, tell=silent)
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    def refuse(*_, **__):
+        raise DownloadError("cannot download weights (no network); put the file somewhere")
+
+    monkeypatch.setattr("convlens.storage.download", refuse)
+
+
+def designed(gathered, tell=silent, recipe=None, **ask):
+    return design(Request(**ask), gathered, recipe or Recipe(epochs=1), started=time.monotonic(), tell=tell)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "side"),
+    [(8, 8, 28), (28, 28, 28), (32, 40, 32), (64, 64, 64), (70, 90, 64), (130, 300, 128), (500, 400, 224)],
+)
+def test_small_pictures_keep_their_size_and_photographs_come_in_steps(pictures, height, width, side):
+    assert picture_side(pictures(height, width, count=3)) == side
+
+
+def test_long_pictures_are_letterboxed_and_others_cropped(pictures):
+    assert designed(pictures(40, 60), model="lenet5").preprocess.fit == "crop"
+    assert designed(pictures(30, 90), model="lenet5").preprocess.fit == "letterbox"
+    assert designed(pictures(30, 91), model="lenet5", fit="resize").preprocess.fit == "resize"
+
+
+def test_grey_pictures_make_a_network_of_one_channel(pictures):
+    made = designed(pictures(28, 28, grey=True), model="lenet5")
+    assert made.preprocess.channels == made.architecture["in_channels"] == 1
+
+
+def test_a_zoo_network_reads_photographs_at_its_papers_size_and_says_that_it_starts_from_scratch(pictures):
+    told = []
+    made = designed(pictures(300, 300, count=4), tell=told.append, model="mobilenet_v3_small")
+    assert made.preprocess.size == (224, 224)
+    assert not made.pretrained and made.weights == "scratch"
+    assert any("cannot download" in line for line in told) and any("from scratch" in line for line in told)
+
+
+def test_weights_that_were_asked_for_and_cannot_be_had_are_an_error(pictures):
+    with pytest.raises(DownloadError):
+        designed(pictures(300, 300, count=4), model="mobilenet_v3_small", weights="imagenet")
+
+
+def test_a_file_of_weights_is_fine_tuned(pictures, tmp_path):
+    from safetensors.torch import save_file
+
+    source = room.create("lenet5", num_classes=10, in_channels=3, image_size=32)
+    save_file(source.state_dict(), tmp_path / "w.safetensors")
+    made = designed(pictures(32, 32), model="lenet5", weights=str(tmp_path / "w.safetensors"))
+    assert made.pretrained
+    first = next(iter(source.state_dict()))
+    assert torch.equal(made.network.state_dict()[first], source.state_dict()[first])
+
+
+def test_the_seed_decides_the_first_weights(pictures):
+    gathered = pictures(28, 28)
+    networks = [designed(gathered, model="lenet5", recipe=Recipe(epochs=1, seed=seed)).network for seed in (1, 1, 2)]
+    first, same, other = (next(network.parameters()) for network in networks)
+    assert torch.equal(first, same) and not torch.equal(first, other)
+
+
+def test_an_unknown_network_names_the_nearest(pictures):
+    with pytest.raises(UsageError, match="resnet50"):
+        designed(pictures(28, 28), model="resnet5")
+
+
+def test_the_first_candidate_that_fits_the_time_is_taken(monkeypatch):
+    speeds = {"slow": 10.0, "middle": 100.0, "fast": 1000.0}
+    monkeypatch.setattr(planner_file, "training_speed", lambda candidate, *_: speeds[candidate.name])
+    offered = [Candidate(name, 32) for name in speeds]
+
+    def chosen(seconds):
+        return choose_candidate(offered, num_pictures=1000, channels=3, num_classes=2, seconds=seconds, tuned=False)
+
+    needed = wanted_epochs(1000, tuned=False) * 1000
+    assert chosen(needed / 10)[0].name == "slow"
+    assert chosen(needed / 50)[0].name == "middle"
+    assert chosen(1.0)[0].name == "fast"
+    assert [row["name"] for row in chosen(needed / 50)[1]] == ["slow", "middle"]
+
+
+def test_a_resolution_that_was_asked_for_is_kept(pictures, monkeypatch):
+    monkeypatch.setattr(planner_file, "training_speed", lambda *_: 1e9)
+    made = designed(pictures(300, 300, count=4), image_size=96)
+    assert made.preprocess.size == (96, 96)
+    assert len(made.measured) == 1
+
+
+def test_every_candidate_can_be_built():
+    for table, tuned in ((PHOTO, False), (TUNED, True)):
+        for candidate in candidates(200, 3, tuned=tuned):
+            room.create(candidate.name, num_classes=3, image_size=candidate.image_size, **candidate.options)
+        assert table
+    for channels in (1, 3):
+        for candidate in candidates(28, channels, tuned=False):
+            room.create(candidate.name, num_classes=3, in_channels=channels, image_size=28, **candidate.options)
+
+
+def test_tuned_weights_are_tried_before_a_photograph_is_learnt_from_scratch(pictures, monkeypatch):
+    monkeypatch.setattr(planner_file, "training_speed", lambda *_: 1e9)
+    asked = []
+    monkeypatch.setattr(design_file, "_can_load", lambda name, _: bool(asked.append(name)))
+    assert designed(pictures(200, 200, count=4)).label == PHOTO[0][0]
+    assert asked == [TUNED[0][0]]
+
+
+def test_the_mean_is_that_of_whole_pictures_even_when_they_are_letterboxed(pictures):
+    gathered = pictures(30, 90)
+    made = designed(gathered, model="lenet5")
+    measured = with_statistics(made.preprocess, gathered)
+    assert measured.fit == "letterbox"
+    assert all(0.4 < mean < 0.6 for mean in measured.mean)  # noise of 0 to 255, no ground
+
+
+def test_photographs_are_kept_larger_than_they_are_read(pictures):
+    gathered = pictures(120, 120)
+    made = designed(gathered, model="lenet5", image_size=70)
+    lessons = prepare(gathered, made.preprocess, default_augment(made.preprocess))
+    assert lessons.train_pixels.shape[2:] == (80, 80) and lessons.val_pixels.shape[2:] == (70, 70)
+    assert lessons.batches(4, seed=0)(0)[0].shape == (4, 3, 70, 70)
+
+
+def test_grey_pictures_are_never_mirrored(pictures):
+    grey = designed(pictures(28, 28, grey=True), model="lenet5").preprocess
+    colour = designed(pictures(28, 28), model="lenet5").preprocess
+    assert not default_augment(grey).flip and default_augment(colour).flip
+
+
+def test_class_weights_let_every_class_count_the_same():
+    labels = torch.tensor([0] * 8 + [1] * 2)
+    weights = class_balance(labels, 3)
+    assert weights.tolist() == pytest.approx([10 / 24, 10 / 6, 0])
