@@ -1,6 +1,8 @@
 """From a folder of pictures, one of them broken: examine it, train on it, classify files.
 
     python examples/folder.py        about 5 s on two cores; checks what was found and that nothing was written there
+
+A subfolder for each class is all that is needed.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from convlens.errors import DataError
-from convlens.measurement import fit_temperature, probabilities
+from convlens.measurement import calibration_error, fit_temperature, probabilities
 
 
 def overconfident(seed: int, num_pictures: int = 400, scale: float = 3.0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -72,3 +72,10 @@ def test_probabilities_sum_to_one_and_soften():
     assert hard.dtype == torch.float32
     torch.testing.assert_close(hard.sum(1), torch.ones(1))
     assert soft[0, 1] < hard[0, 1]
+
+
+def test_the_calibration_error_is_the_gap_between_confidence_and_accuracy():
+    logits = torch.tensor([[0.0, 1.0]] * 4)
+    confidence = float(probabilities(logits)[0, 1])
+    assert calibration_error(logits, [1, 1, 1, 0]) == pytest.approx(abs(confidence - 0.75), abs=1e-6)
+    assert calibration_error(logits, [1, 1, 1, 0], temperature=1 / 1.0986123) == pytest.approx(0, abs=1e-6)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convlens.runs import RunFolder
 from convlens.measurement import score
 
 NASTY = ['<b>&"', "it's", "<script>alert(1)</script>"]
@@ -30,6 +31,10 @@ class FakeRun:
     evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
     explanations: list[dict[str, Any]] = field(default_factory=list)
     measure: dict[str, Any] | None = None
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.path)
 
 
 def picture(seed: int, kind: str = "JPEG", side: int = 96) -> bytes:

@@ -14,7 +14,7 @@ from convlens.reports.calibration import calibration_section
 from convlens.reports.confusion import confusion_section, worst_pairs
 from convlens.reports.curves import CHARTS, draw, points, training_section
 from convlens.reports.embedding import data_address
-from convlens.reports.facts import data_section, values_table
+from convlens.reports.facts import data_section, recipe_section, values_table
 from convlens.reports.figures import count, duration, percent, plain, shape, short, size
 from convlens.reports.gallery import errors_section, explanations_section, shown_errors
 from convlens.reports.markup import Markup, element, markup, table
@@ -192,3 +192,9 @@ def test_empty_values_are_left_out_and_records_take_a_line_each() -> None:
     text = values_table({"a_b": 1, "none": None, "empty": [], "many": [{"x": 1, "y_z": 2.5}, {"x": 2}], "zero": 0})
     assert "a b" in text and "none" not in text and "empty" not in text and "zero" in text
     assert "<div>x 1, y z 2.5</div><div>x 2</div>" in text
+
+
+def test_every_planning_of_a_budget_is_counted_not_listed():
+    segments = [{"step": step, "progress": 0.1, "total_steps": 9} for step in range(4)]
+    shown = str(recipe_section(None, {"batch": 64, "segments": segments}, None))
+    assert "planned again" in shown and "3 times" in shown and "progress" not in shown

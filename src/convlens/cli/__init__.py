@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 STARTED = time.monotonic()  # where a --budget's clock begins
@@ -10,4 +11,7 @@ STARTED = time.monotonic()  # where a --budget's clock begins
 def main() -> None:
     from convlens.cli.app import app
 
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="convlens")

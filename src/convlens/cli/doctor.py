@@ -8,7 +8,7 @@ import typer
 
 from convlens.cli.guard import guarded
 from convlens.cli.options import DataDir, Json
-from convlens.cli.output import print_json, print_table
+from convlens.cli.output import console, print_json, print_table
 from convlens.cli.progress import Bars
 
 EXAMPLE = "convlens doctor digits"
@@ -52,4 +52,7 @@ def _print_scan(result: object, all_paths: bool) -> None:
         keys = finding.keys if all_paths else finding.keys[:SHOWN]
         more = f"\n… and {len(finding.keys) - len(keys):,} more (--all)" if len(keys) < len(finding.keys) else ""
         rows.append((finding.severity, finding.kind, finding.message, "\n".join(keys) + more))
-    print_table(title if rows else f"{title}; nothing found", ["", "finding", "what it means", "pictures"], rows)
+    if rows:
+        print_table(title, ["", "finding", "what it means", "pictures"], rows)
+    else:
+        console().print(f"{title}; nothing found", markup=False)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from convlens.cli.guard import guarded
-from convlens.cli.options import DataDir, Json, RunFolder
+from convlens.cli.options import DataDir, Json, Network, RunFolder
 from convlens.cli.output import print_facts, print_json, print_table, share
 from convlens.cli.progress import Bars
 
@@ -24,6 +24,7 @@ def evaluate(
     part: Annotated[str, typer.Option(help="test, val or all.")] = "test",
     include_train: Annotated[bool, typer.Option("--include-train", help="Score pictures trained on, too.")] = False,
     data_dir: DataDir = None,
+    network: Network = None,
     as_json: Json = False,
 ) -> None:
     """Score a run on pictures that it was not trained on: accuracy, classes, confusions, calibration."""
@@ -31,7 +32,14 @@ def evaluate(
 
     with Bars() as bars:
         result = workbench.evaluate(
-            run, data, part=part, include_train=include_train, data_dir=data_dir, progress=bars, tell=bars.tell
+            run,
+            data,
+            part=part,
+            include_train=include_train,
+            data_dir=data_dir,
+            network=network,
+            progress=bars,
+            tell=bars.tell,
         )
     if as_json:
         return print_json(result)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from convlens.cli.guard import guarded
-from convlens.cli.options import Json, RunFolder
+from convlens.cli.options import Json, Network, RunFolder
 from convlens.cli.output import print_facts, print_json, print_table, share
 from convlens.cli.progress import Bars
 
@@ -29,14 +29,16 @@ def explain(
         Path | None, typer.Option(help="Folder for the pictures; the run's explanations/ by default.")
     ] = None,
     sanity: Annotated[bool, typer.Option(help="Check that the map depends on what the network has learned.")] = True,
+    network: Network = None,
     as_json: Json = False,
 ) -> None:
     """Draw why the network says what it says, with a sanity check beside every map."""
     from convlens import workbench
 
     with Bars() as bars:
+        opened = workbench.open_run(run, network)
         result = workbench.explain(
-            run, pictures or [], method=method, target=target, layer=layer, out=out, sanity=sanity, progress=bars
+            opened, pictures or [], method=method, target=target, layer=layer, out=out, sanity=sanity, progress=bars
         )
     if as_json:
         print_json(result)
@@ -50,3 +52,5 @@ def explain(
         print_facts(f"{result.method}" + (f" at {result.layer}" if result.layer else ""), facts)
     for bad in result.unreadable:
         print(f"not read: {bad}", file=sys.stderr)
+    if result.unreadable:
+        raise typer.Exit(1)

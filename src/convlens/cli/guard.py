@@ -20,10 +20,10 @@ def guarded(command: Command) -> Command:
         try:
             return command(*args, **kwargs)
         except ConvlensError as error:
-            print(f"convlens: {error}", file=sys.stderr)
+            print(f"convlens: {' '.join(str(error).split())}", file=sys.stderr)
             raise typer.Exit(error.exit_status) from error
         except KeyboardInterrupt as error:
-            print("convlens: stopped before there was anything to save", file=sys.stderr)
+            print("convlens: stopped; a training that had begun goes on with --resume", file=sys.stderr)
             raise typer.Exit(130) from error
         except BrokenPipeError as error:  # `convlens zoo | head`
             sys.stderr.close()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from convlens.cli.guard import guarded
-from convlens.cli.options import Json, ModelOption, model_options
+from convlens.cli.options import Json, ModelOption, Network, model_options
 from convlens.cli.output import count, print_facts, print_json, print_table
 
 EXAMPLE = "convlens measure resnet18 --image-size 32 --num-classes 10"
@@ -22,6 +22,7 @@ def measure(
     option: ModelOption = None,
     latency: Annotated[bool, typer.Option("--latency", help="Time it on this machine, too.")] = False,
     batch: Annotated[int, typer.Option(help="Pictures at a time, for --latency.")] = 1,
+    network: Network = None,
     as_json: Json = False,
 ) -> None:
     """Print what a network costs: shapes, parameters, MACs, FLOPs, memory and receptive field, layer by layer."""
@@ -35,10 +36,11 @@ def measure(
         model_options=model_options(option),
         latency=latency,
         batch=batch,
+        network=network,
     )
     if as_json:
         return print_json(result)
-    network = result.network
+    found = result.network
     rows = [
         (
             layer.path,
@@ -48,21 +50,21 @@ def measure(
             count(layer.macs),
             f"{max(layer.receptive_field)} px" if layer.receptive_field else None,
         )
-        for layer in network.layers
+        for layer in found.layers
     ]
     columns = ["layer", "kind", ">output", ">parameters", ">MACs", ">receptive field"]
     print_table(f"{result.name} at {'×'.join(str(side) for side in result.input_shape[1:])}", columns, rows)
     facts = [
-        ("parameters", f"{network.parameters:,} ({network.weight_bytes / 1e6:.2f} MB)"),
-        ("MACs", f"{network.macs:,}" if network.complete else f"at least {network.macs:,}"),
-        ("FLOPs", f"{network.flops:,}"),
+        ("parameters", f"{found.parameters:,} ({found.weight_bytes / 1e6:.2f} MB)"),
+        ("MACs", f"{found.macs:,}" if found.complete else f"at least {found.macs:,}"),
+        ("FLOPs", f"{found.flops:,}"),
         (
             "activations",
-            f"{network.activation_bytes / 1e6:.2f} MB, at most {network.peak_activation_bytes / 1e6:.2f} MB at a time",
+            f"{found.activation_bytes / 1e6:.2f} MB, at most {found.peak_activation_bytes / 1e6:.2f} MB at a time",
         ),
     ]
-    if network.unknown_operators:
-        facts.append(("not counted", ", ".join(network.unknown_operators)))
+    if found.unknown_operators:
+        facts.append(("not counted", ", ".join(found.unknown_operators)))
     if result.latency:
         timed = result.latency
         facts.append(

@@ -17,6 +17,9 @@ ModelOption = Annotated[
     list[str] | None,
     typer.Option("--option", help="An option of the network, like width=0.5; may be given several times."),
 ]
+Network = Annotated[
+    str | None, typer.Option("--network", help="The run's network where it is your own, as file.py:Class.")
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 
 

@@ -10,19 +10,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-JSON_HELP = "Print the result as JSON."
-
 
 def print_json(result: Any) -> None:
     from convlens.workbench import plain
 
-    json.dump(plain(result), sys.stdout, indent=2, ensure_ascii=False)
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    json.dump(plain(result), sys.stdout, indent=2, ensure_ascii=not unicode, allow_nan=False)
     sys.stdout.write("\n")
 
 
 def console() -> Console:
     """As wide as the terminal; where there is none, wide enough to cut nothing."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 200)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -32,7 +31,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
         table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left")
     for row in rows:
         table.add_row(*("–" if cell is None else str(cell) for cell in row))
-    console().print(table, markup=False)
+    console().print(table)
 
 
 def print_facts(title: str, facts: Iterable[tuple[str, Any]]) -> None:

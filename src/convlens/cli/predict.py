@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from convlens.cli.guard import guarded
-from convlens.cli.options import Json, RunFolder
+from convlens.cli.options import Json, Network, RunFolder
 from convlens.cli.output import print_json, print_table, share
 from convlens.cli.progress import Bars
 
-EXAMPLE = "convlens predict runs/demo 'runs/demo/thumbnails/*.jpg'"
+EXAMPLE = "convlens predict runs/demo runs/demo/examples"
 
 
 @guarded
@@ -23,6 +23,7 @@ def predict(
         list[str], typer.Argument(help="Files, folders or globs; - reads paths from stdin, one a line.")
     ],
     top: Annotated[int, typer.Option(help="How many classes to name.")] = 3,
+    network: Network = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -33,7 +34,7 @@ def predict(
         listed = [line.rstrip("\n") for line in sys.stdin if line.strip()]
         pictures = [name for name in pictures if name != "-"] + listed
     with Bars() as bars:
-        result = workbench.predict(run, pictures, top=top, progress=bars)
+        result = workbench.predict(run, pictures, top=top, network=network, progress=bars)
     if as_json:
         print_json(result)
     elif as_csv:

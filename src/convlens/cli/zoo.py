@@ -8,7 +8,7 @@ import typer
 
 from convlens.cli.guard import guarded
 from convlens.cli.options import Json
-from convlens.cli.output import count, print_json, print_table
+from convlens.cli.output import count, print_json, print_table, share
 
 EXAMPLE = "convlens zoo 'mobilenet_*'"
 
@@ -31,7 +31,7 @@ def zoo(
         ">parameters",
         ">MACs",
         ">receptive field",
-        ">top-1 %",
+        ">top-1",
         "options",
         "paper",
     ]
@@ -43,7 +43,7 @@ def zoo(
             f"{row.parameters:,}",
             count(row.macs),
             f"{row.receptive_field} px" if row.receptive_field else None,
-            None if row.top1 is None else f"{row.top1:.1f}",
+            share(row.top1),
             ", ".join(row.options),
             f"{row.authors}: {row.paper}",
         )

@@ -85,6 +85,14 @@ def _derivatives(values: Tensor, claimed: Tensor, b: float) -> tuple[float, floa
     return float((mean - claimed).mean()), float(variance.mean())
 
 
+def calibration_error(logits: Any, labels: Any, temperature: float = 1.0) -> float:
+    """The expected calibration error of softmax(logits / T): (N, K) logits and (N,) labels -> 0 (perfect) to 1."""
+    values = checked_logits(logits)
+    confidence, predicted = probabilities(values, temperature).max(dim=1)
+    correct = predicted == checked_labels(labels, *values.shape)
+    return expected_calibration_error(calibration_bins(confidence.numpy(), correct.numpy()))
+
+
 def calibration_bins(confidence: np.ndarray, correct: np.ndarray) -> tuple[CalibrationBin, ...]:
     """(N,) highest probabilities and (N,) hits -> 15 bins of equal width over 0 to 1."""
     edges = np.linspace(0.0, 1.0, NUM_BINS + 1)

@@ -53,8 +53,14 @@ def recipe_section(recipe: dict[str, Any] | None, plan: dict[str, Any] | None, s
         asked = {**recipe} if seed is None or "seed" in recipe else {**recipe, "seed": seed}
         columns.append(element("div", element("h3", "Recipe: what was asked"), values_table(asked)))
     if plan:
-        columns.append(element("div", element("h3", "Plan: what it became here"), values_table(plan)))
+        columns.append(element("div", element("h3", "Plan: what it became here"), values_table(_resolved(plan))))
     return section("Recipe and plan", element("div", columns, class_="columns"), id_="recipe") if columns else None
+
+
+def _resolved(plan: dict[str, Any]) -> dict[str, Any]:
+    """A budget plans its length again and again: how often is for people, each time for `resume`."""
+    values = {key: value for key, value in plan.items() if key != "segments"}
+    return {**values, "planned again": f"{len(plan.get('segments') or [0]) - 1} times"}
 
 
 def machine_section(manifest: dict[str, Any]) -> Markup | None:
@@ -74,7 +80,7 @@ def values_table(values: dict[str, Any]) -> Markup:
 
 
 def _value(value: Any) -> Content:
-    if isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
+    if isinstance(value, list | tuple) and value and all(isinstance(v, dict) for v in value):
         return [element("div", _record(v)) for v in value]
     return _record(value) if isinstance(value, dict) else plain(value)
 

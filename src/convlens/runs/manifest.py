@@ -7,12 +7,23 @@ import platform
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from convlens.errors import RunError
 from convlens.storage import write_json
 
 FORMAT_VERSION = 1  # a higher one is refused; each lower one is read
+REQUIRED = ("name", "architecture", "classes", "preprocess", "weights", "created")
+KINDS: dict[str, Any] = {
+    **dict.fromkeys(("name", "created"), str),
+    **dict.fromkeys(("architecture", "preprocess", "weights", "metrics", "versions", "machine"), dict),
+    **dict.fromkeys(("recipe", "plan", "data", "channel_plan"), dict | None),
+    "classes": list,
+    "temperature": int | float,
+    "seed": int | None,
+    "keep_pictures": bool,
+}
 
 
 @dataclass(frozen=True)
@@ -60,15 +71,31 @@ def read_manifest(path: Path) -> Manifest:
     if found > FORMAT_VERSION:
         raise RunError(f"{path} has format {found}, this convlens reads up to {FORMAT_VERSION}; update convlens")
     kept: dict[str, Any] = {key: values[key] for key in Manifest.__dataclass_fields__ if key in values}
-    try:
-        return Manifest(**{**kept, "classes": tuple(kept["classes"])})
-    except (TypeError, KeyError) as error:
-        raise RunError(f"{path} is incomplete: {error}") from error
+    if damage := _damage(kept):
+        raise RunError(f"{path} is damaged: {damage}; restore it from a copy of the run")
+    return Manifest(**{**kept, "classes": tuple(kept["classes"])})
+
+
+def _damage(values: dict[str, Any]) -> str:
+    """What is wrong with the entries of a manifest, or nothing."""
+    for name in REQUIRED:
+        if name not in values:
+            return f"it has no '{name}'"
+    for name, kind in KINDS.items():
+        if name in values and not isinstance(values[name], kind):
+            return f"'{name}' is {type(values[name]).__name__}"
+    if not values["classes"] or not all(isinstance(name, str) for name in values["classes"]):
+        return "'classes' are not the classes' names"
+    if not values.get("temperature", 1.0) > 0:
+        return f"the temperature is {values['temperature']}"
+    return "" if isinstance(values["weights"].get("sha256"), str) else "'weights' has no sha256"
 
 
 def _not_a_run(folder: Path) -> str:
     if (folder / "checkpoints" / "last.safetensors").exists():
-        return f"{folder} is a training that has not ended; `convlens train --resume {folder}` goes on with it"
+        return (
+            f"{folder} is a training that has not ended; `convlens train --resume {quote(str(folder))}` goes on with it"
+        )
     if not folder.exists():
         return f"{folder} does not exist; a run is the folder that `convlens train` or `convlens create` wrote"
     return f"{folder} is no run: it holds no run.json; a run is the folder that `convlens train` wrote"

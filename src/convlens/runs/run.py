@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from convlens.errors import RunError
+from convlens.errors import RunError, UsageError
 from convlens.pictures import Preprocess
 from convlens.runs.folder import RunFolder
 from convlens.runs.history import read_history
@@ -54,7 +54,10 @@ class Run:
 
     @cached_property
     def preprocess(self) -> Preprocess:
-        return Preprocess.from_dict(self.manifest.preprocess)
+        try:
+            return Preprocess.from_dict(self.manifest.preprocess)
+        except UsageError as error:
+            raise RunError(f"{self.folder.manifest} is damaged: {error}") from error
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
@@ -80,12 +83,23 @@ class Run:
                 "or from Python as Run.load(path, model=network)"
             )
         with torch.random.fork_rng(devices=[]):  # the values are replaced, the caller's generator is left alone
-            return build(Architecture.from_dict(self.manifest.architecture))
+            try:
+                return build(Architecture.from_dict(self.manifest.architecture))
+            except UsageError as error:
+                raise RunError(f"{self.folder.manifest} names a network that cannot be built: {error}") from error
 
     @cached_property
     def splits(self) -> Splits | None:
-        """Which picture went to which part; None for a run that was not trained here."""
-        return read_splits(self.folder.splits) if self.folder.splits.exists() else None
+        """Which picture went to which part; None for a run that was not trained here.
+
+        Raises RunError when the file is missing or was changed: nobody could tell then what was trained on.
+        """
+        if self.manifest.data is None:
+            return None
+        path, known = self.folder.splits, self.manifest.data.get("splits_sha256")
+        if known and path.exists() and sha256_file(path) != known:
+            raise RunError(f"{path} is not the file that run.json describes (its SHA-256 differs); restore it")
+        return read_splits(path)
 
     @property
     def history(self) -> list[dict[str, Any]]:

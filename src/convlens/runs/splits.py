@@ -57,9 +57,12 @@ def read_splits(path: Path) -> Splits:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))
-    except OSError as error:
-        raise RunError(f"{path} cannot be read ({error.strerror}); the run folder is incomplete") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RunError(f"{path} cannot be read ({error}); restore it from a copy of the run") from error
     if not rows or tuple(rows[0]) != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
         raise RunError(f"{path} is damaged: expected the columns {', '.join(COLUMNS)}")
     hashes, parts, labels, keys = zip(*rows[1:], strict=True) if len(rows) > 1 else ((), (), (), ())
-    return Splits(hashes, parts, tuple(int(label) for label in labels), keys)
+    try:
+        return Splits(hashes, parts, tuple(int(label) for label in labels), keys)
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: {error}; expected class numbers in the column label") from error

@@ -12,7 +12,7 @@ from torch import nn
 
 from convlens.data import Batches
 from convlens.errors import RunError
-from convlens.measurement import fit_temperature, score
+from convlens.measurement import calibration_error, fit_temperature
 from convlens.runs import Manifest, Run, RunFolder, installed_versions, rewind_history, save_run
 from convlens.training.budget import Budget
 from convlens.training.checkpoint import read_checkpoint
@@ -21,6 +21,7 @@ from convlens.training.machine import describe_machine
 from convlens.training.plan import Plan, first_plan
 from convlens.training.precision import choose
 from convlens.training.recipe import Recipe
+from convlens.training.validation import loss_and_accuracy
 
 Tell = Callable[[str], None]
 
@@ -82,12 +83,12 @@ def finish(training: Training) -> Run:
     if len(task.val_labels):
         logits = training.val_logits()
         temperature = fit_temperature(logits, task.val_labels)
-        scores = score(logits, task.val_labels, tuple(task.facts["classes"]), temperature=temperature)
+        loss, accuracy = loss_and_accuracy(logits / temperature, task.val_labels)
         metrics["val"] = {
-            "num_pictures": scores.num_pictures,
-            "accuracy": scores.accuracy,
-            "loss": scores.loss,
-            "expected_calibration_error": scores.expected_calibration_error,
+            "num_pictures": len(logits),
+            "accuracy": accuracy,
+            "loss": loss,
+            "expected_calibration_error": calibration_error(logits, task.val_labels, temperature),
         }
         metrics["best"] = {"step": tally.best_step, "accuracy": tally.best_accuracy, "loss": tally.best_loss}
     run = save_run(training.folder, _manifest(training, temperature, metrics), training.judged.state_dict())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any
 
 import torch
@@ -55,7 +56,7 @@ class Tally:
     train_seconds: float = 0.0
     epoch_began: float = 0.0  # of train_seconds
     best_accuracy: float = -1.0
-    best_loss: float = float("inf")
+    best_loss: float | None = None  # None before the first validation
     best_step: int = 0
     last_val: dict[str, float] = field(default_factory=dict)
 
@@ -84,6 +85,7 @@ class Training:
         self.budget: Budget | None = None
         self.best: dict[str, Tensor] | None = None  # not yet on disk
         self.saved_at = time.monotonic()
+        self.validation_s = 0.0  # what the last one took
 
     @property
     def judged(self) -> nn.Module:
@@ -190,14 +192,21 @@ class Training:
     def _validate(self) -> dict[str, float]:
         if len(self.task.val_labels) == 0:
             return {}
+        began = time.monotonic()
         logits = self.val_logits()
+        self.validation_s = time.monotonic() - began
         loss, accuracy = loss_and_accuracy(logits, self.task.val_labels)
-        if (accuracy, -loss) > (self.tally.best_accuracy, -self.tally.best_loss):
+        if self._is_better(accuracy, loss):
             self.tally.best_accuracy, self.tally.best_loss = accuracy, loss
             self.tally.best_step = self.tally.step
             self.best = {k: v.detach().cpu().clone() for k, v in self.judged.state_dict().items()}
         self.tally.last_val = {"val_loss": loss, "val_accuracy": accuracy}
         return self.tally.last_val
+
+    def _is_better(self, accuracy: float, loss: float) -> bool:
+        """A higher accuracy, or the same one at a lower loss."""
+        best = self.tally.best_loss
+        return best is None or (accuracy, -loss) > (self.tally.best_accuracy, -best)
 
     def val_logits(self) -> Tensor:
         """(N, C, H, W) validation pictures -> (N, K) logits of the network that would be saved now."""
@@ -217,7 +226,8 @@ class Training:
         write_checkpoint(self.folder.last, self.network, self.optimiser, self.average, facts)
         self.saved_at = time.monotonic()
         if self.budget:
-            self.budget.ending_s = 0.3 + 2 * (self.saved_at - began)  # the saved run, and validation for it
+            # after the last step: its validation, the same once more for the temperature, and the saved run
+            self.budget.ending_s = 0.2 + 2 * self.validation_s + self.saved_at - began
 
     def _flush_best(self) -> None:
         if self.best is not None:
@@ -227,10 +237,10 @@ class Training:
     def _stop(self, request: StopRequest) -> None:
         self.save()
         done, total = self.tally.step, self.plan.total_steps
-        raise Stopped(
-            f"stopped and saved at step {done:,} of {total:,}; go on with: convlens train --resume {self.folder.path}",
-            request.exit_status,
-        )
+        again = f"convlens train --resume {quote(str(self.folder.path))}"
+        if own := self.task.facts.get("own_network"):
+            again += f" --network {quote(own)}"
+        raise Stopped(f"stopped and saved at step {done:,} of {total:,}; go on with: {again}", request.exit_status)
 
     def _detail(self) -> str:
         tally = self.tally

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from torch import nn
@@ -24,6 +24,8 @@ class Plan:
     threads: int = 1
     device: str = "cpu"
     measured: tuple[dict[str, Any], ...] = ()
+    augment: dict[str, Any] = field(default_factory=dict)  # what is drawn for each picture
+    candidates: tuple[dict[str, Any], ...] = ()  # networks that were timed to choose one
 
     @property
     def total_steps(self) -> int:
@@ -46,7 +48,14 @@ class Plan:
     def from_dict(cls, values: dict[str, Any]) -> Plan:
         kept = {k: v for k, v in values.items() if k not in ("total_steps", "epochs")}
         segments = tuple(Segment(**segment) for segment in kept.pop("segments"))
-        return cls(**{**kept, "segments": segments, "measured": tuple(kept["measured"])})
+        return cls(
+            **{
+                **kept,
+                "segments": segments,
+                "measured": tuple(kept["measured"]),
+                "candidates": tuple(kept["candidates"]),
+            }
+        )
 
 
 def first_plan(recipe: Recipe, num_pictures: int, network: nn.Module, *, pretrained: bool, device: str) -> Plan:
@@ -70,7 +79,7 @@ def default_epochs(num_pictures: int) -> int:
 def default_rate(optimiser: str, network: nn.Module, batch: int, *, pretrained: bool) -> float:
     """Peak rate; less for fine-tuning and for deep networks without normalisation, which diverge otherwise."""
     scale = (batch / 128) ** 0.5 if optimiser == "adamw" else batch / 256  # Malladi et al. 2022; Goyal et al. 2017
-    peak = 3e-3 if optimiser == "adamw" else 0.1
+    peak = 6e-3 if optimiser == "adamw" else 0.1
     if pretrained:
         peak /= 4
     elif _deep_without_normalisation(network):

@@ -6,6 +6,7 @@ from convlens.workbench.doctor import DoctorResult, doctor
 from convlens.workbench.evaluate import EvaluateResult, evaluate
 from convlens.workbench.explain import ExplainResult, explain
 from convlens.workbench.measure import MeasureResult, measure
+from convlens.workbench.own_network import open_run
 from convlens.workbench.predict import PredictResult, predict
 from convlens.workbench.results import plain
 from convlens.workbench.train import TrainResult, train
@@ -27,6 +28,7 @@ __all__ = [
     "evaluate",
     "explain",
     "measure",
+    "open_run",
     "plain",
     "predict",
     "train",

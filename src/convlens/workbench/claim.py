@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from convlens.errors import RunError, UsageError
@@ -31,8 +31,11 @@ def claim(held: ExitStack, path: Path) -> RunFolder:
 
 def claim_free(held: ExitStack, name: str) -> RunFolder:
     """runs/NAME, or runs/NAME-2 and so on where that is taken."""
+    with guard(Path("runs")):
+        Path("runs").mkdir(exist_ok=True)
     for number in range(1, 10_000):
         path = Path("runs") / (name if number == 1 else f"{name}-{number}")
-        if not path.exists():
+        with guard(path), suppress(FileExistsError):  # as when two trainings begin at once
+            path.mkdir()
             return claim(held, path)
     raise UsageError(f"runs/ holds ten thousand runs called {name}; choose a folder with --out")

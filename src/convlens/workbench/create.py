@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,7 +35,7 @@ def create(
     *,
     weights: str | Path | None = None,
     out: str | Path | None = None,
-    classes: str | Path | tuple[str, ...] | None = None,
+    classes: str | Path | Sequence[str] | None = None,
     num_classes: int | None = None,
     image_size: int | None = None,
     in_channels: int | None = None,
@@ -47,13 +48,13 @@ def create(
     `classes` are the names in the order of the network's outputs, or a text file with one a line.
     """
     entry = room.entry(model)
-    names = _names(classes, num_classes or entry.num_classes)
+    names = _names(classes, num_classes, entry.num_classes)
     torch.manual_seed(seed)
     network = room.create(
         model,
         num_classes=len(names),
-        in_channels=in_channels or entry.in_channels,
-        image_size=image_size or entry.resolution,
+        in_channels=entry.in_channels if in_channels is None else in_channels,
+        image_size=entry.resolution if image_size is None else image_size,
         **(model_options or {}),
     )
     record = room.load_weights(network, weights, progress) if weights is not None else None
@@ -75,22 +76,27 @@ def create(
     return CreateResult(folder.path, model, parameters, source, len(names))
 
 
-def _names(classes: str | Path | tuple[str, ...] | None, count: int) -> tuple[str, ...]:
+def _names(classes: str | Path | Sequence[str] | None, count: int | None, usual: int) -> tuple[str, ...]:
     if classes is None:
-        return tuple(f"class {number}" for number in range(count))
+        return tuple(f"class {number}" for number in range(usual if count is None else count))
     if isinstance(classes, str | Path):
-        try:
-            lines = Path(classes).read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise UsageError(
-                f"--classes {classes} cannot be read ({error.strerror}); it is a text file, a class a line"
-            ) from error
-        classes = tuple(line.strip() for line in lines if line.strip())
+        classes = _lines(Path(classes))
     if len(set(classes)) != len(classes) or len(classes) < 2:
         raise UsageError(
             f"{len(classes)} class names came, {len(set(classes))} of them different; expected two or more, each once"
         )
-    return classes
+    if count not in (None, len(classes)):
+        raise UsageError(f"--num-classes is {count}, and {len(classes)} class names came; leave --num-classes out")
+    return tuple(classes)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"--classes {path} cannot be read ({reason}); expected a text file, a class a line") from error
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _preprocess(network: room.Network, record: room.WeightsRecord | None) -> Preprocess:

@@ -9,13 +9,18 @@ from pathlib import Path
 
 from convlens.data import open_images
 from convlens.errors import RunError
-from convlens.runs import Run
+from convlens.pictures import png_bytes
+from convlens.runs import Run, RunFolder, read_manifest
+from convlens.storage import FolderLock, guard, write_bytes
+from convlens.training import interrupted
 from convlens.workbench.evaluate import evaluate
 from convlens.workbench.explain import explain
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.train import train
 
 DEFAULT_FOLDER = Path("runs") / "demo"
+DATA, MODEL = "digits", "lenet5"
+NUM_EXAMPLES = 6
 
 
 @dataclass(frozen=True)
@@ -44,18 +49,15 @@ def demo(
     """Train LeNet-5 on 1,797 handwritten digits, score it on held-out ones, explain one, write a report."""
     started = time.monotonic() if started is None else started
     _make_room(Path(out))
-    train("digits", model="lenet5", out=out, progress=progress, tell=tell, started=started)
+    train(DATA, model=MODEL, out=out, progress=progress, tell=tell, started=started)
     run = Run.load(out)
-    judged = evaluate(run, "digits", progress=progress, tell=tell)
-    assert run.splits is not None
-    digits = open_images("digits")
-    shown = [digits.reader.read(int(index)) for index in run.splits.indices("test")[:6]]
-    seen = explain(run, shown, method="grad_cam", progress=progress)
+    judged = evaluate(run, DATA, progress=progress, tell=tell)
+    seen = explain(run, _examples(run), method="grad_cam", progress=progress)
     explain(run, method="filters")
     first = seen.pictures[0]
     return DemoResult(
         run=run.path,
-        model="lenet5",
+        model=MODEL,
         accuracy=judged.scores.accuracy,
         accuracy_low=judged.scores.accuracy_low,
         accuracy_high=judged.scores.accuracy_high,
@@ -67,10 +69,37 @@ def demo(
     )
 
 
+def _examples(run: Run) -> list[Path]:
+    """Some digits of the test part as files in the run, for whoever wants to try a command on them."""
+    assert run.splits is not None
+    digits = open_images(DATA)
+    files = []
+    for number, index in enumerate(run.splits.indices("test")[:NUM_EXAMPLES]):
+        file = run.path / "examples" / f"digit-{number}.png"
+        with guard(file):
+            file.parent.mkdir(exist_ok=True)
+        write_bytes(file, png_bytes(digits.reader.read(int(index))))
+        files.append(file)
+    return files
+
+
 def _make_room(path: Path) -> None:
-    """An earlier demo is replaced; anything else is not touched."""
-    if not (path / "run.json").exists() and not (path / "checkpoints").exists():
+    """An earlier demo at its usual place is replaced; anything else is not touched."""
+    folder = RunFolder(path)
+    if path != DEFAULT_FOLDER or not (folder.manifest.exists() or folder.last.exists()):
         return
-    if path != DEFAULT_FOLDER:
-        raise RunError(f"{path} already holds a run, which is never overwritten; choose another folder with --out")
-    shutil.rmtree(path)
+    if not _is_demo(folder):
+        raise RunError(f"{path} holds a run that is no demo and is never overwritten; choose another folder with --out")
+    with FolderLock(path), guard(path):
+        shutil.rmtree(path)
+
+
+def _is_demo(folder: RunFolder) -> bool:
+    """Whole or interrupted."""
+    if folder.manifest.exists():
+        manifest = read_manifest(folder.manifest)
+        network, data = manifest.architecture, manifest.data
+    else:
+        _, _, facts = interrupted(folder)
+        network, data = facts["architecture"], facts["data"]
+    return network.get("name") == MODEL and (data or {}).get("name") == DATA

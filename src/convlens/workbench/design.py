@@ -46,10 +46,15 @@ class Design:
     weights: str
     pretrained: bool
     measured: tuple[dict[str, Any], ...] = ()
+    own_network: str | None = None  # file.py:Class, as it was given
 
     def facts(self) -> dict[str, Any]:
         """What the manifest says of it."""
-        return {"architecture": self.architecture, "weights": self.weights, "candidates": list(self.measured)}
+        return {
+            "architecture": self.architecture,
+            "weights": self.weights,
+            "own_network": self.own_network,
+        }
 
 
 def design(ask: Request, gathered: Gathered, recipe: Recipe, *, started: float, tell: Tell) -> Design:
@@ -161,7 +166,8 @@ def _own(ask: Request, gathered: Gathered, size: int) -> Design:
     network = load_network(ask.network, num_classes=gathered.num_classes, in_channels=channels)
     label = ask.network.rpartition(":")[2].lower()
     described = {"network": str(Path(ask.network.rpartition(":")[0]).name) + ":" + ask.network.rpartition(":")[2]}
-    return Design(network, label, described, _preprocess(ask, gathered, size, channels), "scratch", False)
+    preprocess = _preprocess(ask, gathered, size, channels)
+    return Design(network, label, described, preprocess, "scratch", False, own_network=ask.network)
 
 
 def _preprocess(ask: Request, gathered: Gathered, size: int, channels: int) -> Preprocess:

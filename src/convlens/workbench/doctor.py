@@ -12,13 +12,14 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from convlens.data import Scan, open_images, scan, usable_cpus
 from convlens.storage import cache_dir
 from convlens.training import cpu_flags, describe_machine, has_fast_bf16
-from convlens.workbench.results import Progress
+from convlens.workbench.results import Progress, plain
 
 OPTIONAL = {"onnxruntime": "export", "openvino": "fast engines", "pyarrow": "Parquet tables"}
 LEAST_DISK = 2 << 30  # bytes
@@ -47,6 +48,14 @@ class DoctorResult:
     def well(self) -> bool:
         bad = any(check.status == "error" for check in self.machine)
         return not bad and not (self.scan and any(f.severity == "error" for f in self.scan.findings))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every picture of every finding by its key, where a manifest has examples only."""
+        found = {"well": self.well, "machine": plain(self.machine), "data": self.data, "classes": list(self.classes)}
+        if self.scan is None:
+            return {**found, "scan": None}
+        findings = [{**finding.__dict__, "count": len(finding.keys)} for finding in self.scan.findings]
+        return {**found, "scan": {**self.scan.to_dict(), "findings": plain(findings)}}
 
 
 def doctor(

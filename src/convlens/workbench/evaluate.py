@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from convlens.pictures import thumbnail
 from convlens.reports import write_report
 from convlens.runs import Run
 from convlens.storage import guard, write_bytes, write_json
+from convlens.workbench.gather import lasting_name
 from convlens.workbench.inference import read_logits
+from convlens.workbench.own_network import open_run
 from convlens.workbench.results import Progress, Tell, plain, silent
 
 PARTS = ("test", "val", "all")
@@ -58,19 +61,23 @@ def evaluate(
     part: str = "test",
     include_train: bool = False,
     data_dir: str | Path | None = None,
+    network: str | None = None,
     progress: Progress | None = None,
     tell: Tell = silent,
 ) -> EvaluateResult:
     """Score a run; `data` defaults to what it was trained on, of which its own test part is taken.
 
     A picture that was trained on is recognised by its content, wherever it lies and whatever it is called, and is never
-    scored unless `include_train`. Raises DataError when nothing remains to score.
+    scored unless `include_train`. `network` (file.py:Class) goes with a run of your own network. Raises DataError when
+    nothing remains to score.
     """
     began = time.monotonic()
-    run = run if isinstance(run, Run) else Run.load(run)
+    run = open_run(run, network)
     if part not in PARTS:
         raise UsageError(f"--part came as '{part}'; expected one of {', '.join(PARTS)}")
-    images = open_images(data or _own_source(run), data_dir=data_dir, progress=progress)
+    if data is None:
+        data, data_dir = _own_source(run, data_dir)
+    images = open_images(data, data_dir=data_dir, progress=progress)
     labels = match_classes(images, run.classes)
     found = scan(images, parts=images.parts, progress=progress)
     chosen, left_out, part = choose_pictures(run, images, labels, found.hashes, part, include_train, tell)
@@ -79,8 +86,10 @@ def evaluate(
         left_out["unreadable"] = left_out.get("unreadable", 0) + unreadable
     scores = score(logits, labels[kept], run.classes, temperature=run.temperature)
     errors = _errors(run, images, found.hashes, kept, logits, labels)
-    file = run.folder.evaluations / f"{images.name}{'' if part == 'test' else '-' + part}.json"
-    facts = {"data": images.name, "source": images.source, "part": part, "left_out": left_out, "errors": plain(errors)}
+    part += " with train" if include_train else ""
+    source = lasting_name(data)
+    file = _file(run, images.name, source, part)
+    facts = {"data": images.name, "source": source, "part": part, "left_out": left_out, "errors": plain(errors)}
     with guard(file):
         file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, {**scores.to_dict(), **facts})
@@ -89,10 +98,20 @@ def evaluate(
     return EvaluateResult(run.path, images.name, part, scores, left_out, errors, seconds, file, report)
 
 
-def _own_source(run: Run) -> str:
+def _own_source(run: Run, data_dir: str | Path | None) -> tuple[str, str | Path | None]:
+    """What the run was trained on, and the folder in which a named set was found."""
     if run.manifest.data is None:
         raise UsageError(f"{run.path} was not trained here, so it has no pictures of its own; give DATA to evaluate on")
-    return str(run.manifest.data["source"])
+    return str(run.manifest.data["source"]), data_dir or run.manifest.data.get("data_dir")
+
+
+def _file(run: Run, name: str, source: str, part: str) -> Path:
+    """Scores of the same pictures are replaced; other pictures of the same name get a number."""
+    stem = "-".join([name, *(word for word in part.split() if word != "test")])
+    taken = {key: found.get("source") for key, found in run.evaluations.items()}
+    names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    free = next(one for one in names if taken.get(one, source) == source)
+    return run.folder.evaluations / f"{free}.json"
 
 
 def match_classes(images: Images, classes: tuple[str, ...]) -> np.ndarray:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from convlens.data import EXCLUDED, Images, Scan, divide, open_images, scan
-from convlens.errors import DataError
+from convlens.data import EXCLUDED, NAMED, Images, Scan, divide, open_images, scan
+from convlens.errors import DataError, UsageError
 from convlens.runs import Splits, make_splits
 from convlens.storage import sha256_bytes
 from convlens.workbench.results import Progress, Tell
@@ -22,6 +22,8 @@ class Gathered:
     images: Images
     scan: Scan
     splits: Splits
+    source: str  # that any working folder understands
+    data_dir: str | None = None
 
     @property
     def num_classes(self) -> int:
@@ -38,10 +40,10 @@ class Gathered:
 
     def facts(self) -> dict[str, Any]:
         """The `data` entry of a manifest."""
-        source = self.images.source
         return {
             "name": self.images.name,
-            "source": str(Path(source).resolve()) if Path(source).exists() else source,
+            "source": self.source,
+            "data_dir": self.data_dir,
             "num_pictures": len(self.images),
             "parts": self.splits.counts(),
             "fingerprint": sha256_bytes("".join(self.splits.hashes).encode()),
@@ -61,6 +63,8 @@ def gather(
     tell: Tell,
 ) -> Gathered:
     """Raises DataError when more than `max_bad` of the pictures cannot be read, or fewer than two classes are there."""
+    if not 0 <= max_bad <= 1:
+        raise UsageError(f"--max-bad came as {max_bad:g}; expected a share from 0 to 1, like 0.1")
     images = open_images(source, data_dir=data_dir, progress=progress)
     for note in images.notes:
         tell(note)
@@ -73,7 +77,16 @@ def gather(
         )
     division = divide(images.labels, found.hashes, images.parts, seed=seed, fractions=fractions)
     keys = [images.reader.key(index) for index in range(len(images))]
-    return Gathered(images, found, make_splits(found.hashes, division, images.labels, keys))
+    splits = make_splits(found.hashes, division, images.labels, keys)
+    looked_in = None if data_dir is None else str(Path(data_dir).expanduser().resolve())
+    return Gathered(images, found, splits, lasting_name(source), looked_in)
+
+
+def lasting_name(source: str | Path) -> str:
+    """The name of a set as it is, anything else as an absolute path."""
+    if isinstance(source, str) and source in NAMED:
+        return source
+    return str(Path(source).expanduser().resolve())
 
 
 def check_bad(found: Scan, max_bad: float, tell: Tell) -> None:

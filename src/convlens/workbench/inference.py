@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -26,7 +27,7 @@ def read_logits(
 ) -> Iterator[tuple[int, Tensor | PictureError]]:
     """For each `read(short_side)`, in order: (place, (K,) logits) or (place, the PictureError it raised)."""
     choice = Choice("fp32", "channels_last", usable_cpus())
-    model = choice.laid_out(run.model)
+    model = choice.laid_out(copy.deepcopy(run.model))  # the run keeps its own layout
 
     def pixels(read: Callable[[int], np.ndarray]) -> np.ndarray | PictureError:
         try:

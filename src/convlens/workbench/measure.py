@@ -11,8 +11,10 @@ from torch import nn
 
 import convlens.zoo as room
 from convlens.data import usable_cpus
+from convlens.errors import UsageError
 from convlens.measurement import Latency, NetworkMeasure, measure_latency, measure_network
 from convlens.runs import Run
+from convlens.workbench.own_network import open_run
 
 
 @dataclass(frozen=True)
@@ -34,18 +36,29 @@ def measure(
     model_options: dict[str, Any] | None = None,
     latency: bool = False,
     batch: int = 1,
+    network: str | None = None,
 ) -> MeasureResult:
     """Measure a run, a network of the zoo by name, or any module (with `image_size` and `in_channels`).
 
     Parameters, MACs, FLOPs, memory and receptive field are exact and need no weights; `latency` is timed here and now.
+    `network` (file.py:Class) goes with a run of your own network.
     """
-    name, network, shape = _resolve(target, image_size, in_channels, num_classes, model_options or {}, latency)
-    measured = measure_network(network, shape)
+    _check_counts(image_size=image_size, in_channels=in_channels, num_classes=num_classes, batch=batch)
+    if network is not None and not isinstance(target, nn.Module):
+        target = open_run(target, network)
+    name, built, shape = _resolve(target, image_size, in_channels, num_classes, model_options or {}, latency)
+    measured = measure_network(built, shape)
     timed = None
     if latency:
         torch.set_num_threads(usable_cpus())
-        timed = measure_latency(network, (batch, *shape[1:]))
+        timed = measure_latency(built, (batch, *shape[1:]))
     return MeasureResult(name, shape, measured, timed)
+
+
+def _check_counts(**given: int | None) -> None:
+    for name, value in given.items():
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} came as {value}; expected 1 or more")
 
 
 def _resolve(

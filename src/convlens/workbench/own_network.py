@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from convlens.errors import UsageError, unknown_name
+from convlens.runs import Run
+
+
+def open_run(run: Run | str | Path, network: str | None = None) -> Run:
+    """The run; `network` (file.py:Class) is needed where it holds a network of the user's own."""
+    opened = run if isinstance(run, Run) else Run.load(run)
+    if network is None:
+        return opened
+    with torch.random.fork_rng(devices=[]):  # the values are replaced, the caller's generator is left alone
+        model = load_network(network, num_classes=len(opened.classes), in_channels=opened.preprocess.channels)
+    return replace(opened, given_model=model)
 
 
 def load_network(named: str, *, num_classes: int, in_channels: int) -> nn.Module:

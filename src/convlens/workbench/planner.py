@@ -51,7 +51,7 @@ class Candidate:
 
 def wanted_epochs(num_pictures: int, *, tuned: bool) -> float:
     """How often a network should see the pictures: seldom where there are many, or where its weights are tuned ones."""
-    return max(8.0, min(40.0, 200_000 / num_pictures)) / (4 if tuned else 1)
+    return max(2.0, min(30.0, 100_000 / num_pictures)) / (4 if tuned else 1)
 
 
 def candidates(side: int, channels: int, *, tuned: bool) -> list[Candidate]:

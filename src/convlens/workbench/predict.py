@@ -14,9 +14,11 @@ from convlens.measurement import probabilities
 from convlens.pictures import decode
 from convlens.runs import Run
 from convlens.workbench.inference import read_logits
+from convlens.workbench.own_network import open_run
 from convlens.workbench.results import Progress
 
 Picture = str | Path | np.ndarray
+Read = Callable[[int], np.ndarray]  # of the short side that suffices
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,15 @@ def predict(
     pictures: Picture | Sequence[Picture],
     *,
     top: int = 5,
+    network: str | None = None,
     progress: Progress | None = None,
 ) -> PredictResult:
     """Classify pictures: files, folders, globs, or decoded uint8 arrays (H, W) or (H, W, 3).
 
-    A picture that cannot be read is listed with its reason, never guessed at. Raises UsageError when there is none.
+    A picture that cannot be read, or is not there, is listed with its reason, never guessed at. `network`
+    (file.py:Class) goes with a run of your own network. Raises UsageError when there is no picture at all.
     """
-    run = run if isinstance(run, Run) else Run.load(run)
+    run = open_run(run, network)
     if top < 1:
         raise UsageError(f"--top came as {top}; expected 1 or more classes")
     named = name_pictures(pictures)
@@ -70,17 +74,39 @@ def predict(
     return PredictResult(run.path, tuple(predictions), tuple(unreadable))
 
 
-def name_pictures(pictures: Picture | Sequence[Picture]) -> list[tuple[str, Callable[[int], np.ndarray]]]:
-    """-> (name, read(short_side)) for each picture, folders and globs opened."""
+def name_pictures(pictures: Picture | Sequence[Picture]) -> list[tuple[str, Read]]:
+    """-> (name, read(short_side)) for each picture, folders and globs opened.
+
+    What leads to no picture is kept, and raises PictureError when it is read, beside others that are there.
+    """
     if isinstance(pictures, str | Path | np.ndarray):
         pictures = [pictures]
-    named: list[tuple[str, Callable[[int], np.ndarray]]] = []
+    named: list[tuple[str, Read]] = []
+    absent: list[UsageError] = []
     for number, picture in enumerate(pictures):
         if isinstance(picture, np.ndarray):
-            named.append((f"picture {number}", lambda _, array=picture: array))  # type: ignore[misc]
+            named.append((f"picture {number}", _reader_of_array(picture)))
             continue
-        for path in list_pictures(picture):
-            named.append((str(path), lambda side, path=path: decode(path, short_side=side)))  # type: ignore[misc]
-    if not named:
-        raise UsageError("no pictures were given; give files, folders or globs")
+        try:
+            named += [(str(path), _reader_of_file(path)) for path in list_pictures(picture)]
+        except UsageError as error:
+            absent.append(error)
+            named.append((str(picture), _reader_of_nothing(picture)))
+    if len(named) == len(absent):
+        raise absent[0] if absent else UsageError("no pictures were given; give files, folders or globs")
     return named
+
+
+def _reader_of_array(array: np.ndarray) -> Read:
+    return lambda _: array
+
+
+def _reader_of_file(path: Path) -> Read:
+    return lambda side: decode(path, short_side=side)
+
+
+def _reader_of_nothing(where: str | Path) -> Read:
+    def read(_: int) -> np.ndarray:
+        raise PictureError(where, "there is no such picture")
+
+    return read

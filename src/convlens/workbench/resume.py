@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,14 @@ def go_on(
     *,
     network: str | None = None,
     data_dir: str | Path | None = None,
+    asked: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     tell: Tell = silent,
 ) -> tuple[Run, Gathered]:
     """`data` is needed only where the pictures have moved; they must be the same ones.
 
-    Raises RunError when there is nothing to go on with, DataError when the pictures changed.
+    `asked` are options by name; those that say something else than the checkpoint are refused with UsageError. Raises
+    RunError when there is nothing to go on with, DataError when the pictures changed.
     """
     folder = RunFolder(Path(path))
     if not folder.path.is_dir():
@@ -40,18 +43,36 @@ def go_on(
     with FolderLock(folder.path):
         remove_leftovers(folder.last.parent)
         recipe, plan, facts = training.interrupted(folder)
+        _refuse_changes(asked or {}, recipe, facts)
         source = str(data or facts["data"]["source"])
-        gathered = gather(source, data_dir=data_dir, max_bad=1.0, progress=progress, tell=silent)
+        looked_in = data_dir or facts["data"].get("data_dir")
+        gathered = gather(source, data_dir=looked_in, max_bad=1.0, progress=progress, tell=silent)
         before = read_splits(folder.splits)
         same_pictures(gathered, before, source)
         gathered = replace(gathered, splits=before)
         lessons = prepare(
-            gathered, Preprocess.from_dict(facts["preprocess"]), Augment(**facts["augment"]), progress=progress
+            gathered, Preprocess.from_dict(facts["preprocess"]), Augment(**plan.augment), progress=progress
         )
         task = lessons.task(recipe, plan.batch, facts)
         tell(f"going on with {path}: {plan.total_steps:,} steps in all, as planned when it began")
         run = training.go_on(_rebuild(facts, network), task, recipe, plan, folder, progress=progress)
     return run, gathered
+
+
+def _refuse_changes(asked: Mapping[str, Any], recipe: training.Recipe, facts: dict[str, Any]) -> None:
+    """What is asked must be what the training began with, or what nobody asks for."""
+    began = {
+        **recipe.to_dict(),
+        "model": facts["architecture"].get("name"),
+        "image_size": facts["preprocess"]["size"][0],
+    }
+    usual = {**training.Recipe().to_dict(), "model": "auto", "image_size": None}
+    for name, value in asked.items():
+        if name in began and value not in (usual[name], began[name]):
+            raise UsageError(
+                f"--{name.removesuffix('_s').replace('_', '-')} came as {value}, and this training began with "
+                f"{began[name]}; it goes on as it began: leave that out, or start a new training"
+            )
 
 
 def _rebuild(facts: dict[str, Any], network: str | None) -> nn.Module:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +70,14 @@ def train(
     """
     started = time.monotonic() if started is None else started
     torch.set_num_threads(usable_cpus())
-    if resume is not None:
-        return _result(*go_on(resume, data, network=network, data_dir=data_dir, progress=progress, tell=tell), started)
-    if data is None:
-        raise UsageError("nothing to train on; give a folder of pictures or a name such as digits, or --resume RUN")
     if budget is not None:
         recipe_options["budget_s"] = training.parse_duration(budget)
+    if resume is not None:
+        asked = {**recipe_options, "seed": seed, "model": model, "image_size": image_size}
+        more: dict[str, Any] = {"progress": progress, "tell": tell}
+        return _result(*go_on(resume, data, network=network, data_dir=data_dir, asked=asked, **more), started)
+    if data is None:
+        raise UsageError("nothing to train on; give a folder of pictures or a name such as digits, or --resume RUN")
     recipe = training.recipe_from({"seed": seed, **recipe_options})
     target = str(training.choose_device(device))
     ask = Request(model, network, image_size, fit, weights, model_options or {})
@@ -97,8 +99,9 @@ def train(
             pretrained=made.pretrained,
             device=target,
         )
+        plan = replace(plan, augment=augment.to_dict(), candidates=made.measured)
         tell(describe(plan, made, recipe))
-        facts = {"name": folder.path.resolve().name, "keep_pictures": keep_pictures, "augment": augment.to_dict()}
+        facts = {"name": folder.path.resolve().name, "keep_pictures": keep_pictures}
         facts |= {"data": gathered.facts(), "classes": list(gathered.images.classes)}
         facts |= {**made.facts(), "preprocess": preprocess.to_dict()}
         task = lessons.task(recipe, plan.batch, facts)
@@ -110,10 +113,11 @@ def describe(plan: training.Plan, made: Design, recipe: training.Recipe) -> str:
     """The one line that says what was chosen."""
     height, width = made.preprocess.size
     length = f"a budget of {recipe.budget_s:g} s" if recipe.budget_s else f"{plan.epochs:g} epochs"
+    how = "measured on this machine" if plan.measured else "not measured"
     options = "".join(f" {key} {value}" for key, value in made.architecture.get("options", {}).items())
     return (
         f"{made.label}{options} at {height}×{width} px ({made.preprocess.fit}), {length}, batch {plan.batch}, "
-        f"{recipe.optimiser} {plan.learning_rate:.2g} {recipe.schedule}; measured on this machine: {plan.precision}, "
+        f"{recipe.optimiser} {plan.learning_rate:.2g} {recipe.schedule}; {how}: {plan.precision}, "
         f"{plan.layout}, {plan.threads} thread{'s' if plan.threads > 1 else ''}"
     )
 

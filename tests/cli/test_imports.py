@@ -1,0 +1,61 @@
+"""What is quick to start, and how it is started."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import convlens as package
+
+HEAVY = ("torch", "numpy", "PIL", "sklearn", "matplotlib", "safetensors")
+
+
+def modules_after(text: str) -> set[str]:
+    """What a fresh Python has loaded after these statements."""
+    text += "\nimport sys\nprint(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def test_importing_convlens_loads_nothing_heavy():
+    loaded = modules_after("import convlens\nconvlens.__version__\ndir(convlens)")
+    assert "convlens" in loaded
+    assert not loaded & {*HEAVY, "rich", "typer"}
+
+
+def test_help_loads_neither_torch_nor_numpy():
+    helped = modules_after(
+        "import contextlib, sys\n"
+        "from convlens.cli import main\n"
+        "sys.argv = ['convlens', '--help']\n"
+        "with contextlib.suppress(SystemExit):\n"
+        "    main()"
+    )
+    assert "typer" in helped
+    assert not helped & set(HEAVY)
+
+
+@pytest.mark.parametrize("command", ["demo", "zoo", "create", "doctor", "train", "evaluate", "predict", "explain"])
+def test_the_help_of_a_command_ends_with_an_example(command, convlens):
+    outcome = convlens(command, "--help")
+    assert outcome.status == 0
+    assert f"Example: convlens {command}" in " ".join(outcome.stdout.split()[-16:])
+
+
+def test_the_version_is_printed(convlens):
+    outcome = convlens("--version")
+    assert (outcome.status, outcome.stdout.strip()) == (0, package.__version__)
+
+
+def test_the_module_is_the_command(process):
+    child = process("--version")
+    assert (child.communicate()[0].strip(), child.returncode) == (package.__version__, 0)
+
+
+def test_every_public_name_is_there_and_another_is_told():
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    with pytest.raises(AttributeError, match="convlens has no 'nonesuch'; it has Run"):
+        assert package.nonesuch

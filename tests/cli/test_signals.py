@@ -1,0 +1,51 @@
+"""Ctrl-C and SIGTERM save, say how to go on, and the printed command goes on."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+LONG = ("--model", "lenet5", "--epochs", "10", "--precision", "fp32", "--threads", "1", "--json")
+
+
+def started(process, tmp_path: Path) -> subprocess.Popen[str]:
+    """A training in its second epoch."""
+    child = process("train", "digits", "--out", "run", *LONG)
+    history = tmp_path / "run" / "history.jsonl"
+    give_up = time.monotonic() + 60
+    while not history.exists() and child.poll() is None and time.monotonic() < give_up:
+        time.sleep(0.01)
+    return child
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_the_printed_command_goes_on_to_the_end(number, status, process, tmp_path):
+    child = started(process, tmp_path)
+    child.send_signal(number)
+    stdout, stderr = child.communicate(timeout=60)
+    assert (child.returncode, stdout) == (status, "")
+    last = stderr.splitlines()[-1]
+    assert last.startswith("convlens: stopped and saved at step ")
+    assert "Traceback" not in stderr
+    command = shlex.split(last.partition("go on with: ")[2])
+    assert command[0] == "convlens"
+    resumed = process(*command[1:])
+    _, stderr = resumed.communicate(timeout=120)
+    assert resumed.returncode == 0, stderr
+    assert (tmp_path / "run" / "run.json").exists()
+    assert not (tmp_path / "run" / "checkpoints" / "last.safetensors").exists()
+
+
+def test_a_signal_before_the_training_is_one_line(tmp_path):
+    stop = "import convlens.workbench as w, signal; w.doctor = lambda *a, **k: signal.raise_signal(signal.SIGINT)"
+    text = f"import sys; sys.argv = ['convlens', 'doctor']; {stop}; from convlens.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1].startswith("convlens: stopped")
+    assert "Traceback" not in done.stderr

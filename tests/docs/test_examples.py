@@ -1,0 +1,36 @@
+"""The programs in examples/ run, and check their own results."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+
+import pytest
+
+from .conftest import ROOT
+
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+SLOW = {"seeds.py": ["1"]}  # the demo's whole training; one seed shows that it runs
+
+
+def named(example):
+    marks = [pytest.mark.slow] if example.name in SLOW else []
+    return pytest.param(example, marks=marks, id=example.name)
+
+
+@pytest.mark.parametrize("example", [named(example) for example in EXAMPLES])
+def test_an_example_runs_and_finds_its_result_right(example, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(example), *SLOW.get(example.name, [])])
+    runpy.run_path(str(example), run_name="__main__")
+    assert "%" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_an_example_is_short_says_how_to_run_it_and_checks_itself(example):
+    text = example.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 60
+    assert re.search(rf'^""".*?^ +python examples/{example.name} +\S.*?"""', text, re.MULTILINE | re.DOTALL)
+    assert re.search(r"^ +assert ", text, re.MULTILINE)

@@ -1,0 +1,92 @@
+"""The pages of docs/: their links lead somewhere, their Python runs, their tables are complete."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import convlens
+from convlens.data.findings import WORDS
+from convlens.explanation import METHODS
+from convlens.training import Recipe
+from convlens.training.budget import LOOKS
+
+from .conftest import PAGES, ROOT, blocks, subcommands
+
+MARKDOWN = [*PAGES, *sorted(ROOT.glob("*.md"))]
+DOCS = {page.stem: page.read_text(encoding="utf-8") for page in PAGES}
+
+
+def links(page: Path) -> list[str]:
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"\]\(([^)\s]+)\)", text)
+
+
+def anchors(page: Path) -> set[str]:
+    """The ids that GitHub gives to headings: lower case, no punctuation, - for spaces."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: page.name)
+def test_every_internal_link_leads_somewhere(page):
+    for link in links(page):
+        if re.match(r"[a-z]+:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        file = (page.parent / target).resolve() if target else page
+        assert file.exists(), f"{page.name} links to {link}"
+        assert not anchor or anchor in anchors(file), f"{page.name} links to {link}, which has no such heading"
+
+
+def test_the_index_links_every_page():
+    index = ROOT / "docs" / "index.md"
+    assert {page.name for page in PAGES} - {"index.md"} <= {link.partition("#")[0] for link in links(index)}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(DOCS[page.stem], "python")], ids=lambda p: p.name)
+def test_the_python_of_a_page_runs_from_top_to_bottom(page, working_folder):
+    known: dict[str, object] = {}
+    for block in blocks(DOCS[page.stem], "python"):
+        exec(compile(block, page.name, "exec"), known)
+
+
+def test_the_page_of_pictures_names_every_finding_with_its_severity():
+    severities = {kind: severity for kind, (severity, _) in WORDS.items()}
+    severities |= dict.fromkeys(("empty_class", "missing_class_in_part", "imbalance"), "warning")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", DOCS["pictures"], re.MULTILINE))
+    assert rows == severities
+
+
+def test_the_page_of_training_names_every_option_of_the_recipe():
+    options = {f"--{name.replace('_', '-')}" for name in Recipe.__dataclass_fields__}
+    options = options - {"--budget-s", "--momentum"} | {"--budget"}
+    assert [option for option in sorted(options) if option not in DOCS["training"]] == []
+
+
+def test_the_page_of_training_names_the_moments_of_replanning():
+    shares = ", ".join(f"{look:.0%}".rstrip("%") for look in LOOKS[:-1])
+    assert f"{shares} and {LOOKS[-1]:.0%}".replace("%", " %") in " ".join(DOCS["training"].split())
+
+
+def test_options_named_anywhere_in_the_documentation_exist():
+    known = {option for command in subcommands().values() for one in command.params for option in one.opts}
+    known |= {option for command in subcommands().values() for one in command.params for option in one.secondary_opts}
+    known |= {"--help", "--constraint"}
+    for page in MARKDOWN:
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text(encoding="utf-8")))
+        assert not named - known, f"{page.name} names {sorted(named - known)}"
+
+
+def test_the_page_of_explanations_names_every_method():
+    for method in (*METHODS, "feature_maps", "filters"):
+        assert f"| `{method}` |" in DOCS["explain"]
+
+
+def test_the_page_of_the_zoo_names_every_network_and_option():
+    text = DOCS["zoo"]
+    for name in convlens.zoo.names():
+        assert f"`{name}`" in text or (name.endswith("_bn") and f"`{name.removesuffix('_bn')}`" in text), name
+        assert all(f"`{option}`" in text for option in convlens.zoo.entry(name).options), name

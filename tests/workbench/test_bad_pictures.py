@@ -1,0 +1,91 @@
+"""Training goes on without what cannot be read, says which and how many, and stops beyond a bound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from convlens.errors import DataError, UsageError
+from convlens.runs import Run
+from convlens.workbench import train
+
+
+@pytest.fixture
+def spoiled(tmp_path, make_pictures):
+    """spoiled(number) -> 40 pictures, of which so many cannot be read."""
+
+    def make(number: int) -> Path:
+        data = make_pictures(tmp_path / f"spoiled-{number}")
+        for place, file in enumerate(sorted((data / "circle").iterdir())[:number]):
+            whole = file.read_bytes()
+            file.write_bytes((b"", b"no picture", whole[: len(whole) // 2])[place % 3])
+        return data
+
+    return make
+
+
+def test_training_goes_on_without_the_unreadable_ones_names_and_counts_them(spoiled, tmp_path, quickly):
+    said: list[str] = []
+    result = train(spoiled(3), out=tmp_path / "run", tell=said.append, **quickly)
+    assert (result.num_pictures, result.num_excluded) == (40, 3)
+    told = "\n".join(said)
+    for name, words in {"000.jpg": "zero bytes", "001.png": "unreadable", "002.jpg": "truncated"}.items():
+        assert any(f"circle/{name}" in line and words in line and "left out" in line for line in said), told
+    splits = Run.load(result.run).splits
+    assert [splits.keys[index] for index in splits.indices("excluded")] == [
+        "circle/000.jpg",
+        "circle/001.png",
+        "circle/002.jpg",
+    ]
+    assert sum(splits.counts().values()) == 40
+
+
+def test_nothing_is_put_in_the_place_of_an_unreadable_picture(spoiled, tmp_path, quickly):
+    run = Run.load(train(spoiled(3), out=tmp_path / "run", **quickly).run)
+    assert run.manifest.data["scan"]["num_unreadable"] == 3
+    assert run.manifest.data["parts"]["excluded"] == 3
+    assert len(run.splits.hashes_of("train", "val", "test")) == 37
+
+
+def test_as_many_as_the_bound_are_borne_and_one_more_is_refused(spoiled, tmp_path, quickly):
+    assert train(spoiled(4), out=tmp_path / "run", **quickly).num_excluded == 4
+    with pytest.raises(DataError, match=r"5 of 40 pictures cannot be read, more than the bound of 10%.*--max-bad"):
+        train(spoiled(5), out=tmp_path / "refused", **quickly)
+    assert not (tmp_path / "refused" / "run.json").exists()
+
+
+def test_the_bound_can_be_moved_both_ways(spoiled, tmp_path, quickly):
+    data = spoiled(5)
+    assert train(data, max_bad=0.2, out=tmp_path / "run", **quickly).num_excluded == 5
+    with pytest.raises(DataError, match="bound of 5%"):
+        train(data, max_bad=0.05, out=tmp_path / "refused", **quickly)
+
+
+@pytest.mark.parametrize("bound", [-0.1, 1.5, float("nan")])
+def test_a_bound_that_is_no_share_is_refused(bound, tmp_path, quickly):
+    with pytest.raises(UsageError, match=r"--max-bad came as .*; expected a share from 0 to 1"):
+        train("digits", max_bad=bound, out=tmp_path / "run", **quickly)
+
+
+def test_nothing_is_written_beside_the_pictures(spoiled, tmp_path, quickly, fingerprint):
+    data = spoiled(3)
+    before = fingerprint(data)
+    train(data, out=tmp_path / "run", **quickly)
+    assert fingerprint(data) == before
+
+
+@pytest.mark.parametrize("num_classes", [0, 1])
+def test_two_classes_at_least_are_needed(num_classes, tmp_path, make_pictures, quickly):
+    (tmp_path / "data").mkdir()
+    data = make_pictures(tmp_path / "data" / "inside", ("circle",)[:num_classes]) if num_classes else tmp_path / "data"
+    with pytest.raises(DataError, match=r"expected a folder (for each of at least two classes|per class)"):
+        train(data, out=tmp_path / "run", **quickly)
+
+
+def test_where_nothing_can_be_read_that_is_said(tmp_path, make_pictures, quickly):
+    data = make_pictures(tmp_path / "data", per_class=2)
+    for file in data.rglob("*.*"):
+        file.write_bytes(b"")
+    with pytest.raises(DataError, match="none of the pictures can be read; `convlens doctor`"):
+        train(data, max_bad=1.0, out=tmp_path / "run", **quickly)

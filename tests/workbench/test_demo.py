@@ -1,0 +1,63 @@
+"""The demo replaces an earlier demo, and nothing else."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from convlens.errors import RunError, StorageError
+from convlens.storage import FolderLock
+from convlens.workbench import create, demo, train
+
+
+@pytest.fixture
+def quick_demo(tmp_path, monkeypatch):
+    """The demo with one epoch, in a working folder of its own."""
+    room = importlib.import_module("convlens.workbench.demo")
+    monkeypatch.chdir(tmp_path)
+
+    def one_epoch(*args, **options):
+        return train(*args, epochs=1, precision="fp32", threads=1, **options)
+
+    monkeypatch.setattr(room, "train", one_epoch)
+    return demo
+
+
+def test_the_whole_way_leaves_a_run_with_scores_an_explanation_and_a_report(quick_demo):
+    result = quick_demo()
+    assert result.run == Path("runs/demo")
+    assert result.num_test_pictures == 179
+    assert result.accuracy_low <= result.accuracy <= result.accuracy_high
+    for file in (result.report, result.explanation, result.run / "evaluation" / "digits.json"):
+        assert file.stat().st_size > 1000
+    assert "Grad-CAM" in result.report.read_text()
+    assert len(list((result.run / "examples").glob("*.png"))) == 6
+    assert not list(result.run.rglob("*.tmp"))
+
+
+def test_an_earlier_demo_is_replaced(quick_demo):
+    first = (quick_demo().run / "run.json").stat().st_mtime_ns
+    assert (quick_demo().run / "run.json").stat().st_mtime_ns > first
+
+
+def test_elsewhere_no_run_is_replaced(quick_demo):
+    quick_demo(out="mine")
+    with pytest.raises(RunError, match="mine already holds a run"):
+        quick_demo(out="mine")
+
+
+def test_another_run_that_is_called_demo_stays(quick_demo, fingerprint):
+    run = create("lenet5", out="runs/demo").run
+    before = fingerprint(run)
+    with pytest.raises(RunError, match="is no demo and is never overwritten; choose another folder with --out"):
+        quick_demo()
+    assert fingerprint(run) == before
+
+
+def test_a_demo_that_still_runs_is_not_replaced(quick_demo):
+    run = quick_demo().run
+    with FolderLock(run), pytest.raises(StorageError, match="in use"):
+        quick_demo()
+    assert (run / "run.json").exists()

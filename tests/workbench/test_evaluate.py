@@ -1,0 +1,256 @@
+"""Nothing that was trained on is scored, wherever it lies; what is left out is counted; earlier files stay."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convlens.data import open_images
+from convlens.errors import DataError, RunError, UsageError
+from convlens.runs import Run
+from convlens.workbench import create, evaluate, explain, measure, predict, train
+from convlens.workbench.evaluate import match_classes
+
+KEPT = ("run.json", "weights.safetensors", "splits.csv", "history.jsonl", "checkpoints/best.safetensors")
+
+
+def renamed(data: Path, root: Path) -> Path:
+    """The same pictures under other names, saved again without loss."""
+    for number, file in enumerate(sorted(data.rglob("*.*"))):
+        target = root / file.parent.name / f"copy-{997 - number}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(file) as image:
+            image.save(target)
+    return root
+
+
+def zipped(data: Path, root: Path) -> Path:
+    root.mkdir()
+    with zipfile.ZipFile(root / "other.zip", "w") as archive:
+        for file in sorted(data.rglob("*.*"), reverse=True):
+            archive.write(file, f"{file.parent.name}/x{file.name}")
+    return root / "other.zip"
+
+
+def as_array(picture: np.ndarray, label: str, root: Path) -> Path:
+    """One picture in an NPZ whose classes come in another order; a grey one as colour with equal channels."""
+    colour = np.broadcast_to(np.atleast_3d(picture), (*picture.shape[:2], 3))
+    np.savez(root / "arrays.npz", images=colour[None], labels=[label], classes=["square", "circle"])
+    return root / "arrays.npz"
+
+
+def total(result) -> int:
+    return result.scores.num_pictures + sum(result.left_out.values())
+
+
+@pytest.mark.parametrize("copy", [renamed, zipped], ids=["other names and PNG", "inside a zip"])
+def test_a_trained_picture_is_never_scored_wherever_its_copy_lies(copy, lesson, tmp_path):
+    result = evaluate(lesson.run, copy(lesson.data, tmp_path / "other"))
+    assert result.scores.num_pictures == 4
+    assert result.left_out == {"trained on": 32, "val": 4}
+
+
+def test_a_grey_picture_that_was_trained_on_is_recognised_as_a_colour_array(lesson, tmp_path):
+    images, splits = open_images(lesson.data), Run.load(lesson.run).splits
+    index = next(i for i in splits.indices("train").tolist() if images.reader.read(i).ndim == 2)
+    source = as_array(images.reader.read(index), images.classes[images.labels[index]], tmp_path)
+    with pytest.raises(DataError, match=r"nothing .* can be scored: .*trained on"):
+        evaluate(lesson.run, source)
+    assert evaluate(lesson.run, source, include_train=True).scores.num_pictures == 1
+
+
+def test_training_pictures_are_scored_only_when_asked_for_and_under_a_name_that_says_so(lesson):
+    honest = evaluate(lesson.run)
+    before = honest.file.read_text()
+    flattered = evaluate(lesson.run, include_train=True)
+    assert (honest.scores.num_pictures, flattered.scores.num_pictures) == (4, 36)
+    assert flattered.left_out == {"val": 4}
+    assert flattered.file.name == "shapes-with-train.json"
+    assert json.loads(flattered.file.read_text())["part"] == "test with train"
+    assert honest.file.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("part", "include_train", "scored", "file"),
+    [
+        ("test", False, 4, "shapes.json"),
+        ("val", False, 4, "shapes-val.json"),
+        ("all", False, 8, "shapes-all.json"),
+        ("all", True, 40, "shapes-all-with-train.json"),
+    ],
+)
+def test_each_part_is_scored_by_itself_and_what_is_left_out_adds_up(lesson, part, include_train, scored, file):
+    result = evaluate(lesson.run, part=part, include_train=include_train)
+    assert result.scores.num_pictures == scored
+    assert total(result) == 40
+    assert result.file.name == file
+
+
+def test_an_unknown_part_is_refused(lesson):
+    with pytest.raises(UsageError, match="'train'; expected one of test, val, all"):
+        evaluate(lesson.run, part="train")
+
+
+def test_new_pictures_are_scored_and_classes_that_the_run_does_not_know_are_counted(lesson, tmp_path, make_pictures):
+    data = make_pictures(tmp_path / "new", ("apple", "circle", "square"), per_class=5, first=50_000)
+    result = evaluate(lesson.run, data)
+    assert result.left_out == {"of an unknown class": 5}
+    assert [one.support for one in result.scores.per_class] == [5, 5]
+    assert total(result) == 15
+
+
+def test_classes_are_matched_by_name_in_whatever_order_a_source_has_them(lesson, tmp_path, make_pictures, picture):
+    data = make_pictures(tmp_path / "new", ("square",), per_class=5, first=60_000)
+    assert [one.support for one in evaluate(lesson.run, data).scores.per_class] == [0, 5]
+    images = open_images(as_array(picture(7), "circle", tmp_path))
+    assert (images.classes, images.labels.tolist()) == (("square", "circle"), [1])
+    assert match_classes(images, ("circle", "square")).tolist() == [0]
+
+
+def test_a_source_without_a_known_class_is_refused(lesson, tmp_path, make_pictures):
+    data = make_pictures(tmp_path / "new", ("apple", "pear"), per_class=2)
+    with pytest.raises(DataError, match=r"apple, pear.*the run knows circle, square"):
+        evaluate(lesson.run, data)
+
+
+def test_unlabelled_pictures_are_counted_and_not_scored(lesson, tmp_path, make_pictures):
+    images = open_images(make_pictures(tmp_path / "new", per_class=3, first=70_000))
+    unlabelled = replace(images, labels=np.array([-1, *images.labels[1:]]))
+    assert match_classes(unlabelled, ("circle", "square"))[0] == -1
+
+
+def test_of_another_divided_source_only_the_test_part_is_scored(lesson, tmp_path, make_pictures):
+    for number, part in enumerate(("train", "test")):
+        make_pictures(tmp_path / "new" / part, per_class=4, first=80_000 + 100 * number)
+    result = evaluate(lesson.run, tmp_path / "new")
+    assert result.left_out == {"new, not in its test part": 8}
+    assert evaluate(lesson.run, tmp_path / "new", part="all").scores.num_pictures == 16
+
+
+def test_an_unreadable_picture_is_counted_and_not_scored(lesson, tmp_path, make_pictures):
+    data = make_pictures(tmp_path / "new", per_class=3, first=90_000)
+    (data / "circle" / "broken.jpg").write_bytes(b"no picture")
+    result = evaluate(lesson.run, data)
+    assert result.left_out == {"unreadable": 1}
+    assert total(result) == 7
+
+
+def test_without_a_test_part_the_validation_part_is_scored_and_that_is_said(tmp_path, whole_lesson, quickly):
+    run = train(whole_lesson.data, split=(0.8, 0.2, 0), out=tmp_path / "run", **quickly).run
+    said: list[str] = []
+    result = evaluate(run, tell=said.append)
+    assert (result.part, result.scores.num_pictures) == ("val", 8)
+    assert "there is no test part" in said[0]
+
+
+def test_where_everything_was_trained_on_there_is_nothing_to_score(tmp_path, whole_lesson, quickly):
+    run = train(whole_lesson.data, split=(1, 0, 0), out=tmp_path / "run", **quickly).run
+    with pytest.raises(DataError, match=r"nothing .* can be scored: .*'trained on': 40.*--include-train"):
+        evaluate(run)
+
+
+@pytest.mark.parametrize("damage", ["removed", "changed"])
+def test_without_its_own_record_of_what_was_trained_on_nothing_is_scored(lesson, damage):
+    splits = lesson.run / "splits.csv"
+    text = splits.read_text()
+    splits.unlink()
+    if damage == "changed":
+        splits.write_text(text.replace(",train,", ",test,"))
+    with pytest.raises(RunError, match=r"splits\.csv .*restore it"):
+        evaluate(lesson.run)
+
+
+def test_a_run_that_was_not_trained_here_needs_pictures_and_scores_them_all(tmp_path, make_pictures):
+    run = create("perceptron", classes=("circle", "square"), in_channels=3, out=tmp_path / "run").run
+    with pytest.raises(UsageError, match="no pictures of its own; give DATA"):
+        evaluate(run)
+    assert evaluate(run, make_pictures(tmp_path / "new", per_class=3)).scores.num_pictures == 6
+
+
+def test_the_file_says_what_the_result_says(lesson):
+    result = evaluate(lesson.run)
+    written = json.loads(result.file.read_text())
+    assert result.file == lesson.run / "evaluation" / "shapes.json"
+    assert written["num_pictures"] == 4
+    assert written["accuracy"] == pytest.approx(result.scores.accuracy)
+    assert written["left_out"] == result.left_out
+    assert written["source"] == str(lesson.data)
+    assert len(written["errors"]) == round(4 * (1 - result.scores.accuracy))
+    assert Run.load(lesson.run).evaluations["shapes"] == written
+
+
+def test_scores_of_other_pictures_with_the_same_name_do_not_replace_the_first(lesson, tmp_path, make_pictures):
+    first = evaluate(lesson.run).file
+    other = make_pictures(tmp_path / "shapes", per_class=3, first=40_000)
+    before = first.read_text()
+    files = [evaluate(lesson.run, other).file for _ in range(2)]
+    assert [file.name for file in files] == ["shapes-2.json"] * 2
+    assert first.read_text() == before
+    assert evaluate(lesson.run, lesson.data).file == first
+
+
+def test_no_later_verb_changes_what_training_wrote(lesson, fingerprint):
+    before = fingerprint(lesson.run)
+    assert set(KEPT) <= before.keys()
+    file = next(lesson.data.rglob("*.jpg"))
+    evaluate(lesson.run)
+    evaluate(lesson.run, part="all", include_train=True)
+    predict(lesson.run, file)
+    measure(lesson.run)
+    explain(lesson.run, file, method="saliency", sanity=False)
+    after = fingerprint(lesson.run)
+    assert {name: after[name] for name in KEPT} == {name: before[name] for name in KEPT}
+
+
+def test_no_verb_writes_beside_the_pictures(lesson, fingerprint):
+    before = fingerprint(lesson.data)
+    evaluate(lesson.run)
+    predict(lesson.run, lesson.data)
+    explain(lesson.run, next(lesson.data.rglob("*.jpg")), method="saliency", sanity=False)
+    assert fingerprint(lesson.data) == before
+
+
+def swapped(data: Path, root: Path) -> Path:
+    """Each picture under the other class: whatever a network says is wrong here or there."""
+    shutil.copytree(data / "circle", root / "square")
+    shutil.copytree(data / "square", root / "circle")
+    return root
+
+
+def test_a_run_that_keeps_no_pictures_stores_no_thumbnails(tmp_path, whole_lesson, quickly):
+    run = train(whole_lesson.data, out=tmp_path / "run", keep_pictures=False, **quickly).run
+    wrong = evaluate(run, include_train=True).errors
+    wrong += evaluate(run, swapped(whole_lesson.data, tmp_path / "swapped"), include_train=True).errors
+    assert len(wrong) >= 36
+    assert {one.thumbnail for one in wrong} == {None}
+    assert not (run / "thumbnails").exists()
+
+
+def test_thumbnails_are_small_pictures_in_the_run(lesson, tmp_path):
+    wrong = evaluate(lesson.run, include_train=True).errors
+    wrong += evaluate(lesson.run, swapped(lesson.data, tmp_path / "swapped"), include_train=True).errors
+    assert len(wrong) >= 36
+    for one in wrong:
+        with Image.open(lesson.run / one.thumbnail) as small:
+            assert max(small.size) <= 96
+
+
+def test_thumbnails_never_exceed_the_limit_over_all_evaluations(lesson, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("convlens.workbench.evaluate"), "MAX_THUMBNAILS", 3)
+    wrong = evaluate(lesson.run, include_train=True).errors
+    wrong += evaluate(lesson.run, swapped(lesson.data, tmp_path / "swapped"), include_train=True).errors
+    assert len({one.thumbnail for one in wrong} - {None}) == 3
+    assert len(list((lesson.run / "thumbnails").iterdir())) == 3
+
+
+def test_errors_begin_with_the_most_confident(lesson):
+    confidences = [one.confidence for one in evaluate(lesson.run, include_train=True).errors]
+    assert confidences == sorted(confidences, reverse=True)

@@ -1,0 +1,94 @@
+"""What networks cost: of a run, a name, a module; and the list of all."""
+
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+import convlens
+from convlens.errors import RunError, UsageError
+from convlens.runs import Run
+from convlens.workbench import create, measure, zoo
+
+
+def test_a_run_a_loaded_run_and_a_name_measure_the_same(trained_run):
+    by_name = measure("lenet5").network
+    assert (by_name.parameters, by_name.macs) == (61_706, 416_520)
+    assert measure(trained_run).network == measure(Run.load(trained_run)).network == by_name
+    assert measure(trained_run).input_shape == (1, 1, 28, 28)
+
+
+def test_a_module_is_measured_at_the_size_that_is_asked_for():
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())
+    result = measure(module, image_size=10, in_channels=1)
+    assert (result.name, result.input_shape) == ("Sequential", (1, 1, 10, 10))
+    assert (result.network.parameters, result.network.macs) == (20, 8 * 8 * 2 * 9)
+
+
+def test_a_run_is_measured_at_another_resolution_too(tmp_path):
+    run = create("resnet18", num_classes=10, image_size=32, out=tmp_path / "run").run
+    assert measure(run, image_size=96).network.macs == measure("resnet18", image_size=96, num_classes=10).network.macs
+    assert measure(run).network.macs == measure("resnet18", image_size=32, num_classes=10).network.macs
+
+
+def test_options_and_sizes_reach_the_network():
+    small = measure("resnet18", image_size=32, num_classes=10, in_channels=1, model_options={"width": 0.5})
+    assert small.input_shape == (1, 1, 32, 32)
+    assert small.network.parameters < measure("resnet18").network.parameters / 3
+
+
+def test_latency_is_timed_only_when_asked_for():
+    assert measure("perceptron").latency is None
+    timed = measure("perceptron", latency=True, batch=4).latency
+    assert timed.batch == 4
+    assert 0 < timed.p50_ms <= timed.p99_ms
+
+
+@pytest.mark.parametrize("name", ["image_size", "in_channels", "num_classes", "batch"])
+def test_counts_below_one_are_refused(name):
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} came as 0; expected 1 or more"):
+        measure("lenet5", **{name: 0})
+
+
+def test_what_is_neither_a_network_nor_a_run_is_told(tmp_path):
+    with pytest.raises(UsageError, match=r"no network is called 'lenet6' \(near: lenet5"):
+        measure("lenet6")
+    with pytest.raises(RunError, match=r"is no run: it holds no run\.json"):
+        measure(tmp_path)
+
+
+def test_the_zoo_lists_all_networks_with_their_facts():
+    rows = {row.name: row for row in zoo().networks}
+    assert len(rows) >= 27
+    assert set(rows) == set(convlens.zoo.names())
+    assert (rows["resnet50"].year, rows["resnet50"].parameters) == (2015, 25_557_032)
+    assert rows["alexnet"].parameters == 61_100_840
+    for row in rows.values():
+        assert row.macs and row.paper and row.authors and row.link.startswith("http")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("lenet5", {"lenet5"}),
+        ("resnet*", {"resnet18", "resnet34", "resnet50", "resnet101", "resnet152"}),
+        ("mobilenet_v3_*", {"mobilenet_v3_large", "mobilenet_v3_small"}),
+    ],
+)
+def test_the_zoo_takes_a_name_or_a_pattern(pattern, names):
+    assert {row.name for row in zoo(pattern).networks} == names
+
+
+def test_a_family_is_a_pattern_whatever_its_case():
+    family = zoo("resnet18").networks[0].family
+    assert {row.family for row in zoo(family.upper()).networks} == {family}
+
+
+def test_a_pattern_that_matches_nothing_names_the_nearest():
+    with pytest.raises(UsageError, match=r"no network is called 'resnt' \(near: resnet.*`convlens zoo` lists all"):
+        zoo("resnt")
+
+
+def test_the_zoo_is_a_room_and_a_verb():
+    assert convlens.zoo("lenet5").networks == zoo("lenet5").networks
+    assert convlens.zoo.create("lenet5").architecture.name == "lenet5"

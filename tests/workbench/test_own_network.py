@@ -1,0 +1,132 @@
+"""A network of the user's own, in a file: trained, gone on with, and taken by every later verb."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from convlens.errors import RunError, Stopped, UsageError
+from convlens.runs import Run
+from convlens.workbench import evaluate, explain, measure, open_run, predict, train
+
+FILE = """
+from torch import nn
+
+class Small(nn.Module):
+    def __init__(self, num_classes, in_channels):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(in_channels, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(4))
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, num_classes))
+
+    def forward(self, images):
+        return self.head(self.features(images))
+
+def plain(**options):
+    return Small(**options)
+
+def fixed():
+    return Small(num_classes=2, in_channels=3)
+
+def wide(num_classes, in_channels):
+    return nn.Sequential(Small(num_classes, in_channels))
+
+def broken(num_classes):
+    raise RuntimeError("two\\nlines")
+
+def text():
+    return "no network"
+"""
+OWN = {"image_size": 28, "epochs": 1, "precision": "fp32", "threads": 1}
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("own") / "net.py"
+    path.write_text(FILE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def own_run(file, whole_lesson, tmp_path_factory) -> Path:
+    return train(whole_lesson.data, network=f"{file}:Small", out=tmp_path_factory.mktemp("own") / "run", **OWN).run
+
+
+@pytest.mark.parametrize("name", ["plain", "fixed"])
+def test_a_function_serves_as_well_as_a_class(name, file, whole_lesson, tmp_path):
+    assert train(whole_lesson.data, network=f"{file}:{name}", out=tmp_path / "run", **OWN).steps == 2
+
+
+def test_the_run_names_the_file_but_no_private_path(own_run):
+    assert Run.load(own_run).manifest.architecture == {"network": "net.py:Small"}
+
+
+def test_no_verb_runs_code_that_a_run_names(own_run, whole_lesson, file, monkeypatch):
+    monkeypatch.chdir(file.parent)
+    for verb in (evaluate, measure, lambda run: predict(run, whole_lesson.data)):
+        with pytest.raises(RunError, match=r"--network net\.py:Small, or from Python as Run\.load\(path, model="):
+            verb(own_run)
+
+
+def test_every_verb_takes_the_network_as_the_error_says(own_run, whole_lesson, file):
+    network = f"{file}:Small"
+    scores = evaluate(own_run, network=network).scores
+    assert scores.num_pictures == 4
+    assert len(predict(own_run, whole_lesson.data, network=network).predictions) == 40
+    assert measure(own_run, network=network).network.parameters == 3 * 4 * 9 + 4 + 4 * 2 + 2
+    seen = explain(open_run(own_run, network), next(whole_lesson.data.rglob("*.png")), method="saliency", sanity=False)
+    assert seen.files[0].exists()
+
+
+def test_a_loaded_run_with_its_model_is_taken_by_every_verb(own_run, whole_lesson, file):
+    model = open_run(own_run, f"{file}:Small").given_model
+    run = Run.load(own_run, model=model)
+    assert evaluate(run).scores == evaluate(own_run, network=f"{file}:Small").scores
+    assert isinstance(run.model, nn.Module)
+
+
+def test_opening_a_run_leaves_the_random_numbers_alone(own_run, file):
+    before = torch.get_rng_state()
+    open_run(own_run, f"{file}:Small")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_another_network_than_the_trained_one_is_refused(own_run, file):
+    with pytest.raises(RunError, match=r"weights\.safetensors does not fit the network"):
+        evaluate(own_run, network=f"{file}:wide")
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("net.py", "expected an existing file and a class in it, like net.py:Net"),
+        ("absent.py:Small", "expected an existing file and a class in it"),
+        ("{file}:Smal", r"no network in .* is called 'Smal' \(near: Small\)"),
+        ("{file}:broken", r"cannot be built \(RuntimeError: two"),
+        ("{file}:text", "gave a str; expected a torch.nn.Module"),
+        ("{broken}:Small", r"cannot be run \(SyntaxError"),
+    ],
+)
+def test_a_wrong_name_says_what_was_expected(named, message, file, whole_lesson, tmp_path):
+    (tmp_path / "broken.py").write_text("class (:")
+    named = named.format(file=file, broken=tmp_path / "broken.py")
+    with pytest.raises(UsageError, match=message):
+        train(whole_lesson.data, network=named, out=tmp_path / "run", **OWN)
+
+
+def test_its_training_goes_on_with_the_same_network(file, whole_lesson, tmp_path):
+    network = f"{file}:Small"
+    with pytest.raises(Stopped):
+        train(
+            whole_lesson.data,
+            network=network,
+            out=tmp_path / "run",
+            progress=lambda stage, *_: stage == "train" and signal.raise_signal(signal.SIGINT),
+            **OWN,
+        )
+    with pytest.raises(UsageError, match=r"of your own network; add --network net\.py:Small"):
+        train(resume=tmp_path / "run")
+    assert train(resume=tmp_path / "run", network=network).steps == 2

@@ -1,0 +1,246 @@
+"""What was interrupted goes on as it began, or says clearly why it cannot."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from convlens.errors import ConvlensError, DataError, RunError, Stopped, StorageError, UsageError
+from convlens.runs import Run
+from convlens.workbench import evaluate, train
+from convlens.workbench.resume import go_on
+
+LAST = Path("checkpoints") / "last.safetensors"
+
+
+@pytest.fixture
+def interrupted(tmp_path, make_pictures, quickly):
+    """A training of two epochs that was stopped after its first step, and its pictures: (run, data)."""
+    data = make_pictures(tmp_path / "shapes")
+    stop_after(1, data, out=tmp_path / "run", **{**quickly, "epochs": 2}, checkpoint_seconds=1e-6)
+    return tmp_path / "run", data
+
+
+def stop_after(step: int, *args, **options) -> None:
+    def progress(stage: str, done: int, total: int, detail: str) -> None:
+        if stage == "train" and done == step:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Stopped):
+        train(*args, progress=progress, **options)
+
+
+def test_a_stop_saves_and_names_the_command_that_goes_on(tmp_path, whole_lesson, quickly):
+    with pytest.raises(Stopped, match=rf"step 2 of 2; go on with: convlens train --resume {tmp_path}") as stopped:
+        train(
+            whole_lesson.data,
+            out=tmp_path / "run",
+            progress=lambda stage, done, *_: stage == "train" and done == 2 and signal.raise_signal(signal.SIGTERM),
+            **quickly,
+        )
+    assert stopped.value.exit_status == 143
+    assert train(resume=tmp_path / "run").steps == 2
+
+
+def test_it_goes_on_to_the_same_weights_as_without_the_stop(interrupted, tmp_path, quickly):
+    run, data = interrupted
+    result = train(resume=run)
+    whole = train(data, out=tmp_path / "whole", **{**quickly, "epochs": 2}).run
+    assert result.steps == 4
+    assert Run.load(run).manifest.weights["sha256"] == Run.load(whole).manifest.weights["sha256"]
+    assert not (run / LAST).exists()
+    assert evaluate(run).scores.num_pictures == 4
+
+
+def test_until_then_every_verb_says_that_the_training_has_not_ended(interrupted):
+    run, _ = interrupted
+    with pytest.raises(RunError, match=rf"has not ended; `convlens train --resume {run}`"):
+        evaluate(run)
+
+
+def test_another_training_does_not_take_its_folder(interrupted, quickly):
+    run, data = interrupted
+    with pytest.raises(RunError, match="interrupted training; go on with --resume"):
+        train(data, out=run, **quickly)
+
+
+def test_a_finished_run_has_nothing_to_go_on_with(lesson):
+    with pytest.raises(RunError, match="has already ended its training"):
+        train(resume=lesson.run)
+
+
+def test_a_folder_that_is_not_there_and_one_without_a_checkpoint_are_refused(tmp_path):
+    with pytest.raises(RunError, match="nowhere does not exist; --resume takes the folder"):
+        train(resume=tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match="empty holds no checkpoint"):
+        train(resume=tmp_path / "empty")
+
+
+def test_a_damaged_checkpoint_is_refused(interrupted):
+    run, _ = interrupted
+    (run / LAST).write_bytes((run / LAST).read_bytes()[:500])
+    with pytest.raises(RunError, match=r"last\.safetensors is damaged"):
+        train(resume=run)
+
+
+def change_one(data: Path) -> None:
+    with Image.open(data / "circle" / "000.jpg") as image:
+        image.rotate(90, expand=True).save(data / "circle" / "000.jpg")
+
+
+def add_one(data: Path) -> None:
+    shutil.copy(data / "circle" / "001.png", data / "circle" / "more.png")
+
+
+def remove_one(data: Path) -> None:
+    (data / "square" / "001.png").unlink()
+
+
+def relabel_one(data: Path) -> None:
+    (data / "circle" / "019.png").rename(data / "square" / "000.png")
+
+
+@pytest.mark.parametrize("meddle", [change_one, add_one, remove_one, relabel_one])
+def test_changed_pictures_are_refused_and_the_checkpoint_stays(interrupted, meddle):
+    run, data = interrupted
+    before = (run / LAST).read_bytes()
+    meddle(data)
+    with pytest.raises(DataError, match=rf"{data} holds other pictures than when this training began"):
+        train(resume=run)
+    assert (run / LAST).read_bytes() == before
+
+
+def test_pictures_that_moved_are_named_on_the_way(interrupted, tmp_path):
+    run, data = interrupted
+    moved = data.rename(tmp_path / "moved")
+    with pytest.raises(ConvlensError, match=f"{data}"):
+        train(resume=run)
+    assert train(moved, resume=run).steps == 4
+
+
+def test_a_named_set_is_found_again_where_it_was_found_before(tmp_path, write_idx, quickly, monkeypatch):
+    write_idx(tmp_path / "sets" / "mnist")
+    monkeypatch.setattr("convlens.data.named.download", pytest.fail)
+    stop_after(1, "mnist", data_dir=tmp_path / "sets", out=tmp_path / "run", **{**quickly, "epochs": 2})
+    assert train(resume=tmp_path / "run").steps == 2
+
+
+def test_bad_pictures_are_borne_as_they_were_when_it_began(tmp_path, make_pictures, quickly):
+    data = make_pictures(tmp_path / "shapes")
+    for number in range(10):
+        (data / "circle" / f"{number:03d}.{('jpg', 'png')[number % 2]}").write_bytes(b"")
+    stop_after(1, data, out=tmp_path / "run", max_bad=0.5, **quickly)
+    assert train(resume=tmp_path / "run").num_excluded == 10
+
+
+class FullDisk:
+    """A disk that has no room for files of one name."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, name: str) -> None:
+        self.name, self.replace = name, Path.replace
+        patch.setattr(Path, "replace", lambda source, target: self.put(source, target))
+
+    def put(self, source: Path, target: Path) -> Path:
+        if Path(target).name == self.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return self.replace(source, target)
+
+
+@pytest.mark.parametrize("name", ["last.safetensors", "best.safetensors", "weights.safetensors", "run.json"])
+def test_a_full_disk_is_one_clear_line_and_the_checkpoint_before_it_survives(interrupted, name, monkeypatch):
+    run, _ = interrupted
+    before = (run / LAST).read_bytes()
+    with monkeypatch.context() as patch:
+        FullDisk(patch, name)
+        with pytest.raises(StorageError, match=rf"{name}: the disk is full; free some space") as error:
+            train(resume=run)
+    assert "\n" not in str(error.value)
+    assert (run / LAST).read_bytes() == before or name in ("weights.safetensors", "run.json")
+    assert not list(run.rglob("*.tmp"))
+    assert not (run / "run.json").exists()
+    assert train(resume=run).steps == 4
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """small_disk(size) -> a file system of that size; a second call gives it another size."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(size: str) -> Path:
+        options = f"remount,size={size}" if place.is_mount() else f"size={size}"
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place]
+        if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("needs the right to mount a small file system")
+        return place
+
+    yield mount
+    if place.is_mount():
+        subprocess.run(["umount", place], check=True)
+
+
+def test_on_a_disk_that_runs_full_the_last_checkpoint_survives_and_goes_on_when_there_is_room(small_disk):
+    run = small_disk("600k") / "run"  # room for the weights, and not for the optimiser's state beside them
+    options = {"model": "lenet5", "epochs": 1, "precision": "fp32", "threads": 1, "checkpoint_seconds": 1e-6}
+    with pytest.raises(StorageError, match="the disk is full; free some space"):
+        train("digits", out=run, **options)
+    assert (run / LAST).stat().st_size > 200_000
+    small_disk("8m")
+    assert train(resume=run).val_accuracy > 0.3
+
+
+def test_a_read_only_folder_is_one_clear_line(tmp_path, whole_lesson, quickly, monkeypatch):
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "mkdir", read_only)
+    with pytest.raises(StorageError, match=r"the file system is read-only; choose another place with --out$"):
+        train(whole_lesson.data, out=tmp_path / "run", **quickly)
+
+
+def test_a_folder_below_a_file_is_refused(tmp_path, whole_lesson, quickly):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="a file stands where a folder is needed; choose another place with --out"):
+        train(whole_lesson.data, out=tmp_path / "file" / "run", **quickly)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"epochs": 7}, "--epochs came as 7, and this training began with 2; it goes on as it began"),
+        ({"budget_s": 60.0}, "--budget came as 60"),
+        ({"model": "lenet5"}, "--model came as lenet5, and this training began with perceptron"),
+        ({"image_size": 32}, "--image-size came as 32, and this training began with 28"),
+        ({"seed": 3}, "--seed came as 3"),
+        ({"optimiser": "sgd"}, "--optimiser came as sgd"),
+    ],
+)
+def test_options_that_say_something_else_than_the_checkpoint_are_refused(interrupted, asked, message):
+    with pytest.raises(UsageError, match=message):
+        go_on(interrupted[0], asked=asked)
+
+
+def test_options_that_say_the_same_or_nothing_are_taken(interrupted):
+    run, _ = go_on(interrupted[0], asked={"epochs": 2, "model": "auto", "seed": 0, "precision": "auto", "batch": None})
+    assert run.manifest.metrics["steps"] == 4
+
+
+def test_the_command_that_goes_on_can_be_pasted_where_the_path_has_spaces(tmp_path):
+    last = tmp_path / "my run" / LAST
+    last.parent.mkdir(parents=True)
+    last.touch()
+    with pytest.raises(RunError, match=r"`convlens train --resume '.*/my run'`"):
+        Run.load(tmp_path / "my run")
+
+
+def test_nothing_to_train_on_is_a_wrong_call():
+    with pytest.raises(UsageError, match="nothing to train on"):
+        train()
