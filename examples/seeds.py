@@ -20,7 +20,7 @@ def main(num_seeds: int = 5) -> None:
     accuracies, seconds = [], []
     for seed in range(num_seeds):
         with TemporaryDirectory() as folder:
-            trained = convlens.train("digits", model="lenet5", seed=seed, out=Path(folder) / "run")
+            trained = convlens.train("digits", model="lenet5", epochs=30, seed=seed, out=Path(folder) / "run")
             scores = convlens.evaluate(trained.run).scores
             manifest = convlens.Run.load(trained.run).manifest
         plan = manifest.plan or {}

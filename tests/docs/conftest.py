@@ -89,4 +89,5 @@ def shorten_demo(patch: pytest.MonkeyPatch) -> None:
     import_module("convlens.workbench")
     room = sys.modules["convlens.workbench.demo"]  # the package's attribute of that name is the verb
     train: Callable[..., object] = room.train
-    patch.setattr(room, "train", lambda *args, **options: train(*args, **options, epochs=2, precision="fp32"))
+    quick = {"epochs": 2, "precision": "fp32"}
+    patch.setattr(room, "train", lambda *args, **options: train(*args, **{**options, **quick}))

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convlens.runs import RunFolder
 from convlens.measurement import score
+from convlens.runs import RunFolder
 
 NASTY = ['<b>&"', "it's", "<script>alert(1)</script>"]
 

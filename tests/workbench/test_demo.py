@@ -19,7 +19,7 @@ def quick_demo(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def one_epoch(*args, **options):
-        return train(*args, epochs=1, precision="fp32", threads=1, **options)
+        return train(*args, **{**options, "epochs": 1, "precision": "fp32", "threads": 1})
 
     monkeypatch.setattr(room, "train", one_epoch)
     return demo

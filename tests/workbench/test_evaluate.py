@@ -135,6 +135,16 @@ def test_of_another_divided_source_only_the_test_part_is_scored(lesson, tmp_path
     assert evaluate(lesson.run, tmp_path / "new", part="all").scores.num_pictures == 16
 
 
+def test_a_picture_that_a_source_has_in_its_train_and_its_test_part_is_never_scored(tmp_path, make_pictures, quickly):
+    for number, part in enumerate(("train", "val", "test")):
+        make_pictures(tmp_path / "leaky" / part, per_class=6, first=100 * number)
+    for part in ("val", "test"):
+        shutil.copy(tmp_path / "leaky" / "train" / "circle" / "001.png", tmp_path / "leaky" / part / "circle" / "x.png")
+    result = evaluate(train(tmp_path / "leaky", out=tmp_path / "run", **quickly).run)
+    assert result.scores.num_pictures == 12
+    assert result.left_out == {"trained on": 14, "val": 12}
+
+
 def test_an_unreadable_picture_is_counted_and_not_scored(lesson, tmp_path, make_pictures):
     data = make_pictures(tmp_path / "new", per_class=3, first=90_000)
     (data / "circle" / "broken.jpg").write_bytes(b"no picture")

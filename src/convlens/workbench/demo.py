@@ -19,7 +19,7 @@ from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.train import train
 
 DEFAULT_FOLDER = Path("runs") / "demo"
-DATA, MODEL = "digits", "lenet5"
+DATA, MODEL, EPOCHS = "digits", "lenet5", 30
 NUM_EXAMPLES = 6
 
 
@@ -49,7 +49,7 @@ def demo(
     """Train LeNet-5 on 1,797 handwritten digits, score it on held-out ones, explain one, write a report."""
     started = time.monotonic() if started is None else started
     _make_room(Path(out))
-    train(DATA, model=MODEL, out=out, progress=progress, tell=tell, started=started)
+    train(DATA, model=MODEL, epochs=EPOCHS, out=out, progress=progress, tell=tell, started=started)
     run = Run.load(out)
     judged = evaluate(run, DATA, progress=progress, tell=tell)
     seen = explain(run, _examples(run), method="grad_cam", progress=progress)
