@@ -25,7 +25,7 @@ def started(process, tmp_path: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_the_printed_command_goes_on_to_the_end(number, status, process, tmp_path):
+def test_a_signal_saves_and_the_printed_command_goes_on_to_the_end(number, status, process, convlens, tmp_path):
     child = started(process, tmp_path)
     child.send_signal(number)
     stdout, stderr = child.communicate(timeout=60)
@@ -35,6 +35,8 @@ def test_a_signal_saves_and_the_printed_command_goes_on_to_the_end(number, statu
     assert "Traceback" not in stderr
     command = shlex.split(last.partition("go on with: ")[2])
     assert command[0] == "convlens"
+    other = convlens("train", "--resume", tmp_path / "run", "--epochs", "7")
+    assert (other.status, "--epochs came as 7, and this training began with 10" in other.complaint) == (2, True)
     resumed = process(*command[1:])
     _, stderr = resumed.communicate(timeout=120)
     assert resumed.returncode == 0, stderr

@@ -19,11 +19,11 @@ from convlens.zoo import (  # noqa: F401  importing a family's file registers it
     resnet,
     vgg,
 )
-from convlens.zoo.architecture import Architecture, Network
+from convlens.zoo.architecture import Architecture, Network, WeightsRecord
 from convlens.zoo.create import build, create
 from convlens.zoo.facts import FACTS, MULTIPLIERS, Facts, Multiplier
 from convlens.zoo.registry import Entry, entry, families, names
-from convlens.zoo.weights import PublishedWeights, WeightsRecord, load_weights, published
+from convlens.zoo.weights import PublishedWeights, load_weights, published
 
 __all__ = [
     "FACTS",

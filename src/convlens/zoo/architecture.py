@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from torch import nn
 
 from convlens.errors import UsageError
-
-if TYPE_CHECKING:
-    from convlens.zoo.weights import WeightsRecord
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,20 @@ class Architecture:
                 f"not a description of an architecture ({type(error).__name__}: {error}); "
                 "expected name, num_classes, in_channels, image_size of two numbers, and options"
             ) from error
+
+
+@dataclass(frozen=True)
+class WeightsRecord:
+    """What was loaded; `left_out` names the classifier's tensors that stay new, for another number of classes."""
+
+    source: str  # "imagenet", or the path
+    sha256: str  # of the file that was read or downloaded
+    num_loaded: int
+    left_out: tuple[str, ...]
+    preprocessing: dict[str, Any] | None  # for `pictures.Preprocess.from_dict`, where it is known
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"left_out": list(self.left_out)}
 
 
 class Network(nn.Module):

@@ -6,7 +6,7 @@ load_weights(network, source)   from a file, or "imagenet"
 
 from __future__ import annotations
 
-from convlens.zoo.weights.loading import WeightsRecord, load_weights
+from convlens.zoo.weights.loading import load_weights
 from convlens.zoo.weights.published import PublishedWeights, published
 
-__all__ = ["PublishedWeights", "WeightsRecord", "load_weights", "published"]
+__all__ = ["PublishedWeights", "load_weights", "published"]

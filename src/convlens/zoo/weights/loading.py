@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from convlens.errors import UsageError
-from convlens.zoo.architecture import Network
+from convlens.zoo.architecture import Network, WeightsRecord
 from convlens.zoo.weights.matching import match
 from convlens.zoo.weights.published import IMAGENET, PublishedWeights, published
 from convlens.zoo.weights.reading import FileTensors, read_tensors, to_safetensors
 
 Progress = Callable[[str, int, int, str], None]
-
-
-@dataclass(frozen=True)
-class WeightsRecord:
-    """What was loaded; `left_out` names the classifier's tensors that stay new, for another number of classes."""
-
-    source: str  # "imagenet", or the path
-    sha256: str  # of the file that was read or downloaded
-    num_loaded: int
-    left_out: tuple[str, ...]
-    preprocessing: dict[str, Any] | None  # for `pictures.Preprocess.from_dict`, where it is known
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"left_out": list(self.left_out)}
 
 
 def load_weights(network: Network, source: str | Path, progress: Progress | None = None) -> WeightsRecord:
