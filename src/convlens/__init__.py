@@ -11,7 +11,9 @@ Everything is loaded when it is first used, so that `import convlens` costs noth
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,9 +44,27 @@ __all__ = [
 ]
 
 
+class _Zoo(ModuleType):
+    """`convlens.zoo` is a room, with `convlens.zoo.create`, and a verb as every command is: `convlens.zoo()`."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return import_module("convlens.workbench").zoo(*args, **kwargs)
+
+
+class _Package(ModuleType):
+    """Importing a room binds it here, by whatever way it came: the moment to make the zoo callable."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "zoo":
+            value.__class__ = _Zoo
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
 def __getattr__(name: str) -> Any:
-    if name == "zoo":  # the room, which the workbench makes a verb as well
-        import_module("convlens.workbench")
+    if name == "zoo":
         return import_module("convlens.zoo")
     if name == "Run":
         return import_module("convlens.runs").Run

@@ -46,7 +46,8 @@ def test_a_signal_saves_and_the_printed_command_goes_on_to_the_end(number, statu
 
 def test_a_signal_before_the_training_is_one_line(tmp_path):
     stop = "import convlens.workbench as w, signal; w.doctor = lambda *a, **k: signal.raise_signal(signal.SIGINT)"
-    text = f"import sys; sys.argv = ['convlens', 'doctor']; {stop}; from convlens.cli import main; main()"
+    heard = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # a job in the background ignores it
+    text = f"import sys; sys.argv = ['convlens', 'doctor']; {stop}; {heard}; from convlens.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 130
     assert done.stderr.splitlines()[-1].startswith("convlens: stopped")

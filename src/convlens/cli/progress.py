@@ -17,7 +17,7 @@ class Bars:
     """`bars(stage, done, total, detail)` moves a bar; `bars.tell(text)` prints a line above them."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        self.console = Console(stderr=True, highlight=False, emoji=False)
         self.terminal = self.console.is_terminal
         self._bars = Progress(
             TextColumn("{task.description:<24}"),

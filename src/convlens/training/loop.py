@@ -101,9 +101,9 @@ class Training:
         """Raises Stopped, after saving, when a signal asked; StorageError when a checkpoint cannot be written."""
         torch.set_num_threads(self.choice.threads)
         torch.set_flush_denormal(True)  # near-zero weights make a convolution 5 to 50 times slower
-        if self.tally.step == 0:
-            self.save()
         with StopRequest() as request:
+            if self.tally.step == 0:
+                self.save()
             while self.tally.step < self.plan.total_steps:
                 self._one_step()
                 if progress:

@@ -9,6 +9,8 @@ from convlens.errors import RunError, UsageError
 from convlens.runs import RunFolder
 from convlens.storage import FolderLock, guard, remove_leftovers
 
+LOCK = ".lock"
+
 
 def claim(held: ExitStack, path: Path) -> RunFolder:
     """Make the folder and lock it until `held` closes.
@@ -17,7 +19,8 @@ def claim(held: ExitStack, path: Path) -> RunFolder:
     """
     with guard(path):
         path.mkdir(parents=True, exist_ok=True)
-    held.enter_context(FolderLock(path))
+    held.enter_context(FolderLock(path, name=LOCK))
+    held.callback(_leave_nothing, path)  # before the lock is given back
     remove_leftovers(path)
     folder = RunFolder(path)
     if folder.manifest.exists():
@@ -27,6 +30,21 @@ def claim(held: ExitStack, path: Path) -> RunFolder:
             f"{path} holds an interrupted training; go on with --resume {path}, or choose another folder with --out"
         )
     return folder
+
+
+def _leave_nothing(path: Path) -> None:
+    """A command that failed before it wrote anything leaves no folder behind."""
+    if [file.name for file in path.iterdir()] == [LOCK]:
+        with suppress(OSError):  # some systems do not remove a file that is open
+            (path / LOCK).unlink()
+            path.rmdir()
+
+
+def keep_apart(path: Path, source: str | Path) -> None:
+    """Raises UsageError when a run would lie among the user's pictures, which are never written to."""
+    pictures = Path(source).expanduser().resolve()
+    if pictures.is_dir() and path.resolve().is_relative_to(pictures):
+        raise UsageError(f"{path} lies inside the pictures of {source}; choose a folder outside with --out")
 
 
 def claim_free(held: ExitStack, name: str) -> RunFolder:

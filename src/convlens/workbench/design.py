@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 import convlens.zoo as room
-from convlens.errors import DownloadError, UsageError
-from convlens.pictures import Preprocess
+from convlens.errors import DownloadError, UsageError, unknown_name
+from convlens.pictures import FITS, Preprocess
 from convlens.training import Recipe
 from convlens.workbench.gather import Gathered
-from convlens.workbench.own_network import load_network
+from convlens.workbench.own_network import load_network, split_name
 from convlens.workbench.planner import ASSUMED_BUDGET_S, SMALL_SIDE, Candidate, candidates, choose_candidate
 from convlens.workbench.results import Tell
 
@@ -33,6 +33,24 @@ class Request:
     fit: str = "auto"
     weights: str = "auto"
     options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """What can be seen to be wrong before a picture is looked at."""
+        if self.fit not in ("auto", *FITS):
+            raise unknown_name("fit", self.fit, FITS, f"choose auto, {', '.join(FITS)}")
+        if self.image_size is not None and self.image_size < 1:
+            raise UsageError(f"--image-size came as {self.image_size}; expected a side in pixels")
+        if self.weights not in ("auto", "none", "imagenet") and not Path(self.weights).is_file():
+            raise UsageError(f"--weights came as '{self.weights}'; expected auto, none, imagenet or an existing file")
+        if self.network is not None and self.model != "auto":
+            raise UsageError(f"--model {self.model} and --network {self.network} were both given; give one of them")
+        if self.options and self.model == "auto":
+            raise UsageError("--option belongs to one network; name it with --model")
+        if self.network is not None:
+            split_name(self.network)
+        elif self.model != "auto":
+            with torch.device("meta"):  # takes no memory, and checks options and size
+                room.create(self.model, num_classes=2, image_size=self.image_size, **self.options)
 
 
 @dataclass(frozen=True)
@@ -164,8 +182,8 @@ def _own(ask: Request, gathered: Gathered, size: int) -> Design:
         raise UsageError("--weights goes with a network of the zoo; load your own network's weights in its constructor")
     channels = gathered.scan.channels
     network = load_network(ask.network, num_classes=gathered.num_classes, in_channels=channels)
-    label = ask.network.rpartition(":")[2].lower()
-    described = {"network": str(Path(ask.network.rpartition(":")[0]).name) + ":" + ask.network.rpartition(":")[2]}
+    path, name = split_name(ask.network)
+    label, described = name.lower(), {"network": f"{Path(path).name}:{name}"}
     preprocess = _preprocess(ask, gathered, size, channels)
     return Design(network, label, described, preprocess, "scratch", False, own_network=ask.network)
 

@@ -25,11 +25,17 @@ def open_run(run: Run | str | Path, network: str | None = None) -> Run:
     return replace(opened, given_model=model)
 
 
-def load_network(named: str, *, num_classes: int, in_channels: int) -> nn.Module:
-    """Run the file, build the class or call the function. It gets num_classes and in_channels where it takes them."""
+def split_name(named: str) -> tuple[str, str]:
+    """file.py:Class -> its two parts; raises UsageError when there is no such file."""
     path, _, name = named.rpartition(":")
     if not path or not Path(path).is_file():
         raise UsageError(f"--network came as '{named}'; expected an existing file and a class in it, like net.py:Net")
+    return path, name
+
+
+def load_network(named: str, *, num_classes: int, in_channels: int) -> nn.Module:
+    """Run the file, build the class or call the function. It gets num_classes and in_channels where it takes them."""
+    path, name = split_name(named)
     spec = importlib.util.spec_from_file_location("convlens_own_network", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

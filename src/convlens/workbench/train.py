@@ -15,7 +15,7 @@ from convlens.data import Augment, usable_cpus
 from convlens.errors import UsageError
 from convlens.reports import write_report
 from convlens.runs import Run
-from convlens.workbench.claim import claim, claim_free
+from convlens.workbench.claim import claim, claim_free, keep_apart
 from convlens.workbench.design import Design, Request, design
 from convlens.workbench.gather import Gathered, excluded, gather
 from convlens.workbench.results import Progress, Tell, silent
@@ -81,6 +81,7 @@ def train(
     recipe = training.recipe_from({"seed": seed, **recipe_options})
     target = str(training.choose_device(device))
     ask = Request(model, network, image_size, fit, weights, model_options or {})
+    keep_apart(Path(out or "runs"), data)
     with ExitStack() as held:
         folder = None if out is None else claim(held, Path(out))
         gathered = gather(

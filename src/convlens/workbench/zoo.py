@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from types import ModuleType
-from typing import Any
 
 import convlens.zoo as room
 from convlens.errors import unknown_name
@@ -67,13 +64,3 @@ def _row(entry: room.Entry) -> ZooRow:
         facts.top5,
         tuple(entry.options),
     )
-
-
-class _CallableRoom(ModuleType):
-    """`convlens.zoo` is a room, with `convlens.zoo.create`, and a verb, as every command is: `convlens.zoo()`."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> ZooResult:
-        return zoo(*args, **kwargs)
-
-
-sys.modules["convlens.zoo"].__class__ = _CallableRoom
