@@ -34,3 +34,9 @@ def test_an_order_is_a_permutation_and_differs_between_epochs():
 
 def test_batch_seeds_differ_between_steps():
     assert len({batch_seed(0, step) for step in range(1000)}) == 1000
+
+
+def test_no_two_of_seed_and_epoch_draw_alike():
+    orders = {permutation(seed, epoch, 40).tobytes() for seed in range(20) for epoch in range(20)}
+    assert len(orders) == 400
+    assert len({batch_seed(seed, step) for seed in range(40) for step in range(40)}) == 1600

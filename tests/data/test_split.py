@@ -64,6 +64,43 @@ def test_the_division_of_the_source_is_kept_and_val_is_taken_from_its_train():
     assert all(was == "train" for part, was in zip(parts, given, strict=True) if part == "val")
 
 
+def test_a_validation_picture_that_is_trained_on_is_excluded_and_a_test_picture_stays():
+    given = ["train"] * 6 + ["val"] * 3 + ["test"] * 3
+    hashes = ["a", "b", "c", "d", "e", "f", "a", "h", "i", "b", "k", "l"]
+    parts = divide(np.array([0, 1] * 6), hashes, given)
+    assert parts.tolist() == [*given[:6], EXCLUDED, *given[7:]]
+
+
+def test_where_every_validation_picture_is_trained_on_val_is_taken_from_train():
+    labels, hashes = labels_and_hashes(num_classes=1)
+    given = ["train"] * 90 + ["val"] * 10
+    parts = divide(labels, [*hashes[:90], *hashes[:10]], given)
+    assert set(parts[90:]) == {EXCLUDED}
+    assert (parts[:90] == "val").sum() == 9
+
+
+def test_many_copies_of_one_picture_are_trained_on_and_the_others_are_shared_out():
+    labels, hashes = labels_and_hashes(num_classes=1)
+    for seed in range(20):
+        parts = divide(labels, ["copy"] * 90 + hashes[90:], seed=seed)
+        assert set(parts[:90]) == {"train"}
+        assert sorted(parts[90:]) == ["test"] * 5 + ["val"] * 5
+
+
+@pytest.mark.parametrize("sizes", [[50, 30, *[1] * 120], [12] * 10, [40, 4, 3, 3], [90, 90, 20], [3] * 40])
+def test_groups_of_copies_do_not_break_the_shares(sizes):
+    hashes = [str(group) for group, size in enumerate(sizes) for _ in range(size)]
+    labels = np.zeros(len(hashes), np.int64)
+    smallest_share = 0.1 * len(hashes)
+    for seed in range(20):
+        parts = divide(labels, hashes, seed=seed)
+        counts = {part: int((parts == part).sum()) for part in ("train", "val", "test")}
+        assert all(counts.values())
+        assert counts["train"] >= max(sizes)
+        if min(sizes) == 1 or sizes == [3] * 40:
+            assert counts["val"] == counts["test"] == round(smallest_share)
+
+
 @pytest.mark.parametrize("fractions", [(0.5, 0.5, 0.5), (0, 0.5, 0.5), (0.9, -0.1, 0.2)])
 def test_shares_that_are_no_shares_are_refused(fractions):
     labels, hashes = labels_and_hashes()

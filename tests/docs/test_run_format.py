@@ -175,7 +175,7 @@ def test_the_page_describes_the_other_files(demo_run):
 
 
 def test_every_file_of_a_run_is_in_the_table(demo_run):
-    table = {"run.json", "weights.safetensors", "splits.csv", "history.jsonl", "report.html", ".lock"}
+    table = {"run.json", "weights.safetensors", "splits.csv", "history.jsonl", "report.html", ".lock", "demo.json"}
     table |= {"checkpoints/best.safetensors", "evaluation/NAME.json", "thumbnails/HASH.jpg", "explanations/NAME.png"}
     table |= {"examples/digit-N.png"}
     assert all(f"`{name}`" in TEXT for name in table)

@@ -52,7 +52,7 @@ def test_classes_without_pictures_give_zeros_and_no_warning(num_classes):
 
 def test_one_picture_is_enough():
     scores = score(ONE_HOT[:1], [0], ("a", "b", "c"))
-    assert (scores.num_pictures, scores.accuracy, scores.accuracy_low, scores.accuracy_high) == (1, 1.0, 1.0, 1.0)
+    assert (scores.num_pictures, scores.accuracy, scores.accuracy_low, scores.accuracy_high) == (1, 1.0, 0.025, 1.0)
 
 
 def test_top5_counts_the_five_highest():
@@ -103,3 +103,11 @@ def test_unusable_predictions_are_refused_with_the_remedy(logits, labels, messag
 def test_a_temperature_must_be_positive(temperature):
     with pytest.raises(UsageError, match="positive"):
         score(ONE_HOT, [0, 1, 2], "abc", temperature=temperature)
+
+
+@pytest.mark.parametrize("count", [1, 15, 179])
+def test_no_mistake_is_no_certainty(count):
+    """Clopper and Pearson: the lower bound is where so many right answers in a row have a chance of 2.5 %."""
+    low, high = bootstrap_interval(count, count)
+    assert high == 1 and low**count == pytest.approx(0.025)
+    assert bootstrap_interval(0, count) == pytest.approx((0, 1 - low))

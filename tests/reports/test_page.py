@@ -157,3 +157,11 @@ def test_a_network_that_cannot_be_built_here_has_no_table(bare: Any) -> None:
     own = Own(bare.path, bare.manifest)
     text = write_report(own).read_text(encoding="utf-8")
     assert 'id="network"' not in text and 'id="machine"' in text
+
+
+def test_scores_of_pictures_trained_on_are_never_shown_without_saying_so(whole) -> None:
+    name, honest = next(iter(whole.evaluations.items()))
+    flattered = {**honest, "part": "test with train"}
+    assert "trained on are among them" not in page(whole, whole.measure)
+    whole.evaluations = {f"{name}-with-train": flattered}
+    assert "trained on are among them" in page(whole, whole.measure)

@@ -139,6 +139,8 @@ def test_a_killed_writer_leaves_the_old_file_and_its_leftovers_can_be_removed(tm
     killed = subprocess.run([sys.executable, "-c", program, str(tmp_path / "checkpoints" / "last")])
     assert killed.returncode == -signal.SIGKILL
     assert len(list((tmp_path / "checkpoints").iterdir())) == 2
-    remove_leftovers(tmp_path)
+    remove_leftovers(tmp_path)  # looks at the folder itself, not below it
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
+    remove_leftovers(tmp_path / "checkpoints")
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["last"]
     assert (tmp_path / "checkpoints" / "last").read_text() == "old"

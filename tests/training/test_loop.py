@@ -8,13 +8,14 @@ import signal
 import pytest
 import torch
 
-from convlens.errors import Stopped, StorageError, UsageError
-from convlens.runs import read_history
+from convlens.errors import RunError, Stopped, StorageError
+from convlens.runs import read_history, read_weights
 from convlens.storage import sha256_bytes
 from convlens.training.budget import Budget
 from convlens.training.checkpoint import read_checkpoint
-from convlens.training.fit import finish
+from convlens.training.fit import finish, go_on
 from convlens.training.loop import Training
+from convlens.training.validation import loss_and_accuracy
 
 
 def digest(training: Training) -> str:
@@ -93,7 +94,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(training, mon
 def test_a_loss_that_is_not_a_number_stops_with_advice(training):
     made = training(6)
     made.network[0].weight.data.fill_(float("nan"))
-    with pytest.raises(UsageError, match=r"NaN at step 0.*--learning-rate"):
+    with pytest.raises(RunError, match=r"NaN at step 0.*--learning-rate"):
         made.run()
 
 
@@ -106,14 +107,14 @@ def test_the_running_mean_is_what_is_judged(training):
 
 
 def test_best_weights_are_those_of_the_best_epoch(training):
-    made = training(24)
+    made = training(24, learning_rate=0.1)
     made.run()
-    from convlens.runs import read_weights
-
-    best = read_weights(made.folder.best)
     rows = read_history(made.folder.history)
-    assert made.tally.best_accuracy == max(row["val_accuracy"] for row in rows)
-    assert best.keys() == made.network.state_dict().keys()
+    best = max(rows, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+    assert made.tally.best_step == best["step"]
+    made.network.load_state_dict(read_weights(made.folder.best))
+    loss, accuracy = loss_and_accuracy(made.val_logits(), made.task.val_labels)
+    assert (accuracy, loss) == (best["val_accuracy"], best["val_loss"])
 
 
 def test_a_run_is_written_and_the_checkpoint_for_resuming_dropped(training):
@@ -156,3 +157,48 @@ def test_a_machine_that_slows_down_still_ends_in_time(training, monkeypatch):
 
     made.run(progress=step)
     assert 93 <= now[0] <= 103
+
+
+@pytest.mark.parametrize("late", [0.0, 4.0, 1000.0])
+def test_a_budget_that_is_used_up_before_the_first_step_ends_after_one(training, late):
+    import time
+
+    made = training(10_000)
+    made.budget = Budget(4.0, started=time.monotonic() - 4.0 - late)
+    made.run()
+    assert made.tally.step == made.plan.total_steps == 1
+    assert len(read_history(made.folder.history)) == 1
+
+
+def test_a_step_that_takes_most_of_the_budget_is_not_followed_by_many(training, monkeypatch):
+    import time
+
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    made = training(10_000)
+    made.budget = Budget(20.0, started=0.0)
+
+    def step(*_):
+        now[0] += 7.0
+
+    made.run(progress=step)
+    assert made.tally.step <= 3
+
+
+def test_a_budget_interrupted_before_its_first_look_goes_on_with_what_is_left(training, monkeypatch):
+    import time
+
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    first = training(10_000, budget_s=50.0)
+    first.budget = Budget(50.0, started=90.0)
+    first.save()
+    now[0] = 5000.0
+    second = training(10_000, budget_s=50.0)
+
+    def step(*_):
+        now[0] += 1.0
+
+    go_on(second.network, second.task, second.recipe, second.plan, second.folder, progress=step)
+    steps = read_history(second.folder.history)[-1]["step"]
+    assert 36 <= steps <= 40

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
 import pytest
 import torch
 from torch import nn
 
-from convlens.errors import UsageError
-from convlens.training import Plan, Recipe, default_epochs, parse_duration, recipe_from
+from convlens.errors import NetworkError, UsageError
+from convlens.training import Plan, Recipe, Setting, default_epochs, parse_duration, recipe_from
 from convlens.training.optimiser import build_optimiser
 from convlens.training.plan import default_batch, default_rate, first_plan
 from convlens.training.schedule import Segment, progress_at, rate_factor
 
+fit_file = sys.modules["convlens.training.fit"]  # `convlens.training.fit` is the function
 NORMALISED = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 2))
+CONVOLUTION = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
 DEEP = nn.Sequential(*(nn.Linear(2, 2) for _ in range(8)))
 
 
@@ -47,6 +50,13 @@ def test_an_unknown_option_names_the_nearest():
         {"l1": -1.0},
         {"ema": 1.0},
         {"precision": "fp16"},
+        {"epochs": 2.5},
+        {"seed": 1 << 64},
+        {"seed": -1},
+        {"threads": 1_000_000},
+        {"budget_s": float("inf")},
+        {"weight_decay": float("nan")},
+        {"learning_rate": float("nan")},
     ],
 )
 def test_impossible_recipes_are_refused(wrong):
@@ -67,7 +77,7 @@ def test_fine_tuning_and_deep_plain_networks_get_a_lower_rate():
 
 
 def test_a_plan_survives_json():
-    plan = first_plan(Recipe(epochs=3), 1000, NORMALISED, pretrained=False, device="cpu").replanned(10, 50)
+    plan = first_plan(Recipe(epochs=3), 1000, NORMALISED, Setting(2)).replanned(10, 50)
     assert Plan.from_dict(plan.to_dict()) == plan
 
 
@@ -109,3 +119,26 @@ def test_frozen_parameters_are_left_out():
     network.bias.requires_grad_(False)
     built = build_optimiser(network, Recipe(), 0.1)
     assert [p.shape for group in built.param_groups for p in group["params"]] == [torch.Size([2, 2])]
+
+
+def test_a_large_network_gets_a_smaller_batch(monkeypatch):
+    plan = first_plan(Recipe(epochs=1), 60_000, NORMALISED, Setting(2), most=20)
+    assert plan.batch == 20 and plan.steps_per_epoch == 3000
+    assert first_plan(Recipe(epochs=1, batch=64), 60_000, NORMALISED, Setting(2), most=20).batch == 64
+    monkeypatch.setattr(fit_file, "memory_bytes", lambda: 8 * 2**20)
+    few = fit_file.largest_batch(CONVOLUTION, (1, 1, 64, 64))
+    monkeypatch.setattr(fit_file, "memory_bytes", lambda: 16 * 2**20)
+    assert 1 < few < fit_file.largest_batch(CONVOLUTION, (1, 1, 64, 64)) < 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(5, 2)), "cannot be trained on batches of shape"),
+        (nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(1, 2)), "larger --batch"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(16, 3)), "expected logits of"),
+    ],
+)
+def test_a_step_that_fails_is_said_before_anything_is_written(network, said):
+    with pytest.raises(NetworkError, match=said):
+        fit_file.check_step(network, torch.rand(1, 1, 4, 4), torch.zeros(1, dtype=torch.int64), 2)

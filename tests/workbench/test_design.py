@@ -11,6 +11,7 @@ from PIL import Image
 
 import convlens.zoo as room
 from convlens.errors import DownloadError, UsageError
+from convlens.runs import Run
 from convlens.training import Recipe
 from convlens.workbench import design as design_file
 from convlens.workbench import planner as planner_file
@@ -94,6 +95,38 @@ def test_a_file_of_weights_is_fine_tuned(pictures, tmp_path):
     assert made.pretrained
     first = next(iter(source.state_dict()))
     assert torch.equal(made.network.state_dict()[first], source.state_dict()[first])
+
+
+def test_weights_of_a_run_bring_its_statistics_and_may_be_grey(pictures, trained_run):
+    made = designed(pictures(28, 28, grey=True), model="lenet5", weights=str(trained_run / "weights.safetensors"))
+    before = Run.load(trained_run)
+    assert made.pretrained and made.has_statistics and made.preprocess.channels == 1
+    assert made.preprocess.mean == before.preprocess.mean and made.preprocess.std == before.preprocess.std
+
+
+def test_a_file_of_weights_needs_the_network_it_belongs_to(pictures, trained_run):
+    with pytest.raises(UsageError, match="name it with --model"):
+        designed(pictures(28, 28), weights=str(trained_run / "weights.safetensors"))
+
+
+def test_imagenet_weights_that_were_asked_for_are_never_left_out_silently(pictures, monkeypatch):
+    monkeypatch.setattr(planner_file, "training_speed", lambda *_: 1e9)
+    with pytest.raises(DownloadError):
+        designed(pictures(28, 28), weights="imagenet")
+
+
+def test_no_further_candidate_is_timed_once_that_has_taken_its_share(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(planner_file.time, "perf_counter", lambda: now[0])
+
+    def slow(*_):
+        now[0] += 10
+        return 0.1
+
+    monkeypatch.setattr(planner_file, "training_speed", slow)
+    offered = [Candidate(name, 32) for name in "abcd"]
+    chosen, measured = choose_candidate(offered, num_pictures=1000, channels=3, num_classes=2, seconds=100, tuned=False)
+    assert chosen.name == "d" and [row["name"] for row in measured] == ["a"]
 
 
 def test_the_seed_decides_the_first_weights(pictures):

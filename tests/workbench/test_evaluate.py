@@ -158,7 +158,7 @@ def test_without_a_test_part_the_validation_part_is_scored_and_that_is_said(tmp_
     said: list[str] = []
     result = evaluate(run, tell=said.append)
     assert (result.part, result.scores.num_pictures) == ("val", 8)
-    assert "there is no test part" in said[0]
+    assert said[0] == ("there is no test part: scoring the validation part, on which the temperature was fitted")
 
 
 def test_where_everything_was_trained_on_there_is_nothing_to_score(tmp_path, whole_lesson, quickly):
@@ -264,3 +264,32 @@ def test_thumbnails_never_exceed_the_limit_over_all_evaluations(lesson, tmp_path
 def test_errors_begin_with_the_most_confident(lesson):
     confidences = [one.confidence for one in evaluate(lesson.run, include_train=True).errors]
     assert confidences == sorted(confidences, reverse=True)
+
+
+def test_only_the_most_confident_errors_are_listed_and_all_are_counted(lesson, tmp_path, monkeypatch):
+    everything = evaluate(lesson.run, swapped(lesson.data, tmp_path / "swapped"), include_train=True)
+    assert everything.num_errors == len(everything.errors) > 3
+    monkeypatch.setattr(importlib.import_module("convlens.workbench.evaluate"), "MAX_ERRORS", 3)
+    result = evaluate(lesson.run, tmp_path / "swapped", include_train=True)
+    assert result.errors == everything.errors[:3]
+    written = json.loads(result.file.read_text())
+    assert (written["num_errors"], len(written["errors"])) == (result.num_errors, 3) == (everything.num_errors, 3)
+
+
+def test_the_thumbnails_are_counted_once(lesson, tmp_path, monkeypatch):
+    counted = []
+    look = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: (counted.append(path.name), look(path))[1])
+    evaluate(lesson.run, swapped(lesson.data, tmp_path / "swapped"), include_train=True)
+    assert counted.count("thumbnails") <= 1
+
+
+def test_a_copy_without_loss_of_a_large_jpeg_that_was_trained_on_is_not_scored(tmp_path, make_pictures, quickly):
+    data = make_pictures(tmp_path / "data", per_class=3)
+    Image.effect_noise((1600, 1100), 60).save(data / "circle" / "large.jpg")
+    run = train(data, out=tmp_path / "run", split=(1, 0, 0), **quickly).run
+    copy = make_pictures(tmp_path / "copy", per_class=1, first=30_000)
+    with Image.open(data / "circle" / "large.jpg") as image:
+        image.save(copy / "circle" / "copy.png")
+    result = evaluate(run, copy)
+    assert (result.scores.num_pictures, result.left_out) == (2, {"trained on": 1})

@@ -10,8 +10,10 @@ from PIL import Image
 
 from convlens.data import open_images
 from convlens.errors import UsageError
+from convlens.measurement import probabilities
+from convlens.pictures import decode
 from convlens.runs import Run
-from convlens.workbench import explain
+from convlens.workbench import explain, predict
 from convlens.workbench.explain import class_number
 
 
@@ -73,3 +75,16 @@ def test_pictures_go_where_they_are_asked_to(copied_run, tmp_path):
 def test_many_pictures_fill_several_sheets(copied_run):
     result = explain(copied_run, [digit(i) for i in range(30)], sanity=False, method="saliency")
     assert len(result.files) == 2 and len(result.pictures) == 30
+
+
+def test_a_large_jpeg_has_one_probability_in_predict_explain_and_the_documented_lines(copied_run, tmp_path):
+    small = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50), dtype=np.uint8))
+    noise = Image.effect_noise((2000, 1600), 90)  # fine grain, which each scale of decoding averages in its own way
+    Image.blend(small.resize((2000, 1600)), noise, 0.5).save(tmp_path / "large.jpg", quality=95)
+    run = Run.load(copied_run)
+    said = predict(run, tmp_path / "large.jpg").predictions[0]
+    shown = explain(run, tmp_path / "large.jpg", sanity=False).pictures[0]
+    assert (shown.target, shown.probability) == (said.label, said.probability)
+    pixels = decode(tmp_path / "large.jpg", short_side=run.preprocess.decode_side)
+    by_hand = probabilities(run.model(run.preprocess([pixels])).detach(), run.temperature)
+    assert float(by_hand.max()) == pytest.approx(said.probability, abs=1e-6)

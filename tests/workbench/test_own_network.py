@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 from convlens.errors import RunError, Stopped, UsageError
 from convlens.runs import Run
 from convlens.workbench import evaluate, explain, measure, open_run, predict, train
+from convlens.workbench.own_network import load_network
 
 FILE = """
 from torch import nn
@@ -130,3 +132,48 @@ def test_its_training_goes_on_with_the_same_network(file, whole_lesson, tmp_path
     with pytest.raises(UsageError, match=r"of your own network; add --network net\.py:Small"):
         train(resume=tmp_path / "run")
     assert train(resume=tmp_path / "run", network=network).steps == 2
+
+
+NEIGHBOURS = """
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from neighbour_of_the_network import HEAD
+
+@dataclass
+class Widths:
+    first: int = 4
+
+def net(num_classes):
+    from torch import nn
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(Widths().first), HEAD(Widths().first, num_classes))
+"""
+
+
+def test_a_file_with_a_dataclass_and_a_neighbour_is_run_as_python_would(tmp_path):
+    (tmp_path / "net.py").write_text(NEIGHBOURS)
+    (tmp_path / "neighbour_of_the_network.py").write_text("from torch import nn\n\nHEAD = nn.Linear\n")
+    before = list(sys.path)
+    network = load_network(f"{tmp_path / 'net.py'}:net", num_classes=3, in_channels=1)
+    assert network(torch.zeros(2, 1, 4, 4)).shape == (2, 3)
+    assert sys.path == before
+
+
+def test_two_files_of_the_same_name_are_two_modules(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "net.py").write_text(FILE)
+    first, second = (
+        load_network(f"{tmp_path / name / 'net.py'}:Small", num_classes=2, in_channels=3) for name in ("a", "b")
+    )
+    assert type(first).__module__ != type(second).__module__
+    assert sys.modules[type(first).__module__].Small is type(first)
+
+
+def test_a_file_that_cannot_be_run_leaves_nothing_behind(tmp_path):
+    (tmp_path / "net.py").write_text("raise RuntimeError('no')\n")
+    before = list(sys.path), set(sys.modules)
+    with pytest.raises(UsageError, match="cannot be run"):
+        load_network(f"{tmp_path / 'net.py'}:Net", num_classes=2, in_channels=3)
+    assert (list(sys.path), set(sys.modules)) == before

@@ -74,7 +74,7 @@ def test_another_training_does_not_take_its_folder(interrupted, quickly):
 
 
 def test_a_finished_run_has_nothing_to_go_on_with(lesson):
-    with pytest.raises(RunError, match="has already ended its training"):
+    with pytest.raises(RunError, match="a run that is whole"):
         train(resume=lesson.run)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -35,8 +36,8 @@ def demo(
             ("the run", f"{result.run}/"),
             ("the report", f"{result.report}  (open it in a browser)"),
             ("an explanation", f"{result.explanation}  (the first digit was read as {result.picture_says})"),
-            ("see its filters", f"convlens explain {result.run} --method filters"),
-            ("what it costs", f"convlens measure {result.run} --latency"),
+            ("see its filters", f"convlens explain {quote(str(result.run))} --method filters"),
+            ("what it costs", f"convlens measure {quote(str(result.run))} --latency"),
             ("your pictures", "convlens train path/to/folder --budget 5m   (one subfolder for each class)"),
             ("all networks", "convlens zoo"),
         ],

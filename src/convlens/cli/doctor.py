@@ -13,6 +13,8 @@ from convlens.cli.progress import Bars
 
 EXAMPLE = "convlens doctor digits"
 SHOWN = 5
+SEVERITIES = ("error", "warning", "note")  # in the order of the rows
+SEVERITIES = ("error", "warning", "note")
 
 
 @guarded
@@ -47,8 +49,10 @@ def _print_scan(result: object, all_paths: bool) -> None:
         f"{result.data}: {scan.num_pictures:,} pictures of {len(result.classes)} classes, "
         f"{scan.num_unreadable:,} unreadable, seen in {scan.seconds:.1f} s"
     )
+    for note in result.notes:
+        console().print(note, markup=False)
     rows = []
-    for finding in scan.findings:
+    for finding in sorted(scan.findings, key=lambda finding: SEVERITIES.index(finding.severity)):
         keys = finding.keys if all_paths else finding.keys[:SHOWN]
         more = f"\n… and {len(finding.keys) - len(keys):,} more (--all)" if len(keys) < len(finding.keys) else ""
         rows.append((finding.severity, finding.kind, finding.message, "\n".join(keys) + more))

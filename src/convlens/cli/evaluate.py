@@ -57,7 +57,7 @@ def evaluate(
             ("accuracy", f"{share(scores.accuracy)}  (95 % interval {interval})"),
             ("top-5 accuracy", share(scores.top5_accuracy)),
             ("calibration error", share(scores.expected_calibration_error)),
-            ("wrong", f"{len(result.errors):,} pictures"),
+            ("wrong", f"{result.num_errors:,} pictures"),
             ("not scored", left_out or "none"),
             ("written to", result.file),
             ("the report", result.report),

@@ -12,6 +12,7 @@ from convlens.cli.guard import guarded
 from convlens.cli.options import Json, Network, RunFolder
 from convlens.cli.output import print_json, print_table, share
 from convlens.cli.progress import Bars
+from convlens.errors import UsageError
 
 EXAMPLE = "convlens predict runs/demo runs/demo/examples"
 
@@ -30,6 +31,8 @@ def predict(
     """Classify pictures, with calibrated probabilities."""
     from convlens import workbench
 
+    if as_csv and as_json:
+        raise UsageError("--csv and --json were both given; give one of them")
     if "-" in pictures:
         listed = [line.rstrip("\n") for line in sys.stdin if line.strip()]
         pictures = [name for name in pictures if name != "-"] + listed

@@ -7,9 +7,9 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-TITLES = {"scan": "looking at the pictures", "decode": "decoding", "train": "training", "read": "reading"}
+TITLES = {"scan": "scanning", "decode": "decoding", "train": "training", "read": "reading"}
 LINE_EVERY_S = 10.0  # where there is no terminal
 
 
@@ -20,9 +20,9 @@ class Bars:
         self.console = Console(stderr=True, highlight=False, emoji=False)
         self.terminal = self.console.is_terminal
         self._bars = Progress(
-            TextColumn("{task.description:<24}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=10),
+            TextColumn("{task.percentage:>3.0f} %"),
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[detail]}"),
             console=self.console,

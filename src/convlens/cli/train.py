@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -72,6 +73,6 @@ def train(
         ("seen", f"{result.epochs:.4g} epochs, {result.steps:,} steps{excluded}"),
         ("the run", f"{result.run}/"),
         ("the report", result.report),
-        ("score it", f"convlens evaluate {result.run}"),
-        ("see why", f"convlens explain {result.run} PICTURES"),
+        ("score it", f"convlens evaluate {quote(str(result.run))}"),
+        ("see why", f"convlens explain {quote(str(result.run))} PICTURES"),
     ])

@@ -8,9 +8,11 @@ import typer
 
 from convlens.cli.guard import guarded
 from convlens.cli.options import Json
-from convlens.cli.output import count, print_json, print_table, share
+from convlens.cli.output import console, count, print_json, print_table, share
 
 EXAMPLE = "convlens zoo 'mobilenet_*'"
+COLUMNS = ("network", ">year", ">pixels", ">parameters", ">MACs", ">field", ">top-1", "options", "paper")
+WIDE = 140  # columns of a terminal that has room for the last two
 
 
 @guarded
@@ -24,17 +26,6 @@ def zoo(
     result = workbench.zoo(pattern)
     if as_json:
         return print_json(result)
-    columns = [
-        "network",
-        ">year",
-        ">pixels",
-        ">parameters",
-        ">MACs",
-        ">receptive field",
-        ">top-1",
-        "options",
-        "paper",
-    ]
     rows = [
         (
             row.name,
@@ -49,6 +40,8 @@ def zoo(
         )
         for row in result.networks
     ]
-    print_table(
-        f"{len(rows)} networks; top-1 is the published accuracy on ImageNet (MNIST for the first ones)", columns, rows
+    shown = len(COLUMNS) if console().width >= WIDE else -2
+    title = (
+        f"{len(rows)} networks; field: receptive field of the last feature map; top-1: published, on ImageNet or MNIST"
     )
+    print_table(title, COLUMNS[:shown], [row[:shown] for row in rows])

@@ -8,7 +8,7 @@ from convlens.data.hashing import content_hash
 from convlens.data.images import PARTS, Images, Reader
 from convlens.data.named import NAMED
 from convlens.data.open import open_images
-from convlens.data.pixels import decode_pixels, mean_and_std
+from convlens.data.pixels import decode_pixels, mean_and_std, memory_bytes
 from convlens.data.scan import Finding, Scan, scan
 from convlens.data.split import EXCLUDED, divide
 from convlens.data.threads import usable_cpus
@@ -29,6 +29,7 @@ __all__ = [
     "divide",
     "list_pictures",
     "mean_and_std",
+    "memory_bytes",
     "open_images",
     "permutation",
     "scan",

@@ -22,8 +22,12 @@ def _mix(bits: np.ndarray) -> np.ndarray:
 def hashed(seed: int, epoch: int, name: str, indices: np.ndarray) -> np.ndarray:
     """(N,) indices -> (N,) uint64, the same for the same (seed, epoch, name, index) everywhere."""
     with np.errstate(over="ignore"):
-        bits = np.full(1, seed & 0xFFFFFFFFFFFFFFFF, np.uint64)
-        for word in (epoch, zlib.crc32(name.encode())):
+        bits = np.zeros(1, np.uint64)
+        for word in (
+            seed,
+            epoch,
+            zlib.crc32(name.encode()),
+        ):  # one by one, so that (0, 1) and (1, 0) differ
             bits = _mix(bits + GOLDEN + np.uint64(word))
         return _mix(bits + GOLDEN * (np.asarray(indices, np.uint64) + np.uint64(1)))
 

@@ -1,6 +1,6 @@
 """Two fingerprints of a picture: one of its very pixels, one of its look.
 
-Scans decode with `SCAN_SHORT_SIDE`, whatever size a training asks for, so the content hash depends on the file alone.
+Scans decode at full size, whatever size a training asks for, so one picture has one content hash in every format.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from PIL import Image
 
 from convlens.pictures import is_grey
 
-SCAN_SHORT_SIDE = 512  # a JPEG of 1,024 or more on its short side is decoded at a half, a quarter or an eighth
 LOOK_ROWS, LOOK_COLUMNS = 16, 18  # twice the rows and columns of the difference hash
 FLAT = 2.0  # standard deviation of the look, in grey levels, below which a picture shows nothing to compare
 

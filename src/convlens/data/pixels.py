@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor
 from convlens.data.images import ArrayReader, Images
 from convlens.data.threads import usable_cpus
 from convlens.pictures import Preprocess
-from convlens.storage import cache_dir, guard, make_room, sha256_bytes
+from convlens.storage import cache_dir, guard, make_room
 
 Progress = Callable[[str, int, int, str], None]
 CHUNK = 256  # pictures between two reports of progress
@@ -25,10 +26,8 @@ def decode_pixels(
 ) -> Tensor:
     """Pictures -> (N, C, H, W) uint8 tensor at the geometry of `preprocess`, in the order of `indices`."""
     shape = (len(indices), preprocess.channels, *preprocess.size)
-    pixels = _room_for(shape, images, indices, preprocess)
-    held = images.reader.stacked(indices) if isinstance(images.reader, ArrayReader) else None
-    if held is not None and _as_they_are(held, preprocess):
-        pixels[:] = held[:, None] if held.ndim == 3 else held.transpose(0, 3, 1, 2)
+    pixels = _room_for(shape)
+    if _take_as_they_are(images, indices, preprocess, pixels):
         return torch.from_numpy(pixels)
     short_side = preprocess.decode_side
 
@@ -44,20 +43,27 @@ def decode_pixels(
     return torch.from_numpy(pixels)
 
 
-def _as_they_are(held: np.ndarray, preprocess: Preprocess) -> bool:
+def _take_as_they_are(
+    images: Images, indices: Sequence[int] | np.ndarray, preprocess: Preprocess, pixels: np.ndarray
+) -> bool:
     """Arrays of the right size and channels need no geometry, only another order of axes."""
-    channels = 1 if held.ndim == 3 else held.shape[3]
-    return held.shape[1:3] == preprocess.size and channels == preprocess.channels and preprocess.crop_ratio == 1
+    if not isinstance(images.reader, ArrayReader) or preprocess.crop_ratio != 1:
+        return False
+    for start in range(0, len(indices), 16 * CHUNK):
+        held = images.reader.stacked(indices[start : start + 16 * CHUNK])
+        channels = 1 if held is None or held.ndim == 3 else held.shape[3]
+        if held is None or held.shape[1:3] != preprocess.size or channels != preprocess.channels:
+            return False
+        rows = held[:, None] if held.ndim == 3 else held.transpose(0, 3, 1, 2)
+        pixels[start : start + len(rows)] = rows
+    return True
 
 
-def _room_for(
-    shape: tuple[int, ...], images: Images, indices: Sequence[int] | np.ndarray, ask: Preprocess
-) -> np.ndarray:
+def _room_for(shape: tuple[int, ...]) -> np.ndarray:
     num_bytes = int(np.prod(shape, dtype=np.int64))
     if num_bytes <= memory_bytes() // 4:
         return np.empty(shape, np.uint8)
-    key = sha256_bytes(f"{images.source} {ask.to_dict()} {len(indices)} {os.getpid()}".encode())[:16]
-    path = cache_dir() / "pixels" / f"{key}.u8"
+    path = cache_dir() / "pixels" / f"{secrets.token_hex(8)}.u8"
     with guard(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         make_room(num_bytes)

@@ -2,7 +2,7 @@
 
 Nothing is written, nothing is changed, and no more than one decoded picture a thread is held. On two cores 10,000
 photographs take about 7 s at a short side of 160 pixels and 15 to 40 s at a long side of 500; 70,000 digits in memory
-take about one.
+take about one. 100 of 12 megapixels take about 14 s and 420 MiB: every pixel counts in a hash, so none is skipped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from convlens.data.duplicates import MIN_SHORT_SIDE, Looks, exact_groups, near_groups
 from convlens.data.findings import HUGE_PIXELS, TINY_SIDE, Finding, class_findings, group_findings, picture_findings
-from convlens.data.hashing import LOOK_COLUMNS, LOOK_ROWS, SCAN_SHORT_SIDE, content_hash, look
+from convlens.data.hashing import LOOK_COLUMNS, LOOK_ROWS, content_hash, look
 from convlens.data.images import Images, Reader
 from convlens.data.threads import usable_cpus
 from convlens.errors import PictureError, UsageError
@@ -140,10 +140,10 @@ def _read(reader: Reader, index: int, notebook: _Notebook) -> list[tuple[str, st
     path = reader.path(index)
     try:
         if path is None:
-            pixels = reader.read(index, short_side=SCAN_SHORT_SIDE)
+            pixels = reader.read(index)
             height, width, kinds = *pixels.shape[:2], []
         else:
-            pixels, facts = decode_and_inspect(path, short_side=SCAN_SHORT_SIDE)
+            pixels, facts = decode_and_inspect(path)  # at full size: one picture has one hash in every format
             height, width, kinds = facts.height, facts.width, list(_oddities(facts))
     except PictureError as error:
         return [(failure_kind(error.reason), error.reason)]

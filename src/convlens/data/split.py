@@ -11,7 +11,7 @@ from convlens.data.draws import hashed
 from convlens.data.images import PARTS
 from convlens.errors import DataError, UsageError
 
-EXCLUDED = "excluded"  # unreadable, or without a label
+EXCLUDED = "excluded"  # unreadable, without a label, or a validation picture that is trained on
 
 
 def divide(
@@ -24,8 +24,9 @@ def divide(
 ) -> np.ndarray:
     """(N,) labels, (N,) content hashes -> (N,) part names.
 
-    A division that the source brings is kept; a missing `val` is taken from its `train`. Pictures with no hash
-    (unreadable) or no label are "excluded". Raises UsageError when the fractions are no fractions.
+    A division that the source brings is kept, but for `val` pictures that are copies of `train` pictures; a missing
+    `val` is taken from `train`. Those copies, and pictures with no hash (unreadable) or no label, are "excluded";
+    copies in `test` stay, and `evaluate` leaves them out. Raises UsageError when the fractions are no fractions.
     """
     if len(fractions) != 3 or min(fractions) < 0 or fractions[0] <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise UsageError(
@@ -41,6 +42,10 @@ def divide(
     division[usable] = np.asarray(parts)[usable]
     if "train" not in division:
         raise DataError("the source has no training part; it has " + ", ".join(sorted(set(parts))))
+    trained_on = {hashes[index] for index in np.flatnonzero(division == "train").tolist()}
+    for index in np.flatnonzero(division == "val").tolist():
+        if hashes[index] in trained_on:
+            division[index] = EXCLUDED
     if "val" not in division and fractions[1] > 0:
         shares = {"train": 1 - fractions[1], "val": fractions[1]}
         _deal(division, np.flatnonzero(division == "train"), labels, hashes, shares, seed)
@@ -68,15 +73,43 @@ def _deal(
 
 
 def _deal_class(division: np.ndarray, groups: list[list[int]], shares: dict[str, float]) -> None:
-    total = sum(len(group) for group in groups)
-    queue = list(groups)
-    for part in ("test", "val"):
-        # a class of three or more pictures is seen in every part
-        wanted = max(round(shares.get(part, 0) * total), int(shares.get(part, 0) > 0 and len(groups) >= 3))
-        taken = 0
-        while queue and taken < wanted and len(queue) > 1:
-            group = queue.pop()
+    queue = groups
+    for part, wanted in _wanted(groups, shares).items():
+        taken, queue = _take(queue, wanted)
+        for group in taken:
             division[group] = part
-            taken += len(group)
     for group in queue:
         division[group] = "train"
+
+
+def _wanted(groups: list[list[int]], shares: dict[str, float]) -> dict[str, int]:
+    """How many pictures of a class go to test and to val: its share of them, as far as `train` keeps the largest group.
+
+    A class of three or more different pictures is seen in every part.
+    """
+    sizes = [len(group) for group in groups]
+    asked = {part: shares.get(part, 0) * sum(sizes) for part in ("test", "val")}
+    fits = min(1, (sum(sizes) - max(sizes)) / max(1, sum(round(count) for count in asked.values())))
+    seen = int(len(groups) >= 3)
+    return {part: max(int(round(count) * fits), seen * (count > 0)) for part, count in asked.items()}
+
+
+def _take(groups: list[list[int]], wanted: int) -> tuple[list[list[int]], list[list[int]]]:
+    """-> (groups of `wanted` pictures in all, the others): from the end, each that still fits.
+
+    Where none fits the smallest is taken; one group is always left.
+    """
+    taken: list[list[int]] = []
+    others: list[list[int]] = []
+    missing = wanted
+    for group in reversed(groups):
+        if len(group) <= missing and len(taken) < len(groups) - 1:
+            taken.append(group)
+            missing -= len(group)
+        else:
+            others.append(group)
+    others.reverse()
+    if wanted and not taken and len(groups) > 1:
+        smallest = min(range(len(others)), key=lambda place: len(others[place]))
+        taken.append(others.pop(smallest))
+    return taken, others

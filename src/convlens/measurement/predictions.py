@@ -88,8 +88,12 @@ def bootstrap_interval(num_correct: int, num_pictures: int, *, seed: int = 0) ->
     """The 95 % percentile bootstrap interval of an accuracy.
 
     Drawing N pictures with replacement and counting the hits is one binomial draw, so 10,000 resamples cost no memory.
-    With every picture right (or wrong) all resamples agree and the interval is a point.
+    With every picture right (or wrong) all resamples agree, so the exact binomial bound stands in (Clopper and
+    Pearson 1934): N right answers in a row do not say that nothing can go wrong.
     """
+    if num_correct in (0, num_pictures):
+        reach = 0.025 ** (1 / num_pictures)
+        return (reach, 1.0) if num_correct else (0.0, 1 - reach)
     draws = np.random.default_rng(seed).binomial(num_pictures, num_correct / num_pictures, size=NUM_RESAMPLES)
     low, high = np.quantile(draws / num_pictures, [0.025, 0.975])
     return float(low), float(high)

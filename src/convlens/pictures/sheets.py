@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import ceil, sqrt
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -13,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from convlens.errors import UsageError
 
 INK, PALE_INK = (33, 37, 41), (108, 117, 125)
-TITLE_SIZE, CAPTION_SIZE = 15, 12
+TITLE_SIZE, CAPTION_SIZE = 14, 11
 _MARGIN, _GAP, _CAPTION_GAP = 16, 10, 4
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -113,9 +114,12 @@ def _fitted(text: str, width: int, font: Font) -> str:
 
 @cache
 def _font(size: int) -> Font:
+    """DejaVu Sans, which comes with matplotlib: Latin with every accent, Greek and Cyrillic."""
+    from matplotlib import get_data_path
+
     try:
-        return ImageFont.load_default(size)
-    except (ImportError, OSError):  # a Pillow without FreeType
+        return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+    except (ImportError, OSError):  # a Pillow without FreeType, a matplotlib without its fonts
         return ImageFont.load_default()
 
 

@@ -66,7 +66,7 @@ def _evaluation(
 ) -> Iterator[Part]:
     """Confusions, classes, calibration and errors of one data set; the first one has the plain ids."""
     prefix = f"e{place}-" if place else ""
-    if several:
+    if several or _saw_trained(evaluation):
         yield f"{prefix}evaluation", f"On {name}" if place else "", _banner(name, evaluation, f"{prefix}evaluation")
     groups = shown_errors(evaluation, classes)
     wrong = num_errors(evaluation)
@@ -86,7 +86,17 @@ def _banner(name: str, evaluation: dict[str, Any], id_: str) -> Markup:
     low, high = percent(evaluation.get("accuracy_low")), percent(evaluation.get("accuracy_high"))
     words = f"Accuracy {percent(evaluation.get('accuracy'))} ({low} to {high}) on "
     words += f"{count(evaluation.get('num_pictures'))} pictures."
-    return element("section", element("h2", f"Evaluation on {name}"), element("p", words), class_="banner", id=id_)
+    warning = None
+    if _saw_trained(evaluation):
+        text = "Pictures that were trained on are among them, so this says little about new ones."
+        warning = element("p", element("span", "warning", class_="badge warning"), " ", text)
+    heading = element("h2", f"Evaluation on {name}")
+    return element("section", heading, element("p", words), warning, class_="banner", id=id_)
+
+
+def _saw_trained(evaluation: dict[str, Any]) -> bool:
+    """Was it asked to score what the network was trained on, too?"""
+    return str(evaluation.get("part")).endswith("with train")
 
 
 def num_errors(evaluation: dict[str, Any]) -> int:

@@ -90,8 +90,8 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def remove_leftovers(folder: str | Path) -> None:
-    """Remove the temporary files that killed processes left below `folder`; call it while holding its lock."""
-    for leftover in Path(folder).rglob(f"{PREFIX}*{SUFFIX}"):
+    """Remove the temporary files that killed processes left in `folder` itself; call it while holding its lock."""
+    for leftover in Path(folder).glob(f"{PREFIX}*{SUFFIX}"):
         with guard(leftover):
             leftover.unlink(missing_ok=True)
 

@@ -4,7 +4,7 @@ from convlens.training.checkpoint import read_checkpoint
 from convlens.training.fit import fit, go_on, interrupted, make_plan
 from convlens.training.loop import Task
 from convlens.training.machine import choose_device, cpu_flags, describe_machine, has_fast_bf16
-from convlens.training.plan import Plan, default_epochs
+from convlens.training.plan import Plan, Setting, default_epochs
 from convlens.training.precision import Choice, choose
 from convlens.training.recipe import OPTIMISERS, SCHEDULES, Recipe, parse_duration, recipe_from
 from convlens.training.validation import logits_of
@@ -15,6 +15,7 @@ __all__ = [
     "Choice",
     "Plan",
     "Recipe",
+    "Setting",
     "Task",
     "choose",
     "choose_device",

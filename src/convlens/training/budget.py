@@ -25,6 +25,9 @@ class Budget:
     _begun: tuple[int, float] | None = field(default=None, init=False)
     _looked: tuple[int, float] = field(default=(0, 0.0), init=False)
 
+    def spent(self) -> float:
+        return time.monotonic() - self.started
+
     @property
     def begun(self) -> bool:
         return self._begun is not None
@@ -34,21 +37,33 @@ class Budget:
         self._begun = self._looked = (step, time.monotonic())
 
     def wants_look(self, step: int, plan: Plan) -> bool:
-        """Has a share of the time or of the steps been passed since the plan was last made?"""
+        """Is the time up, or has a share of the time or of the steps been passed since the plan was last made?"""
         assert self._begun is not None
-        if step - self._looked[0] < FEWEST_STEPS:
-            return False
+        now = time.monotonic()
+        if self.left(now) <= 0:
+            return True
+        steps, seconds = step - self._looked[0], now - self._looked[1]
+        if steps == 0 or (steps < FEWEST_STEPS and seconds < LOOKS[0] * self.seconds):
+            return False  # too little was seen to tell a pace, and little time went by
         first, begun = self._begun
-        whole = self.started + self.seconds - begun
-        passed_time = [(at - begun) / whole for at in (self._looked[1], time.monotonic())]
+        whole = max(self.started + self.seconds - begun, 1e-9)
+        passed_time = [(at - begun) / whole for at in (self._looked[1], now)]
         passed_steps = [(at - first) / max(1, plan.total_steps - first) for at in (self._looked[0], step)]
         return any(before < look <= now for look in LOOKS for before, now in (passed_time, passed_steps))
 
+    def left(self, now: float) -> float:
+        """Seconds that remain for steps."""
+        return self.started + self.seconds - now - self.ending_s
+
     def replan(self, step: int, plan: Plan) -> Plan:
-        """As many steps as fit into what is left, at the pace since the last look, validation and saving included."""
+        """As many steps as fit into what is left, at the pace since the last look, validation and saving included.
+
+        None where the time is up: a budget shorter than its start ends after the first step.
+        """
         before, at = self._looked
         now = time.monotonic()
-        pace = (now - at) / (step - before)
         self._looked = (step, now)
-        left = self.started + self.seconds - now - self.ending_s
-        return plan.replanned(step, step + max(1, int(left / pace)))
+        left = self.left(now)
+        if left <= 0 or step == before:
+            return plan.replanned(step, step)
+        return plan.replanned(step, step + max(1, int(left * (step - before) / (now - at))))

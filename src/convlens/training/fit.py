@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import copy
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from convlens.data import Batches
-from convlens.errors import RunError
-from convlens.measurement import calibration_error, fit_temperature
+from convlens.data import Batches, memory_bytes
+from convlens.errors import NetworkError, RunError
+from convlens.measurement import calibration_error, fit_temperature, measure_network
 from convlens.runs import Manifest, Run, RunFolder, installed_versions, rewind_history, save_run
 from convlens.training.budget import Budget
 from convlens.training.checkpoint import read_checkpoint
 from convlens.training.loop import Progress, Task, Training
 from convlens.training.machine import describe_machine
-from convlens.training.plan import Plan, first_plan
+from convlens.training.plan import Plan, Setting, first_plan
 from convlens.training.precision import choose
 from convlens.training.recipe import Recipe
 from convlens.training.validation import loss_and_accuracy
@@ -26,16 +29,45 @@ from convlens.training.validation import loss_and_accuracy
 Tell = Callable[[str], None]
 
 
-def make_plan(
-    network: nn.Module, batches_of: Callable[[int], Batches], recipe: Recipe, *, pretrained: bool, device: str
-) -> Plan:
-    """Resolve a recipe for this data and machine; times a copy of the network on its first batch."""
-    num_pictures = len(batches_of(1).labels)
-    plan = first_plan(recipe, num_pictures, network, pretrained=pretrained, device=device)
+def make_plan(network: nn.Module, batches_of: Callable[[int], Batches], recipe: Recipe, setting: Setting) -> Plan:
+    """Resolve a recipe for this data and machine; times a copy of the network on its first batch.
+
+    Raises NetworkError when one training step on a copy of the network fails.
+    """
+    one = batches_of(1)
+    most = largest_batch(network, one(0)[0].shape)
+    plan = first_plan(recipe, len(one.labels), network, setting, most=most)
     images, labels = batches_of(plan.batch)(0)
-    target = torch.device(device)
-    choice, measured = choose(network.to(target), images.to(target), labels.to(target), recipe, target)
+    target = torch.device(setting.device)
+    network, images, labels = network.to(target), images.to(target), labels.to(target)
+    check_step(network, images, labels, setting.num_classes)
+    choice, measured = choose(network, images, labels, recipe, target, seconds=setting.seconds)
     return replace(plan, precision=choice.precision, layout=choice.layout, threads=choice.threads, measured=measured)
+
+
+def largest_batch(network: nn.Module, shape: tuple[int, ...]) -> int:
+    """Pictures whose activations, with as much again for their gradients, fill a quarter of the memory."""
+    try:
+        each = measure_network(network, (1, *shape[1:])).activation_bytes
+    except NetworkError:  # a network that cannot be traced; the batch then follows the number of pictures alone
+        return 1 << 20
+    return max(1, memory_bytes() // 4 // max(1, 2 * each))
+
+
+def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: int) -> None:
+    """One step on a copy, so that what does not fit is said before anything is written."""
+    with torch.random.fork_rng(devices=[]):
+        try:
+            logits = copy.deepcopy(network).train()(images)
+            F.cross_entropy(logits.float(), labels).backward()
+        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise NetworkError(
+                f"the network cannot be trained on batches of shape {tuple(images.shape)}: {reason}; "
+                "try another --image-size, or a larger --batch where it normalises over the batch"
+            ) from error
+    if tuple(logits.shape) != (len(images), num_classes):
+        raise NetworkError(f"the network gave {tuple(logits.shape)}; expected logits of ({len(images)}, {num_classes})")
 
 
 def fit(
@@ -62,6 +94,8 @@ def go_on(
     """Train from the last checkpoint; the recorded plan is replayed, nothing is measured again."""
     training = Training(network, task, recipe, plan, folder)
     training.resume()
+    if recipe.budget_s and len(plan.segments) == 1:  # it was interrupted before a pace was known: the length is a guess
+        training.budget = Budget(recipe.budget_s, time.monotonic() - training.tally.spent_s)
     rewind_history(folder.history, training.tally.step)
     training.run(progress=progress)
     return finish(training)
@@ -70,7 +104,7 @@ def go_on(
 def interrupted(folder: RunFolder) -> tuple[Recipe, Plan, dict[str, Any]]:
     """What a folder's checkpoint says of its training: recipe, plan and the task's facts."""
     if folder.manifest.exists():
-        raise RunError(f"{folder.path} has already ended its training; `convlens evaluate {folder.path}` scores it")
+        raise RunError(f"{folder.path} holds a run that is whole: there is nothing to go on with")
     _, facts = read_checkpoint(folder.last)
     return Recipe(**facts["recipe"]), Plan.from_dict(facts["plan"]), facts["task"]
 

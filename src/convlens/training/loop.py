@@ -14,7 +14,7 @@ from safetensors.torch import save as pack
 from torch import Tensor, nn
 
 from convlens.data import Batches, batch_seed
-from convlens.errors import Stopped, UsageError
+from convlens.errors import RunError, Stopped
 from convlens.pictures import Preprocess
 from convlens.runs import RunFolder, append_history
 from convlens.storage import write_bytes
@@ -58,6 +58,7 @@ class Tally:
     best_accuracy: float = -1.0
     best_loss: float | None = None  # None before the first validation
     best_step: int = 0
+    spent_s: float = 0.0  # of a budget
     last_val: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -143,9 +144,9 @@ class Training:
         tally = self.tally
         value = float(loss.detach())
         if value != value:
-            raise UsageError(
-                f"the loss became NaN at step {tally.step}; the checkpoint before it is kept. "
-                f"Try --learning-rate {self.plan.learning_rate / 5:.1g} or --precision fp32"
+            raise RunError(
+                f"the loss became NaN at step {tally.step}; begin again in another folder (--out), with "
+                f"--learning-rate {self.plan.learning_rate / 5:.1g} or --precision fp32"
             )
         tally.step += 1
         tally.steps += 1
@@ -158,10 +159,10 @@ class Training:
         step = self.tally.step
         if self.budget and not self.budget.begun:
             self.budget.begin(step)
+        looked = self._look()
         ended = step % self.plan.steps_per_epoch == 0 or step == self.plan.total_steps
         if ended:
             self._end_epoch()
-        looked = self._look()
         since = time.monotonic() - self.saved_at
         if looked or since >= self.recipe.checkpoint_seconds or (ended and since >= 1):
             self.save()
@@ -217,6 +218,8 @@ class Training:
         """Best weights first, then the checkpoint that says they are the best."""
         began = time.monotonic()
         self._flush_best()
+        if self.budget:
+            self.tally.spent_s = self.budget.spent()
         facts = {
             "tally": self.tally.__dict__,
             "plan": self.plan.to_dict(),
@@ -246,9 +249,9 @@ class Training:
         tally = self.tally
         if not tally.steps:
             return self._val_detail()
-        shares = f"loss {tally.loss / tally.steps:.3f}  accuracy {tally.right / tally.pictures:.1%}"
-        now = f"{shares}  {tally.speed:,.0f} pictures/s"
+        shares = f"loss {tally.loss / tally.steps:.3f} accuracy {tally.right / tally.pictures:.0%}"
+        now = f"{shares} {tally.speed:,.0f} pictures/s"
         return now + self._val_detail()
 
     def _val_detail(self) -> str:
-        return f"  val {self.tally.last_val['val_accuracy']:.1%}" if self.tally.last_val else ""
+        return f" val {self.tally.last_val['val_accuracy']:.1%}" if self.tally.last_val else ""

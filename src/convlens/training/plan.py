@@ -14,6 +14,16 @@ PICTURES_SEEN = 600_000  # of a training whose length was not asked for; 10 to 6
 
 
 @dataclass(frozen=True)
+class Setting:
+    """What a plan depends on beside the recipe; `seconds` is how long ways to run a step may be timed."""
+
+    num_classes: int
+    pretrained: bool = False
+    device: str = "cpu"
+    seconds: float = 10.0
+
+
+@dataclass(frozen=True)
 class Plan:
     batch: int
     steps_per_epoch: int
@@ -37,7 +47,7 @@ class Plan:
 
     def replanned(self, step: int, total_steps: int) -> Plan:
         """The rest of the schedule ends at `total_steps` instead; at most one segment begins at a step."""
-        now = Segment(step, progress_at(step, self.segments), max(step + 1, total_steps))
+        now = Segment(step, progress_at(step, self.segments), max(step, total_steps))
         return replace(self, segments=(*(s for s in self.segments if s.step < step), now))
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,13 +68,13 @@ class Plan:
         )
 
 
-def first_plan(recipe: Recipe, num_pictures: int, network: nn.Module, *, pretrained: bool, device: str) -> Plan:
-    """Batch, rate and length by stated rules; a budget's length is a guess until the first steps are timed."""
-    batch = min(recipe.batch or default_batch(num_pictures), num_pictures)
+def first_plan(recipe: Recipe, num_pictures: int, network: nn.Module, setting: Setting, *, most: int = 1 << 20) -> Plan:
+    """Batch (at most `most`), rate and length by stated rules; a budget's length is a guess until steps are timed."""
+    batch = min(recipe.batch or min(default_batch(num_pictures), most), num_pictures)
     steps_per_epoch = max(1, num_pictures // batch)
     epochs = recipe.epochs or default_epochs(num_pictures)
-    rate = recipe.learning_rate or default_rate(recipe.optimiser, network, batch, pretrained=pretrained)
-    return Plan(batch, steps_per_epoch, rate, (Segment(0, 0.0, epochs * steps_per_epoch),), device=device)
+    rate = recipe.learning_rate or default_rate(recipe.optimiser, network, batch, pretrained=setting.pretrained)
+    return Plan(batch, steps_per_epoch, rate, (Segment(0, 0.0, epochs * steps_per_epoch),), device=setting.device)
 
 
 def default_batch(num_pictures: int) -> int:

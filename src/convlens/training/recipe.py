@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from convlens.data import usable_cpus
 from convlens.errors import UsageError, unknown_name
 
 OPTIMISERS = ("adamw", "sgd")
@@ -45,17 +46,24 @@ class Recipe:
         _choice("precision", self.precision, PRECISIONS)
         if self.epochs is not None and self.budget_s is not None:
             raise UsageError("--epochs and --budget were both given; a training has one end: give one of them")
-        positive = ("epochs", "budget_s", "batch", "learning_rate", "threads", "checkpoint_seconds")
-        for name in positive:
+        for name in ("epochs", "budget_s", "batch", "learning_rate", "threads", "checkpoint_seconds"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < float("inf"):
                 raise UsageError(f"{name} came as {value}; expected a number above 0")
-        for name, top in (("label_smoothing", 1.0), ("ema", 1.0), ("momentum", 1.0)):
+        for name in ("epochs", "batch", "threads", "seed"):
             value = getattr(self, name)
-            if value is not None and not 0 <= value < top:
-                raise UsageError(f"{name} came as {value}; expected 0 or more and less than {top:g}")
-        if self.l1 < 0 or self.weight_decay < 0:
-            raise UsageError(f"l1 and weight_decay cannot be negative; got {self.l1} and {self.weight_decay}")
+            if value is not None and value != int(value):
+                raise UsageError(f"{name} came as {value}; expected a whole number")
+        for name in ("label_smoothing", "ema", "momentum"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 1:
+                raise UsageError(f"{name} came as {value}; expected 0 or more and less than 1")
+        if not 0 <= self.l1 < float("inf") or not 0 <= self.weight_decay < float("inf"):
+            raise UsageError(f"l1 and weight_decay are 0 or more; got {self.l1} and {self.weight_decay}")
+        if not 0 <= self.seed < 1 << 63:
+            raise UsageError(f"--seed came as {self.seed}; expected a number from 0 to 2**63 - 1")
+        if self.threads is not None and self.threads > 16 * usable_cpus():
+            raise UsageError(f"--threads came as {self.threads}; this process may use {usable_cpus()} processors")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

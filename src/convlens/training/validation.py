@@ -18,10 +18,9 @@ def logits_of(
     choice: Choice,
     *,
     device: torch.device,
-    batch: int = 256,
 ) -> Tensor:
     """(N, C, H, W) uint8 -> (N, K) float32 on the CPU. The network's mode is kept."""
-    mode = network.training
+    mode, batch = network.training, inference_batch(preprocess.size)
     network.eval()
     try:
         rows = []
@@ -33,6 +32,11 @@ def logits_of(
         return torch.cat(rows)
     finally:
         network.train(mode)
+
+
+def inference_batch(size: tuple[int, int]) -> int:
+    """About a million pixels at a time: enough to keep the processor busy, little enough for any memory."""
+    return max(1, min(256, (1 << 20) // (size[0] * size[1])))
 
 
 def loss_and_accuracy(logits: Tensor, labels: Tensor) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -10,34 +11,67 @@ from convlens.runs import RunFolder
 from convlens.storage import FolderLock, guard, remove_leftovers
 
 LOCK = ".lock"
+MARK = "demo.json"  # says that a run is the demo's own, which may be replaced
 
 
-def claim(held: ExitStack, path: Path) -> RunFolder:
-    """Make the folder and lock it until `held` closes.
+def claim(held: ExitStack, path: Path, *, made: bool = False) -> RunFolder:
+    """Make the folder and lock it until `held` closes; `made` says that the caller has just made it.
 
-    Raises RunError when it holds a run or an interrupted training, StorageError when it is in use or cannot be written.
+    Raises RunError when it holds a run, an interrupted training or somebody's files, StorageError when it is in use or
+    cannot be written.
     """
+    folder = RunFolder(path)
+    made = made or not path.exists()
     with guard(path):
         path.mkdir(parents=True, exist_ok=True)
+        if not folder.manifest.exists():
+            _refuse_strangers(folder)  # before a lock is put among them
     held.enter_context(FolderLock(path, name=LOCK))
-    held.callback(_leave_nothing, path)  # before the lock is given back
-    remove_leftovers(path)
-    folder = RunFolder(path)
+    held.callback(_leave_nothing, folder, made)  # before the lock is given back
     if folder.manifest.exists():
         raise RunError(f"{path} already holds a run, which is never overwritten; choose another folder with --out")
     if folder.last.exists():
         raise RunError(
             f"{path} holds an interrupted training; go on with --resume {path}, or choose another folder with --out"
         )
+    sweep(folder)
     return folder
 
 
-def _leave_nothing(path: Path) -> None:
-    """A command that failed before it wrote anything leaves no folder behind."""
-    if [file.name for file in path.iterdir()] == [LOCK]:
-        with suppress(OSError):  # some systems do not remove a file that is open
-            (path / LOCK).unlink()
-            path.rmdir()
+def sweep(folder: RunFolder) -> None:
+    """Remove what killed writers left where a training writes, and nowhere below; call it while holding the lock."""
+    remove_leftovers(folder.path)
+    remove_leftovers(folder.last.parent)
+
+
+def _refuse_strangers(folder: RunFolder) -> None:
+    """Hidden files apart, only what a training leaves that ended before its first checkpoint, or was interrupted."""
+    ours = {folder.splits, folder.history, folder.last, folder.best, folder.path / MARK}
+    if strangers := sorted(str(file.relative_to(folder.path)) for file in _visible(folder) if file not in ours):
+        more = f" and {len(strangers) - 1:,} more" if len(strangers) > 1 else ""
+        raise RunError(
+            f"{folder.path} holds {strangers[0]}{more}, which no training left there; choose another folder with --out"
+        )
+
+
+def _visible(folder: RunFolder) -> Iterator[Path]:
+    for file in folder.path.iterdir():
+        if file == folder.last.parent and file.is_dir():
+            yield from (inside for inside in file.iterdir() if not inside.name.startswith("."))
+        elif not file.name.startswith("."):
+            yield file
+
+
+def _leave_nothing(folder: RunFolder, made: bool) -> None:
+    """A command that failed before its first checkpoint leaves no folder that it made, and no lock."""
+    with suppress(OSError):  # some systems do not remove a file that is open
+        names = {file.name for file in folder.path.iterdir()}
+        if made and names <= {LOCK, folder.splits.name}:
+            for name in sorted(names, reverse=True):
+                (folder.path / name).unlink()
+            folder.path.rmdir()
+        elif names == {LOCK}:
+            (folder.path / LOCK).unlink()
 
 
 def keep_apart(path: Path, source: str | Path) -> None:
@@ -55,5 +89,5 @@ def claim_free(held: ExitStack, name: str) -> RunFolder:
         path = Path("runs") / (name if number == 1 else f"{name}-{number}")
         with guard(path), suppress(FileExistsError):  # as when two trainings begin at once
             path.mkdir()
-            return claim(held, path)
+            return claim(held, path, made=True)
     raise UsageError(f"runs/ holds ten thousand runs called {name}; choose a folder with --out")

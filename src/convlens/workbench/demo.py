@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from convlens.data import open_images
 from convlens.errors import RunError
 from convlens.pictures import png_bytes
-from convlens.runs import Run, RunFolder, read_manifest
-from convlens.storage import FolderLock, guard, write_bytes
-from convlens.training import interrupted
+from convlens.runs import Run, RunFolder
+from convlens.storage import FolderLock, guard, write_bytes, write_json
+from convlens.workbench.claim import LOCK, MARK, claim, sweep
 from convlens.workbench.evaluate import evaluate
 from convlens.workbench.explain import explain
 from convlens.workbench.results import Progress, Tell, silent
@@ -21,6 +21,13 @@ from convlens.workbench.train import train
 DEFAULT_FOLDER = Path("runs") / "demo"
 DATA, MODEL, EPOCHS = "digits", "lenet5", 30
 NUM_EXAMPLES = 6
+# fmt: off
+OWN_FILES = (  # all that the demo and later verbs write into its run
+    MARK, "run.json", "weights.safetensors", "splits.csv", "history.jsonl", "report.html",
+    "checkpoints/best.safetensors", "checkpoints/last.safetensors", "evaluation/*.json", "thumbnails/*.jpg",
+    "explanations/*.png", "explanations/*.json", "examples/digit-*.png",
+)
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -84,22 +91,36 @@ def _examples(run: Run) -> list[Path]:
 
 
 def _make_room(path: Path) -> None:
-    """An earlier demo at its usual place is replaced; anything else is not touched."""
+    """An earlier demo at its usual place is removed, and nothing that is not the demo's; then the folder is marked."""
     folder = RunFolder(path)
-    if path != DEFAULT_FOLDER or not (folder.manifest.exists() or folder.last.exists()):
-        return
-    if not _is_demo(folder):
-        raise RunError(f"{path} holds a run that is no demo and is never overwritten; choose another folder with --out")
-    with FolderLock(path), guard(path):
-        shutil.rmtree(path)
+    if path == DEFAULT_FOLDER:
+        if (path / MARK).exists():
+            _remove(folder)
+        elif folder.manifest.exists() or folder.last.exists():
+            raise RunError(
+                f"{path} holds a run that is no demo and is never overwritten; choose another folder with --out"
+            )
+    with ExitStack() as held:
+        write_json(claim(held, path).path / MARK, {"demo": True})
 
 
-def _is_demo(folder: RunFolder) -> bool:
-    """Whole or interrupted."""
-    if folder.manifest.exists():
-        manifest = read_manifest(folder.manifest)
-        network, data = manifest.architecture, manifest.data
-    else:
-        _, _, facts = interrupted(folder)
-        network, data = facts["architecture"], facts["data"]
-    return network.get("name") == MODEL and (data or {}).get("name") == DATA
+def _remove(folder: RunFolder) -> None:
+    """Raises RunError, and removes nothing, where somebody put files of their own into the demo's run."""
+    with FolderLock(folder.path), guard(folder.path):
+        sweep(folder)
+        files = [file for file in folder.path.rglob("*") if file.is_symlink() or not file.is_dir()]
+        ours = {file for pattern in OWN_FILES for file in folder.path.glob(pattern)}
+        lock = folder.path / LOCK
+        if strangers := sorted(str(file.relative_to(folder.path)) for file in files if file not in {*ours, lock}):
+            raise RunError(
+                f"{folder.path} holds {strangers[0]}, which is not the demo's; move it away, or choose another folder "
+                "with --out"
+            )
+        for file in ours:
+            file.unlink()
+        for place in {file.parent for file in ours} - {folder.path}:
+            place.rmdir()
+    with guard(folder.path):
+        lock.unlink()
+        with suppress(OSError):  # an empty folder of somebody's stays
+            folder.path.rmdir()

@@ -13,6 +13,7 @@ from torch import nn
 import convlens.zoo as room
 from convlens.errors import DownloadError, UsageError, unknown_name
 from convlens.pictures import FITS, Preprocess
+from convlens.runs import RunFolder, read_manifest
 from convlens.training import Recipe
 from convlens.workbench.gather import Gathered
 from convlens.workbench.own_network import load_network, split_name
@@ -42,6 +43,8 @@ class Request:
             raise UsageError(f"--image-size came as {self.image_size}; expected a side in pixels")
         if self.weights not in ("auto", "none", "imagenet") and not Path(self.weights).is_file():
             raise UsageError(f"--weights came as '{self.weights}'; expected auto, none, imagenet or an existing file")
+        if self.model == "auto" and self.network is None and self.weights not in ("auto", "none", "imagenet"):
+            raise UsageError(f"--weights {self.weights} belongs to one network; name it with --model")
         if self.network is not None and self.model != "auto":
             raise UsageError(f"--model {self.model} and --network {self.network} were both given; give one of them")
         if self.options and self.model == "auto":
@@ -65,6 +68,7 @@ class Design:
     pretrained: bool
     measured: tuple[dict[str, Any], ...] = ()
     own_network: str | None = None  # file.py:Class, as it was given
+    has_statistics: bool = False  # mean and std are those of the weights
 
     def facts(self) -> dict[str, Any]:
         """What the manifest says of it."""
@@ -89,7 +93,9 @@ def design(ask: Request, gathered: Gathered, recipe: Recipe, *, started: float, 
 def _automatic(ask: Request, gathered: Gathered, recipe: Recipe, started: float, tell: Tell) -> Design:
     side = ask.image_size or picture_side(gathered)
     channels = gathered.scan.channels
-    tuned = side > SMALL_SIDE and ask.weights != "none" and _can_load(candidates(side, 3, tuned=True)[0].name, tell)
+    wanted = ask.weights == "imagenet"
+    offers = side > SMALL_SIDE and ask.weights == "auto"
+    tuned = wanted or (offers and _can_load(candidates(side, 3, tuned=True)[0].name, tell))
     offered = candidates(side, 3 if tuned else channels, tuned=tuned)
     if ask.image_size:
         offered = _unique([replace(candidate, image_size=ask.image_size) for candidate in offered])
@@ -104,7 +110,7 @@ def _automatic(ask: Request, gathered: Gathered, recipe: Recipe, started: float,
         seconds=max(1.0, 0.85 * seconds),
         tuned=tuned,
     )
-    weights = ask.weights if tuned else "none"
+    weights = ask.weights if tuned else "none"  # a file of weights was refused: it belongs to one network
     picked = replace(ask, model=chosen.name, weights=weights, options={**chosen.options, **ask.options})
     torch.manual_seed(recipe.seed)
     found = _from_zoo(picked, chosen.name, chosen.image_size, gathered, tell)
@@ -134,7 +140,7 @@ def picture_side(gathered: Gathered) -> int:
 def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell) -> Design:
     photographs = size > SMALL_SIDE
     wants = ask.weights if ask.weights != "auto" else ("imagenet" if photographs and room.published(name) else "none")
-    channels = 3 if wants != "none" else gathered.scan.channels
+    channels = 3 if wants == "imagenet" else gathered.scan.channels
     network = room.create(name, num_classes=gathered.num_classes, in_channels=channels, image_size=size, **ask.options)
     record = None
     if wants != "none":
@@ -142,11 +148,29 @@ def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell
     if record is None and photographs and ask.weights == "auto":
         tell(f"training {name} from scratch")
     preprocess = _preprocess(ask, gathered, size, channels)
-    brought = record.preprocessing if record else None
-    if brought:
+    brought = _statistics(wants, record)
+    if brought is not None and len(brought["mean"]) == channels:
         preprocess = replace(preprocess, mean=tuple(brought["mean"]), std=tuple(brought["std"]))
+    else:
+        brought = None
     source = "scratch" if record is None else f"{record.source} (sha256 {record.sha256[:16]})"
-    return Design(network, name, network.architecture.to_dict(), preprocess, source, record is not None)
+    return Design(
+        network,
+        name,
+        network.architecture.to_dict(),
+        preprocess,
+        source,
+        pretrained=record is not None,
+        has_statistics=brought is not None,
+    )
+
+
+def _statistics(source: str, record: room.WeightsRecord | None) -> dict[str, Any] | None:
+    """The preprocessing that weights were trained with: published with them, or that of the run they lie in."""
+    if record is None or record.preprocessing is not None:
+        return None if record is None else record.preprocessing
+    folder = RunFolder(Path(source).parent)
+    return read_manifest(folder.manifest).preprocess if folder.manifest.exists() else None
 
 
 def _can_load(name: str, tell: Tell) -> bool:

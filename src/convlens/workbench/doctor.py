@@ -37,21 +37,26 @@ class Check:
 
 @dataclass(frozen=True)
 class DoctorResult:
-    """`scan` is None unless pictures were given."""
+    """`scan` is None unless pictures were given; `notes` say how they were read, and what was left aside."""
 
     machine: tuple[Check, ...]
     data: str | None
     classes: tuple[str, ...]
     scan: Scan | None
+    notes: tuple[str, ...] = ()
 
     @property
     def well(self) -> bool:
+        """Nothing stands in the way of a training."""
         bad = any(check.status == "error" for check in self.machine)
-        return not bad and not (self.scan and any(f.severity == "error" for f in self.scan.findings))
+        if self.scan is None:
+            return not bad
+        return not bad and len(self.classes) > 1 and all(f.severity != "error" for f in self.scan.findings)
 
     def to_dict(self) -> dict[str, Any]:
         """Every picture of every finding by its key, where a manifest has examples only."""
         found = {"well": self.well, "machine": plain(self.machine), "data": self.data, "classes": list(self.classes)}
+        found["notes"] = list(self.notes)
         if self.scan is None:
             return {**found, "scan": None}
         findings = [{**finding.__dict__, "count": len(finding.keys)} for finding in self.scan.findings]
@@ -66,7 +71,11 @@ def doctor(
     if data is None:
         return DoctorResult(checks, None, (), None)
     images = open_images(data, data_dir=data_dir, progress=progress)
-    return DoctorResult(checks, str(data), images.classes, scan(images, parts=images.parts, progress=progress))
+    notes = images.notes
+    if len(images.classes) < 2:
+        notes += ("only one class: a training needs a folder for each of at least two",)
+    found = scan(images, parts=images.parts, progress=progress)
+    return DoctorResult(checks, str(data), images.classes, found, notes)
 
 
 def _checks() -> Iterator[Check]:

@@ -25,6 +25,7 @@ from convlens.workbench.own_network import open_run
 from convlens.workbench.results import Progress, Tell, plain, silent
 
 PARTS = ("test", "val", "all")
+MAX_ERRORS = 2000  # listed by an evaluation; all are counted
 MAX_THUMBNAILS = 2000  # in a run, over all evaluations
 
 
@@ -40,14 +41,25 @@ class WrongPicture:
 
 
 @dataclass(frozen=True)
+class Candidates:
+    """The pictures of a source before a run: (N,) labels in the run's numbering, (N,) content hashes."""
+
+    run: Run
+    images: Images
+    labels: np.ndarray
+    hashes: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
 class EvaluateResult:
-    """`left_out` counts pictures by why they were not scored; `errors` begin with the most confident."""
+    """`left_out` counts pictures by why they were not scored; `errors` are the most confident ones of `num_errors`."""
 
     run: Path
     data: str
     part: str
     scores: Scores
     left_out: dict[str, int]
+    num_errors: int
     errors: tuple[WrongPicture, ...]
     seconds: float
     file: Path
@@ -79,23 +91,24 @@ def evaluate(
         data, data_dir = _own_source(run, data_dir)
     images = open_images(data, data_dir=data_dir, progress=progress)
     labels = match_classes(images, run.classes)
-    found = scan(images, parts=images.parts, progress=progress)
-    chosen, left_out, part = choose_pictures(run, images, labels, found.hashes, part, include_train, tell)
+    given = Candidates(run, images, labels, scan(images, parts=images.parts, progress=progress).hashes)
+    chosen, left_out, part = choose_pictures(given, part, include_train, tell)
     logits, kept, unreadable = _predict(run, images, chosen, progress)
     if unreadable:
         left_out["unreadable"] = left_out.get("unreadable", 0) + unreadable
     scores = score(logits, labels[kept], run.classes, temperature=run.temperature)
-    errors = _errors(run, images, found.hashes, kept, logits, labels)
+    num_errors, errors = _errors(given, kept, logits)
     part += " with train" if include_train else ""
     source = lasting_name(data)
     file = _file(run, images.name, source, part)
-    facts = {"data": images.name, "source": source, "part": part, "left_out": left_out, "errors": plain(errors)}
+    facts: dict[str, Any] = {"data": images.name, "source": source, "part": part, "left_out": left_out}
+    facts |= {"num_errors": num_errors, "errors": plain(errors)}
     with guard(file):
         file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, {**scores.to_dict(), **facts})
     report = write_report(run)
     seconds = round(time.monotonic() - began, 3)
-    return EvaluateResult(run.path, images.name, part, scores, left_out, errors, seconds, file, report)
+    return EvaluateResult(run.path, images.name, part, scores, left_out, num_errors, errors, seconds, file, report)
 
 
 def _own_source(run: Run, data_dir: str | Path | None) -> tuple[str, str | Path | None]:
@@ -127,28 +140,20 @@ def match_classes(images: Images, classes: tuple[str, ...]) -> np.ndarray:
 
 
 def choose_pictures(
-    run: Run,
-    images: Images,
-    labels: np.ndarray,
-    hashes: tuple[str | None, ...],
-    part: str,
-    include_train: bool,
-    tell: Tell,
+    given: Candidates, part: str, include_train: bool, tell: Tell
 ) -> tuple[np.ndarray, dict[str, int], str]:
     """-> (indices to score, how many were left out and why, the part that was scored in the end)."""
-    roles = roles_of(run, images, labels, hashes)
+    roles = roles_of(given)
     wanted = _wanted(part, include_train)
     chosen = np.flatnonzero(np.isin(roles, wanted))
     if len(chosen) == 0 and part == "test" and "val" in roles:
-        tell(
-            "there is no test part: scoring the validation part, on which the best weights and temperature were chosen"
-        )
+        tell("there is no test part: scoring the validation part, on which the temperature was fitted")
         part, chosen = "val", np.flatnonzero(np.isin(roles, _wanted("val", include_train)))
     scored = set(chosen.tolist())
     left_out = Counter(str(role) for index, role in enumerate(roles) if index not in scored)
     if len(chosen) == 0:
         raise DataError(
-            f"nothing in {images.source} can be scored: {dict(left_out)}; give other pictures, or --include-train"
+            f"nothing in {given.images.source} can be scored: {dict(left_out)}; give other pictures, or --include-train"
         )
     return chosen, dict(left_out), part
 
@@ -158,23 +163,23 @@ def _wanted(part: str, include_train: bool) -> list[str]:
     return [*wanted, "trained on"] if include_train else wanted
 
 
-def roles_of(run: Run, images: Images, labels: np.ndarray, hashes: tuple[str | None, ...]) -> np.ndarray:
+def roles_of(given: Candidates) -> np.ndarray:
     """What each picture is to the run: "trained on", "val", "test", "new", "unreadable" or "of an unknown class"."""
-    splits = run.splits
+    splits, parts = given.run.splits, given.images.parts
     known: dict[str, str] = {}
     for name in ("test", "val", "train"):  # train last: a picture in several parts was trained on
         known |= dict.fromkeys(splits.hashes_of(name) if splits else (), "trained on" if name == "train" else name)
-    has_test = images.parts is not None and "test" in images.parts
+    has_test = parts is not None and "test" in parts
     roles = []
-    for index, content in enumerate(hashes):
+    for index, content in enumerate(given.hashes):
         if content is None:
             roles.append("unreadable")
-        elif labels[index] < 0:
+        elif given.labels[index] < 0:
             roles.append("of an unknown class")
         elif content in known:
             roles.append(known[content])
         else:
-            outside = has_test and images.parts is not None and images.parts[index] != "test"
+            outside = has_test and parts is not None and parts[index] != "test"
             roles.append("new, not in its test part" if outside else "new")
     return np.array(roles)
 
@@ -193,42 +198,40 @@ def _predict(
     return torch.stack(rows), np.array(kept), len(chosen) - len(kept)
 
 
-def _errors(
-    run: Run,
-    images: Images,
-    hashes: tuple[str | None, ...],
-    kept: np.ndarray,
-    logits: torch.Tensor,
-    labels: np.ndarray,
-) -> tuple[WrongPicture, ...]:
-    confidence, predicted = probabilities(logits, run.temperature).max(dim=1)
-    wrong = [row for row in range(len(kept)) if int(predicted[row]) != labels[kept[row]]]
-    wrong.sort(key=lambda row: -float(confidence[row]))
-    return tuple(
+def _errors(given: Candidates, kept: np.ndarray, logits: torch.Tensor) -> tuple[int, tuple[WrongPicture, ...]]:
+    """-> (how many pictures were taken for another class, the most confident of them)."""
+    run, truth = given.run, given.labels[kept]
+    likeliest = probabilities(logits, run.temperature).max(dim=1)
+    confidence, predicted = likeliest.values.numpy(), likeliest.indices.numpy()
+    wrong = np.flatnonzero(predicted != truth)
+    shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:MAX_ERRORS]
+    thumbnails = _keep_thumbnails(given, kept[shown].tolist())
+    return len(wrong), tuple(
         WrongPicture(
-            images.reader.key(int(kept[row])),
-            run.classes[labels[kept[row]]],
-            run.classes[int(predicted[row])],
+            given.images.reader.key(int(kept[row])),
+            run.classes[truth[row]],
+            run.classes[predicted[row]],
             round(float(confidence[row]), 4),
-            _keep_thumbnail(run, images, int(kept[row]), str(hashes[kept[row]])),
+            small,
         )
-        for row in wrong
+        for row, small in zip(shown, thumbnails, strict=True)
     )
 
 
-def _keep_thumbnail(run: Run, images: Images, index: int, content: str) -> str | None:
-    """A small JPEG in the run, unless the run keeps no pictures or is full."""
-    if not run.manifest.keep_pictures:
-        return None
-    folder = run.folder.thumbnails
-    file = folder / f"{content}.jpg"
-    if not file.exists():
-        if folder.exists() and sum(1 for _ in folder.iterdir()) >= MAX_THUMBNAILS:
-            return None
-        with guard(file):
-            folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(file, thumbnail(images.reader.read(index, short_side=192)))
-    return file.relative_to(run.path).as_posix()
+def _keep_thumbnails(given: Candidates, indices: list[int]) -> list[str | None]:
+    """A small JPEG in the run for each picture, until the run is full; none where it keeps no pictures."""
+    folder = given.run.folder.thumbnails
+    if not given.run.manifest.keep_pictures or not indices:
+        return [None] * len(indices)
+    with guard(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    there = {file.name for file in folder.iterdir()}
+    names = [f"{given.hashes[index]}.jpg" for index in indices]
+    for index, name in zip(indices, names, strict=True):
+        if name not in there and len(there) < MAX_THUMBNAILS:
+            write_bytes(folder / name, thumbnail(given.images.reader.read(index, short_side=192)))
+            there.add(name)
+    return [f"{folder.name}/{name}" if name in there else None for name in names]
 
 
 def summary(result: EvaluateResult) -> dict[str, Any]:

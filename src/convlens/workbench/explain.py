@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from convlens.pictures import contact_sheet, overlay, png_bytes
 from convlens.reports import write_report
 from convlens.runs import Run
 from convlens.storage import guard, write_bytes, write_json
+from convlens.workbench.inference import read_logits
 from convlens.workbench.predict import Picture, name_pictures
 from convlens.workbench.results import Progress
 
@@ -26,6 +27,7 @@ INSIDES = ("filters", "feature_maps")  # pictures of the network itself
 SANITY_PICTURES = 4  # maps that the randomisation check compares
 SHEET_PICTURES = 24  # on one sheet
 TILE = 192
+Sheet = tuple[str, Any, str]  # name, picture, caption
 
 
 @dataclass(frozen=True)
@@ -73,29 +75,56 @@ def explain(
     if name not in METHODS and name not in INSIDES:
         known = [*METHODS, *INSIDES]
         raise unknown_name("explanation method", method, known, f"there are {', '.join(known)}")
-    folder = Path(out) if out is not None else run.folder.explanations
+    asked = _Asked(run, name, target, layer, Path(out) if out is not None else run.folder.explanations)
     if name == "filters":
         sheet = explanation.filters_picture(run.model, layer)
         caption = f"Filters of {layer or explanation.filters(run.model).layer}"
-        return _written(run, name, layer, folder, [("filters", sheet, caption)])
-    arrays, names, unreadable = _decoded(run, pictures)
+        return _written(asked, [("filters", sheet, caption)])
+    seen, unreadable = _decoded(run, pictures)
     if name == "feature_maps":
-        return _feature_maps(run, arrays, names, unreadable, layer, folder)
-    return _maps(run, arrays, names, unreadable, name, target, layer, folder, sanity, progress)
+        return _written(asked, _feature_maps(asked, seen), unreadable=unreadable)
+    return _maps(asked, seen, unreadable, sanity, progress)
 
 
-def _decoded(run: Run, pictures: Picture | Sequence[Picture]) -> tuple[list[np.ndarray], list[str], tuple[str, ...]]:
-    arrays, names, unreadable = [], [], []
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be drawn, and where the drawings go."""
+
+    run: Run
+    method: str
+    target: str | int | None
+    layer: str | None
+    folder: Path
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One picture twice: `pixels` as every verb decodes it for the network, `shown` larger, to draw a map over."""
+
+    name: str
+    pixels: np.ndarray
+    shown: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """What a sheet shows of one picture."""
+
+    picture: np.ndarray
+    overlaid: np.ndarray
+    said: Explained
+
+
+def _decoded(run: Run, pictures: Picture | Sequence[Picture]) -> tuple[list[_Seen], tuple[str, ...]]:
+    seen, unreadable = [], []
     for name, read in name_pictures(pictures):
         try:
-            # the map is drawn over the picture itself, so it is read larger than the network sees it
-            arrays.append(read(max(512, 2 * max(run.preprocess.size))))
-            names.append(name)
+            seen.append(_Seen(name, read(run.preprocess.decode_side), read(max(512, 2 * max(run.preprocess.size)))))
         except PictureError as error:
             unreadable.append(str(error))
-    if not arrays:
+    if not seen:
         raise UsageError(f"none of the pictures can be read: {'; '.join(unreadable[:3])}")
-    return arrays, names, tuple(unreadable)
+    return seen, tuple(unreadable)
 
 
 def class_number(run: Run, target: str | int | None) -> int | None:
@@ -108,42 +137,40 @@ def class_number(run: Run, target: str | int | None) -> int | None:
 
 
 def _maps(
-    run: Run,
-    arrays: list[np.ndarray],
-    names: list[str],
-    unreadable: tuple[str, ...],
-    method: str,
-    target: str | int | None,
-    layer: str | None,
-    folder: Path,
-    sanity: bool,
-    progress: Progress | None,
+    asked: _Asked, seen: list[_Seen], unreadable: tuple[str, ...], sanity: bool, progress: Progress | None
 ) -> ExplainResult:
-    wanted = class_number(run, target)
-    check = _check(run, arrays, wanted, method, layer) if sanity else None
-    tiles: list[np.ndarray] = []
-    labels: list[str] = []
-    explained: list[Explained] = []
-    seen_layer = layer
-    for place, (array, name) in enumerate(zip(arrays, names, strict=True)):
-        images = run.preprocess([array])
-        found = explanation.explain(run.model, images, wanted, method=method, layer=layer)
-        seen_layer = found.layer
-        shown = _large_enough(array)
-        heat = run.preprocess.place(found.heat()[0], shown.shape[:2])
-        with torch.inference_mode():
-            shares = probabilities(run.model(images).float(), run.temperature)[0]
-        label = run.classes[found.targets[0]]
-        share = float(shares[found.targets[0]])
-        explained.append(Explained(name, label, share, found.note))
-        tiles += [shown, overlay(shown, heat)]
-        labels += [Path(name).name, f"{label} {share:.1%}"]
+    wanted = class_number(asked.run, asked.target)
+    check = _check(asked, seen, wanted) if sanity else None
+    tiles: list[_Tile] = []
+    for place, (one, shares) in enumerate(zip(seen, _shares(asked.run, seen), strict=True), 1):
+        tile, layer = _tile(asked, one, wanted, shares)
+        tiles.append(tile)
         if progress:
-            progress("explain", place + 1, len(arrays), "")
-    title = f"{METHODS[method].title}" + (f" at {seen_layer}" if seen_layer else "")
+            progress("explain", place, len(seen), "")
+    title = f"{METHODS[asked.method].title}" + (f" at {layer}" if layer else "")
     badge = f"sanity check {check.badge}" if check else "sanity check not run"
-    sheets = _sheets(method, title, badge, tiles, labels, names)
-    return _written(run, method, seen_layer, folder, sheets, tuple(explained), unreadable, check)
+    sheets = _sheets(asked.method, title, badge, tiles)
+    return _written(
+        replace(asked, layer=layer), sheets, tuple(tile.said for tile in tiles), unreadable=unreadable, check=check
+    )
+
+
+def _shares(run: Run, seen: list[_Seen]) -> list[torch.Tensor]:
+    """(K,) calibrated probabilities of each picture, computed as `predict` does."""
+    reads = [lambda _, one=one: one.pixels for one in seen]
+    rows = [item for _, item in read_logits(run, reads) if isinstance(item, torch.Tensor)]
+    return list(probabilities(torch.stack(rows), run.temperature))
+
+
+def _tile(asked: _Asked, one: _Seen, wanted: int | None, shares: torch.Tensor) -> tuple[_Tile, str | None]:
+    """-> (the picture and its map, the layer that was looked at)."""
+    run = asked.run
+    number = int(shares.argmax()) if wanted is None else wanted
+    found = explanation.explain(run.model, run.preprocess([one.pixels]), number, method=asked.method, layer=asked.layer)
+    shown = _large_enough(one.shown)
+    heat = run.preprocess.place(found.heat()[0], shown.shape[:2])
+    said = Explained(one.name, run.classes[number], float(shares[number]), found.note)
+    return _Tile(shown, overlay(shown, heat), said), found.layer
 
 
 def _large_enough(picture: np.ndarray) -> np.ndarray:
@@ -152,33 +179,41 @@ def _large_enough(picture: np.ndarray) -> np.ndarray:
     return picture.repeat(times, 0).repeat(times, 1)
 
 
-def _sheets(
-    method: str, title: str, badge: str, tiles: list[np.ndarray], labels: list[str], names: list[str]
-) -> list[tuple[str, Any, str]]:
+def _sheets(method: str, title: str, badge: str, tiles: list[_Tile]) -> list[Sheet]:
     """Picture and map side by side, SHEET_PICTURES pictures a sheet."""
     sheets = []
-    for start in range(0, len(names), SHEET_PICTURES):
-        part = slice(2 * start, 2 * (start + SHEET_PICTURES))
-        columns = 2 if len(names) - start < 3 else 4
-        sheet = contact_sheet(tiles[part], labels=labels[part], columns=columns, tile=TILE, title=f"{title} · {badge}")
-        number = f"-{start // SHEET_PICTURES + 1}" if len(names) > SHEET_PICTURES else ""
-        sheets.append((f"{method}-{_slug(names[start])}{number}", sheet, f"{title}: {labels[2 * start + 1]}"))
+    for start in range(0, len(tiles), SHEET_PICTURES):
+        part = tiles[start : start + SHEET_PICTURES]
+        said = [f"{tile.said.target} {tile.said.probability:.1%}" for tile in part]
+        sheet = contact_sheet(
+            [picture for tile in part for picture in (tile.picture, tile.overlaid)],
+            labels=[text for tile, words in zip(part, said, strict=True) for text in (_file_name(tile), words)],
+            columns=2 if len(part) < 3 else 4,
+            tile=TILE,
+            title=f"{title} · {badge}",
+        )
+        number = f"-{start // SHEET_PICTURES + 1}" if len(tiles) > SHEET_PICTURES else ""
+        sheets.append((f"{method}-{_slug(part[0].said.picture)}{number}", sheet, f"{title}: {said[0]}"))
     return sheets
 
 
-def _check(run: Run, arrays: list[np.ndarray], target: int | None, method: str, layer: str | None) -> SanityCheck:
-    images = run.preprocess(arrays[:SANITY_PICTURES])
-    return explanation.randomisation_check(run.model, images, target, method=method, layer=layer)
+def _file_name(tile: _Tile) -> str:
+    return Path(tile.said.picture).name
 
 
-def _feature_maps(
-    run: Run, arrays: list[np.ndarray], names: list[str], unreadable: tuple[str, ...], layer: str | None, folder: Path
-) -> ExplainResult:
+def _check(asked: _Asked, seen: list[_Seen], target: int | None) -> SanityCheck:
+    images = asked.run.preprocess([one.pixels for one in seen[:SANITY_PICTURES]])
+    return explanation.randomisation_check(asked.run.model, images, target, method=asked.method, layer=asked.layer)
+
+
+def _feature_maps(asked: _Asked, seen: list[_Seen]) -> list[Sheet]:
     sheets = []
-    for array, name in zip(arrays, names, strict=True):
-        sheet = explanation.feature_maps_picture(run.model, run.preprocess([array]), layer)
-        sheets.append((f"feature_maps-{_slug(name)}", sheet, f"Feature maps of {layer or 'the last layer'}: {name}"))
-    return _written(run, "feature_maps", layer, folder, sheets, (), unreadable)
+    for one in seen:
+        images = asked.run.preprocess([one.pixels])
+        sheet = explanation.feature_maps_picture(asked.run.model, images, asked.layer)
+        caption = f"Feature maps of {asked.layer or 'the last layer'}: {one.name}"
+        sheets.append((f"feature_maps-{_slug(one.name)}", sheet, caption))
+    return sheets
 
 
 def _slug(name: str) -> str:
@@ -186,23 +221,22 @@ def _slug(name: str) -> str:
 
 
 def _written(
-    run: Run,
-    method: str,
-    layer: str | None,
-    folder: Path,
-    sheets: list[tuple[str, Any, str]],
+    asked: _Asked,
+    sheets: list[Sheet],
     explained: tuple[Explained, ...] = (),
+    *,
     unreadable: tuple[str, ...] = (),
     check: SanityCheck | None = None,
 ) -> ExplainResult:
-    with guard(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with guard(asked.folder):
+        asked.folder.mkdir(parents=True, exist_ok=True)
     files = []
     for name, sheet, caption in sheets:
-        file = folder / f"{name}.png"
+        file = asked.folder / f"{name}.png"
         write_bytes(file, png_bytes(sheet))
-        facts: dict[str, Any] = {"file": file.name, "caption": caption, "method": method}
+        facts: dict[str, Any] = {"file": file.name, "caption": caption, "method": asked.method}
         facts |= {"badge": check.badge, "reason": check.reason} if check else {"badge": None}
         write_json(file.with_suffix(".json"), facts)
         files.append(file)
-    return ExplainResult(run.path, method, layer, tuple(files), explained, unreadable, check, write_report(run))
+    report = write_report(asked.run)
+    return ExplainResult(asked.run.path, asked.method, asked.layer, tuple(files), explained, unreadable, check, report)

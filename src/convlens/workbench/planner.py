@@ -17,6 +17,7 @@ import convlens.zoo as room
 from convlens.data import usable_cpus
 from convlens.training import Choice
 
+PROBING = 0.05  # share of the time after which no further candidate is timed
 ASSUMED_BUDGET_S = 300.0  # when no length was asked for
 SMALL_SIDE = 64  # pixels; up to here a picture is small
 
@@ -69,8 +70,11 @@ def choose_candidate(
     offered: list[Candidate], *, num_pictures: int, channels: int, num_classes: int, seconds: float, tuned: bool
 ) -> tuple[Candidate, tuple[dict[str, Any], ...]]:
     """The first candidate that fits the time, else the fastest; and what was measured."""
-    measured = []
+    measured: list[dict[str, Any]] = []
+    began = time.perf_counter()
     for candidate in offered:
+        if time.perf_counter() - began > PROBING * seconds:
+            return offered[-1], tuple(measured)  # too slow a machine, or too short a time, to look any longer
         speed = training_speed(candidate, channels, num_classes)
         epochs = speed * seconds / num_pictures
         measured.append({**candidate.__dict__, "images_per_second": round(speed, 1), "epochs": round(epochs, 1)})
@@ -80,8 +84,9 @@ def choose_candidate(
     return offered[fastest], tuple(measured)
 
 
-def training_speed(candidate: Candidate, channels: int, num_classes: int, *, batch: int = 32) -> float:
+def training_speed(candidate: Candidate, channels: int, num_classes: int) -> float:
     """Training pictures a second, from two steps on noise after one to warm up."""
+    batch = 32 if candidate.image_size <= SMALL_SIDE else 8
     with torch.random.fork_rng(devices=[]):
         network = room.create(
             candidate.name,

@@ -14,7 +14,8 @@ from convlens.data import Augment
 from convlens.errors import RunError, UsageError
 from convlens.pictures import Preprocess
 from convlens.runs import Run, RunFolder, read_splits
-from convlens.storage import FolderLock, remove_leftovers
+from convlens.storage import FolderLock
+from convlens.workbench.claim import sweep
 from convlens.workbench.gather import Gathered, gather, same_pictures
 from convlens.workbench.own_network import load_network
 from convlens.workbench.results import Progress, Tell, silent
@@ -41,7 +42,7 @@ def go_on(
     if not folder.path.is_dir():
         raise RunError(f"{path} does not exist; --resume takes the folder of an interrupted training")
     with FolderLock(folder.path):
-        remove_leftovers(folder.last.parent)
+        sweep(folder)
         recipe, plan, facts = training.interrupted(folder)
         _refuse_changes(asked or {}, recipe, facts)
         source = str(data or facts["data"]["source"])

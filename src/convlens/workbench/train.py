@@ -22,6 +22,9 @@ from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.resume import go_on
 from convlens.workbench.task import default_augment, prepare, with_statistics
 
+OVERRUN = 1.05  # times the budget, from which it is said
+PROBING, LONGEST_PROBING_S = 0.05, 10.0  # share of a budget, and seconds without one, to time ways to run a step
+
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -83,23 +86,22 @@ def train(
     ask = Request(model, network, image_size, fit, weights, model_options or {})
     keep_apart(Path(out or "runs"), data)
     with ExitStack() as held:
+        held.enter_context(torch.random.fork_rng(devices=[]))
         folder = None if out is None else claim(held, Path(out))
         gathered = gather(
             data, data_dir=data_dir, fractions=split, seed=seed, max_bad=max_bad, progress=progress, tell=tell
         )
+        if not len(gathered.splits.indices("val")):
+            tell("no picture is left for validation: no best weights, no temperature; give more pictures or a --split")
         made = design(ask, gathered, recipe, started=started, tell=tell)
         folder = folder or claim_free(held, f"{gathered.images.name}-{made.label}")
         gathered.splits.write(folder.splits)
-        preprocess = made.preprocess if made.pretrained else with_statistics(made.preprocess, gathered)
+        preprocess = made.preprocess if made.has_statistics else with_statistics(made.preprocess, gathered)
         augment = default_augment(preprocess) if recipe.augment else Augment()
         lessons = prepare(gathered, preprocess, augment, progress=progress)
-        plan = training.make_plan(
-            made.network,
-            lambda batch: lessons.batches(batch, seed),
-            recipe,
-            pretrained=made.pretrained,
-            device=target,
-        )
+        probing = PROBING * recipe.budget_s if recipe.budget_s else LONGEST_PROBING_S
+        setting = training.Setting(gathered.num_classes, made.pretrained, target, probing)
+        plan = training.make_plan(made.network, lambda batch: lessons.batches(batch, seed), recipe, setting)
         plan = replace(plan, augment=augment.to_dict(), candidates=made.measured)
         tell(describe(plan, made, recipe))
         facts = {"name": folder.path.resolve().name, "keep_pictures": keep_pictures}
@@ -107,13 +109,17 @@ def train(
         facts |= {**made.facts(), "preprocess": preprocess.to_dict()}
         task = lessons.task(recipe, plan.batch, facts)
         run = training.fit(made.network, task, recipe, plan, folder, started=started, progress=progress)
-    return _result(run, gathered, started)
+    result = _result(run, gathered, started)
+    if recipe.budget_s and result.seconds > OVERRUN * recipe.budget_s:
+        tell(f"the budget of {recipe.budget_s:g} s was too short for these pictures: {result.steps:,} steps were made")
+    return result
 
 
 def describe(plan: training.Plan, made: Design, recipe: training.Recipe) -> str:
     """The one line that says what was chosen."""
     height, width = made.preprocess.size
-    length = f"a budget of {recipe.budget_s:g} s" if recipe.budget_s else f"{plan.epochs:g} epochs"
+    epochs = "1 epoch" if plan.epochs == 1 else f"{plan.epochs:g} epochs"
+    length = f"a budget of {recipe.budget_s:g} s" if recipe.budget_s else epochs
     how = "measured on this machine" if plan.measured else "not measured"
     options = "".join(f" {key} {value}" for key, value in made.architecture.get("options", {}).items())
     return (
