@@ -18,7 +18,7 @@ import numpy as np
 
 from convlens.data.duplicates import MIN_SHORT_SIDE, Looks, exact_groups, near_groups
 from convlens.data.findings import HUGE_PIXELS, TINY_SIDE, Finding, class_findings, group_findings, picture_findings
-from convlens.data.hashing import LOOK_COLUMNS, LOOK_ROWS, content_hash, look
+from convlens.data.hashing import LOOK_COLUMNS, LOOK_ROWS, content_hash, look, thinned
 from convlens.data.images import Images, Reader
 from convlens.data.threads import usable_cpus
 from convlens.errors import PictureError, UsageError
@@ -181,5 +181,5 @@ def _tint(pixels: np.ndarray) -> tuple[int, int]:
     """Mean red minus green and mean blue minus green, from every fourth row and column."""
     if pixels.ndim == 2:
         return 0, 0
-    red, green, blue = pixels[::4, ::4].reshape(-1, 3).mean(axis=0)
+    red, green, blue = thinned(pixels)[::4, ::4].reshape(-1, 3).mean(axis=0)
     return round(red - green), round(blue - green)

@@ -49,7 +49,9 @@ def _composited(image: Image.Image) -> Image.Image:
         canvas = Image.new(colour.mode, colour.size, "white")
         canvas.paste(colour, mask=image.getchannel("A"))
         return canvas
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+    if image.mode in ("L", "RGB"):
+        return image  # a conversion to itself would copy every pixel
+    return image.convert("L" if image.mode == "1" else "RGB")
 
 
 def _is_translucent(image: Image.Image) -> bool:
