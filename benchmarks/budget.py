@@ -1,6 +1,6 @@
 """Does a training end when its budget does? From the command's start to the saved run, over several budgets.
 
-    python benchmarks/budget.py [DATA] [--model NAME] [--budgets 20,60] [--repeats 3]
+    python benchmarks/budget.py [DATA] [SECONDS …] [--model NAME] [--repeats 3]
 
 Each training is a process of its own, as a user starts it; the time is the command's own, which begins when Python has
 started and ends when run.json is written, before the report. Run it on a quiet machine. Prints one line a budget:
@@ -31,10 +31,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", nargs="?", default="digits")
     parser.add_argument("--model", default="lenet5")
-    parser.add_argument("--budgets", default="20,60")
+    parser.add_argument("budgets", nargs="*", type=float, default=[20.0, 60.0])
     parser.add_argument("--repeats", type=int, default=3)
     asked, more = parser.parse_known_args()
-    for budget in map(float, asked.budgets.split(",")):
+    for budget in asked.budgets:
         ratios = [ratio(asked.data, asked.model, budget, more) for _ in range(asked.repeats)]
         middle, low, high = statistics.median(ratios), min(ratios), max(ratios)
         print(
