@@ -152,7 +152,8 @@ def test_the_first_candidate_that_fits_the_time_is_taken(monkeypatch):
     needed = wanted_epochs(1000, tuned=False) * 1000
     assert chosen(needed / 10)[0].name == "slow"
     assert chosen(needed / 50)[0].name == "middle"
-    assert chosen(1.0)[0].name == "fast"
+    assert chosen(6.0)[0].name == "fast"
+    assert chosen(1.0) == (offered[-1], ())
     assert [row["name"] for row in chosen(needed / 50)[1]] == ["slow", "middle"]
 
 

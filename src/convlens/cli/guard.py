@@ -23,7 +23,10 @@ def guarded(command: Command) -> Command:
             print(f"convlens: {' '.join(str(error).split())}", file=sys.stderr)
             raise typer.Exit(error.exit_status) from error
         except KeyboardInterrupt as error:
-            print("convlens: stopped; a training that had begun goes on with --resume", file=sys.stderr)
+            print(
+                "convlens: stopped; nothing was begun, or it was saved before and goes on with --resume",
+                file=sys.stderr,
+            )
             raise typer.Exit(130) from error
         except BrokenPipeError as error:  # `convlens zoo | head`
             sys.stderr.close()

@@ -152,8 +152,9 @@ def choose_pictures(
     scored = set(chosen.tolist())
     left_out = Counter(str(role) for index, role in enumerate(roles) if index not in scored)
     if len(chosen) == 0:
+        why = ", ".join(f"{number:,} {role}" for role, number in left_out.items())
         raise DataError(
-            f"nothing in {given.images.source} can be scored: {dict(left_out)}; give other pictures, or --include-train"
+            f"nothing in {given.images.source} can be scored: {why}; give other pictures, or --include-train"
         )
     return chosen, dict(left_out), part
 

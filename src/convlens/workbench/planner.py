@@ -17,6 +17,7 @@ import convlens.zoo as room
 from convlens.data import usable_cpus
 from convlens.training import Choice
 
+LEAST_S = 5.0  # in less time no candidate is timed: the smallest is taken
 PROBING = 0.05  # share of the time after which no further candidate is timed
 ASSUMED_BUDGET_S = 300.0  # when no length was asked for
 SMALL_SIDE = 64  # pixels; up to here a picture is small
@@ -72,6 +73,8 @@ def choose_candidate(
     """The first candidate that fits the time, else the fastest; and what was measured."""
     measured: list[dict[str, Any]] = []
     began = time.perf_counter()
+    if seconds < LEAST_S:
+        return offered[-1], ()
     for candidate in offered:
         if time.perf_counter() - began > PROBING * seconds:
             return offered[-1], tuple(measured)  # too slow a machine, or too short a time, to look any longer

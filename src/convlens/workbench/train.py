@@ -111,7 +111,7 @@ def train(
         run = training.fit(made.network, task, recipe, plan, folder, started=started, progress=progress)
     result = _result(run, gathered, started)
     if recipe.budget_s and result.seconds > OVERRUN * recipe.budget_s:
-        tell(f"the budget of {recipe.budget_s:g} s was too short for these pictures: {result.steps:,} steps were made")
+        tell(f"the budget of {recipe.budget_s:g} s was too short for these pictures; steps made: {result.steps:,}")
     return result
 
 
