@@ -58,7 +58,7 @@ class Budget:
     def replan(self, step: int, plan: Plan) -> Plan:
         """As many steps as fit into what is left, at the pace since the last look, validation and saving included.
 
-        None where the time is up: a budget shorter than its start ends after the first step.
+        None at all where the time is up: a budget shorter than its start ends after the first step.
         """
         before, at = self._looked
         now = time.monotonic()
