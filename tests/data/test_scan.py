@@ -59,7 +59,7 @@ def test_good_pictures_have_no_findings(folder: Path) -> None:
     assert result.findings == ()
     assert (result.num_pictures, result.num_unreadable, result.channels) == (8, 0, 3)
     assert result.readable.all()
-    assert result.heights.tolist() == [40] * 8 and result.widths.tolist() == [50] * 8
+    assert result.looks.heights.tolist() == [40] * 8 and result.looks.widths.tolist() == [50] * 8
     assert result.hashes[0] == content_hash(np.asarray(Image.open(folder / "cats/0.png")))
 
 
@@ -99,7 +99,7 @@ def test_each_kind_is_found_by_path(folder: Path, kind: str) -> None:
     assert result.num_unreadable == (kind in LEFT_OUT)
     index = images_in(folder).reader._keys.index(key)  # type: ignore[attr-defined]
     assert result.readable[index] == (kind not in LEFT_OUT)
-    assert (result.hashes[index] is None) == (result.heights[index] == 0) == (kind in LEFT_OUT)
+    assert (result.hashes[index] is None) == (result.looks.heights[index] == 0) == (kind in LEFT_OUT)
 
 
 def test_a_huge_picture_is_found_and_its_full_upright_size_noted(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_huge_picture_is_found_and_its_full_upright_size_noted(tmp_path: Path)
     Image.new("L", (7200, 7000), 3).save(tmp_path / "a" / "huge.jpg", exif=exif(8))
     result = scan(images_in(tmp_path))
     assert {"huge", "rotated"} <= kinds(result)
-    assert (result.heights[0], result.widths[0]) == (7200, 7000)
+    assert (result.looks.heights[0], result.looks.widths[0]) == (7200, 7000)
 
 
 def test_copies_are_found_within_and_across_parts_and_labels(folder: Path) -> None:
@@ -166,7 +166,7 @@ def test_arrays_in_memory_are_scanned_and_are_grey() -> None:
     result = scan(arrays([0, 1] * 100, ("a", "b")))
     assert result.channels == 1
     assert len(set(result.hashes)) == 200
-    assert result.heights.tolist() == [8] * 200
+    assert result.looks.heights.tolist() == [8] * 200
 
 
 def test_the_result_is_json_with_at_most_twenty_examples() -> None:

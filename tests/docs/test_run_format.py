@@ -93,7 +93,7 @@ WRONG = {
     "an unknown key":           lambda m: m.update(colour="red"),
     "no classes":               lambda m: m.pop("classes"),
     "a class twice":            lambda m: m.update(classes=["a", "a"]),
-    "another format":           lambda m: m.update(format_version=2),
+    "another format":           lambda m: m.update(format_version=1),
     "a short digest":           lambda m: m["weights"].update(sha256="abc"),
     "another weights file":     lambda m: m["weights"].update(file="../weights.safetensors"),
     "an unknown fit":           lambda m: m["preprocess"].update(fit="stretch"),
@@ -175,7 +175,16 @@ def test_the_page_describes_the_other_files(demo_run):
 
 
 def test_every_file_of_a_run_is_in_the_table(demo_run):
-    table = {"run.json", "weights.safetensors", "splits.csv", "history.jsonl", "report.html", ".lock", "demo.json"}
+    table = {
+        "run.json",
+        "weights.safetensors",
+        "splits.csv",
+        "looks.safetensors",
+        "history.jsonl",
+        "report.html",
+        ".lock",
+        "demo.json",
+    }
     table |= {"checkpoints/best.safetensors", "evaluation/NAME.json", "thumbnails/HASH.jpg", "explanations/NAME.png"}
     table |= {"examples/digit-N.png"}
     assert all(f"`{name}`" in TEXT for name in table)

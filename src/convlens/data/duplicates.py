@@ -41,7 +41,7 @@ class Looks:
     heights: np.ndarray  # (N,)
     widths: np.ndarray  # (N,)
 
-    def at(self, indices: Sequence[int]) -> Looks:
+    def at(self, indices: Sequence[int] | np.ndarray) -> Looks:
         chosen = np.asarray(indices, np.int64)
         return Looks(self.greys[chosen], self.tints[chosen], self.heights[chosen], self.widths[chosen])
 

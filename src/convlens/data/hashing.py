@@ -1,19 +1,19 @@
-"""Two fingerprints of a picture: one of its very pixels, one of its look.
-
-Scans decode at full size, whatever size a training asks for, so one picture has one content hash in every format.
-"""
+"""Two fingerprints of a picture: one of its very pixels, one of its look."""
 
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from convlens.errors import PictureError
 from convlens.pictures import is_grey
+from convlens.storage import sha256_file
 
 LOOK_ROWS, LOOK_COLUMNS = 16, 18  # twice the rows and columns of the difference hash
-SAMPLED = 512  # rows or columns of a picture, from which a look at it is taken
+HALVED_FROM = 512  # pixels of the short side
 FLAT = 2.0  # standard deviation of the look, in grey levels, below which a picture shows nothing to compare
 
 
@@ -29,16 +29,42 @@ def content_hash(picture: np.ndarray) -> str:
     return digest.hexdigest()[:32]
 
 
+def file_hash(path: Path) -> str:
+    """32 hex digits of SHA-256 over a file's bytes; raises PictureError where it cannot be read."""
+    try:
+        return sha256_file(path)[:32]
+    except OSError as error:
+        raise PictureError(str(path), error.strerror or "it cannot be read") from error
+
+
 def look(picture: np.ndarray) -> np.ndarray:
     """uint8 (H, W) or (H, W, 3) -> the picture as 16 x 18 greys, uint8."""
-    image = Image.fromarray(np.ascontiguousarray(thinned(picture))).convert("L")
+    return greys(cells(picture))
+
+
+def cells(picture: np.ndarray) -> np.ndarray:
+    """uint8 (H, W) or (H, W, 3) -> its averages over 16 x 18 cells, uint8 (16, 18) or (16, 18, 3).
+
+    A short side of 512 or more is halved first until it is less, as a JPEG may be while it is decoded: the edges of the
+    cells then lie on the same pixels of the picture.
+    """
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    halvings = next(n for n in range(32) if -(-min(image.size) // 2**n) < HALVED_FROM)
+    image = image.reduce(2**halvings) if halvings else image
     return np.asarray(image.resize((LOOK_COLUMNS, LOOK_ROWS), Image.Resampling.BOX))
 
 
-def thinned(picture: np.ndarray) -> np.ndarray:
-    """Every n-th row and column of a large picture, about 512 of the short side: enough to tell how it looks."""
-    step = max(1, min(picture.shape[:2]) // SAMPLED)
-    return picture[::step, ::step]
+def greys(cells: np.ndarray) -> np.ndarray:
+    """Cells, grey or in colour -> uint8 (16, 18)."""
+    return np.asarray(Image.fromarray(cells).convert("L"))
+
+
+def tint(cells: np.ndarray) -> tuple[int, int]:
+    """Cells -> mean red minus green and mean blue minus green, in grey levels."""
+    if cells.ndim == 2:
+        return 0, 0
+    red, green, blue = cells.reshape(-1, 3).mean(axis=0)
+    return round(red - green), round(blue - green)
 
 
 def dhash(picture: np.ndarray) -> int:

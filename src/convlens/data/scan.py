@@ -1,7 +1,7 @@
 """The data doctor: look at every picture once, before anything is learnt from it.
 
-Nothing is written, nothing is changed, and no more than one decoded picture a thread is held. Every pixel counts in a
-hash, so none is skipped, and the time grows with the pixels; `benchmarks/scan.py` measures it.
+Nothing is written, nothing is changed, and no more than one decoded picture a thread is held.
+`benchmarks/scan.py` measures the time.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from convlens.data.duplicates import MIN_SHORT_SIDE, Looks, exact_groups, near_groups
 from convlens.data.findings import HUGE_PIXELS, TINY_SIDE, Finding, class_findings, group_findings, picture_findings
-from convlens.data.hashing import LOOK_COLUMNS, LOOK_ROWS, content_hash, look, thinned
+from convlens.data.hashing import LOOK_COLUMNS, LOOK_ROWS, cells, content_hash, file_hash, greys, tint
 from convlens.data.images import Images, Reader
+from convlens.data.reduced import REDUCED, large, same_looks
 from convlens.data.threads import usable_cpus
 from convlens.errors import PictureError, UsageError
 from convlens.pictures import PictureFacts, decode_and_inspect, failure_kind
@@ -31,14 +34,17 @@ _CHUNK = 64
 
 @dataclass(frozen=True)
 class Scan:
-    """What is in N pictures; heights and widths are upright and at full size, 0 where a picture cannot be read."""
+    """What is in N pictures; the sizes of the looks are upright and full, 0 where a picture cannot be read.
+
+    A hash is of every pixel. That of a JPEG of 512 px or more to the short side is of its file, unless the scan was
+    exact or another picture has the same size and look.
+    """
 
     num_pictures: int
     num_unreadable: int
     findings: tuple[Finding, ...]
     hashes: tuple[str | None, ...]
-    heights: np.ndarray  # (N,) int32
-    widths: np.ndarray  # (N,) int32
+    looks: Looks
     channels: int  # 1 if every readable picture is grey, else 3
     seconds: float
     readable: np.ndarray  # (N,) bool
@@ -60,16 +66,22 @@ def scan(
     parts: Sequence[str] | None = None,
     progress: Progress | None = None,
     threads: int | None = None,
+    exact: bool = False,
 ) -> Scan:
-    """Read every picture; `parts` divides them where the source does not. Progress comes in the calling thread."""
+    """Read every picture; `parts` divides them where the source does not. Progress comes in the calling thread.
+
+    With `exact` large JPEGs are decoded at full size too, and every hash is of pixels.
+    """
     started = time.perf_counter()
     parts = images.parts if parts is None else parts
     if parts is not None and len(parts) != len(images):
         raise UsageError(f"{len(parts)} parts came for {len(images)} pictures; one each is needed")
-    notebook = _Notebook(len(images))
-    for done in _read_all(images.reader, notebook, threads or usable_cpus()):
+    threads = threads or usable_cpus()
+    notebook = _Notebook(len(images), exact)
+    for done in _read_all(images.reader, notebook, threads):
         if progress:
             progress("scan", done, len(images), "")
+    _settle(images.reader, notebook, threads)
     readable = np.array([content is not None for content in notebook.hashes], bool)
     equal = exact_groups(notebook.hashes)
     alike = near_groups(notebook.looks, notebook.hashes)
@@ -83,8 +95,7 @@ def scan(
         num_unreadable=int((~readable).sum()),
         findings=findings,
         hashes=tuple(notebook.hashes),
-        heights=notebook.looks.heights,
-        widths=notebook.looks.widths,
+        looks=notebook.looks,
         channels=1 if readable.any() and notebook.grey[readable].all() else 3,
         seconds=time.perf_counter() - started,
         readable=readable,
@@ -94,7 +105,9 @@ def scan(
 class _Notebook:
     """What is noted about each picture; threads write to different places."""
 
-    def __init__(self, num_pictures: int) -> None:
+    def __init__(self, num_pictures: int, exact: bool) -> None:
+        self.short_side = None if exact else REDUCED
+        self.named_by_file = np.zeros(num_pictures, bool)
         self.hashes: list[str | None] = [None] * num_pictures
         self.grey = np.zeros(num_pictures, bool)
         self.found: dict[str, list[tuple[int, str]]] = defaultdict(list)
@@ -105,13 +118,16 @@ class _Notebook:
             widths=np.zeros(num_pictures, np.int32),
         )
 
-    def note(self, index: int, pixels: np.ndarray, height: int, width: int) -> None:
-        self.hashes[index] = content_hash(pixels)
+    def note(self, index: int, pixels: np.ndarray, height: int, width: int, path: Path | None) -> None:
+        reduced = pixels.shape[:2] != (height, width)
+        self.named_by_file[index] = reduced
+        self.hashes[index] = file_hash(path) if reduced and path is not None else content_hash(pixels)
         self.grey[index] = pixels.ndim == 2
         self.looks.heights[index], self.looks.widths[index] = height, width
         if min(height, width) >= MIN_SHORT_SIDE:
-            self.looks.greys[index] = look(pixels)
-            self.looks.tints[index] = _tint(pixels)
+            averages = cells(pixels)
+            self.looks.greys[index] = greys(averages)
+            self.looks.tints[index] = tint(averages)
 
 
 def _read_all(reader: Reader, notebook: _Notebook, threads: int) -> Iterator[int]:
@@ -142,12 +158,37 @@ def _read(reader: Reader, index: int, notebook: _Notebook) -> list[tuple[str, st
             pixels = reader.read(index)
             height, width, kinds = *pixels.shape[:2], []
         else:
-            pixels, facts = decode_and_inspect(path)  # at full size: one picture has one hash in every format
+            pixels, facts = decode_and_inspect(path, short_side=notebook.short_side)
             height, width, kinds = facts.height, facts.width, list(_oddities(facts))
+        notebook.note(index, pixels, height, width, path)
     except PictureError as error:
         return [(failure_kind(error.reason), error.reason)]
-    notebook.note(index, pixels, height, width)
     return kinds + [(kind, f"{width} x {height}") for kind in _odd_sizes(height, width)]
+
+
+def _settle(reader: Reader, notebook: _Notebook, threads: int) -> None:
+    """Where a picture has the size and look of another and is named by its file, its pixels name it instead."""
+
+    def settle(copies: list[int]) -> None:
+        with suppress(PictureError):  # it was readable a moment ago; it keeps the name of its file
+            content = content_hash(reader.read(copies[0]))
+            for index in copies:
+                notebook.hashes[index] = content
+
+    if not notebook.named_by_file.any():
+        return
+    members: dict[str, list[int]] = defaultdict(list)
+    for index in np.flatnonzero(large(notebook.looks)).tolist():
+        members[str(notebook.hashes[index])].append(index)
+    contents = list(members.values())
+    looks = notebook.looks.at([content[0] for content in contents])
+    doubtful = [
+        content
+        for content, alike in zip(contents, same_looks(looks, looks), strict=True)
+        if len(alike) > 1 and notebook.named_by_file[content[0]]
+    ]
+    with ThreadPoolExecutor(threads, thread_name_prefix="settle") as pool:
+        list(pool.map(settle, doubtful))
 
 
 def _oddities(facts: PictureFacts) -> Iterator[tuple[str, str]]:
@@ -174,11 +215,3 @@ def _odd_sizes(height: int, width: int) -> Iterator[str]:
         yield "tiny"
     if height * width > HUGE_PIXELS:
         yield "huge"
-
-
-def _tint(pixels: np.ndarray) -> tuple[int, int]:
-    """Mean red minus green and mean blue minus green, from every fourth row and column."""
-    if pixels.ndim == 2:
-        return 0, 0
-    red, green, blue = thinned(pixels)[::4, ::4].reshape(-1, 3).mean(axis=0)
-    return round(red - green), round(blue - green)

@@ -23,6 +23,10 @@ class RunFolder:
         return self.path / "splits.csv"
 
     @property
+    def looks(self) -> Path:
+        return self.path / "looks.safetensors"
+
+    @property
     def history(self) -> Path:
         return self.path / "history.jsonl"
 

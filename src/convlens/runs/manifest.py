@@ -13,7 +13,7 @@ from typing import Any
 from convlens.errors import RunError
 from convlens.storage import write_json
 
-FORMAT_VERSION = 1  # a higher one is refused; each lower one is read
+FORMAT_VERSION = 2  # a higher one is refused; each lower one is read
 REQUIRED = ("name", "architecture", "classes", "preprocess", "weights", "created")
 KINDS: dict[str, Any] = {
     **dict.fromkeys(("name", "created"), str),

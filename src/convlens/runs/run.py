@@ -17,6 +17,7 @@ from convlens.errors import RunError, UsageError
 from convlens.pictures import Preprocess
 from convlens.runs.folder import RunFolder
 from convlens.runs.history import read_history
+from convlens.runs.looks import SeenLooks, read_looks
 from convlens.runs.manifest import Manifest, read_manifest, write_manifest
 from convlens.runs.splits import Splits, read_splits
 from convlens.storage import sha256_bytes, sha256_file, write_bytes
@@ -100,6 +101,12 @@ class Run:
         if known and path.exists() and sha256_file(path) != known:
             raise RunError(f"{path} is not the file that run.json describes (its SHA-256 differs); restore it")
         return read_splits(path)
+
+    @cached_property
+    def looks(self) -> SeenLooks | None:
+        """How the large pictures look that it was trained on; None where all its hashes are of pixels at full size."""
+        sha256 = (self.manifest.data or {}).get("looks_sha256")
+        return None if sha256 is None else read_looks(self.folder.looks, sha256=sha256)
 
     @property
     def history(self) -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ def sweep(folder: RunFolder) -> None:
 
 def _refuse_strangers(folder: RunFolder) -> None:
     """Hidden files apart, only what a training leaves that ended before its first checkpoint, or was interrupted."""
-    ours = {folder.splits, folder.history, folder.last, folder.best, folder.path / MARK}
+    ours = {folder.splits, folder.looks, folder.history, folder.last, folder.best, folder.path / MARK}
     if strangers := sorted(str(file.relative_to(folder.path)) for file in _visible(folder) if file not in ours):
         more = f" and {len(strangers) - 1:,} more" if len(strangers) > 1 else ""
         raise RunError(
@@ -66,7 +66,7 @@ def _leave_nothing(folder: RunFolder, made: bool) -> None:
     """A command that failed before its first checkpoint leaves no folder that it made, and no lock."""
     with suppress(OSError):  # some systems do not remove a file that is open
         names = {file.name for file in folder.path.iterdir()}
-        if made and names <= {LOCK, folder.splits.name}:
+        if made and names <= {LOCK, folder.splits.name, folder.looks.name}:
             for name in sorted(names, reverse=True):
                 (folder.path / name).unlink()
             folder.path.rmdir()

@@ -23,7 +23,7 @@ DATA, MODEL, EPOCHS = "digits", "lenet5", 30
 NUM_EXAMPLES = 6
 # fmt: off
 OWN_FILES = (  # all that the demo and later verbs write into its run
-    MARK, "run.json", "weights.safetensors", "splits.csv", "history.jsonl", "report.html",
+    MARK, "run.json", "weights.safetensors", "splits.csv", "looks.safetensors", "history.jsonl", "report.html",
     "checkpoints/best.safetensors", "checkpoints/last.safetensors", "evaluation/*.json", "thumbnails/*.jpg",
     "explanations/*.png", "explanations/*.json", "examples/digit-*.png",
 )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from convlens.data import Images, open_images, scan
+from convlens.data import Images, open_images
 from convlens.errors import DataError, PictureError, UsageError
 from convlens.measurement import Scores, probabilities, score
 from convlens.pictures import thumbnail
@@ -22,6 +22,7 @@ from convlens.storage import guard, write_bytes, write_json
 from convlens.workbench.gather import lasting_name
 from convlens.workbench.inference import read_logits
 from convlens.workbench.own_network import open_run
+from convlens.workbench.recognise import LOOKS_TRAINED_ON, TRAINED_ON, Candidates, look_over, roles_of
 from convlens.workbench.results import Progress, Tell, plain, silent
 
 PARTS = ("test", "val", "all")
@@ -38,16 +39,6 @@ class WrongPicture:
     predicted: str
     confidence: float
     thumbnail: str | None
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """The pictures of a source before a run: (N,) labels in the run's numbering, (N,) content hashes."""
-
-    run: Run
-    images: Images
-    labels: np.ndarray
-    hashes: tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -91,7 +82,7 @@ def evaluate(
         data, data_dir = _own_source(run, data_dir)
     images = open_images(data, data_dir=data_dir, progress=progress)
     labels = match_classes(images, run.classes)
-    given = Candidates(run, images, labels, scan(images, parts=images.parts, progress=progress).hashes)
+    given = look_over(run, images, labels, progress)
     chosen, left_out, part = choose_pictures(given, part, include_train, tell)
     logits, kept, unreadable = _predict(run, images, chosen, progress)
     if unreadable:
@@ -161,28 +152,7 @@ def choose_pictures(
 
 def _wanted(part: str, include_train: bool) -> list[str]:
     wanted = {"test": ["test", "new"], "val": ["val"], "all": ["test", "new", "val", "new, not in its test part"]}[part]
-    return [*wanted, "trained on"] if include_train else wanted
-
-
-def roles_of(given: Candidates) -> np.ndarray:
-    """What each picture is to the run: "trained on", "val", "test", "new", "unreadable" or "of an unknown class"."""
-    splits, parts = given.run.splits, given.images.parts
-    known: dict[str, str] = {}
-    for name in ("test", "val", "train"):  # train last: a picture in several parts was trained on
-        known |= dict.fromkeys(splits.hashes_of(name) if splits else (), "trained on" if name == "train" else name)
-    has_test = parts is not None and "test" in parts
-    roles = []
-    for index, content in enumerate(given.hashes):
-        if content is None:
-            roles.append("unreadable")
-        elif given.labels[index] < 0:
-            roles.append("of an unknown class")
-        elif content in known:
-            roles.append(known[content])
-        else:
-            outside = has_test and parts is not None and parts[index] != "test"
-            roles.append("new, not in its test part" if outside else "new")
-    return np.array(roles)
+    return [*wanted, TRAINED_ON, LOOKS_TRAINED_ON] if include_train else wanted
 
 
 def _predict(
@@ -227,7 +197,7 @@ def _keep_thumbnails(given: Candidates, indices: list[int]) -> list[str | None]:
     with guard(folder):
         folder.mkdir(parents=True, exist_ok=True)
     there = {file.name for file in folder.iterdir()}
-    names = [f"{given.hashes[index]}.jpg" for index in indices]
+    names = [f"{given.scan.hashes[index]}.jpg" for index in indices]
     for index, name in zip(indices, names, strict=True):
         if name not in there and len(there) < MAX_THUMBNAILS:
             write_bytes(folder / name, thumbnail(given.images.reader.read(index, short_side=192)))

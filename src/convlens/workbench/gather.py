@@ -10,8 +10,8 @@ import numpy as np
 
 from convlens.data import EXCLUDED, NAMED, Images, Scan, divide, open_images, scan
 from convlens.errors import DataError, UsageError
-from convlens.runs import Splits, make_splits
-from convlens.storage import sha256_bytes
+from convlens.runs import RunFolder, SeenLooks, Splits, make_splits, seen_looks
+from convlens.storage import sha256_bytes, write_bytes
 from convlens.workbench.results import Progress, Tell
 
 SHOWN = 5  # bad pictures named in an error; the doctor lists all
@@ -24,6 +24,7 @@ class Gathered:
     splits: Splits
     source: str  # that any working folder understands
     data_dir: str | None = None
+    looks: SeenLooks | None = None  # None where every hash is of pixels at full size
 
     @property
     def num_classes(self) -> int:
@@ -31,15 +32,17 @@ class Gathered:
 
     def median_side(self) -> int:
         """Median of the pictures' short sides, in pixels."""
-        return int(np.median(np.minimum(self.scan.heights, self.scan.widths)[self.scan.readable]))
+        return int(np.median(np.minimum(self.scan.looks.heights, self.scan.looks.widths)[self.scan.readable]))
 
     def aspect(self) -> float:
         """The 90th percentile of long side over short side."""
-        high, wide = self.scan.heights[self.scan.readable], self.scan.widths[self.scan.readable]
+        looks = self.scan.looks.at(np.flatnonzero(self.scan.readable))
+        high, wide = looks.heights, looks.widths
         return float(np.percentile(np.maximum(high, wide) / np.minimum(high, wide), 90))
 
     def facts(self) -> dict[str, Any]:
         """The `data` entry of a manifest."""
+        looks = {} if self.looks is None else {"looks_sha256": sha256_bytes(self.looks.to_bytes())}
         return {
             "name": self.images.name,
             "source": self.source,
@@ -48,8 +51,15 @@ class Gathered:
             "parts": self.splits.counts(),
             "fingerprint": sha256_bytes("".join(self.splits.hashes).encode()),
             "splits_sha256": sha256_bytes(self.splits.as_csv().encode()),
+            **looks,
             "scan": self.scan.to_dict(),
         }
+
+    def write(self, folder: RunFolder) -> None:
+        """Which picture went to which part, and how the large ones look."""
+        self.splits.write(folder.splits)
+        if self.looks is not None:
+            write_bytes(folder.looks, self.looks.to_bytes())
 
 
 def gather(
@@ -59,16 +69,20 @@ def gather(
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
     max_bad: float = 0.1,
+    exact: bool = False,
     progress: Progress | None = None,
     tell: Tell,
 ) -> Gathered:
-    """Raises DataError when more than `max_bad` of the pictures cannot be read, or fewer than two classes are there."""
+    """Raises DataError when more than `max_bad` of the pictures cannot be read, or fewer than two classes are there.
+
+    With `exact` every hash is of pixels at full size, and no look need be kept.
+    """
     if not 0 <= max_bad <= 1:
         raise UsageError(f"--max-bad came as {max_bad:g}; expected a share from 0 to 1, like 0.1")
     images = open_images(source, data_dir=data_dir, progress=progress)
     for note in images.notes:
         tell(note)
-    found = scan(images, parts=images.parts, progress=progress)
+    found = scan(images, parts=images.parts, progress=progress, exact=exact)
     check_bad(found, max_bad, tell)
     if len(images.classes) < 2:
         raise DataError(
@@ -79,7 +93,8 @@ def gather(
     keys = [images.reader.key(index) for index in range(len(images))]
     splits = make_splits(found.hashes, division, images.labels, keys)
     looked_in = None if data_dir is None else str(Path(data_dir).expanduser().resolve())
-    return Gathered(images, found, splits, lasting_name(source), looked_in)
+    looks = None if exact else seen_looks(found, splits)
+    return Gathered(images, found, splits, lasting_name(source), looked_in, looks)
 
 
 def lasting_name(source: str | Path) -> str:

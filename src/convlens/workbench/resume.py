@@ -47,7 +47,8 @@ def go_on(
         _refuse_changes(asked or {}, recipe, facts)
         source = str(data or facts["data"]["source"])
         looked_in = data_dir or facts["data"].get("data_dir")
-        gathered = gather(source, data_dir=looked_in, max_bad=1.0, progress=progress, tell=silent)
+        exact = "looks_sha256" not in facts["data"]
+        gathered = gather(source, data_dir=looked_in, max_bad=1.0, exact=exact, progress=progress, tell=silent)
         before = read_splits(folder.splits)
         same_pictures(gathered, before, source)
         gathered = replace(gathered, splits=before)

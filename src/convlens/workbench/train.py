@@ -89,13 +89,20 @@ def train(
         held.enter_context(torch.random.fork_rng(devices=[]))
         folder = None if out is None else claim(held, Path(out))
         gathered = gather(
-            data, data_dir=data_dir, fractions=split, seed=seed, max_bad=max_bad, progress=progress, tell=tell
+            data,
+            data_dir=data_dir,
+            fractions=split,
+            seed=seed,
+            max_bad=max_bad,
+            exact=not keep_pictures,  # a look is a picture too, of 16 x 18 greys
+            progress=progress,
+            tell=tell,
         )
         if not len(gathered.splits.indices("val")):
             tell("no picture is left for validation: no best weights, no temperature; give more pictures or a --split")
         made = design(ask, gathered, recipe, started=started, tell=tell)
         folder = folder or claim_free(held, f"{gathered.images.name}-{made.label}")
-        gathered.splits.write(folder.splits)
+        gathered.write(folder)
         preprocess = made.preprocess if made.has_statistics else with_statistics(made.preprocess, gathered)
         augment = default_augment(preprocess) if recipe.augment else Augment()
         lessons = prepare(gathered, preprocess, augment, progress=progress)

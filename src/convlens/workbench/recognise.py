@@ -1,0 +1,132 @@
+"""What the pictures of a source are to a run: trained on, held out, or new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from convlens.data import Images, Scan, content_hash, file_hash, large, open_images, same_looks, scan
+from convlens.errors import ConvlensError, PictureError
+from convlens.runs import Run, SeenLooks
+from convlens.workbench.results import Progress
+
+TRAINED_ON, LOOKS_TRAINED_ON = "trained on", "looks trained on"
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The pictures of a source before a run: (N,) labels in the run's numbering, and what a scan found."""
+
+    run: Run
+    images: Images
+    labels: np.ndarray
+    scan: Scan
+
+
+def look_over(run: Run, images: Images, labels: np.ndarray, progress: Progress | None) -> Candidates:
+    """A run that keeps no looks knows what it was trained on by pixels at full size, so these are scanned so too."""
+    exact = run.splits is not None and run.looks is None
+    return Candidates(run, images, labels, scan(images, parts=images.parts, progress=progress, exact=exact))
+
+
+def roles_of(given: Candidates) -> np.ndarray:
+    """What each picture is to the run: "trained on", "val", "test", "new", "unreadable" or "of an unknown class".
+
+    "looks trained on" is a large picture of the size and look of one that was trained on and is no longer there to be
+    compared pixel by pixel.
+    """
+    splits, parts = given.run.splits, given.images.parts
+    known: dict[str, str] = {}
+    for name in ("test", "val", "train"):  # train last: a picture in several parts was trained on
+        known |= dict.fromkeys(splits.hashes_of(name) if splits else (), TRAINED_ON if name == "train" else name)
+    has_test = parts is not None and "test" in parts
+    roles = []
+    for index, content in enumerate(given.scan.hashes):
+        if content is None:
+            roles.append("unreadable")
+        elif given.labels[index] < 0:
+            roles.append("of an unknown class")
+        elif content in known:
+            roles.append(known[content])
+        else:
+            outside = has_test and parts is not None and parts[index] != "test"
+            roles.append("new, not in its test part" if outside else "new")
+    found = np.array(roles, dtype="<U32")
+    for index, role in _seen_in_other_files(given, np.flatnonzero(np.char.startswith(found, "new"))).items():
+        found[index] = role
+    return found
+
+
+def _seen_in_other_files(given: Candidates, new: np.ndarray) -> dict[int, str]:
+    """Large pictures, new by their hashes, whose pixels are those of another file that was trained or fitted on."""
+    seen = given.run.looks
+    if seen is None or not len(seen.rows):
+        return {}
+    suspects = new[large(given.scan.looks)[new]]
+    originals = _Originals(given.run, seen)
+    roles = {}
+    for index, places in zip(suspects.tolist(), same_looks(given.scan.looks.at(suspects), seen.looks), strict=True):
+        role = originals.role(given.images, index, places.tolist()) if len(places) else None
+        if role is not None:
+            roles[index] = role
+    return roles
+
+
+class _Originals:
+    """The pictures that a run was trained on, where they still are, to be compared pixel by pixel."""
+
+    def __init__(self, run: Run, seen: SeenLooks) -> None:
+        self._run, self._seen = run, seen
+        self._hashes: dict[int, str | None] = {}
+
+    def role(self, images: Images, index: int, places: Iterable[int]) -> str | None:
+        """The part of the original with the same pixels; None where all that look the same are others."""
+        try:
+            content = content_hash(images.reader.read(index))
+        except PictureError:
+            return None  # it will be counted as unreadable
+        splits = self._run.splits
+        assert splits is not None
+        missing = False
+        for place in places:
+            row = int(self._seen.rows[place])
+            original = self._hash(row)
+            missing |= original is None
+            if original == content:
+                return TRAINED_ON if splits.parts[row] == "train" else splits.parts[row]
+        return LOOKS_TRAINED_ON if missing else None
+
+    def _hash(self, row: int) -> str | None:
+        """Of all pixels of the original; None where it is gone or was changed."""
+        if row not in self._hashes:
+            self._hashes[row] = self._read(row)
+        return self._hashes[row]
+
+    def _read(self, row: int) -> str | None:
+        splits = self._run.splits
+        assert splits is not None
+        index = self._places.get(splits.keys[row])
+        if self._source is None or index is None:
+            return None
+        try:
+            content, path = content_hash(self._source.reader.read(index)), self._source.reader.path(index)
+            unchanged = splits.hashes[row] in (content, file_hash(path) if path is not None else content)
+        except PictureError:
+            return None
+        return content if unchanged else None
+
+    @cached_property
+    def _source(self) -> Images | None:
+        facts = self._run.manifest.data or {}
+        try:
+            return open_images(facts["source"], data_dir=facts.get("data_dir"))
+        except (ConvlensError, OSError):
+            return None
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        source = self._source
+        return {} if source is None else {source.reader.key(index): index for index in range(len(source))}
