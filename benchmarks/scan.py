@@ -65,10 +65,8 @@ def main() -> None:
         images = open_images(folder)
         seconds = [scan(images).seconds for _ in range(asked.repeats)]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    spread = f"{min(seconds):.1f} to {max(seconds):.1f}"
-    print(
-        f"{len(images):,} pictures of {size / 1000:.0f} kB: {statistics.median(seconds):.1f} s ({spread}), {memory:.0f} MiB at most"
-    )
+    spread = f"{statistics.median(seconds):.1f} s ({min(seconds):.1f} to {max(seconds):.1f})"
+    print(f"{len(images):,} pictures of {size / 1000:.0f} kB: {spread}, {memory:.0f} MiB at most")
 
 
 if __name__ == "__main__":
