@@ -10,6 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import convlens.zoo as zoo
+from convlens.graph import trace
 from convlens.zoo.weights.published import IMAGENET
 
 
@@ -41,6 +42,19 @@ def test_width_and_resolution_multipliers_give_the_counts_of_their_table(row: zo
         assert macs / 1e6 == pytest.approx(row.paper_macs, rel=6e-3)
     if row.paper_parameters is not None:
         assert round(parameters / 1e6, 1) == row.paper_parameters
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_depth_and_receptive_field_are_those_of_the_table(name: str) -> None:
+    """Of the last feature map, which the stages give; a gate of squeeze and excite sees the whole picture."""
+    entry, facts = zoo.entry(name), zoo.FACTS[name]
+    with torch.device("meta"):
+        network = zoo.create(name, num_classes=entry.num_classes, in_channels=entry.in_channels).eval()
+    graph = trace(network, (1, entry.in_channels, entry.resolution, entry.resolution))
+    stages = next(call for call in graph.finished if call.path == "stages")
+    field = graph.receptive_field(stages.node) if len(stages.output_shape) == 4 else None
+    assert graph.depth == facts.depth
+    assert (None if field is None else max(field.size)) == facts.receptive_field
 
 
 def test_every_registered_network_has_a_row_and_every_row_a_network() -> None:

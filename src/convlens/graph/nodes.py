@@ -12,6 +12,7 @@ from convlens.graph.fields import ReceptiveField
 
 Shape = tuple[int, ...]
 NETWORK_INPUT = -1
+WEIGHTED = frozenset({"convolution", "addmm", "mm", "bmm", "baddbmm", "lstm", "gru", "rnn_tanh"})
 
 # fmt: off
 POOLING = frozenset({
@@ -153,6 +154,15 @@ class Graph:
     def _is_own_feature_map(self, call: ModuleCall) -> bool:
         large = len(call.output_shape) == 4 and call.output_shape[2] * call.output_shape[3] > 1
         return large and call.node is not None and call.node >= 0 and self.nodes[call.node].op not in POOLING
+
+    @cached_property
+    def depth(self) -> int:
+        """Layers with weights, convolutions and matrix products, on the longest way from the input to the output."""
+        deepest: list[int] = []
+        for node in self.nodes:
+            before = max((deepest[source] for source in node.inputs if source >= 0), default=0)
+            deepest.append(before + (node.op in WEIGHTED and bool(node.parameters)))
+        return max((deepest[node] for node in self.output_nodes if node >= 0), default=0)
 
     def receptive_field(self, node: int | Node) -> ReceptiveField | None:
         """What of the picture a unit of this node sees; None when the node hangs on no picture."""

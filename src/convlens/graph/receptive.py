@@ -287,6 +287,18 @@ def slice_(node: Node, seen: list[Sight]) -> Sight:
     return along(sight, place, index, index, Fraction(given["step"]))
 
 
+@rule("index", "index_select")
+def index(node: Node, seen: list[Sight]) -> Sight:
+    """One list of places along one dimension (channels, as a rule): exact beside the axes of the picture."""
+    given, sight = node.arguments, seen[0]
+    places = [given["dim"]] if "dim" in given else [d for d, one in enumerate(given["indices"]) if one is not None]
+    if len(seen) != 1 or len(places) != 1 or len(node.output_shape) != len(sight.dims):
+        return anything(node, seen)
+    place = places[0] % len(sight.dims)
+    sight = sight.mixed(axes_of(sight.dims[place : place + 1]), keep=False)
+    return sight.with_dim(place, plain(node.output_shape[place]))
+
+
 @rule("split", "split_with_sizes", "unsafe_split", "chunk", "unbind")
 def split(node: Node, seen: list[Sight]) -> Sight:
     """Exact along channels; parts along an axis of the picture are each taken to see all."""

@@ -20,10 +20,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Facts:
-    """Counts of one network, and its published accuracy in 0..1 where there is one."""
+    """Counts of one network, and its published accuracy in 0..1 where there is one.
+
+    `depth` counts the layers with weights (convolutions and matrix products) on the longest way through the network,
+    `receptive_field` is in pixels, of one position of the last feature map (None where there is no map).
+    """
 
     parameters: int  # trainable ones
     macs: int
+    depth: int
+    receptive_field: int | None
     source: str
     top1: float | None
     top5: float | None
@@ -47,35 +53,35 @@ class Multiplier:
 TV, TIMM = "torchvision 0.28", "timm 1.0.31"
 
 # fmt: off
-#    network               parameters            MACs  source    top-1   top-5   source
+#    network               parameters            MACs depth field source   top-1   top-5   source
 TABLE = [
-    ("perceptron",              7_850,          7_840, "paper",  88.0,   None,   "paper"),
-    ("mlp",                   266_610,        266_200, "paper",  96.95,  None,   "paper"),
-    ("lenet5_1998",            60_000,        325_680, "paper",  99.05,  None,   "paper"),
-    ("lenet5",                 61_706,        416_520, "paper",  None,   None,   None),
-    ("alexnet_paper",      60_965_224,    724_406_816, "paper",  59.3,   81.8,   "paper"),
-    ("alexnet",            61_100_840,    714_188_480, TV,       56.522, 79.066, "weights"),
-    ("vgg11",             132_863_336,  7_609_090_048, TV,       69.020, 88.628, "weights"),
-    ("vgg11_bn",          132_868_840,  7_609_090_048, TV,       70.370, 89.810, "weights"),
-    ("vgg11_lrn",         132_863_336,  7_609_090_048, "paper",  70.3,   89.5,   "paper"),
-    ("vgg11_lrn_bn",      132_868_840,  7_609_090_048, "paper",  None,   None,   None),
-    ("vgg13",             133_047_848, 11_308_466_176, TV,       69.928, 89.246, "weights"),
-    ("vgg13_bn",          133_053_736, 11_308_466_176, TV,       71.586, 90.374, "weights"),
-    ("vgg16_c",           133_638_952, 11_770_888_192, "paper",  71.9,   90.6,   "paper"),
-    ("vgg16_c_bn",        133_647_400, 11_770_888_192, "paper",  None,   None,   None),
-    ("vgg16",             138_357_544, 15_470_264_320, TV,       71.592, 90.382, "weights"),
-    ("vgg16_bn",          138_365_992, 15_470_264_320, TV,       73.360, 91.516, "weights"),
-    ("vgg19",             143_667_240, 19_632_062_464, TV,       72.376, 90.876, "weights"),
-    ("vgg19_bn",          143_678_248, 19_632_062_464, TV,       74.218, 91.842, "weights"),
-    ("resnet18",           11_689_512,  1_814_073_344, TV,       69.758, 89.078, "weights"),
-    ("resnet34",           21_797_672,  3_663_761_408, TV,       73.314, 91.420, "weights"),
-    ("resnet50",           25_557_032,  4_089_184_256, TV,       76.130, 92.862, "weights"),
-    ("resnet101",          44_549_160,  7_801_405_440, TV,       77.374, 93.546, "weights"),
-    ("resnet152",          60_192_808, 11_513_626_624, TV,       78.312, 94.046, "weights"),
-    ("mobilenet_v1",        4_231_976,    568_740_352, TIMM,     70.6,   None,   "paper"),
-    ("mobilenet_v2",        3_504_872,    300_774_272, TV,       71.878, 90.286, "weights"),
-    ("mobilenet_v3_large",  5_483_032,    216_589_760, TV,       74.042, 91.340, "weights"),
-    ("mobilenet_v3_small",  2_542_856,     56_510_400, TV,       67.668, 87.402, "weights"),
+    ("perceptron",                7_850,          7_840,   1, None, "paper", 88.0,   None,   "paper"),
+    ("mlp",                     266_610,        266_200,   3, None, "paper", 96.95,  None,   "paper"),
+    ("lenet5_1998",              60_000,        325_680,   4,   16, "paper", 99.05,  None,   "paper"),
+    ("lenet5",                   61_706,        416_520,   5,   16, "paper", None,   None,   None),
+    ("alexnet_paper",        60_965_224,    724_406_816,   8,  195, "paper", 59.3,   81.8,   "paper"),
+    ("alexnet",              61_100_840,    714_188_480,   8,  195, TV,      56.522, 79.066, "weights"),
+    ("vgg11",               132_863_336,  7_609_090_048,  11,  150, TV,      69.020, 88.628, "weights"),
+    ("vgg11_bn",            132_868_840,  7_609_090_048,  11,  150, TV,      70.370, 89.810, "weights"),
+    ("vgg11_lrn",           132_863_336,  7_609_090_048,  11,  150, "paper", 70.3,   89.5,   "paper"),
+    ("vgg11_lrn_bn",        132_868_840,  7_609_090_048,  11,  150, "paper", None,   None,   None),
+    ("vgg13",               133_047_848, 11_308_466_176,  13,  156, TV,      69.928, 89.246, "weights"),
+    ("vgg13_bn",            133_053_736, 11_308_466_176,  13,  156, TV,      71.586, 90.374, "weights"),
+    ("vgg16_c",             133_638_952, 11_770_888_192,  16,  156, "paper", 71.9,   90.6,   "paper"),
+    ("vgg16_c_bn",          133_647_400, 11_770_888_192,  16,  156, "paper", None,   None,   None),
+    ("vgg16",               138_357_544, 15_470_264_320,  16,  212, TV,      71.592, 90.382, "weights"),
+    ("vgg16_bn",            138_365_992, 15_470_264_320,  16,  212, TV,      73.360, 91.516, "weights"),
+    ("vgg19",               143_667_240, 19_632_062_464,  19,  268, TV,      72.376, 90.876, "weights"),
+    ("vgg19_bn",            143_678_248, 19_632_062_464,  19,  268, TV,      74.218, 91.842, "weights"),
+    ("resnet18",             11_689_512,  1_814_073_344,  18,  435, TV,      69.758, 89.078, "weights"),
+    ("resnet34",             21_797_672,  3_663_761_408,  34,  899, TV,      73.314, 91.420, "weights"),
+    ("resnet50",             25_557_032,  4_089_184_256,  50,  427, TV,      76.130, 92.862, "weights"),
+    ("resnet101",            44_549_160,  7_801_405_440, 101,  971, TV,      77.374, 93.546, "weights"),
+    ("resnet152",            60_192_808, 11_513_626_624, 152, 1451, TV,      78.312, 94.046, "weights"),
+    ("mobilenet_v1",          4_231_976,    568_740_352,  28,  315, TIMM,    70.6,   None,   "paper"),
+    ("mobilenet_v2",          3_504_872,    300_774_272,  53,  491, TV,      71.878, 90.286, "weights"),
+    ("mobilenet_v3_large",    5_483_032,    216_589_760,  64,  224, TV,      74.042, 91.340, "weights"),
+    ("mobilenet_v3_small",    2_542_856,     56_510_400,  54,  224, TV,      67.668, 87.402, "weights"),
 ]
 
 # Howard et al. 2017, tables 6 and 7; the other rows are published implementations.
@@ -102,6 +108,6 @@ def _ratio(per_cent: float | None) -> float | None:
 
 
 FACTS = {
-    name: Facts(parameters, macs, source, _ratio(top1), _ratio(top5), accuracy_source)
-    for name, parameters, macs, source, top1, top5, accuracy_source in TABLE
+    name: Facts(parameters, macs, depth, field, source, _ratio(top1), _ratio(top5), accuracy_source)
+    for name, parameters, macs, depth, field, source, top1, top5, accuracy_source in TABLE
 }
