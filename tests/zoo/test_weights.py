@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 import convlens.zoo as zoo
 from convlens.errors import NetworkError, StorageError, UsageError
 from convlens.zoo.weights import loading
+from convlens.zoo.weights.layout import units_of
 from convlens.zoo.weights.published import IMAGENET, PublishedWeights
 
 State = dict[str, torch.Tensor]
@@ -72,6 +73,68 @@ def test_weights_are_loaded_by_name(tmp_path: Path, trained: zoo.Network, suffix
 def test_weights_under_other_names_are_loaded_by_order(tmp_path: Path, trained: zoo.Network, suffix: str) -> None:
     state = trained.state_dict()
     assert_same(small(weights=write(tmp_path / f"w{suffix}", strange_names(state))), state)
+
+
+def folded(network: zoo.Network) -> dict[str, torch.Tensor]:
+    """One weight and one bias a layer, each norm folded in, and TensorFlow's axes."""
+    tensors: dict[str, torch.Tensor] = {}
+    for number, unit in enumerate(units_of(network)):
+        weight, bias = unit.layer.weight, unit.layer.bias
+        if unit.norm is not None:
+            scale = unit.norm.weight / (unit.norm.running_var + unit.norm.eps).sqrt()
+            weight = weight * scale[:, None, None, None]
+            bias = unit.norm.bias - unit.norm.running_mean * scale
+        if weight.dim() == 2:
+            weight = weight[:, :, None, None]
+        depthwise = weight.shape[1] == 1 and unit.norm is not None
+        turned = weight.permute(1, 2, 3, 0) if depthwise else weight.permute(0, 2, 3, 1)
+        tensors |= {f"{number:02d}_conv_w": turned.detach(), f"{number:02d}_conv_b": bias.detach()}
+    return tensors
+
+
+@pytest.mark.parametrize("padding", ["same", "symmetric"])
+def test_a_folded_file_of_tensorflow_gives_the_same_logits(tmp_path: Path, trained: zoo.Network, padding: str) -> None:
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    original = small(padding=padding)
+    original.load_state_dict(trained.state_dict())
+    file = write(tmp_path / "folded.npz", folded(original.eval()))
+    network = small(weights=file, padding=padding).eval()
+    with torch.no_grad():
+        expected = original(images)
+        torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
+    assert small(num_classes=7, weights=file).weights_record.left_out == ("head.linear.weight", "head.linear.bias")
+
+
+def test_a_file_tells_its_classes_width_side_and_padding(tmp_path: Path) -> None:
+    thin = zoo.create("mobilenet_v1", num_classes=11, width=0.5)
+    told = zoo.describe_weights("mobilenet_v1", write(tmp_path / "mobilenet_v1_0.5_160.npz", folded(thin)))
+    assert (told.num_classes, told.image_size, told.options) == (11, 160, {"padding": "same", "width": 0.5})
+    told = zoo.describe_weights("mobilenet_v1", write(tmp_path / "v1.pth", thin.state_dict()))
+    assert (told.num_classes, told.image_size, told.options) == (11, None, {"width": 0.5})
+    told = zoo.describe_weights("mobilenet_v1", tmp_path / "v1.pth", {"width": 0.25})
+    assert told.options == {"width": 0.25}
+
+
+def test_alphabetical_names_are_put_in_the_order_of_their_numbers(tmp_path: Path, trained: zoo.Network) -> None:
+    """As an NPZ of sorted names: conv10 before conv2, bias before weight."""
+    network = zoo.create("vgg16", num_classes=4, image_size=32)
+    state = network.state_dict()
+    pairs = [name.rpartition(".")[0] for name in state if name.endswith("weight")]
+    renamed = {
+        f"vgg0_conv{number}_{role}": state[f"{stem}.{role}"]
+        for number, stem in enumerate(pairs)
+        for role in ("weight", "bias")
+    }
+    file = write(tmp_path / "sorted.npz", {name: renamed[name] for name in sorted(renamed)})
+    assert_same(zoo.create("vgg16", num_classes=4, image_size=32, weights=file), state)
+
+
+def test_imagenet_has_a_thousand_names_and_tensorflow_one_more() -> None:
+    names = zoo.imagenet_classes(1000)
+    assert names is not None and len(set(names)) == 1000 and names[0] == "tench"
+    assert zoo.imagenet_classes(1001) == ("background", *names)
+    assert zoo.imagenet_classes(10) is None
+    assert list(zoo.imagenet_names())[-1] == "n15075141"
 
 
 @pytest.mark.parametrize("wrapper", ["state_dict", "model"])

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from convlens.cli.guard import guarded
-from convlens.cli.options import Json, ModelOption, model_options
-from convlens.cli.output import print_facts, print_json
+from convlens.cli.options import Json, ModelOption, model_options, numbers
+from convlens.cli.output import print_facts, print_json, share
 from convlens.cli.progress import Bars
 
 EXAMPLE = "convlens create lenet5 --out runs/fresh-lenet5"
@@ -27,6 +27,8 @@ def create(
     image_size: Annotated[int | None, typer.Option(help="Side in pixels; the paper's by default.")] = None,
     in_channels: Annotated[int | None, typer.Option(help="1 for grey pictures, 3 for colour.")] = None,
     seed: Annotated[int, typer.Option(help="Of fresh weights.")] = 0,
+    mean: Annotated[str | None, typer.Option(help="That the pictures were normalised with: 0.485,0.456,0.406.")] = None,
+    std: Annotated[str | None, typer.Option(help="The deviation, for pixels in 0 to 1: 0.229,0.224,0.225.")] = None,
     option: ModelOption = None,
     as_json: Json = False,
 ) -> None:
@@ -43,10 +45,16 @@ def create(
             image_size=image_size,
             in_channels=in_channels,
             seed=seed,
+            mean=numbers("--mean", mean),
+            std=numbers("--std", std),
             model_options=model_options(option),
             progress=bars,
+            tell=bars.tell,
         )
     if as_json:
         return print_json(result)
     facts = [("run", result.run), ("parameters", f"{result.parameters:,}"), ("classes", result.num_classes)]
+    facts.append(("pictures", "{} × {} px".format(*result.image_size)))
+    if result.published_top1 is not None:
+        facts.append(("published top-1 of this network", share(result.published_top1)))
     print_facts(f"{result.model}, weights: {result.weights}", facts)

@@ -46,10 +46,13 @@ def evaluate(
     scores = result.scores
     rows = [
         (one.name, one.support, share(one.precision), share(one.recall), share(one.f1))
-        for one in sorted(scores.per_class, key=lambda one: one.f1)[:SHOWN_CLASSES]
+        for one in sorted((one for one in scores.per_class if one.support), key=lambda one: one.f1)[:SHOWN_CLASSES]
     ]
     print_table("Classes, the hardest first", ["class", ">pictures", ">precision", ">recall", ">F1"], rows)
     interval = f"{share(scores.accuracy_low)} to {share(scores.accuracy_high)}"
+    published = ", ".join(
+        f"top-{k} {share(value)}" for k, value in zip((1, 5), result.published, strict=True) if value is not None
+    )
     left_out = ", ".join(f"{number:,} {why}" for why, number in result.left_out.items())
     print_facts(
         f"{result.run.name} on {result.data} ({result.part}), {scores.num_pictures:,} pictures",
@@ -57,6 +60,7 @@ def evaluate(
             ("accuracy", f"{share(scores.accuracy)}  (95 % interval {interval})"),
             ("top-5 accuracy", share(scores.top5_accuracy)),
             ("calibration error", share(scores.expected_calibration_error)),
+            *([("published", published)] if published else []),
             ("wrong", f"{result.num_errors:,} pictures"),
             ("not scored", left_out or "none"),
             ("written to", result.file),

@@ -46,6 +46,14 @@ def _value(text: str) -> Any:
     return text
 
 
+def numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    """ "0.485,0.456,0.406" -> three numbers, one for each channel."""
+    try:
+        return None if text is None else tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"{option} came as '{text}'; expected a number for each channel, like 0.5,0.5,0.5") from error
+
+
 def shares(text: str) -> tuple[float, float, float]:
     """ "0.8,0.1,0.1" -> (0.8, 0.1, 0.1)."""
     try:

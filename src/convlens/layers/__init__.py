@@ -1,6 +1,7 @@
 """Torch blocks that two or more families of the zoo share.
 
 ConvNormAct            convolution, batch normalisation, activation
+SameConv2d             convolution with TensorFlow's "same" padding
 LocalResponseNorm      Krizhevsky's normalisation across channels
 pooled_classifier      global average, dropout, one Linear
 sequence               layers one after the other, by name
@@ -15,12 +16,14 @@ from convlens.layers.classifier import pooled_classifier
 from convlens.layers.convolution import ConvNormAct
 from convlens.layers.initialisation import he_initialise
 from convlens.layers.normalisation import LocalResponseNorm, set_batch_norm
+from convlens.layers.padding import SameConv2d
 from convlens.layers.sequence import sequence
 from convlens.layers.width import round_channels
 
 __all__ = [
     "ConvNormAct",
     "LocalResponseNorm",
+    "SameConv2d",
     "he_initialise",
     "pooled_classifier",
     "round_channels",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,28 @@ import torch
 import convlens.zoo as room
 from convlens.errors import UsageError
 from convlens.pictures import Preprocess
-from convlens.runs import Manifest, installed_versions, save_run
+from convlens.runs import Manifest, RunFolder, installed_versions, read_manifest, save_run
 from convlens.workbench.claim import claim, claim_free
-from convlens.workbench.results import Progress
+from convlens.workbench.results import Progress, Tell, silent
 
 
 @dataclass(frozen=True)
 class CreateResult:
-    """`weights` says where they came from: "random", "imagenet" or a file."""
+    """`weights` says where they came from: "random", "imagenet" or a file.
+
+    `published_top1` and `published_top5` are those of the network's published weights, 0 to 1, None for fresh ones.
+    """
 
     run: Path
     model: str
     parameters: int
     weights: str
     num_classes: int
+    image_size: tuple[int, int]
+    options: dict[str, Any]
+    preprocess: dict[str, Any]
+    published_top1: float | None
+    published_top5: float | None
 
 
 def create(
@@ -40,24 +48,41 @@ def create(
     image_size: int | None = None,
     in_channels: int | None = None,
     seed: int = 0,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
     model_options: dict[str, Any] | None = None,
     progress: Progress | None = None,
+    tell: Tell = silent,
 ) -> CreateResult:
     """Make a run without training: from published weights ("imagenet"), a file of weights, or fresh ones.
 
-    `classes` are the names in the order of the network's outputs, or a text file with one a line.
+    `classes` are the names in the order of the network's outputs, or a text file with one a line; ImageNet's 1,000 (and
+    TensorFlow's 1,001) have theirs already. What is not given is read off the file: the number of classes, the side
+    that its name ends in, a width, TensorFlow's padding. `mean` and `std` (for pixels in 0 to 1) say how the pictures
+    were normalised; without them it is taken to be the custom of where the file comes from, and said.
     """
     entry = room.entry(model)
-    names = _names(classes, num_classes, entry.num_classes)
+    options = dict(model_options or {})
+    told = _told_by(weights, model, options)
+    usual = entry.num_classes
+    if told is not None:
+        options, usual = told.options, told.num_classes
+        image_size = image_size or told.image_size
+        tell(f"read off {Path(str(weights)).name}: {told.words()}")
+    names = _names(classes, num_classes, usual)
     torch.manual_seed(seed)
     network = room.create(
         model,
         num_classes=len(names),
         in_channels=entry.in_channels if in_channels is None else in_channels,
         image_size=entry.resolution if image_size is None else image_size,
-        **(model_options or {}),
+        **options,
     )
     record = room.load_weights(network, weights, progress) if weights is not None else None
+    preprocess = _preprocess(network, weights, record, mean, std)
+    if told is not None and mean is None and preprocess.channels == 3:
+        shown = ", ".join(f"{value:.3g}" for value in preprocess.mean)
+        tell(f"pictures are taken to be normalised with the mean {shown}; --mean and --std say otherwise")
     source = "random" if record is None else record.source
     with ExitStack() as held:
         folder = claim(held, Path(out)) if out is not None else claim_free(held, model)
@@ -65,7 +90,7 @@ def create(
             name=folder.path.resolve().name,
             architecture=network.architecture.to_dict(),
             classes=names,
-            preprocess=_preprocess(network, record).to_dict(),
+            preprocess=preprocess.to_dict(),
             weights={"from": source, "source_sha256": record.sha256 if record else None},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seed=seed,
@@ -73,14 +98,46 @@ def create(
         )
         save_run(folder, manifest, network.state_dict())
     parameters = sum(p.numel() for p in network.parameters())
-    return CreateResult(folder.path, model, parameters, source, len(names))
+    published = published_accuracy(network.architecture) if record is not None else (None, None)
+    return CreateResult(
+        run=folder.path,
+        model=model,
+        parameters=parameters,
+        weights=source,
+        num_classes=len(names),
+        image_size=network.architecture.image_size,
+        options=dict(network.architecture.options),
+        preprocess=preprocess.to_dict(),
+        published_top1=published[0],
+        published_top5=published[1],
+    )
+
+
+def published_accuracy(architecture: room.Architecture) -> tuple[float | None, float | None]:
+    """Top-1 and top-5 of the network as its paper or its weights have it; None for other widths, sizes or classes."""
+    described, varied = room.entry(architecture.name), set(architecture.options) - {"padding"}
+    as_published = architecture.image_size == (described.resolution,) * 2 and not varied
+    if not as_published or architecture.num_classes not in (described.num_classes, described.num_classes + 1):
+        return None, None
+    facts = room.FACTS[architecture.name]
+    return facts.top1, facts.top5
+
+
+def _told_by(weights: str | Path | None, model: str, options: dict[str, Any]) -> room.FileFacts | None:
+    """What a file of weights says of its network; nothing where there is no file."""
+    if weights is None or weights == "imagenet":
+        return None
+    return room.describe_weights(model, weights, options)
 
 
 def _names(classes: str | Path | Sequence[str] | None, count: int | None, usual: int) -> tuple[str, ...]:
     if classes is None:
-        return tuple(f"class {number}" for number in range(usual if count is None else count))
+        wanted = usual if count is None else count
+        return room.imagenet_classes(wanted) or tuple(f"class {number}" for number in range(wanted))
     if isinstance(classes, str | Path):
         classes = _lines(Path(classes))
+    if len(classes) + 1 == usual == 1001:
+        classes = ("background", *classes)  # the first of TensorFlow's outputs
     if len(set(classes)) != len(classes) or len(classes) < 2:
         raise UsageError(
             f"{len(classes)} class names came, {len(set(classes))} of them different; expected two or more, each once"
@@ -99,9 +156,25 @@ def _lines(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _preprocess(network: room.Network, record: room.WeightsRecord | None) -> Preprocess:
+def _preprocess(
+    network: room.Network,
+    weights: str | Path | None,
+    record: room.WeightsRecord | None,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+) -> Preprocess:
     """As the weights were trained, where that is known; else to the middle of the range."""
-    if record is not None and record.preprocessing is not None:
-        return Preprocess.from_dict(record.preprocessing)
-    channels = network.architecture.in_channels
-    return Preprocess(network.architecture.image_size, "crop", channels, (0.5,) * channels, (0.5,) * channels)
+    size, channels = network.architecture.image_size, network.architecture.in_channels
+    found = Preprocess(size, "crop", channels, (0.5,) * channels, (0.5,) * channels)
+    brought = None if record is None else preprocess_of(weights, record)
+    if brought is not None:
+        found = replace(Preprocess.from_dict(brought), size=size)
+    return replace(found, mean=tuple(mean or found.mean), std=tuple(std or found.std))
+
+
+def preprocess_of(weights: str | Path | None, record: room.WeightsRecord) -> dict[str, Any] | None:
+    """What the weights were trained with: that of the run in which their file lies, else what is known of the file."""
+    beside = RunFolder(Path(str(weights)).parent).manifest
+    if weights != "imagenet" and beside.exists():
+        return read_manifest(beside).preprocess
+    return record.preprocessing

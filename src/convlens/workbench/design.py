@@ -13,8 +13,8 @@ from torch import nn
 import convlens.zoo as room
 from convlens.errors import DownloadError, UsageError, unknown_name
 from convlens.pictures import FITS, Preprocess
-from convlens.runs import RunFolder, read_manifest
 from convlens.training import Recipe
+from convlens.workbench.create import preprocess_of
 from convlens.workbench.gather import Gathered
 from convlens.workbench.own_network import load_network, split_name
 from convlens.workbench.planner import ASSUMED_BUDGET_S, SMALL_SIDE, Candidate, candidates, choose_candidate
@@ -41,9 +41,9 @@ class Request:
             raise unknown_name("fit", self.fit, FITS, f"choose auto, {', '.join(FITS)}")
         if self.image_size is not None and self.image_size < 1:
             raise UsageError(f"--image-size came as {self.image_size}; expected a side in pixels")
-        if self.weights not in ("auto", "none", "imagenet") and not Path(self.weights).is_file():
+        if _is_file(self.weights) and not Path(self.weights).is_file():
             raise UsageError(f"--weights came as '{self.weights}'; expected auto, none, imagenet or an existing file")
-        if self.model == "auto" and self.network is None and self.weights not in ("auto", "none", "imagenet"):
+        if self.model == "auto" and self.network is None and _is_file(self.weights):
             raise UsageError(f"--weights {self.weights} belongs to one network; name it with --model")
         if self.network is not None and self.model != "auto":
             raise UsageError(f"--model {self.model} and --network {self.network} were both given; give one of them")
@@ -126,7 +126,12 @@ def _resolution(ask: Request, gathered: Gathered) -> int:
     side = picture_side(gathered)
     if side <= SMALL_SIDE or ask.network is not None:
         return min(side, 224)
-    return room.entry(ask.model).resolution
+    told = room.describe_weights(ask.model, ask.weights).image_size if _is_file(ask.weights) else None
+    return told or room.entry(ask.model).resolution
+
+
+def _is_file(weights: str) -> bool:
+    return weights not in ("auto", "none", "imagenet")
 
 
 def picture_side(gathered: Gathered) -> int:
@@ -140,15 +145,18 @@ def picture_side(gathered: Gathered) -> int:
 def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell) -> Design:
     photographs = size > SMALL_SIDE
     wants = ask.weights if ask.weights != "auto" else ("imagenet" if photographs and room.published(name) else "none")
-    channels = 3 if wants == "imagenet" else gathered.scan.channels
-    network = room.create(name, num_classes=gathered.num_classes, in_channels=channels, image_size=size, **ask.options)
+    channels = gathered.scan.channels if wants == "none" else room.entry(name).in_channels
+    options = ask.options
+    if _is_file(wants):
+        options = room.describe_weights(name, wants, options).options
+    network = room.create(name, num_classes=gathered.num_classes, in_channels=channels, image_size=size, **options)
     record = None
     if wants != "none":
         record = _load(network, wants, tell, required=ask.weights != "auto")
     if record is None and photographs and ask.weights == "auto":
         tell(f"training {name} from scratch")
     preprocess = _preprocess(ask, gathered, size, channels)
-    brought = _statistics(wants, record)
+    brought = None if record is None else preprocess_of(wants, record)
     if brought is not None and len(brought["mean"]) == channels:
         preprocess = replace(preprocess, mean=tuple(brought["mean"]), std=tuple(brought["std"]))
     else:
@@ -163,14 +171,6 @@ def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell
         pretrained=record is not None,
         has_statistics=brought is not None,
     )
-
-
-def _statistics(source: str, record: room.WeightsRecord | None) -> dict[str, Any] | None:
-    """The preprocessing that weights were trained with: published with them, or that of the run they lie in."""
-    if record is None or record.preprocessing is not None:
-        return None if record is None else record.preprocessing
-    folder = RunFolder(Path(source).parent)
-    return read_manifest(folder.manifest).preprocess if folder.manifest.exists() else None
 
 
 def _can_load(name: str, tell: Tell) -> bool:

@@ -19,11 +19,13 @@ from convlens.pictures import thumbnail
 from convlens.reports import write_report
 from convlens.runs import Run
 from convlens.storage import guard, write_bytes, write_json
+from convlens.workbench.create import published_accuracy
 from convlens.workbench.gather import lasting_name
 from convlens.workbench.inference import read_logits
 from convlens.workbench.own_network import open_run
 from convlens.workbench.recognise import LOOKS_TRAINED_ON, TRAINED_ON, Candidates, look_over, roles_of
 from convlens.workbench.results import Progress, Tell, plain, silent
+from convlens.zoo import Architecture, imagenet_names
 
 PARTS = ("test", "val", "all")
 MAX_ERRORS = 2000  # listed by an evaluation; all are counted
@@ -43,7 +45,10 @@ class WrongPicture:
 
 @dataclass(frozen=True)
 class EvaluateResult:
-    """`left_out` counts pictures by why they were not scored; `errors` are the most confident ones of `num_errors`."""
+    """`left_out` counts pictures by why they were not scored; `errors` are the most confident ones of `num_errors`.
+
+    `published` are top-1 and top-5 of a created run's network on the pictures of its paper, None where there are none.
+    """
 
     run: Path
     data: str
@@ -55,6 +60,7 @@ class EvaluateResult:
     seconds: float
     file: Path
     report: Path
+    published: tuple[float | None, float | None] = (None, None)
 
 
 def evaluate(
@@ -99,7 +105,17 @@ def evaluate(
     write_json(file, {**scores.to_dict(), **facts})
     report = write_report(run)
     seconds = round(time.monotonic() - began, 3)
-    return EvaluateResult(run.path, images.name, part, scores, left_out, num_errors, errors, seconds, file, report)
+    published = _published(run)
+    return EvaluateResult(
+        run.path, images.name, part, scores, left_out, num_errors, errors, seconds, file, report, published
+    )
+
+
+def _published(run: Run) -> tuple[float | None, float | None]:
+    """Of a run that was created from weights; another's accuracy is its own."""
+    if run.manifest.data is not None or run.manifest.weights.get("from") == "random":
+        return None, None
+    return published_accuracy(Architecture.from_dict(run.manifest.architecture))
 
 
 def _own_source(run: Run, data_dir: str | Path | None) -> tuple[str, str | Path | None]:
@@ -119,9 +135,13 @@ def _file(run: Run, name: str, source: str, part: str) -> Path:
 
 
 def match_classes(images: Images, classes: tuple[str, ...]) -> np.ndarray:
-    """The source's labels in the run's numbering, by class name; -1 for a class that the run does not know."""
+    """The source's labels in the run's numbering, by class name; -1 for a class that the run does not know.
+
+    A synset of ImageNet (n01440764) stands for its name (tench).
+    """
     place = {name: number for number, name in enumerate(classes)}
-    known = np.array([place.get(name, -1) for name in images.classes], np.int64)
+    synonyms = imagenet_names()
+    known = np.array([place.get(name, place.get(synonyms.get(name, name), -1)) for name in images.classes], np.int64)
     if not (known >= 0).any():
         raise DataError(
             f"{images.source} has the classes {', '.join(images.classes[:5])} …; "

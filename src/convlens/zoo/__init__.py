@@ -23,7 +23,15 @@ from convlens.zoo.architecture import Architecture, Network, WeightsRecord
 from convlens.zoo.create import build, create
 from convlens.zoo.facts import FACTS, MULTIPLIERS, Facts, Multiplier
 from convlens.zoo.registry import Entry, entry, families, names
-from convlens.zoo.weights import PublishedWeights, load_weights, published
+from convlens.zoo.weights import (
+    FileFacts,
+    PublishedWeights,
+    describe_weights,
+    imagenet_classes,
+    imagenet_names,
+    load_weights,
+    published,
+)
 
 __all__ = [
     "FACTS",
@@ -31,14 +39,18 @@ __all__ = [
     "Architecture",
     "Entry",
     "Facts",
+    "FileFacts",
     "Multiplier",
     "Network",
     "PublishedWeights",
     "WeightsRecord",
     "build",
     "create",
+    "describe_weights",
     "entry",
     "families",
+    "imagenet_classes",
+    "imagenet_names",
     "load_weights",
     "names",
     "published",

@@ -85,6 +85,13 @@ def check_image_size(value: Any) -> tuple[int, int]:
     return check_count("image_size", sides[0]), check_count("image_size", sides[1])
 
 
+def check_padding(value: Any) -> str:
+    """Where a convolution puts its zeros; UsageError for what is neither way."""
+    if value not in ("symmetric", "same"):
+        raise UsageError(f"padding is {value!r}, expected 'symmetric', or 'same' as TensorFlow pads")
+    return str(value)
+
+
 def check_width(value: Any) -> float:
     """A width multiplier; UsageError where it is not a number above 0 and at most 8."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 8:

@@ -1,7 +1,7 @@
 """MobileNet v2 (Sandler, Howard, Zhu, Zhmoginov and Chen, 2018), https://arxiv.org/abs/1801.04381.
 
 Table 2 of the paper, for 224 x 224 images. `width` is its width multiplier, which leaves the last 1x1 convolution at
-1,280 channels below 1 (section 6.1).
+1,280 channels below 1 (section 6.1). padding="same" pads as TensorFlow does, for weights that were trained there.
 Small pictures: see `small.py`.
 """
 
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from convlens.layers import ConvNormAct, he_initialise, pooled_classifier, round_channels
-from convlens.zoo.architecture import Network, check_width
+from convlens.zoo.architecture import Network, check_padding, check_width
 from convlens.zoo.registry import Paper, register
 from convlens.zoo.small import check_smallest, gentle_strides
 
@@ -43,13 +43,14 @@ TABLE_2 = [
 class InvertedResidual(nn.Module):
     """y = x + residual(x) where the shapes agree, else residual(x): 1x1 to expand, 3x3 depthwise, linear 1x1."""
 
-    def __init__(self, in_channels: int, channels: int, expansion: int, stride: int) -> None:
+    def __init__(self, in_channels: int, channels: int, expansion: int, stride: int, padding: str) -> None:
         super().__init__()
         wide = in_channels * expansion
+        shape: dict[str, Any] = {"stride": stride, "groups": wide, "padding": padding}
         self.residual = nn.Sequential()
         if expansion != 1:
             self.residual.add_module("expand", ConvNormAct(in_channels, wide, 1, act=nn.ReLU6))
-        self.residual.add_module("depthwise", ConvNormAct(wide, wide, 3, stride=stride, groups=wide, act=nn.ReLU6))
+        self.residual.add_module("depthwise", ConvNormAct(wide, wide, 3, act=nn.ReLU6, **shape))
         self.residual.add_module("project", ConvNormAct(wide, channels, 1, act=None))
         self.adds = stride == 1 and in_channels == channels
 
@@ -67,18 +68,20 @@ class MobileNetV2(Network):
         in_channels: int = 3,
         image_size: tuple[int, int] = (224, 224),
         width: float = 1.0,
+        padding: str = "symmetric",
     ) -> None:
         super().__init__()
         check_smallest("mobilenet_v2", image_size, 8)
         check_width(width)
+        check_padding(padding)
         stem_stride, *strides = gentle_strides([2, *(stride for *_, stride in TABLE_2)], image_size)
         from_channels = round_channels(STEM_CHANNELS * width)
-        self.stem = ConvNormAct(in_channels, from_channels, 3, stride=stem_stride, act=nn.ReLU6)
+        self.stem = ConvNormAct(in_channels, from_channels, 3, stride=stem_stride, padding=padding, act=nn.ReLU6)
         self.stages = nn.Sequential()
         for (expansion, channels, count, _), stride in zip(TABLE_2, strides, strict=True):
             channels, stage = round_channels(channels * width), nn.Sequential()
             for index in range(count):
-                stage.append(InvertedResidual(from_channels, channels, expansion, 1 if index else stride))
+                stage.append(InvertedResidual(from_channels, channels, expansion, 1 if index else stride, padding))
                 from_channels = channels
             self.stages.append(stage)
         last_channels = round_channels(LAST_CHANNELS * max(1.0, width))

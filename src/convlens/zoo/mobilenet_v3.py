@@ -3,6 +3,7 @@
 Tables 1 (large) and 2 (small) of the paper, for 224 x 224 images. The last block is the efficient one of figure 5: the
 wide 1x1 convolution to 1,280 (small: 1,024) features comes after the average, as a Linear layer, where it meets one
 pixel in place of 49. `width` is the width multiplier; it leaves those features alone below 1, and the stem below 0.75.
+padding="same" pads as TensorFlow does, for weights that were trained there.
 Departures: every squeeze-and-excitation has a quarter of the expanded channels, rounded to 8, as in the authors' code.
 Small pictures: see `small.py`.
 """
@@ -15,7 +16,7 @@ import torch
 from torch import nn
 
 from convlens.layers import ConvNormAct, he_initialise, round_channels, sequence, set_batch_norm
-from convlens.zoo.architecture import Network, check_width
+from convlens.zoo.architecture import Network, check_padding, check_width
 from convlens.zoo.registry import Paper, register
 from convlens.zoo.small import check_smallest, gentle_strides
 
@@ -27,6 +28,7 @@ PAPER = Paper(
     link="https://arxiv.org/abs/1905.02244",
 )
 
+Row = tuple[int, int, int, bool, type[nn.Module], int]
 # fmt: off
 RE, HS = nn.ReLU, nn.Hardswish
 STEM_CHANNELS = 16
@@ -90,16 +92,14 @@ class SqueezeExcite(nn.Module):
 class InvertedResidual(nn.Module):
     """y = x + residual(x) where the shapes agree, else residual(x): v2's block with squeeze and excite, figure 4."""
 
-    def __init__(
-        self, in_channels: int, expanded: int, channels: int, row: tuple[int, int, int, bool, type[nn.Module], int]
-    ) -> None:
+    def __init__(self, in_channels: int, expanded: int, channels: int, row: Row, padding: str) -> None:
         super().__init__()
         kernel, _, _, squeeze, act, stride = row
         self.residual = nn.Sequential()
         if expanded != in_channels:
             self.residual.add_module("expand", ConvNormAct(in_channels, expanded, 1, act=act))
-        depthwise = ConvNormAct(expanded, expanded, kernel, stride=stride, groups=expanded, act=act)
-        self.residual.add_module("depthwise", depthwise)
+        shape: dict[str, Any] = {"stride": stride, "groups": expanded, "padding": padding}
+        self.residual.add_module("depthwise", ConvNormAct(expanded, expanded, kernel, act=act, **shape))
         if squeeze:
             self.residual.add_module("squeeze_excite", SqueezeExcite(expanded))
         self.residual.add_module("project", ConvNormAct(expanded, channels, 1, act=None))
@@ -120,20 +120,23 @@ class MobileNetV3(Network):
         in_channels: int = 3,
         image_size: tuple[int, int] = (224, 224),
         width: float = 1.0,
+        padding: str = "symmetric",
     ) -> None:
         super().__init__()
         check_smallest("mobilenet_v3", image_size, 8)
         check_width(width)
+        check_padding(padding)
         rows, last_channels, features = SIZES[size]
         stem_stride, *strides = gentle_strides([2, *(row[-1] for row in rows)], image_size)
         from_channels = round_channels(STEM_CHANNELS * (width if width >= 0.75 else 1.0))
-        self.stem = ConvNormAct(in_channels, from_channels, 3, stride=stem_stride, act=nn.Hardswish)
+        self.stem = ConvNormAct(in_channels, from_channels, 3, stride=stem_stride, padding=padding, act=nn.Hardswish)
         self.stages = nn.Sequential()
         table_channels = STEM_CHANNELS
         for row, stride in zip(rows, strides, strict=True):
             expanded = round_channels(from_channels * row[1] / table_channels)  # the block's own ratio, as in v2
             table_channels, channels = row[2], round_channels(row[2] * width)
-            self.stages.append(InvertedResidual(from_channels, expanded, channels, (*row[:-1], stride)))
+            row = (*row[:-1], stride)
+            self.stages.append(InvertedResidual(from_channels, expanded, channels, row, padding))
             from_channels = channels
         last_channels = round_channels(last_channels * width)
         self.stages.append(ConvNormAct(from_channels, last_channels, 1, act=nn.Hardswish))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from convlens.errors import UsageError
 from convlens.zoo.architecture import Network, WeightsRecord
+from convlens.zoo.weights.describing import assumed_preprocessing
+from convlens.zoo.weights.layout import in_our_layout
 from convlens.zoo.weights.matching import match
 from convlens.zoo.weights.published import IMAGENET, PublishedWeights, published
 from convlens.zoo.weights.reading import FileTensors, read_tensors, to_safetensors
@@ -27,10 +30,13 @@ def load_weights(network: Network, source: str | Path, progress: Progress | None
     if source == "imagenet":
         weights = _published(network.architecture.name)
         content = _fetch(weights, progress)
-        digest, preprocessing = content.metadata["sha256"], weights.preprocessing
+        digest = content.metadata["sha256"]
+        preprocessing: dict[str, Any] | None = weights.preprocessing
     else:
         content = read_tensors(Path(source))
-        digest, preprocessing = sha256_file(Path(source)), None
+        digest = sha256_file(Path(source))
+        preprocessing = assumed_preprocessing(network, content)
+    content = in_our_layout(network, content)
     state = network.state_dict()
     matched, left_out = match(state, content, str(source))
     with torch.no_grad():

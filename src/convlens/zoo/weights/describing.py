@@ -1,0 +1,88 @@
+"""What a file of weights says about the network that it belongs to, for a file says neither width nor preprocessing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from convlens.errors import UsageError
+from convlens.zoo.architecture import Architecture, Network
+from convlens.zoo.create import build
+from convlens.zoo.registry import Entry, entry
+from convlens.zoo.small import SMALL
+from convlens.zoo.weights.layout import is_tensorflow, sizes_agree
+from convlens.zoo.weights.published import PREPROCESSING
+from convlens.zoo.weights.reading import FileTensors, read_tensors
+
+WIDTHS = (1.0, 0.75, 0.5, 0.25, 0.35, 1.25, 1.3, 1.4, 0.125, 1.5, 2.0)
+SIDE = re.compile(r"[_-](\d{2,3})(?:[._-](?:quant|frozen|float))*$")  # mobilenet_v1_0.5_160
+TENSORFLOW = {"mean": [128 / 255] * 3, "std": [128 / 255] * 3}  # (x - 128) / 128
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """`options` are those of the network that differ from its defaults; `image_size` is None where nothing tells."""
+
+    num_classes: int
+    image_size: int | None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def words(self) -> str:
+        """ "1,001 classes, 160 px, width 0.5, padding same"."""
+        size = [f"{self.image_size} px"] if self.image_size else []
+        return ", ".join([f"{self.num_classes:,} classes", *size, *(f"{k} {v}" for k, v in self.options.items())])
+
+
+def describe_weights(name: str, path: str | Path, given: Mapping[str, Any] | None = None) -> FileFacts:
+    """Classes, side and options of a network of the zoo as a file of weights tells them; `given` options are kept.
+
+    The classes are the last tensor's length; the width is the one whose tensors have the file's sizes; TensorFlow's
+    axes come with its padding; a side is what the file's name ends in.
+    """
+    described, content = entry(name), read_tensors(Path(path))
+    options = dict(given or {})
+    if "padding" in described.options and "padding" not in options and is_tensorflow(content.tensors):
+        options["padding"] = "same"
+    if "width" in described.options and "width" not in options:
+        options |= _width(described, content, options)
+    classifier = next(reversed(_unallocated(described, options).state_dict()))
+    last = content.tensors.get(classifier, next(reversed(content.tensors.values())))
+    return FileFacts(int(last.shape[0]) if last.dim() else 1, _side(Path(path)), options)
+
+
+def _width(described: Entry, content: FileTensors, options: Mapping[str, Any]) -> dict[str, float]:
+    weights = list(content.tensors.values())
+    for width in WIDTHS if content.ordered else ():
+        with suppress(UsageError):  # a family may have some widths only
+            if sizes_agree(_unallocated(described, {**options, "width": width}), weights):
+                return {} if width == 1.0 else {"width": width}
+    return {}
+
+
+def _unallocated(described: Entry, options: Mapping[str, Any]) -> Network:
+    """The network at its paper's resolution without memory for its weights."""
+    sides = (described.resolution, described.resolution)
+    with torch.device("meta"):
+        return build(Architecture(described.name, described.num_classes, described.in_channels, sides, options))
+
+
+def _side(path: Path) -> int | None:
+    found = SIDE.search(path.stem)
+    side = int(found[1]) if found else 0
+    return side if 32 <= side <= 640 and side % 16 == 0 else None
+
+
+def assumed_preprocessing(network: Network, content: FileTensors) -> dict[str, Any] | None:
+    """The custom of where the file comes from: TensorFlow's (x - 128) / 128, else ImageNet's mean and deviation."""
+    if network.architecture.in_channels != 3:
+        return None
+    size = list(network.architecture.image_size)
+    custom = TENSORFLOW if is_tensorflow(content.tensors) else {}
+    ratio = PREPROCESSING["crop_ratio"] if min(size) > SMALL else 1.0
+    return {**PREPROCESSING, **custom, "size": size, "crop_ratio": ratio}
