@@ -21,6 +21,7 @@ from convlens.storage import write_bytes
 from convlens.training.average import WeightAverage
 from convlens.training.budget import Budget
 from convlens.training.checkpoint import read_checkpoint, restore, write_checkpoint
+from convlens.training.head_first import SHARE, fit_classifier
 from convlens.training.optimiser import build_optimiser, decayed_parameters, set_rate
 from convlens.training.plan import Plan
 from convlens.training.precision import Choice
@@ -30,6 +31,13 @@ from convlens.training.signals import StopRequest
 from convlens.training.validation import logits_of, loss_and_accuracy
 
 Progress = Callable[[str, int, int, str], None]
+
+
+def keep_statistics(network: nn.Module) -> None:
+    """Batch norms go on with the statistics that they were trained with: small batches would only blur them."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,9 @@ class Training:
         self.choice = Choice(plan.precision, plan.layout, plan.threads)
         self.device = torch.device(plan.device)
         self.network = self.choice.laid_out(network.to(self.device)).train()
-        self.optimiser = build_optimiser(self.network, recipe, plan.learning_rate)
+        if plan.pretrained:
+            keep_statistics(self.network)
+        self.optimiser = build_optimiser(self.network, recipe, plan.learning_rate, pretrained=plan.pretrained)
         self.average = WeightAverage(self.network, recipe.ema) if recipe.ema else None
         self.tally = Tally()
         self.budget: Budget | None = None
@@ -104,6 +114,7 @@ class Training:
         torch.set_flush_denormal(True)  # near-zero weights make a convolution 5 to 50 times slower
         with StopRequest() as request:
             if self.tally.step == 0:
+                self._fit_head()
                 self.save()
             while self.tally.step < self.plan.total_steps:
                 self._one_step()
@@ -113,6 +124,15 @@ class Training:
                 if request.signal is not None:
                     self._stop(request)
         self._flush_best()
+
+    def _fit_head(self) -> None:
+        """Head first: a new classifier on a trained body starts from its optimum (then all layers learn)."""
+        if self.plan.classifier is None:
+            return
+        until = None if self.budget is None else self.budget.started + SHARE * self.budget.seconds
+        fit_classifier(self.network, self.plan.classifier, self.task.batches, self.choice, until=until)
+        if self.average:
+            self.average.network.load_state_dict(self.network.state_dict())
 
     def _one_step(self) -> None:
         began, step = time.monotonic(), self.tally.step

@@ -15,10 +15,14 @@ PICTURES_SEEN = 600_000  # of a training whose length was not asked for; 10 to 6
 
 @dataclass(frozen=True)
 class Setting:
-    """What a plan depends on beside the recipe; `seconds` is how long ways to run a step may be timed."""
+    """What a plan depends on beside the recipe; `seconds` is how long ways to run a step may be timed.
+
+    `classifier` is the path of the layer that is new in a network whose other weights are trained ones.
+    """
 
     num_classes: int
     pretrained: bool = False
+    classifier: str | None = None
     device: str = "cpu"
     seconds: float = 10.0
 
@@ -36,6 +40,8 @@ class Plan:
     measured: tuple[dict[str, Any], ...] = ()
     augment: dict[str, Any] = field(default_factory=dict)  # what is drawn for each picture
     candidates: tuple[dict[str, Any], ...] = ()  # networks that were timed to choose one
+    pretrained: bool = False  # then norms keep their statistics, and earlier layers learn slower
+    classifier: str | None = None  # fitted to the features of the others before the first step
 
     @property
     def total_steps(self) -> int:
@@ -74,7 +80,15 @@ def first_plan(recipe: Recipe, num_pictures: int, network: nn.Module, setting: S
     steps_per_epoch = max(1, num_pictures // batch)
     epochs = recipe.epochs or default_epochs(num_pictures)
     rate = recipe.learning_rate or default_rate(recipe.optimiser, network, batch, pretrained=setting.pretrained)
-    return Plan(batch, steps_per_epoch, rate, (Segment(0, 0.0, epochs * steps_per_epoch),), device=setting.device)
+    return Plan(
+        batch,
+        steps_per_epoch,
+        rate,
+        (Segment(0, 0.0, epochs * steps_per_epoch),),
+        device=setting.device,
+        pretrained=setting.pretrained,
+        classifier=setting.classifier,
+    )
 
 
 def default_batch(num_pictures: int) -> int:

@@ -19,8 +19,8 @@ def logits_of(
     *,
     device: torch.device,
 ) -> Tensor:
-    """(N, C, H, W) uint8 -> (N, K) float32 on the CPU. The network's mode is kept."""
-    mode, batch = network.training, inference_batch(preprocess.size)
+    """(N, C, H, W) uint8 -> (N, K) float32 on the CPU. The modes of its modules are kept."""
+    modes, batch = {module: module.training for module in network.modules()}, inference_batch(preprocess.size)
     network.eval()
     try:
         rows = []
@@ -31,7 +31,8 @@ def logits_of(
                 rows.append(network(images).float().cpu())
         return torch.cat(rows)
     finally:
-        network.train(mode)
+        for module, mode in modes.items():
+            module.training = mode
 
 
 def inference_batch(size: tuple[int, int]) -> int:

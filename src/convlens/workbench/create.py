@@ -67,14 +67,15 @@ def create(
     usual = entry.num_classes
     if told is not None:
         options, usual = told.options, told.num_classes
-        image_size = image_size or told.image_size
+        image_size = told.image_size if image_size is None else image_size
         tell(f"read off {Path(str(weights)).name}: {told.words()}")
+    usual_channels = (told.in_channels if told else None) or entry.in_channels
     names = _names(classes, num_classes, usual)
     torch.manual_seed(seed)
     network = room.create(
         model,
         num_classes=len(names),
-        in_channels=entry.in_channels if in_channels is None else in_channels,
+        in_channels=usual_channels if in_channels is None else in_channels,
         image_size=entry.resolution if image_size is None else image_size,
         **options,
     )

@@ -66,6 +66,7 @@ class Design:
     preprocess: Preprocess
     weights: str
     pretrained: bool
+    classifier: str | None = None  # the path of the layer that is new among trained ones
     measured: tuple[dict[str, Any], ...] = ()
     own_network: str | None = None  # file.py:Class, as it was given
     has_statistics: bool = False  # mean and std are those of the weights
@@ -145,10 +146,12 @@ def picture_side(gathered: Gathered) -> int:
 def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell) -> Design:
     photographs = size > SMALL_SIDE
     wants = ask.weights if ask.weights != "auto" else ("imagenet" if photographs and room.published(name) else "none")
-    channels = gathered.scan.channels if wants == "none" else room.entry(name).in_channels
-    options = ask.options
-    if _is_file(wants):
-        options = room.describe_weights(name, wants, options).options
+    channels, options = gathered.scan.channels, ask.options
+    if wants == "imagenet":
+        channels = 3
+    elif wants != "none":
+        told = room.describe_weights(name, wants, options)
+        channels, options = told.in_channels or channels, told.options
     network = room.create(name, num_classes=gathered.num_classes, in_channels=channels, image_size=size, **options)
     record = None
     if wants != "none":
@@ -169,6 +172,7 @@ def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell
         preprocess,
         source,
         pretrained=record is not None,
+        classifier=record.left_out[0].rpartition(".")[0] if record is not None and record.left_out else None,
         has_statistics=brought is not None,
     )
 

@@ -107,7 +107,7 @@ def train(
         augment = default_augment(preprocess) if recipe.augment else Augment()
         lessons = prepare(gathered, preprocess, augment, progress=progress)
         probing = PROBING * recipe.budget_s if recipe.budget_s else LONGEST_PROBING_S
-        setting = training.Setting(gathered.num_classes, made.pretrained, target, probing)
+        setting = training.Setting(gathered.num_classes, made.pretrained, made.classifier, target, probing)
         plan = training.make_plan(made.network, lambda batch: lessons.batches(batch, seed), recipe, setting)
         plan = replace(plan, augment=augment.to_dict(), candidates=made.measured)
         tell(describe(plan, made, recipe))

@@ -27,10 +27,11 @@ TENSORFLOW = {"mean": [128 / 255] * 3, "std": [128 / 255] * 3}  # (x - 128) / 12
 
 @dataclass(frozen=True)
 class FileFacts:
-    """`options` are those of the network that differ from its defaults; `image_size` is None where nothing tells."""
+    """`options` are those of the network that differ from its defaults; what nothing tells is None."""
 
     num_classes: int
     image_size: int | None
+    in_channels: int | None
     options: dict[str, Any] = field(default_factory=dict)
 
     def words(self) -> str:
@@ -51,9 +52,15 @@ def describe_weights(name: str, path: str | Path, given: Mapping[str, Any] | Non
         options["padding"] = "same"
     if "width" in described.options and "width" not in options:
         options |= _width(described, content, options)
-    classifier = next(reversed(_unallocated(described, options).state_dict()))
-    last = content.tensors.get(classifier, next(reversed(content.tensors.values())))
-    return FileFacts(int(last.shape[0]) if last.dim() else 1, _side(Path(path)), options)
+    first, *_, last = _unallocated(described, options).state_dict()
+    tensors = list(content.tensors.values())
+    outputs, filters = content.tensors.get(last, tensors[-1]).shape, content.tensors.get(first, tensors[0]).shape
+    return FileFacts(
+        num_classes=outputs[0] if outputs else 1,
+        image_size=_side(Path(path)),
+        in_channels=filters[3 if is_tensorflow(content.tensors) else 1] if len(filters) == 4 else None,
+        options=options,
+    )
 
 
 def _width(described: Entry, content: FileTensors, options: Mapping[str, Any]) -> dict[str, float]:
