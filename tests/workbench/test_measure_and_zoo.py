@@ -9,6 +9,7 @@ import convlens
 from convlens.errors import RunError, UsageError
 from convlens.runs import Run
 from convlens.workbench import create, measure, zoo
+from convlens.workbench.zoo import SORTS
 
 
 def test_a_run_a_loaded_run_and_a_name_measure_the_same(trained_run):
@@ -71,7 +72,7 @@ def test_the_zoo_lists_all_networks_with_their_facts():
     ("pattern", "names"),
     [
         ("lenet5", {"lenet5"}),
-        ("resnet*", {"resnet18", "resnet34", "resnet50", "resnet101", "resnet152"}),
+        ("vgg16*", {"vgg16", "vgg16_bn", "vgg16_c", "vgg16_c_bn"}),
         ("mobilenet_v3_*", {"mobilenet_v3_large", "mobilenet_v3_small"}),
     ],
 )
@@ -87,6 +88,35 @@ def test_a_family_is_a_pattern_whatever_its_case():
 def test_a_pattern_that_matches_nothing_names_the_nearest():
     with pytest.raises(UsageError, match=r"no network is called 'resnt' \(near: resnet.*`convlens zoo` lists all"):
         zoo("resnt")
+
+
+@pytest.mark.parametrize("column", SORTS)
+def test_the_zoo_is_sorted_by_any_column_and_what_has_no_value_comes_last(column):
+    values = [getattr(row, column) for row in zoo("vgg*", sort=column).networks]
+    known = [value for value in values if value is not None]
+    assert known == sorted(known) and values == known + [None] * (len(values) - len(known))
+
+
+def test_an_unknown_column_is_refused():
+    with pytest.raises(UsageError, match=r"no column to sort by is called 'mac' \(near: macs"):
+        zoo(sort="mac")
+
+
+def test_the_card_of_a_network_has_its_paper_s_table_its_departures_and_its_parts():
+    card = zoo("resnet50").card
+    assert "Departure" in card.about and "50:" in card.table
+    assert [part.path for part in card.parts] == ["stem", *(f"stages.{n}" for n in range(4)), "head"]
+    assert card.parts[4].output_shape == (2048, 7, 7)
+    (row,) = zoo("resnet50").networks
+    assert sum(part.parameters for part in card.parts) == row.parameters
+    assert sum(part.macs for part in card.parts) == row.macs
+    assert zoo("resnet*").card is None
+
+
+def test_every_network_has_a_card():
+    for name in ("perceptron", "mlp", "lenet5_1998", "alexnet_paper", "vgg11", "mobilenet_v3_small"):
+        card = zoo(name).card
+        assert card.about and card.parts[-1].path == "head", name
 
 
 def test_the_zoo_is_a_room_and_a_verb():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,38 +10,62 @@ from convlens.cli.guard import guarded
 from convlens.cli.options import Json
 from convlens.cli.output import console, count, print_json, print_table, share
 
-EXAMPLE = "convlens zoo 'mobilenet_*'"
-COLUMNS = ("network", ">year", ">pixels", ">parameters", ">MACs", ">field", ">top-1", "options", "paper")
-WIDE = 140  # columns of a terminal that has room for the last two
+if TYPE_CHECKING:
+    from convlens.workbench.zoo import ZooCard, ZooRow
+
+EXAMPLE = "convlens zoo 'mobilenet_*' --sort macs"
+COLUMNS = ("network", ">year", ">pixels", ">parameters", ">MACs", ">depth", ">field", ">top-1", "options", "paper")
+WIDE = 150  # columns of a terminal that has room for the last two
+BAR = 24  # characters of the widest feature map in the diagram
 
 
 @guarded
 def zoo(
-    pattern: Annotated[str, typer.Argument(help="A name, a family, or a pattern such as 'resnet*'.")] = "*",
+    pattern: Annotated[str, typer.Argument(help="A name (its card), a family, or a pattern such as 'resnet*'.")] = "*",
+    sort: Annotated[
+        str, typer.Option(help="name, year, parameters, macs, depth, receptive_field or top1.", metavar="COLUMN")
+    ] = "year",
     as_json: Json = False,
 ) -> None:
-    """List the networks with year, paper, parameters, MACs and receptive field."""
+    """List the networks with year, paper, parameters, MACs and receptive field; show the card of one."""
     from convlens import workbench
 
-    result = workbench.zoo(pattern)
+    result = workbench.zoo(pattern, sort=sort)
     if as_json:
         return print_json(result)
+    shown = len(COLUMNS) if console().width >= WIDE else -2
+    number = "1 network" if len(result.networks) == 1 else f"{len(result.networks)} networks"
+    print_table(
+        f"{number}; depth: layers with weights; field: receptive field of the last map; top-1: published",
+        COLUMNS[:shown],
+        [_row(row)[:shown] for row in result.networks],
+    )
+    if result.card is not None:
+        _print_card(result.networks[0], result.card)
+
+
+def _row(row: ZooRow) -> tuple[object, ...]:
+    counts = (f"{row.parameters:,}", count(row.macs), row.depth)
+    field = f"{row.receptive_field} px" if row.receptive_field else None
+    paper = f"{row.authors}: {row.paper}"
+    return (row.name, row.year, row.resolution, *counts, field, share(row.top1), ", ".join(row.options), paper)
+
+
+def _print_card(row: ZooRow, card: ZooCard) -> None:
+    """The head of the file, the paper's table, and the parts with a bar as wide as their maps."""
+    said = console()
+    for text in (f"{row.authors} ({row.year}): {row.paper}\n{row.link}", card.about, card.table):
+        said.print(text + "\n", markup=False, highlight=False, soft_wrap=True)
     rows = [
         (
-            row.name,
-            row.year,
-            row.resolution,
-            f"{row.parameters:,}",
-            count(row.macs),
-            f"{row.receptive_field} px" if row.receptive_field else None,
-            share(row.top1),
-            ", ".join(row.options),
-            f"{row.authors}: {row.paper}",
+            part.path,
+            " × ".join(map(str, part.output_shape)),
+            "█" * max(1, round(BAR * part.output_shape[-1] / row.resolution)) if len(part.output_shape) == 3 else "",
+            f"{part.parameters:,}",
+            count(part.macs),
         )
-        for row in result.networks
+        for part in card.parts
     ]
-    shown = len(COLUMNS) if console().width >= WIDE else -2
-    title = (
-        f"{len(rows)} networks; field: receptive field of the last feature map; top-1: published, on ImageNet or MNIST"
-    )
-    print_table(title, COLUMNS[:shown], [row[:shown] for row in rows])
+    print_table("From the picture down", ("part", "output", "width of the maps", ">parameters", ">MACs"), rows)
+    if card.published_weights:
+        said.print(f"published weights: {card.published_weights} (--weights imagenet)", markup=False, highlight=False)

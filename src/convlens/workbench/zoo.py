@@ -1,18 +1,27 @@
-"""`convlens zoo`: the networks, with year, paper, parameters, MACs and receptive field."""
+"""`convlens zoo`: the networks, with year, paper, parameters, MACs and receptive field; the card of one."""
 
 from __future__ import annotations
 
+import inspect
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
 import convlens.zoo as room
 from convlens.errors import unknown_name
+from convlens.measurement import LayerMeasure
 from convlens.workbench.measure import measure
+
+SORTS = ("name", "year", "parameters", "macs", "depth", "receptive_field", "top1")
 
 
 @dataclass(frozen=True)
 class ZooRow:
-    """One network at its paper's resolution; accuracies are published ones, 0 to 1, None where there is none."""
+    """One network at its paper's resolution; accuracies are published ones, 0 to 1, None where there is none.
+
+    `parameters` and `macs` are measured, `depth` counts layers with weights on the longest way, `receptive_field` is
+    that of the last feature map.
+    """
 
     name: str
     family: str
@@ -23,6 +32,7 @@ class ZooRow:
     resolution: int
     parameters: int
     macs: int | None
+    depth: int
     receptive_field: int | None
     top1: float | None
     top5: float | None
@@ -30,37 +40,97 @@ class ZooRow:
 
 
 @dataclass(frozen=True)
+class ZooPart:
+    """A stem, a stage or a head: what comes out of it (without the batch), and what it costs."""
+
+    path: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class ZooCard:
+    """`about` is the head of the network's file, with every departure from the paper; `table` is the paper's."""
+
+    about: str
+    table: str
+    parts: tuple[ZooPart, ...]
+    published_weights: str | None  # the file's name
+
+
+@dataclass(frozen=True)
 class ZooResult:
+    """`card` is there when one network was named."""
+
     networks: tuple[ZooRow, ...]
+    card: ZooCard | None = None
 
 
-def zoo(pattern: str = "*") -> ZooResult:
-    """The networks whose name or family matches a pattern such as "mobilenet_*", measured as they are built."""
+def zoo(pattern: str = "*", *, sort: str = "year") -> ZooResult:
+    """The networks whose name or family matches a pattern such as "mobilenet_*", measured as they are built.
+
+    `sort` is one of the columns; the largest or latest comes last, and what has no value after it.
+    """
+    if sort not in SORTS:
+        raise unknown_name("column to sort by", sort, SORTS, f"choose one of {', '.join(SORTS)}")
     entries = [room.entry(name) for name in room.names()]
     chosen = [
         entry for entry in entries if fnmatch(entry.name, pattern) or fnmatch(entry.family.lower(), pattern.lower())
     ]
     if not chosen:
         raise unknown_name("network", pattern, room.names(), "`convlens zoo` lists all")
-    return ZooResult(tuple(_row(entry) for entry in chosen))
+    rows = [_row(entry) for entry in chosen]
+    rows.sort(key=lambda row: (getattr(row, sort) is None, getattr(row, sort)))
+    named = [entry for entry in chosen if entry.name == pattern]
+    return ZooResult(tuple(rows), _card(named[0]) if named else None)
 
 
 def _row(entry: room.Entry) -> ZooRow:
-    measured = measure(entry.name).network
-    facts = room.FACTS[entry.name]
-    field = measured.receptive_field
+    measured, facts = measure(entry.name).network, room.FACTS[entry.name]
     return ZooRow(
-        entry.name,
-        entry.family,
-        entry.year,
-        entry.paper,
-        entry.authors,
-        entry.link,
-        entry.resolution,
-        measured.parameters,
-        measured.macs,
-        max(field) if field else None,
-        facts.top1,
-        facts.top5,
-        tuple(entry.options),
+        name=entry.name,
+        family=entry.family,
+        year=entry.year,
+        paper=entry.paper,
+        authors=entry.authors,
+        link=entry.link,
+        resolution=entry.resolution,
+        parameters=measured.parameters,
+        macs=measured.macs,
+        depth=facts.depth,
+        receptive_field=facts.receptive_field,
+        top1=facts.top1,
+        top5=facts.top5,
+        options=tuple(entry.options),
     )
+
+
+def _card(entry: room.Entry) -> ZooCard:
+    module = inspect.getmodule(entry.make)
+    assert module is not None
+    tables = re.findall(r"# fmt: off\n(.*?)\n# fmt: on", inspect.getsource(module), flags=re.DOTALL)
+    weights = room.published(entry.name)
+    return ZooCard(
+        about=inspect.getdoc(module) or "",
+        table=tables[0] if tables else "",
+        parts=tuple(_parts(measure(entry.name).network.layers)),
+        published_weights=weights.file if weights else None,
+    )
+
+
+def _parts(layers: tuple[LayerMeasure, ...]) -> list[ZooPart]:
+    """The layers of a stem, of each stage and of a head together, in their order."""
+    groups: dict[str, list[LayerMeasure]] = {}
+    for layer in layers:
+        steps = layer.path.split(".")
+        groups.setdefault(".".join(steps[: 2 if steps[0] == "stages" else 1]), []).append(layer)
+    return [
+        ZooPart(
+            path,
+            tuple(members[-1].output_shape[1:]),
+            sum(layer.parameters for layer in members),
+            sum(layer.macs or 0 for layer in members),
+        )
+        for path, members in groups.items()
+    ]
