@@ -2,6 +2,8 @@
 
 ConvNormAct            convolution, batch normalisation, activation
 LocalResponseNorm      Krizhevsky's normalisation across channels
+ResidualBlock          relu(residual(x) + shortcut(x))
+PaddedIdentity, make_shortcut  the shortcuts: options A, B and C
 pooled_classifier      global average, dropout, one Linear
 sequence               layers one after the other, by name
 round_channels         a width multiplier, rounded to a multiple of 8
@@ -15,13 +17,17 @@ from convlens.layers.classifier import pooled_classifier
 from convlens.layers.convolution import ConvNormAct
 from convlens.layers.initialisation import he_initialise
 from convlens.layers.normalisation import LocalResponseNorm, set_batch_norm
+from convlens.layers.residual import PaddedIdentity, ResidualBlock, make_shortcut
 from convlens.layers.sequence import sequence
 from convlens.layers.width import round_channels
 
 __all__ = [
     "ConvNormAct",
     "LocalResponseNorm",
+    "PaddedIdentity",
+    "ResidualBlock",
     "he_initialise",
+    "make_shortcut",
     "pooled_classifier",
     "round_channels",
     "sequence",
