@@ -3,7 +3,7 @@
 ConvNormAct            convolution, batch normalisation, activation
 LocalResponseNorm      Krizhevsky's normalisation across channels
 ResidualBlock          relu(residual(x) + shortcut(x))
-PaddedIdentity, make_shortcut  the shortcuts: options A, B and C
+make_shortcut          its shortcuts, options A (a PaddedIdentity), B and C
 pooled_classifier      global average, dropout, one Linear
 sequence               layers one after the other, by name
 round_channels         a width multiplier, rounded to a multiple of 8

@@ -8,7 +8,8 @@
 
 None of these papers reads pictures by rows: this is the textbooks' exercise for 28 x 28 digits, with `hidden` = 128.
 The classes follow from the state after the last row; of two directions, from the last state of each.
-Departures: cells are torch's: no peepholes, two biases a gate where the papers have one, GRU's reset after its product.
+Departures: the cells are torch's, with no peepholes, two biases where the papers have one, and GRU's reset applied
+after the product with U; weights start uniform in +-1 / sqrt(hidden), torch's custom.
 Parameters: gates x hidden x (row + hidden + 2) a layer and direction, with 1, 4 and 3 gates for RNN, LSTM and GRU.
 """
 
