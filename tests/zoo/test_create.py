@@ -16,7 +16,7 @@ from convlens.errors import UsageError
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("resnet5", {}, r"no network is called 'resnet5' \(near: resnet50.*\); `convlens zoo` lists all \d+"),
+        ("resnet5", {}, r"no network is called 'resnet5' \(near: .*resnet50.*\); `convlens zoo` lists all \d+"),
         ("lenet5", {"num_classes": 0}, "num_classes is 0, expected a whole number of at least 1"),
         ("lenet5", {"num_classes": 2.5}, "num_classes is 2.5, expected"),
         ("lenet5", {"num_classes": True}, "num_classes is True, expected"),
@@ -28,7 +28,11 @@ from convlens.errors import UsageError
             r"image_size is \(28, 28, 3\), expected one side in pixels or",
         ),
         ("lenet5", {"widht": 0.5}, "lenet5 has no option 'widht'; its options are: none"),
-        ("resnet18", {"widht": 0.5}, r"resnet18 has no option 'widht' \(near: width\); .* are: width \(default 1.0\)"),
+        (
+            "resnet18",
+            {"widht": 0.5},
+            r"resnet18 has no option 'widht' \(near: width\); .* are: width \(default 1.0\), sh",
+        ),
         ("resnet18", {"width": 0}, "width is 0, expected a number above 0"),
         ("mobilenet_v2", {"width": "half"}, "width is 'half', expected a number above 0"),
         ("mlp", {"hidden": ()}, r"hidden is \(\), expected the sizes"),
@@ -68,15 +72,17 @@ def test_names_are_in_the_order_of_the_years_and_every_entry_names_its_paper() -
     assert [entry.year for entry in entries] == sorted(entry.year for entry in entries)
     assert all(entry.paper and entry.authors and entry.link.startswith("http") for entry in entries)
     assert sorted(name for members in zoo.families().values() for name in members) == sorted(zoo.names())
-    assert list(zoo.families())[:3] == ["perceptron", "mlp", "lenet"]
+    assert list(zoo.families())[:4] == ["perceptron", "mlp", "recurrent", "lenet"]
 
 
 def test_the_zoo_has_every_network_of_the_lineage() -> None:
     vgg = [f"vgg{column}{norm}" for column in ("11", "11_lrn", "13", "16_c", "16", "19") for norm in ("", "_bn")]
-    resnet = [f"resnet{depth}" for depth in (18, 34, 50, 101, 152)]
+    resnet = [f"resnet{depth}" for depth in (18, 34, 50, 101, 152, 20, 32, 44, 56, 110, 1202)]
+    wider = ["resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet28_10"]
+    readers = [f"{cell}_rows" for cell in ("rnn", "lstm", "gru", "bilstm", "stacked_lstm")]
     mobile = ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"]
     others = ["perceptron", "mlp", "lenet5_1998", "lenet5", "alexnet", "alexnet_paper"]
-    assert set(zoo.names()) >= {*vgg, *resnet, *mobile, *others}
+    assert set(zoo.names()) >= {*vgg, *resnet, "plain18", "plain34", *wider, *readers, *mobile, *others}
 
 
 @pytest.mark.parametrize("width", [0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4])

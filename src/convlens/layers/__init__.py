@@ -3,6 +3,8 @@
 ConvNormAct            convolution, batch normalisation, activation
 SameConv2d             convolution with TensorFlow's "same" padding
 LocalResponseNorm      Krizhevsky's normalisation across channels
+ResidualBlock          relu(residual(x) + shortcut(x))
+make_shortcut          its shortcuts, options A (a PaddedIdentity), B and C
 pooled_classifier      global average, dropout, one Linear
 sequence               layers one after the other, by name
 round_channels         a width multiplier, rounded to a multiple of 8
@@ -17,14 +19,18 @@ from convlens.layers.convolution import ConvNormAct
 from convlens.layers.initialisation import he_initialise
 from convlens.layers.normalisation import LocalResponseNorm, set_batch_norm
 from convlens.layers.padding import SameConv2d
+from convlens.layers.residual import PaddedIdentity, ResidualBlock, make_shortcut
 from convlens.layers.sequence import sequence
 from convlens.layers.width import round_channels
 
 __all__ = [
     "ConvNormAct",
     "LocalResponseNorm",
+    "PaddedIdentity",
+    "ResidualBlock",
     "SameConv2d",
     "he_initialise",
+    "make_shortcut",
     "pooled_classifier",
     "round_channels",
     "sequence",

@@ -16,8 +16,13 @@ from convlens.zoo import (  # noqa: F401  importing a family's file registers it
     mobilenet_v2,
     mobilenet_v3,
     perceptron,
+    recurrent,
     resnet,
+    resnet_cifar,
+    resnet_plain,
+    resnext,
     vgg,
+    wide_resnet,
 )
 from convlens.zoo.architecture import Architecture, Network, WeightsRecord
 from convlens.zoo.create import build, create

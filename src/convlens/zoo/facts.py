@@ -2,7 +2,8 @@
 
 MACs are the multiplications of convolutions and matrix products for one picture; biases, norms, pooling, activations
 and the RBF distances of `lenet5_1998` are not among them. All is at the entry's resolution, channels and classes.
-Accuracies are published ones in per cent, for one centre crop on ImageNet's validation part or for MNIST's test part.
+Accuracies are published ones in per cent, for one centre crop on ImageNet's validation part or for the test part of
+MNIST (networks for 28 px) or CIFAR-10 (32 px).
 
 Sources of the counts:
     table      the published implementation that `source` names (torchvision 0.28, timm 1.0.31), counted
@@ -10,7 +11,8 @@ Sources of the counts:
 Sources of the accuracies:
     weights    published with the weights of `zoo.published` (one crop)
     paper      the paper's own: LeCun et al. 1998, figure 9 (linear; 300-100; LeNet-5); Krizhevsky et al. 2012, table 2
-               (one network); Simonyan and Zisserman 2014, table 3 (scale 256, dense); Howard et al. 2017, table 6
+               (one network); Simonyan and Zisserman 2014, table 3 (scale 256, dense); Howard et al. 2017, table 6;
+               He et al. 2015, table 6 (ResNet-110: the best of five); Zagoruyko and Komodakis 2016, table 5
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from dataclasses import dataclass
 class Facts:
     """Counts of one network, and its published accuracy in 0..1 where there is one.
 
-    `depth` counts the layers with weights (convolutions and matrix products) on the longest way through the network,
+    `depth` counts the layers with weights (convolutions and matrix products) on the longest way through the network, in
+    a recurrent one every step in the order of its computation (a stacked layer waits for the last state of the first);
     `receptive_field` is in pixels, of one position of the last feature map (None where there is no map).
     """
 
@@ -57,6 +60,11 @@ TV, TIMM = "torchvision 0.28", "timm 1.0.31"
 TABLE = [
     ("perceptron",                7_850,          7_840,   1, None, "paper", 88.0,   None,   "paper"),
     ("mlp",                     266_610,        266_200,   3, None, "paper", 96.95,  None,   "paper"),
+    ("rnn_rows",                 21_514,        560_384,  29, None, "paper", None,   None,   None),
+    ("lstm_rows",                82_186,      2_237_696,  29, None, "paper", None,   None,   None),
+    ("bilstm_rows",             164_362,      4_475_392,  29, None, "paper", None,   None,   None),
+    ("stacked_lstm_rows",       214_282,      5_907_712,  57, None, "paper", None,   None,   None),
+    ("gru_rows",                 61_962,      1_678_592,  29, None, "paper", None,   None,   None),
     ("lenet5_1998",              60_000,        325_680,   4,   16, "paper", 99.05,  None,   "paper"),
     ("lenet5",                   61_706,        416_520,   5,   16, "paper", None,   None,   None),
     ("alexnet_paper",        60_965_224,    724_406_816,   8,  195, "paper", 59.3,   81.8,   "paper"),
@@ -78,6 +86,20 @@ TABLE = [
     ("resnet50",             25_557_032,  4_089_184_256,  50,  427, TV,      76.130, 92.862, "weights"),
     ("resnet101",            44_549_160,  7_801_405_440, 101,  971, TV,      77.374, 93.546, "weights"),
     ("resnet152",            60_192_808, 11_513_626_624, 152, 1451, TV,      78.312, 94.046, "weights"),
+    ("plain18",              11_515_688,  1_794_805_760,  18,  435, "paper", None,   None,   None),
+    ("plain34",              21_623_848,  3_644_493_824,  34,  899, "paper", None,   None,   None),
+    ("resnet20",                269_722,     40_551_040,  20,   81, "paper", 91.25,  None,   "paper"),
+    ("resnet32",                464_154,     68_862_592,  32,  137, "paper", 92.49,  None,   "paper"),
+    ("resnet44",                658_586,     97_174_144,  44,  193, "paper", 92.83,  None,   "paper"),
+    ("resnet56",                853_018,    125_485_696,  56,  249, "paper", 93.03,  None,   "paper"),
+    ("resnet110",             1_727_962,    252_887_680, 110,  501, "paper", 93.57,  None,   "paper"),
+    ("resnet1202",           19_421_274,  2_829_238_912, 1202, 5597, "paper", 92.07, None,   "paper"),
+    ("wide_resnet16_8",      10_961_370,  1_548_145_664,  14,   53, "paper", 95.73,  None,   "paper"),
+    ("wide_resnet28_10",     36_479_194,  5_243_328_768,  26,  109, "paper", 96.00,  None,   "paper"),
+    ("wide_resnet50_2",      68_883_240, 11_398_021_120,  50,  427, TV,      78.468, 94.086, "weights"),
+    ("resnext50_32x4d",      25_028_904,  4_230_479_872,  50,  427, TV,      77.618, 93.698, "weights"),
+    ("resnext101_32x8d",     88_791_336, 16_414_015_488, 101,  971, TV,      79.312, 94.526, "weights"),
+    ("resnext101_64x4d",     83_455_272, 15_460_270_080, 101,  971, TV,      83.246, 96.454, "weights"),
     ("mobilenet_v1",          4_231_976,    568_740_352,  28,  315, TIMM,    70.6,   None,   "paper"),
     ("mobilenet_v2",          3_504_872,    300_774_272,  53,  491, TV,      71.878, 90.286, "weights"),
     ("mobilenet_v3_large",    5_483_032,    216_589_760,  64,  224, TV,      74.042, 91.340, "weights"),

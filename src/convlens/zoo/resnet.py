@@ -1,8 +1,10 @@
 """ResNet (He, Zhang, Ren and Sun, 2015), https://arxiv.org/abs/1512.03385.
 
-Table 1 of the paper, for 224 x 224 images; shortcuts are projections where the shape changes (option B).
-Departure: the stride of a bottleneck sits on its 3x3 convolution ("v1.5", as in the published weights), not on its
-first 1x1.
+Table 1 of the paper, for 224 x 224 images. `resnet_plain.py` has its networks without shortcuts, `resnet_cifar.py`
+those of section 4.2. `shortcut` is one of the paper's options: "A", the identity padded with zeros, "B", projections
+where the shape changes, "C", projections everywhere.
+Departures: the stride of a bottleneck sits on its 3x3 convolution ("v1.5", as in the published weights), not on its
+first 1x1. The paper does not say where option A puts its zero channels: here half come first and half last.
 `width` multiplies every channel count; 0.25 gives the 16-32-64-128 network that a CPU likes.
 Small pictures: see `small.py`; the stem is the 3x3 convolution of the paper's CIFAR networks (section 4.2).
 """
@@ -14,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from convlens.layers import he_initialise, pooled_classifier, round_channels, sequence
+from convlens.layers import ResidualBlock, he_initialise, make_shortcut, pooled_classifier, round_channels, sequence
 from convlens.zoo.architecture import Network, check_width
 from convlens.zoo.registry import Paper, register
 from convlens.zoo.small import check_smallest, is_small
@@ -44,66 +46,32 @@ def convolution(in_channels: int, channels: int, kernel: int, stride: int = 1) -
     return nn.Conv2d(in_channels, channels, kernel, stride=stride, padding=kernel // 2, bias=False)
 
 
-class Block(nn.Module):
-    """y = relu(residual(x) + shortcut(x)), equations 1 and 2."""
-
-    expansion: int
-
-    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
-        super().__init__()
-        out_channels = channels * self.expansion
-        self.residual = self.make_residual(in_channels, channels, stride)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or in_channels != out_channels:
-            conv, norm = convolution(in_channels, out_channels, 1, stride), nn.BatchNorm2d(out_channels)
-            self.shortcut = sequence(conv=conv, norm=norm)
-        self.act = nn.ReLU()
-
-    @staticmethod
-    def make_residual(in_channels: int, channels: int, stride: int) -> nn.Sequential:
-        """(N, in_channels, H, W) -> (N, channels * expansion, H / stride, W / stride)."""
-        raise AssertionError("a block says what its residual is")
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.act(self.residual(x) + self.shortcut(x))
+def basic(in_channels: int, channels: int, stride: int) -> nn.Sequential:
+    """Two 3x3 convolutions, figure 5 left: (N, in_channels, H, W) -> (N, channels, H / stride, W / stride)."""
+    return sequence(
+        conv1=convolution(in_channels, channels, 3, stride),
+        norm1=nn.BatchNorm2d(channels),
+        act1=nn.ReLU(),
+        conv2=convolution(channels, channels, 3),
+        norm2=nn.BatchNorm2d(channels),
+    )
 
 
-class BasicBlock(Block):
-    """Two 3x3 convolutions, figure 5 left."""
-
-    expansion = 1
-
-    @staticmethod
-    def make_residual(in_channels: int, channels: int, stride: int) -> nn.Sequential:
-        return sequence(
-            conv1=convolution(in_channels, channels, 3, stride),
-            norm1=nn.BatchNorm2d(channels),
-            act1=nn.ReLU(),
-            conv2=convolution(channels, channels, 3),
-            norm2=nn.BatchNorm2d(channels),
-        )
+def bottleneck(in_channels: int, channels: int, stride: int) -> nn.Sequential:
+    """1x1 to reduce, 3x3, 1x1 to restore, figure 5 right; four times the channels come out."""
+    return sequence(
+        conv1=convolution(in_channels, channels, 1),
+        norm1=nn.BatchNorm2d(channels),
+        act1=nn.ReLU(),
+        conv2=convolution(channels, channels, 3, stride),
+        norm2=nn.BatchNorm2d(channels),
+        act2=nn.ReLU(),
+        conv3=convolution(channels, channels * 4, 1),
+        norm3=nn.BatchNorm2d(channels * 4),
+    )
 
 
-class Bottleneck(Block):
-    """1x1 to reduce, 3x3, 1x1 to restore, figure 5 right."""
-
-    expansion = 4
-
-    @staticmethod
-    def make_residual(in_channels: int, channels: int, stride: int) -> nn.Sequential:
-        return sequence(
-            conv1=convolution(in_channels, channels, 1),
-            norm1=nn.BatchNorm2d(channels),
-            act1=nn.ReLU(),
-            conv2=convolution(channels, channels, 3, stride),
-            norm2=nn.BatchNorm2d(channels),
-            act2=nn.ReLU(),
-            conv3=convolution(channels, channels * 4, 1),
-            norm3=nn.BatchNorm2d(channels * 4),
-        )
-
-
-BLOCKS: dict[str, type[Block]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
+RESIDUALS = {"basic": (basic, 1), "bottleneck": (bottleneck, 4)}  # with the factor of the channels
 
 
 def make_stem(in_channels: int, channels: int, image_size: tuple[int, int]) -> nn.Sequential:
@@ -126,11 +94,12 @@ class ResNet(Network):
         in_channels: int = 3,
         image_size: tuple[int, int] = (224, 224),
         width: float = 1.0,
+        shortcut: str = "B",
     ) -> None:
         super().__init__()
         check_smallest(f"resnet{depth}", image_size, 8)
         kind, counts = TABLE_1[depth]
-        block = BLOCKS[kind]
+        residual, expansion = RESIDUALS[kind]
         widths = [round_channels(channels * check_width(width)) for channels in WIDTHS]
         self.stem = make_stem(in_channels, widths[0], image_size)
         self.stages = nn.Sequential()
@@ -138,8 +107,10 @@ class ResNet(Network):
         for number, (channels, count) in enumerate(zip(widths, counts, strict=True)):
             stage = nn.Sequential()
             for index in range(count):
-                stage.append(block(from_channels, channels, stride=2 if number and not index else 1))
-                from_channels = channels * block.expansion
+                stride = 2 if number and not index else 1
+                skip = make_shortcut(from_channels, channels * expansion, stride, shortcut)
+                stage.append(ResidualBlock(residual(from_channels, channels, stride), skip))
+                from_channels = channels * expansion
             self.stages.append(stage)
         self.head = pooled_classifier(from_channels, num_classes)
         he_initialise(self)

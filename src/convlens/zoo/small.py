@@ -5,12 +5,15 @@ a point of it. They skip some of the first halvings, so that the last feature ma
 
     family       up to 32 px                       up to 64 px                        above
     ResNet       3x3 stem, stride 1, no pooling    the same                           the paper's stem
+    for CIFAR    the paper's 3x3 stem              3x3 stem, stride 2                 the same and 3x3 pooling
     MobileNets   the first two halvings skipped    the first one skipped              the paper's strides
     VGG          the last two poolings left out    the last one left out              the paper's five poolings
     AlexNet      5x5 first convolution, stride 1   5x5 first convolution, stride 2    11x11, stride 4
 
+ResNeXt, the plain networks and wide_resnet50_2 have ResNet's stem; the CIFAR networks of ResNet and of wide ResNet are
+drawn for 32 px, and halve larger pictures first.
 VGG and AlexNet also trade their three wide Linear layers for one on the global average, as their CIFAR variants do.
-LeNet-5, the MLP and the perceptron fit any size, for their Linear layers are sized by it.
+LeNet-5, the MLP, the perceptron and the recurrent readers fit any size, for their layers are sized by it.
 """
 
 from __future__ import annotations
@@ -30,6 +33,11 @@ def is_small(image_size: tuple[int, int]) -> bool:
 def skipped_halvings(image_size: tuple[int, int]) -> int:
     """How many of the five halvings a picture of (height, width) cannot afford: 2 up to 32 px, 1 up to 64, else 0."""
     return (min(image_size) <= SMALL) + (min(image_size) <= TINY)
+
+
+def added_halvings(image_size: tuple[int, int]) -> int:
+    """How many halvings a network drawn for 32 px needs before its own: none up to 32 px, 1 up to 64, else 2."""
+    return 2 - skipped_halvings(image_size)
 
 
 def gentle_strides(strides: Sequence[int], image_size: tuple[int, int]) -> list[int]:

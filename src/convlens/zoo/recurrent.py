@@ -1,0 +1,127 @@
+"""Recurrent readers: a picture as the sequence of its rows, from the top down, one row at every step.
+
+    rnn_rows            Elman, 1990           h' = tanh(Wx + b + Uh + c)
+    lstm_rows           Hochreiter and Schmidhuber, 1997, with the forget gate of Gers et al. (2000)
+    bilstm_rows         Graves and Schmidhuber, 2005: one LSTM from the top, one from the bottom
+    stacked_lstm_rows   Graves, Mohamed and Hinton, 2013: a second LSTM reads the states of the first
+    gru_rows            Cho et al., 2014
+
+None of these papers reads pictures by rows: this is the textbooks' exercise for 28 x 28 digits, with `hidden` = 128.
+The classes follow from the state after the last row; of two directions, from the last state of each.
+Departures: the cells are torch's, with no peepholes, two biases where the papers have one, and GRU's reset applied
+after the product with U; weights start uniform in +-1 / sqrt(hidden), torch's custom.
+Parameters: gates x hidden x (row + hidden + 2) a layer and direction, with 1, 4 and 3 gates for RNN, LSTM and GRU.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from convlens.layers import sequence
+from convlens.zoo.architecture import Network, check_count
+from convlens.zoo.registry import Paper, register
+
+
+def paper(year: int, title: str, authors: str, link: str) -> Paper:
+    return Paper("recurrent", year, title, authors, link)
+
+
+# fmt: off
+ELMAN = paper(1990, "Finding Structure in Time", "Elman", "https://doi.org/10.1207/s15516709cog1402_1")
+LSTM = paper(1997, "Long Short-Term Memory", "Hochreiter, Schmidhuber", "https://doi.org/10.1162/neco.1997.9.8.1735")
+BIDIRECTIONAL = paper(2005, "Framewise Phoneme Classification with Bidirectional LSTM and Other Neural Network "
+                      "Architectures", "Graves, Schmidhuber", "https://doi.org/10.1016/j.neunet.2005.06.042")
+STACKED = paper(2013, "Speech Recognition with Deep Recurrent Neural Networks", "Graves, Mohamed, Hinton",
+                "https://arxiv.org/abs/1303.5778")
+GRU = paper(2014, "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation",
+            "Cho, van Merrienboer, Gulcehre, Bahdanau, Bougares, Schwenk, Bengio", "https://arxiv.org/abs/1406.1078")
+#                       cell,    layers, directions
+READERS = {
+    "rnn_rows":          (nn.RNN,  1,      1),
+    "lstm_rows":         (nn.LSTM, 1,      1),
+    "bilstm_rows":       (nn.LSTM, 1,      2),
+    "stacked_lstm_rows": (nn.LSTM, 2,      1),
+    "gru_rows":          (nn.GRU,  1,      1),
+}
+# fmt: on
+
+
+class RowReader(nn.Module):
+    """(N, C, H, W) -> (N, H, directions x hidden), the state after every row."""
+
+    def __init__(self, cells: nn.RNNBase) -> None:
+        super().__init__()
+        self.cells = cells
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        rows = images.transpose(1, 2).flatten(2)  # (N, H, C * W)
+        states, _ = self.cells(rows)
+        return states
+
+
+class LastState(nn.Module):
+    """(N, H, hidden) -> (N, hidden)."""
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        return states[:, -1]
+
+
+class LastStates(nn.Module):
+    """(N, H, 2 hidden) -> (N, 2 hidden): the way down ends at the last row, the way up at the first."""
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        down, up = states.chunk(2, dim=2)
+        return torch.cat([down[:, -1], up[:, 0]], dim=1)
+
+
+class RecurrentReader(Network):
+    """Cells of `hidden` units that read one row after the other, then the classes."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        num_classes: int = 10,
+        in_channels: int = 1,
+        image_size: tuple[int, int] = (28, 28),
+        hidden: int = 128,
+    ) -> None:
+        super().__init__()
+        cell, layers, directions = READERS[name]
+        row = in_channels * image_size[1]
+        size = check_count("hidden", hidden)
+        self.stages = RowReader(cell(row, size, num_layers=layers, bidirectional=directions == 2, batch_first=True))
+        self.head = sequence(
+            last=LastStates() if directions == 2 else LastState(), linear=nn.Linear(directions * size, num_classes)
+        )
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:  # (N, 1, 28, 28)
+        return self.head(self.stages(images))  # (N, num_classes), logits
+
+
+@register(ELMAN, RecurrentReader, resolution=28, in_channels=1, num_classes=10)
+def rnn_rows(**options: Any) -> RecurrentReader:
+    return RecurrentReader("rnn_rows", **options)
+
+
+@register(LSTM, RecurrentReader, resolution=28, in_channels=1, num_classes=10)
+def lstm_rows(**options: Any) -> RecurrentReader:
+    return RecurrentReader("lstm_rows", **options)
+
+
+@register(BIDIRECTIONAL, RecurrentReader, resolution=28, in_channels=1, num_classes=10)
+def bilstm_rows(**options: Any) -> RecurrentReader:
+    return RecurrentReader("bilstm_rows", **options)
+
+
+@register(STACKED, RecurrentReader, resolution=28, in_channels=1, num_classes=10)
+def stacked_lstm_rows(**options: Any) -> RecurrentReader:
+    return RecurrentReader("stacked_lstm_rows", **options)
+
+
+@register(GRU, RecurrentReader, resolution=28, in_channels=1, num_classes=10)
+def gru_rows(**options: Any) -> RecurrentReader:
+    return RecurrentReader("gru_rows", **options)
