@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PEERS := .venv-peers
 
-.PHONY: demo test test-all lint types install clean
+.PHONY: demo test test-all peers lint types install clean
 
 demo: $(INSTALLED)
 	$(BIN)/convlens demo
@@ -14,6 +15,16 @@ test: lint types
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+# The zoo against torchvision and timm, which live in an environment of their own (torchvision never in ours).
+peers: $(PEERS)/.installed
+	$(PEERS)/bin/python benchmarks/peers/zoo.py
+
+$(PEERS)/.installed: Makefile
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet torch==2.13.0 numpy pillow safetensors scikit-learn
+	$(PEERS)/bin/python -m pip install --quiet --no-deps torchvision==0.28.0 timm==1.0.31 pyyaml huggingface_hub tqdm
+	touch $(PEERS)/.installed
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -32,4 +43,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $(INSTALLED)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) .pytest_cache .mypy_cache .ruff_cache

@@ -144,7 +144,21 @@ class Crop(nn.Module):
         return F.max_pool2d(x, 2)[:, :, 3:-2:2] + F.avg_pool2d(x, 2)[:, :, 4:-1:2]
 
 
+class ChosenChannels(nn.Module):
+    """LeNet-5's table: convolutions that read some channels each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(2, 3, 5, 2), nn.Conv2d(2, 3, 3, 2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.one(x[:, [0, 2]])
+        second = self.two(x.index_select(1, torch.tensor([1, 2], device=x.device)))
+        return first + second[:, [2, 0, 1], 1:-1, 1:-1]
+
+
 EXACT = {
+    "chosen channels": ChosenChannels(),
     "max pooling": nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(3, 2), nn.Conv2d(4, 4, 3, stride=2)),
     "ceil mode": nn.Sequential(nn.MaxPool2d(3, 2, ceil_mode=True), nn.MaxPool2d(2, 2, ceil_mode=True)),
     "transposed 4x4 s2": nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ConvTranspose2d(4, 2, 4, 2, 1), nn.Conv2d(2, 2, 3)),
