@@ -19,8 +19,8 @@ SORTS = ("name", "year", "parameters", "macs", "depth", "receptive_field", "top1
 class ZooRow:
     """One network at its paper's resolution; accuracies are published ones, 0 to 1, None where there is none.
 
-    `parameters` and `macs` are measured, `depth` counts layers with weights on the longest way, `receptive_field` is
-    that of the last feature map.
+    The numbers are those of `zoo.FACTS`, which the tests count anew; `parameters` are the trainable ones, `depth` counts
+    layers with weights on the longest way, `receptive_field` is that of the last feature map.
     """
 
     name: str
@@ -31,7 +31,7 @@ class ZooRow:
     link: str
     resolution: int
     parameters: int
-    macs: int | None
+    macs: int
     depth: int
     receptive_field: int | None
     top1: float | None
@@ -68,7 +68,7 @@ class ZooResult:
 
 
 def zoo(pattern: str = "*", *, sort: str = "year") -> ZooResult:
-    """The networks whose name or family matches a pattern such as "mobilenet_*", measured as they are built.
+    """The networks whose name or family matches a pattern such as "mobilenet_*".
 
     `sort` is one of the columns; the largest or latest comes last, and what has no value after it.
     """
@@ -87,7 +87,7 @@ def zoo(pattern: str = "*", *, sort: str = "year") -> ZooResult:
 
 
 def _row(entry: room.Entry) -> ZooRow:
-    measured, facts = measure(entry.name).network, room.FACTS[entry.name]
+    facts = room.FACTS[entry.name]
     return ZooRow(
         name=entry.name,
         family=entry.family,
@@ -96,8 +96,8 @@ def _row(entry: room.Entry) -> ZooRow:
         authors=entry.authors,
         link=entry.link,
         resolution=entry.resolution,
-        parameters=measured.parameters,
-        macs=measured.macs,
+        parameters=facts.parameters,
+        macs=facts.macs,
         depth=facts.depth,
         receptive_field=facts.receptive_field,
         top1=facts.top1,
