@@ -19,8 +19,8 @@ SORTS = ("name", "year", "parameters", "macs", "depth", "receptive_field", "top1
 class ZooRow:
     """One network at its paper's resolution; accuracies are published ones, 0 to 1, None where there is none.
 
-    The numbers are those of `zoo.FACTS`, which the tests count anew; `parameters` are the trainable ones, `depth` counts
-    layers with weights on the longest way, `receptive_field` is that of the last feature map.
+    The numbers are those of `zoo.FACTS`, which the tests count anew: trainable parameters, MACs for one picture, layers
+    with weights on the longest way, and the receptive field of the last feature map.
     """
 
     name: str
