@@ -30,9 +30,13 @@ import convlens.zoo as zoo
 TOLERANCE = 1e-5
 TORCHVISION = [
     *("alexnet", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"),
+    "googlenet",
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
     *("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"),
 ]
+ARGUMENTS: dict[str, dict[str, Any]] = {  # no slow drawing of weights
+    "googlenet": {"init_weights": False},
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,10 @@ def peers() -> list[Peer]:
     import torchvision
 
     found = [
-        Peer(f"torchvision {name}", lambda name=name: torchvision.models.get_model(name), name) for name in TORCHVISION
+        Peer(
+            f"torchvision {name}", lambda name=name: torchvision.models.get_model(name, **ARGUMENTS.get(name, {})), name
+        )
+        for name in TORCHVISION
     ]
     for label, name, width in (
         ("mobilenetv1_100", "mobilenet_v1", 1.0),
@@ -100,7 +107,7 @@ def compare(peer: Peer, folder: Path) -> tuple[float, float, int]:
     file = folder / "peer.pth"
     torch.save(comparable(peer, theirs), file)
     ours = zoo.create(peer.name, weights=file, **peer.options).eval()
-    images = torch.randn(2, 3, 224, 224)
+    images = torch.randn(2, 3, *ours.architecture.image_size)
     expected, got = theirs(images), ours(images)
     return (expected - got).abs().max().item(), expected.abs().max().item(), sum(p.numel() for p in ours.parameters())
 

@@ -13,6 +13,7 @@ SMALLEST = {
     "lenet5_1998",
     "alexnet",
     "alexnet_paper",
+    "googlenet",
     "vgg11_lrn_bn",
     "resnet18",
     "mobilenet_v1",

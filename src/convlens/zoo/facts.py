@@ -10,7 +10,8 @@ Sources of the counts:
 Sources of the accuracies:
     weights    published with the weights of `zoo.published` (one crop)
     paper      the paper's own: LeCun et al. 1998, figure 9 (linear; 300-100; LeNet-5); Krizhevsky et al. 2012, table 2
-               (one network); Simonyan and Zisserman 2014, table 3 (scale 256, dense); Howard et al. 2017, table 6
+               (one network); Simonyan and Zisserman 2014, table 3 (scale 256, dense); Szegedy et al. 2014, table 3 (one
+               model, one crop); Howard et al. 2017, table 6
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ TABLE = [
     ("vgg16_bn",            138_365_992, 15_470_264_320,  16,  212, TV,      73.360, 91.516, "weights"),
     ("vgg19",               143_667_240, 19_632_062_464,  19,  268, TV,      72.376, 90.876, "weights"),
     ("vgg19_bn",            143_678_248, 19_632_062_464,  19,  268, TV,      74.218, 91.842, "weights"),
+    ("googlenet_paper",       6_998_552,  1_582_671_872,  22,  715, "paper", None,   89.93,  "paper"),
+    ("googlenet",             6_624_904,  1_498_376_192,  22,  379, TV,      69.778, 89.530, "weights"),
     ("resnet18",             11_689_512,  1_814_073_344,  18,  435, TV,      69.758, 89.078, "weights"),
     ("resnet34",             21_797_672,  3_663_761_408,  34,  899, TV,      73.314, 91.420, "weights"),
     ("resnet50",             25_557_032,  4_089_184_256,  50,  427, TV,      76.130, 92.862, "weights"),

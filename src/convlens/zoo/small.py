@@ -7,6 +7,7 @@ a point of it. They skip some of the first halvings, so that the last feature ma
     ResNet       3x3 stem, stride 1, no pooling    the same                           the paper's stem
     MobileNets   the first two halvings skipped    the first one skipped              the paper's strides
     VGG          the last two poolings left out    the last one left out              the paper's five poolings
+    GoogLeNet    the first two halvings skipped    the first one skipped              the paper's strides
     AlexNet      5x5 first convolution, stride 1   5x5 first convolution, stride 2    11x11, stride 4
 
 VGG and AlexNet also trade their three wide Linear layers for one on the global average, as their CIFAR variants do.

@@ -8,6 +8,7 @@ published and untried; `fetched` says so for every row and becomes True with the
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ IMAGENET = {
     "vgg16_bn":           ("vgg16_bn-6c64b313.pth",           73.360, 91.516, False),
     "vgg19":              ("vgg19-dcbb9e9d.pth",              72.376, 90.876, False),
     "vgg19_bn":           ("vgg19_bn-c79401a0.pth",           74.218, 91.842, False),
+    "googlenet":          ("googlenet-1378be20.pth",          69.778, 89.530, False),
     "resnet18":           ("resnet18-f37072fd.pth",           69.758, 89.078, False),
     "resnet34":           ("resnet34-b627a593.pth",           73.314, 91.420, False),
     "resnet50":           ("resnet50-0676ba61.pth",           76.130, 92.862, False),
@@ -38,6 +40,10 @@ IMAGENET = {
 PREPROCESSING = {
     "size": [224, 224], "fit": "crop", "crop_ratio": 0.875, "channels": 3,
     "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225],
+}
+# Where it is another: the Inception networks come from TensorFlow, which scaled pixels to -1..1.
+PREPROCESSING_OF: dict[str, dict[str, Any]] = {
+    "googlenet": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
 }
 # fmt: on
 
@@ -63,7 +69,7 @@ def published(name: str) -> PublishedWeights | None:
         return None
     file, top1, top5, fetched = IMAGENET[name]
     digest = file.removesuffix(".pth").rpartition("-")[2]
-    preprocessing = {key: list(value) if isinstance(value, list) else value for key, value in PREPROCESSING.items()}
+    preprocessing = deepcopy(PREPROCESSING | PREPROCESSING_OF.get(name, {}))
     return PublishedWeights(
         name, file, (HOST + file,), digest, 1000, preprocessing, round(top1 / 100, 5), round(top5 / 100, 5), fetched
     )
