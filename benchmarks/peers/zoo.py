@@ -30,12 +30,13 @@ import convlens.zoo as zoo
 TOLERANCE = 1e-5
 TORCHVISION = [
     *("alexnet", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"),
-    "googlenet",
+    *("googlenet", "inception_v3"),
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
     *("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"),
 ]
 ARGUMENTS: dict[str, dict[str, Any]] = {  # no slow drawing of weights
     "googlenet": {"init_weights": False},
+    "inception_v3": {"init_weights": False},
 }
 
 

@@ -14,6 +14,7 @@ SMALLEST = {
     "alexnet",
     "alexnet_paper",
     "googlenet",
+    "inception_v3",
     "vgg11_lrn_bn",
     "resnet18",
     "mobilenet_v1",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from convlens.zoo import (  # noqa: F401  importing a family's file registers its networks
     alexnet,
     googlenet,
+    inception_v3,
     lenet,
     mlp,
     mobilenet_v1,

@@ -1,7 +1,7 @@
 """ImageNet weights that others trained and published: files, digests, accuracy and preprocessing, as data.
 
 Source: the weight descriptions in torchvision 0.29 (its IMAGENET1K_V1 files, of recipes near the papers'); accuracies
-are for one centre crop of 224 px. A file's name carries the first eight hex digits of its SHA-256.
+are for one centre crop of 224 px (Inception v3: 299). A file's name carries the first eight hex digits of its SHA-256.
 NOT YET FETCHED: nobody could download these files where this table was written, so that address and digest are as
 published and untried; `fetched` says so for every row and becomes True with the first download that was checked.
 """
@@ -27,6 +27,7 @@ IMAGENET = {
     "vgg19":              ("vgg19-dcbb9e9d.pth",              72.376, 90.876, False),
     "vgg19_bn":           ("vgg19_bn-c79401a0.pth",           74.218, 91.842, False),
     "googlenet":          ("googlenet-1378be20.pth",          69.778, 89.530, False),
+    "inception_v3":       ("inception_v3_google-0cc3c7bd.pth", 77.294, 93.450, False),
     "resnet18":           ("resnet18-f37072fd.pth",           69.758, 89.078, False),
     "resnet34":           ("resnet34-b627a593.pth",           73.314, 91.420, False),
     "resnet50":           ("resnet50-0676ba61.pth",           76.130, 92.862, False),
@@ -44,6 +45,7 @@ PREPROCESSING = {
 # Where it is another: the Inception networks come from TensorFlow, which scaled pixels to -1..1.
 PREPROCESSING_OF: dict[str, dict[str, Any]] = {
     "googlenet": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+    "inception_v3": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "size": [299, 299], "crop_ratio": 299 / 342},
 }
 # fmt: on
 
