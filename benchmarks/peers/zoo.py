@@ -66,6 +66,7 @@ def peers() -> list[Peer]:
         )
         for name in TORCHVISION
     ]
+    found.append(Peer("timm legacy_xception", lambda: timm.create_model("legacy_xception"), "xception"))
     for label, name, width in (
         ("mobilenetv1_100", "mobilenet_v1", 1.0),
         ("mobilenetv1_125", "mobilenet_v1", 1.25),

@@ -18,6 +18,7 @@ SMALLEST = {
     "vgg11_lrn_bn",
     "resnet18",
     "mobilenet_v1",
+    "xception",
     "mobilenet_v2",
     "mobilenet_v3_small",
 }

@@ -20,6 +20,7 @@ from convlens.zoo import (  # noqa: F401  importing a family's file registers it
     perceptron,
     resnet,
     vgg,
+    xception,
 )
 from convlens.zoo.architecture import Architecture, Network, WeightsRecord
 from convlens.zoo.create import build, create
