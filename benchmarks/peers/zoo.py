@@ -67,6 +67,7 @@ def peers() -> list[Peer]:
         for name in TORCHVISION
     ]
     found.append(Peer("timm legacy_xception", lambda: timm.create_model("legacy_xception"), "xception"))
+    found.append(Peer("timm nasnetalarge", lambda: timm.create_model("nasnetalarge"), "nasnet_large"))
     for label, name, width in (
         ("mobilenetv1_100", "mobilenet_v1", 1.0),
         ("mobilenetv1_125", "mobilenet_v1", 1.25),

@@ -19,6 +19,7 @@ SMALLEST = {
     "resnet18",
     "mobilenet_v1",
     "xception",
+    "nasnet_mobile",
     "mobilenet_v2",
     "mobilenet_v3_small",
 }

@@ -75,8 +75,9 @@ def test_the_zoo_has_every_network_of_the_lineage() -> None:
     vgg = [f"vgg{column}{norm}" for column in ("11", "11_lrn", "13", "16_c", "16", "19") for norm in ("", "_bn")]
     resnet = [f"resnet{depth}" for depth in (18, 34, 50, 101, 152)]
     mobile = ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"]
+    inception = ["googlenet_paper", "googlenet", "inception_v3", "xception", "nasnet_mobile", "nasnet_large"]
     others = ["perceptron", "mlp", "lenet5_1998", "lenet5", "alexnet", "alexnet_paper"]
-    assert set(zoo.names()) >= {*vgg, *resnet, *mobile, *others}
+    assert set(zoo.names()) >= {*vgg, *resnet, *mobile, *inception, *others}
 
 
 @pytest.mark.parametrize("width", [0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4])

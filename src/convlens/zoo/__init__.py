@@ -17,6 +17,7 @@ from convlens.zoo import (  # noqa: F401  importing a family's file registers it
     mobilenet_v1,
     mobilenet_v2,
     mobilenet_v3,
+    nasnet,
     perceptron,
     resnet,
     vgg,

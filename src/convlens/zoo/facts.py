@@ -11,7 +11,8 @@ Sources of the accuracies:
     weights    published with the weights of `zoo.published` (one crop)
     paper      the paper's own: LeCun et al. 1998, figure 9 (linear; 300-100; LeNet-5); Krizhevsky et al. 2012, table 2
                (one network); Simonyan and Zisserman 2014, table 3 (scale 256, dense); Szegedy et al. 2014, table 3 (one
-               model, one crop); Chollet 2016, table 1; Howard et al. 2017, table 6
+               model, one crop); Chollet 2016, table 1; Howard et al. 2017, table 6;
+               Zoph et al. 2017, tables 2 and 3
 """
 
 from __future__ import annotations
@@ -83,6 +84,8 @@ TABLE = [
     ("resnet101",            44_549_160,  7_801_405_440, 101,  971, TV,      77.374, 93.546, "weights"),
     ("resnet152",            60_192_808, 11_513_626_624, 152, 1451, TV,      78.312, 94.046, "weights"),
     ("xception",             22_855_952,  8_357_403_496,  71, 1083, TIMM,    79.0,   94.5,   "paper"),
+    ("nasnet_mobile",         5_289_978,    563_638_816,  98, 2407, "paper", 74.0,   91.6,   "paper"),
+    ("nasnet_large",         88_753_150, 23_783_414_658, 128, 3303, TIMM,    82.7,   96.2,   "paper"),
     ("mobilenet_v1",          4_231_976,    568_740_352,  28,  315, TIMM,    70.6,   None,   "paper"),
     ("mobilenet_v2",          3_504_872,    300_774_272,  53,  491, TV,      71.878, 90.286, "weights"),
     ("mobilenet_v3_large",    5_483_032,    216_589_760,  64,  224, TV,      74.042, 91.340, "weights"),

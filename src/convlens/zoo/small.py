@@ -10,6 +10,7 @@ a point of it. They skip some of the first halvings, so that the last feature ma
     GoogLeNet    the first two halvings skipped    the first one skipped              the paper's strides
     Inception v3 as GoogLeNet, the stem padded     the same                          paper's; padded below 75
     Xception     the first two halvings skipped    the first one skipped              the paper's strides
+    NASNet       the first two halvings skipped    the first one skipped              the paper's strides
     AlexNet      5x5 first convolution, stride 1   5x5 first convolution, stride 2    11x11, stride 4
 
 VGG and AlexNet also trade their three wide Linear layers for one on the global average, as their CIFAR variants do.
