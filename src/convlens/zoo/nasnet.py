@@ -15,6 +15,7 @@ Small pictures: see `small.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -65,27 +66,24 @@ class SamePadding(nn.Module):
         return functional.pad(x, (left, after, top, after), value=self.value)
 
 
-def same(layer: Callable[[int], nn.Module], kernel: int, stride: int, value: float = 0.0) -> nn.Module:
-    """`layer(padding)`, so that (N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride))."""
-    return layer(kernel // 2) if stride == 1 else sequence(pad=SamePadding(kernel, value), layer=layer(0))
+def same(layer: Callable[..., nn.Module], kernel: int, stride: int, value: float = 0.0) -> nn.Module:
+    """`layer`, padded so that (N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride))."""
+    return layer(padding=kernel // 2) if stride == 1 else sequence(pad=SamePadding(kernel, value), layer=layer())
 
 
 def average(stride: int) -> nn.Module:
-    return same(lambda padding: nn.AvgPool2d(3, stride, padding, count_include_pad=False), 3, stride)
+    return same(partial(nn.AvgPool2d, 3, stride, count_include_pad=False), 3, stride)
 
 
 def maximum(stride: int) -> nn.Module:
-    return same(lambda padding: nn.MaxPool2d(3, stride, padding), 3, stride, value=float("-inf"))
+    return same(partial(nn.MaxPool2d, 3, stride), 3, stride, value=float("-inf"))
 
 
 def separable(in_channels: int, channels: int, kernel: int, stride: int = 1) -> nn.Sequential:
     """Twice ReLU, depthwise, pointwise and norm; the first depthwise convolution has the stride."""
     built = nn.Sequential()
     for wide, step in ((in_channels, stride), (channels, 1)):
-
-        def depthwise(padding: int, wide: int = wide, step: int = step) -> nn.Conv2d:
-            return nn.Conv2d(wide, wide, kernel, stride=step, padding=padding, groups=wide, bias=False)
-
+        depthwise = partial(nn.Conv2d, wide, wide, kernel, stride=step, groups=wide, bias=False)
         built.append(nn.ReLU())
         built.append(same(depthwise, kernel, step))
         built.append(nn.Conv2d(wide, channels, 1, bias=False))
