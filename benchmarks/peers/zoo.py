@@ -30,10 +30,15 @@ import convlens.zoo as zoo
 TOLERANCE = 1e-5
 TORCHVISION = [
     *("alexnet", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"),
+    *("googlenet", "inception_v3"),
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
     *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2"),
     *("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"),
 ]
+ARGUMENTS: dict[str, dict[str, Any]] = {  # no slow drawing of weights
+    "googlenet": {"init_weights": False},
+    "inception_v3": {"init_weights": False},
+}
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,13 @@ def peers() -> list[Peer]:
     import torchvision
 
     found = [
-        Peer(f"torchvision {name}", lambda name=name: torchvision.models.get_model(name), name) for name in TORCHVISION
+        Peer(
+            f"torchvision {name}", lambda name=name: torchvision.models.get_model(name, **ARGUMENTS.get(name, {})), name
+        )
+        for name in TORCHVISION
     ]
+    found.append(Peer("timm legacy_xception", lambda: timm.create_model("legacy_xception"), "xception"))
+    found.append(Peer("timm nasnetalarge", lambda: timm.create_model("nasnetalarge"), "nasnet_large"))
     for label, name, width in (
         ("mobilenetv1_100", "mobilenet_v1", 1.0),
         ("mobilenetv1_125", "mobilenet_v1", 1.25),
@@ -101,7 +111,7 @@ def compare(peer: Peer, folder: Path) -> tuple[float, float, int]:
     file = folder / "peer.pth"
     torch.save(comparable(peer, theirs), file)
     ours = zoo.create(peer.name, weights=file, **peer.options).eval()
-    images = torch.randn(2, 3, 224, 224)
+    images = torch.randn(2, 3, *ours.architecture.image_size)
     expected, got = theirs(images), ours(images)
     return (expected - got).abs().max().item(), expected.abs().max().item(), sum(p.numel() for p in ours.parameters())
 

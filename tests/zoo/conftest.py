@@ -13,6 +13,8 @@ SMALLEST = {
     "lenet5_1998",
     "alexnet",
     "alexnet_paper",
+    "googlenet",
+    "inception_v3",
     "vgg11_lrn_bn",
     "resnet18",
     "plain18",
@@ -23,6 +25,8 @@ SMALLEST = {
     "gru_rows",
     "bilstm_rows",
     "mobilenet_v1",
+    "xception",
+    "nasnet_mobile",
     "mobilenet_v2",
     "mobilenet_v3_small",
 }

@@ -81,8 +81,9 @@ def test_the_zoo_has_every_network_of_the_lineage() -> None:
     wider = ["resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet28_10"]
     readers = [f"{cell}_rows" for cell in ("rnn", "lstm", "gru", "bilstm", "stacked_lstm")]
     mobile = ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"]
+    inception = ["googlenet_paper", "googlenet", "inception_v3", "xception", "nasnet_mobile", "nasnet_large"]
     others = ["perceptron", "mlp", "lenet5_1998", "lenet5", "alexnet", "alexnet_paper"]
-    assert set(zoo.names()) >= {*vgg, *resnet, "plain18", "plain34", *wider, *readers, *mobile, *others}
+    assert set(zoo.names()) >= {*vgg, *resnet, "plain18", "plain34", *wider, *readers, *mobile, *inception, *others}
 
 
 @pytest.mark.parametrize("width", [0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4])

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from convlens.zoo import (  # noqa: F401  importing a family's file registers its networks
     alexnet,
+    googlenet,
+    inception_v3,
     lenet,
     mlp,
     mobilenet_v1,
     mobilenet_v2,
     mobilenet_v3,
+    nasnet,
     perceptron,
     recurrent,
     resnet,
@@ -23,6 +26,7 @@ from convlens.zoo import (  # noqa: F401  importing a family's file registers it
     resnext,
     vgg,
     wide_resnet,
+    xception,
 )
 from convlens.zoo.architecture import Architecture, Network, WeightsRecord
 from convlens.zoo.create import build, create

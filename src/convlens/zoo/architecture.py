@@ -99,3 +99,10 @@ def check_width(value: Any) -> float:
             f"width is {value!r}, expected a number above 0 and at most 8, such as 0.5 for half the channels"
         )
     return float(value)
+
+
+def check_switch(what: str, value: Any) -> bool:
+    """`value` as it is where it is True or False; UsageError otherwise."""
+    if not isinstance(value, bool):
+        raise UsageError(f"{what} is {value!r}, expected True or False")
+    return value

@@ -11,8 +11,9 @@ Sources of the counts:
 Sources of the accuracies:
     weights    published with the weights of `zoo.published` (one crop)
     paper      the paper's own: LeCun et al. 1998, figure 9 (linear; 300-100; LeNet-5); Krizhevsky et al. 2012, table 2
-               (one network); Simonyan and Zisserman 2014, table 3 (scale 256, dense); Howard et al. 2017, table 6;
-               He et al. 2015, table 6 (ResNet-110: the best of five); Zagoruyko and Komodakis 2016, table 5
+               (one network); Simonyan and Zisserman 2014, table 3 (scale 256, dense); Szegedy et al. 2014, table 3 (one
+               model, one crop); He et al. 2015, table 6 (ResNet-110: the best of five); Chollet 2016, table 1;
+               Zagoruyko and Komodakis 2016, table 5; Howard et al. 2017, table 6; Zoph et al. 2017, tables 2 and 3
 """
 
 from __future__ import annotations
@@ -81,6 +82,9 @@ TABLE = [
     ("vgg16_bn",            138_365_992, 15_470_264_320,  16,  212, TV,      73.360, 91.516, "weights"),
     ("vgg19",               143_667_240, 19_632_062_464,  19,  268, TV,      72.376, 90.876, "weights"),
     ("vgg19_bn",            143_678_248, 19_632_062_464,  19,  268, TV,      74.218, 91.842, "weights"),
+    ("googlenet_paper",       6_998_552,  1_582_671_872,  22,  715, "paper", None,   89.93,  "paper"),
+    ("googlenet",             6_624_904,  1_498_376_192,  22,  379, TV,      69.778, 89.530, "weights"),
+    ("inception_v3",         23_834_568,  5_713_216_096,  48, 1311, TV,      77.294, 93.450, "weights"),
     ("resnet18",             11_689_512,  1_814_073_344,  18,  435, TV,      69.758, 89.078, "weights"),
     ("resnet34",             21_797_672,  3_663_761_408,  34,  899, TV,      73.314, 91.420, "weights"),
     ("resnet50",             25_557_032,  4_089_184_256,  50,  427, TV,      76.130, 92.862, "weights"),
@@ -100,6 +104,9 @@ TABLE = [
     ("resnext50_32x4d",      25_028_904,  4_230_479_872,  50,  427, TV,      77.618, 93.698, "weights"),
     ("resnext101_32x8d",     88_791_336, 16_414_015_488, 101,  971, TV,      79.312, 94.526, "weights"),
     ("resnext101_64x4d",     83_455_272, 15_460_270_080, 101,  971, TV,      83.246, 96.454, "weights"),
+    ("xception",             22_855_952,  8_357_403_496,  71, 1083, TIMM,    79.0,   94.5,   "paper"),
+    ("nasnet_mobile",         5_289_978,    563_638_816,  98, 2407, "paper", 74.0,   91.6,   "paper"),
+    ("nasnet_large",         88_753_150, 23_783_414_658, 128, 3303, TIMM,    82.7,   96.2,   "paper"),
     ("mobilenet_v1",          4_231_976,    568_740_352,  28,  315, TIMM,    70.6,   None,   "paper"),
     ("mobilenet_v2",          3_504_872,    300_774_272,  53,  491, TV,      71.878, 90.286, "weights"),
     ("mobilenet_v3_large",    5_483_032,    216_589_760,  64,  224, TV,      74.042, 91.340, "weights"),

@@ -19,6 +19,8 @@ ROLES = {
     "bias": "bias",
     "beta": "bias",
 }
+# Where GoogLeNet and Inception v3 keep classifiers that only training calls, here and in torchvision.
+AUXILIARY = ("auxiliary.", "aux1.", "aux2.", "AuxLogits.")
 REMEDY = "create the network that the weights were trained with (name, in_channels, image_size, options)"
 
 
@@ -28,10 +30,13 @@ def match(
     """(network's name -> the file's tensor, the network's names left out).
 
     Every shape is checked. Left out is only the last layer, the classifier, and only for another number of classes.
+    A file's auxiliary classifiers are passed over where the network was created without.
     Raises NetworkError that names the first tensor which does not fit.
     """
     targets = {name: tensor for name, tensor in state.items() if not name.endswith(COUNTER)}
     given = {name: tensor for name, tensor in content.tensors.items() if not name.endswith(COUNTER)}
+    if not any(name.startswith(AUXILIARY) for name in targets):
+        given = {name: tensor for name, tensor in given.items() if not name.startswith(AUXILIARY)}
     if targets.keys() == given.keys():
         pairs = {name: (name, given[name]) for name in targets}
     else:

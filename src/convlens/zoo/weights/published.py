@@ -1,13 +1,14 @@
 """ImageNet weights that others trained and published: files, digests, accuracy and preprocessing, as data.
 
 Source: the weight descriptions in torchvision 0.29 (its IMAGENET1K_V1 files, of recipes near the papers'); accuracies
-are for one centre crop of 224 px. A file's name carries the first eight hex digits of its SHA-256.
+are for one centre crop of 224 px (Inception v3: 299). A file's name carries the first eight hex digits of its SHA-256.
 NOT YET FETCHED: nobody could download these files where this table was written, so that address and digest are as
 published and untried; `fetched` says so for every row and becomes True with the first download that was checked.
 """
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ IMAGENET = {
     "vgg16_bn":           ("vgg16_bn-6c64b313.pth",           73.360, 91.516, False),
     "vgg19":              ("vgg19-dcbb9e9d.pth",              72.376, 90.876, False),
     "vgg19_bn":           ("vgg19_bn-c79401a0.pth",           74.218, 91.842, False),
+    "googlenet":          ("googlenet-1378be20.pth",          69.778, 89.530, False),
+    "inception_v3":       ("inception_v3_google-0cc3c7bd.pth", 77.294, 93.450, False),
     "resnet18":           ("resnet18-f37072fd.pth",           69.758, 89.078, False),
     "resnet34":           ("resnet34-b627a593.pth",           73.314, 91.420, False),
     "resnet50":           ("resnet50-0676ba61.pth",           76.130, 92.862, False),
@@ -43,8 +46,13 @@ PREPROCESSING = {
     "size": [224, 224], "fit": "crop", "crop_ratio": 0.875, "channels": 3,
     "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225],
 }
+# Where it is another; the Inception networks come from TensorFlow, which scaled pixels to -1..1.
+PREPROCESSING_OF: dict[str, dict[str, Any]] = {
+    "googlenet": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+    "resnext101_64x4d": {"crop_ratio": 224 / 232},  # of a later and longer recipe than the others
+    "inception_v3": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "size": [299, 299], "crop_ratio": 299 / 342},
+}
 # fmt: on
-SHORT_SIDES = {"resnext101_64x4d": 232}  # where it is not 256; this file is of a later and longer recipe, too
 
 
 @dataclass(frozen=True)
@@ -68,9 +76,7 @@ def published(name: str) -> PublishedWeights | None:
         return None
     file, top1, top5, fetched = IMAGENET[name]
     digest = file.removesuffix(".pth").rpartition("-")[2]
-    preprocessing = {key: list(value) if isinstance(value, list) else value for key, value in PREPROCESSING.items()}
-    if name in SHORT_SIDES:
-        preprocessing["crop_ratio"] = 224 / SHORT_SIDES[name]
+    preprocessing = deepcopy(PREPROCESSING | PREPROCESSING_OF.get(name, {}))
     return PublishedWeights(
         name, file, (HOST + file,), digest, 1000, preprocessing, round(top1 / 100, 5), round(top5 / 100, 5), fetched
     )
