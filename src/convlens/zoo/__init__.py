@@ -17,6 +17,7 @@ from convlens.zoo import (  # noqa: F401  importing a family's file registers it
     mobilenet_v3,
     perceptron,
     resnet,
+    squeezenet,
     vgg,
 )
 from convlens.zoo.architecture import Architecture, Network, WeightsRecord

@@ -30,6 +30,8 @@ IMAGENET = {
     "resnet50":           ("resnet50-0676ba61.pth",           76.130, 92.862, False),
     "resnet101":          ("resnet101-63fe2227.pth",          77.374, 93.546, False),
     "resnet152":          ("resnet152-394f9c45.pth",          78.312, 94.046, False),
+    "squeezenet1_0":      ("squeezenet1_0-b66bff10.pth",      58.092, 80.420, False),
+    "squeezenet1_1":      ("squeezenet1_1-b8a52dc0.pth",      58.178, 80.624, False),
     "mobilenet_v2":       ("mobilenet_v2-b0353104.pth",       71.878, 90.286, False),
     "mobilenet_v3_large": ("mobilenet_v3_large-8738ca79.pth", 74.042, 91.340, False),
     "mobilenet_v3_small": ("mobilenet_v3_small-047dcff4.pth", 67.668, 87.402, False),

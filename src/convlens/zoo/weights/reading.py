@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from convlens.errors import StorageError, UsageError
+from convlens.zoo.weights.order import in_layer_order
 
 TORCH_SUFFIXES = (".pth", ".pt", ".th")
 ORDER = "convlens.order"
@@ -68,7 +69,8 @@ def _read_safetensors(path: Path) -> FileTensors:
 
 def _read_npz(path: Path) -> FileTensors:
     with np.load(path, allow_pickle=False) as file:
-        return FileTensors({name: torch.from_numpy(file[name]) for name in file.files}, True, {})
+        tensors = {name: torch.from_numpy(file[name]) for name in file.files}
+    return FileTensors(in_layer_order(tensors), True, {})
 
 
 def _read_torch(path: Path) -> FileTensors:
