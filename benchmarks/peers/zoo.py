@@ -31,6 +31,7 @@ TOLERANCE = 1e-5
 TORCHVISION = [
     *("alexnet", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"),
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *("densenet121", "densenet161", "densenet169", "densenet201"),
     *("squeezenet1_0", "squeezenet1_1"),
     *("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"),
 ]
@@ -56,9 +57,17 @@ def peers() -> list[Peer]:
     import timm
     import torchvision
 
+    def densenet_for_cifar() -> nn.Module:
+        """torchvision's blocks behind the one convolution that the paper has for CIFAR."""
+        network = torchvision.models.DenseNet(12, (16, 16, 16), 24)
+        network.features.conv0 = nn.Conv2d(3, 24, 3, padding=1, bias=False)
+        network.features.norm0 = network.features.relu0 = network.features.pool0 = nn.Identity()
+        return network
+
     found = [
         Peer(f"torchvision {name}", lambda name=name: torchvision.models.get_model(name), name) for name in TORCHVISION
     ]
+    found.append(Peer("torchvision DenseNet(12, ...)", densenet_for_cifar, "densenet_bc_100_12"))
     for label, name, width in (
         ("mobilenetv1_100", "mobilenet_v1", 1.0),
         ("mobilenetv1_125", "mobilenet_v1", 1.25),
@@ -101,7 +110,7 @@ def compare(peer: Peer, folder: Path) -> tuple[float, float, int]:
     file = folder / "peer.pth"
     torch.save(comparable(peer, theirs), file)
     ours = zoo.create(peer.name, weights=file, **peer.options).eval()
-    images = torch.randn(2, 3, 224, 224)
+    images = torch.randn(2, 3, *ours.architecture.image_size)
     expected, got = theirs(images), ours(images)
     return (expected - got).abs().max().item(), expected.abs().max().item(), sum(p.numel() for p in ours.parameters())
 

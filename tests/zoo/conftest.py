@@ -15,6 +15,7 @@ SMALLEST = {
     "alexnet_paper",
     "vgg11_lrn_bn",
     "resnet18",
+    "densenet_bc_100_12",
     "squeezenet1_1",
     "mobilenet_v1",
     "mobilenet_v2",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from convlens.zoo import (  # noqa: F401  importing a family's file registers its networks
     alexnet,
+    densenet,
     lenet,
     mlp,
     mobilenet_v1,

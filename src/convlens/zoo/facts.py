@@ -2,7 +2,8 @@
 
 MACs are the multiplications of convolutions and matrix products for one picture; biases, norms, pooling, activations
 and the RBF distances of `lenet5_1998` are not among them. All is at the entry's resolution, channels and classes.
-Accuracies are published ones in per cent, for one centre crop on ImageNet's validation part or for MNIST's test part.
+Accuracies are published ones in per cent, for one centre crop on ImageNet's validation part, or for the test part of
+MNIST or CIFAR-10.
 
 Sources of the counts:
     table      the published implementation that `source` names (torchvision 0.28, timm 1.0.31), counted
@@ -10,7 +11,8 @@ Sources of the counts:
 Sources of the accuracies:
     weights    published with the weights of `zoo.published` (one crop)
     paper      the paper's own: LeCun et al. 1998, figure 9 (linear; 300-100; LeNet-5); Krizhevsky et al. 2012, table 2
-               (one network); Simonyan and Zisserman 2014, table 3 (scale 256, dense); Howard et al. 2017, table 6
+               (one network); Simonyan and Zisserman 2014, table 3 (scale 256, dense); Howard et al. 2017, table 6;
+               Huang et al. 2016, table 2 (C10+)
 """
 
 from __future__ import annotations
@@ -78,6 +80,11 @@ TABLE = [
     ("resnet50",             25_557_032,  4_089_184_256,  50,  427, TV,      76.130, 92.862, "weights"),
     ("resnet101",            44_549_160,  7_801_405_440, 101,  971, TV,      77.374, 93.546, "weights"),
     ("resnet152",            60_192_808, 11_513_626_624, 152, 1451, TV,      78.312, 94.046, "weights"),
+    ("densenet121",           7_978_856,  2_834_161_664, 121, 2071, TV,      74.434, 91.972, "weights"),
+    ("densenet161",          28_681_000,  7_727_907_072, 161, 2967, TV,      77.138, 93.560, "weights"),
+    ("densenet169",          14_149_480,  3_359_843_328, 169, 3351, TV,      75.600, 92.806, "weights"),
+    ("densenet201",          20_013_928,  4_291_365_888, 201, 3863, TV,      76.896, 93.370, "weights"),
+    ("densenet_bc_100_12",      769_162,    287_929_692, 100,  230, "paper", 95.49,  None,   "paper"),
     ("squeezenet1_0",         1_248_424,    818_924_576,  18,  155, TV,      58.092, 80.420, "weights"),
     ("squeezenet1_1",         1_235_496,    349_151_936,  18,  207, TV,      58.178, 80.624, "weights"),
     ("mobilenet_v1",          4_231_976,    568_740_352,  28,  315, TIMM,    70.6,   None,   "paper"),

@@ -8,6 +8,8 @@ a point of it. They skip some of the first halvings, so that the last feature ma
     MobileNets   the first two halvings skipped    the first one skipped              the paper's strides
     VGG          the last two poolings left out    the last one left out              the paper's five poolings
     AlexNet      5x5 first convolution, stride 1   5x5 first convolution, stride 2    11x11, stride 4
+    DenseNet     as ResNet                         as ResNet                          the paper's stem
+    DenseNet-BC  the paper's 3x3 convolution       the same with stride 2             and pooling behind it
     SqueezeNet   the first two halvings skipped    the first one skipped              the paper's strides
 
 VGG and AlexNet also trade their three wide Linear layers for one on the global average, as their CIFAR variants do.
