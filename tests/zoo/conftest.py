@@ -17,6 +17,8 @@ SMALLEST = {
     "resnet18",
     "densenet_bc_100_12",
     "squeezenet1_1",
+    "shufflenet_v1",
+    "shufflenet_v2_x0_5",
     "mobilenet_v1",
     "mobilenet_v2",
     "mobilenet_v3_small",

@@ -18,6 +18,8 @@ from convlens.zoo import (  # noqa: F401  importing a family's file registers it
     mobilenet_v3,
     perceptron,
     resnet,
+    shufflenet_v1,
+    shufflenet_v2,
     squeezenet,
     vgg,
 )

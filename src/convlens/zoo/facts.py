@@ -12,7 +12,7 @@ Sources of the accuracies:
     weights    published with the weights of `zoo.published` (one crop)
     paper      the paper's own: LeCun et al. 1998, figure 9 (linear; 300-100; LeNet-5); Krizhevsky et al. 2012, table 2
                (one network); Simonyan and Zisserman 2014, table 3 (scale 256, dense); Howard et al. 2017, table 6;
-               Huang et al. 2016, table 2 (C10+)
+               Huang et al. 2016, table 2 (C10+); Zhang et al. 2017, table 2
 """
 
 from __future__ import annotations
@@ -87,6 +87,11 @@ TABLE = [
     ("densenet_bc_100_12",      769_162,    287_929_692, 100,  230, "paper", 95.49,  None,   "paper"),
     ("squeezenet1_0",         1_248_424,    818_924_576,  18,  155, TV,      58.092, 80.420, "weights"),
     ("squeezenet1_1",         1_235_496,    349_151_936,  18,  207, TV,      58.178, 80.624, "weights"),
+    ("shufflenet_v1",         1_865_728,    137_460_672,  50,  527, "paper", 67.4,   None,   "paper"),
+    ("shufflenet_v2_x0_5",    1_366_792,     40_476_448,  51,  527, TV,      60.552, 81.746, "weights"),
+    ("shufflenet_v2_x1_0",    2_278_604,    144_907_992,  51,  527, TV,      69.362, 88.316, "weights"),
+    ("shufflenet_v2_x1_5",    3_503_624,    295_759_392,  51,  527, TV,      72.996, 91.086, "weights"),
+    ("shufflenet_v2_x2_0",    7_393_996,    583_253_464,  51,  527, TV,      76.230, 93.006, "weights"),
     ("mobilenet_v1",          4_231_976,    568_740_352,  28,  315, TIMM,    70.6,   None,   "paper"),
     ("mobilenet_v2",          3_504_872,    300_774_272,  53,  491, TV,      71.878, 90.286, "weights"),
     ("mobilenet_v3_large",    5_483_032,    216_589_760,  64,  224, TV,      74.042, 91.340, "weights"),

@@ -1,7 +1,7 @@
 """ImageNet weights that others trained and published: files, digests, accuracy and preprocessing, as data.
 
 Source: the weight descriptions in torchvision 0.29 (its IMAGENET1K_V1 files, of recipes near the papers'); accuracies
-are for one centre crop of 224 px. A file's name carries the first eight hex digits of its SHA-256.
+are for one centre crop of 224 px. A file's name carries the first hex digits of its SHA-256, at least eight.
 NOT YET FETCHED: nobody could download these files where this table was written, so that address and digest are as
 published and untried; `fetched` says so for every row and becomes True with the first download that was checked.
 """
@@ -36,6 +36,10 @@ IMAGENET = {
     "densenet201":        ("densenet201-c1103571.pth",        76.896, 93.370, False),
     "squeezenet1_0":      ("squeezenet1_0-b66bff10.pth",      58.092, 80.420, False),
     "squeezenet1_1":      ("squeezenet1_1-b8a52dc0.pth",      58.178, 80.624, False),
+    "shufflenet_v2_x0_5": ("shufflenetv2_x0.5-f707e7126e.pth", 60.552, 81.746, False),
+    "shufflenet_v2_x1_0": ("shufflenetv2_x1-5666bf0f80.pth",  69.362, 88.316, False),
+    "shufflenet_v2_x1_5": ("shufflenetv2_x1_5-3c479a10.pth",  72.996, 91.086, False),
+    "shufflenet_v2_x2_0": ("shufflenetv2_x2_0-8be3c8ee.pth",  76.230, 93.006, False),
     "mobilenet_v2":       ("mobilenet_v2-b0353104.pth",       71.878, 90.286, False),
     "mobilenet_v3_large": ("mobilenet_v3_large-8738ca79.pth", 74.042, 91.340, False),
     "mobilenet_v3_small": ("mobilenet_v3_small-047dcff4.pth", 67.668, 87.402, False),
@@ -55,7 +59,7 @@ class PublishedWeights:
     name: str
     file: str
     urls: tuple[str, ...]
-    sha256: str  # the first eight hex digits
+    sha256: str  # its first hex digits, at least eight
     num_classes: int
     preprocessing: dict[str, Any]
     top1: float
