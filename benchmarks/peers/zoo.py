@@ -34,6 +34,7 @@ TORCHVISION = [
     *("densenet121", "densenet161", "densenet169", "densenet201"),
     *("squeezenet1_0", "squeezenet1_1"),
     *("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
+    *("mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3"),
     *("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"),
 ]
 
@@ -74,6 +75,10 @@ def peers() -> list[Peer]:
         ("mobilenetv1_125", "mobilenet_v1", 1.25),
         ("mobilenetv2_050", "mobilenet_v2", 0.5),
         ("mobilenetv2_140", "mobilenet_v2", 1.4),
+        ("semnasnet_050", "mnasnet_a1", 0.5),
+        ("semnasnet_100", "mnasnet_a1", 1.0),
+        ("semnasnet_140", "mnasnet_a1", 1.4),
+        ("seresnet50", "se_resnet50", 1.0),
         ("mobilenetv3_large_075", "mobilenet_v3_large", 0.75),
         ("mobilenetv3_small_050", "mobilenet_v3_small", 0.5),
     ):

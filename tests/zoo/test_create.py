@@ -75,13 +75,24 @@ def test_the_zoo_has_every_network_of_the_lineage() -> None:
     vgg = [f"vgg{column}{norm}" for column in ("11", "11_lrn", "13", "16_c", "16", "19") for norm in ("", "_bn")]
     resnet = [f"resnet{depth}" for depth in (18, 34, 50, 101, 152)]
     mobile = ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"]
+    dense = ["densenet121", "densenet161", "densenet169", "densenet201", "densenet_bc_100_12", "se_resnet50"]
+    light = [f"shufflenet_v2_x{width}" for width in ("0_5", "1_0", "1_5", "2_0")] + ["shufflenet_v1"]
+    light += ["squeezenet1_0", "squeezenet1_1", "mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3", "mnasnet_a1"]
     others = ["perceptron", "mlp", "lenet5_1998", "lenet5", "alexnet", "alexnet_paper"]
-    assert set(zoo.names()) >= {*vgg, *resnet, *mobile, *others}
+    assert set(zoo.names()) >= {*vgg, *resnet, *mobile, *dense, *light, *others}
 
 
 @pytest.mark.parametrize("width", [0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4])
 def test_every_family_with_a_width_takes_those_of_the_papers(width: float) -> None:
-    for name in ("resnet50", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"):
+    for name in (
+        "resnet50",
+        "mobilenet_v1",
+        "mobilenet_v2",
+        "mobilenet_v3_large",
+        "mobilenet_v3_small",
+        "mnasnet_a1",
+        "se_resnet50",
+    ):
         with torch.device("meta"):
             network = zoo.create(name, num_classes=10, image_size=96, width=width).eval()
             assert network(torch.empty(1, 3, 96, 96)).shape == (1, 10)

@@ -12,7 +12,8 @@ Sources of the accuracies:
     weights    published with the weights of `zoo.published` (one crop)
     paper      the paper's own: LeCun et al. 1998, figure 9 (linear; 300-100; LeNet-5); Krizhevsky et al. 2012, table 2
                (one network); Simonyan and Zisserman 2014, table 3 (scale 256, dense); Howard et al. 2017, table 6;
-               Huang et al. 2016, table 2 (C10+); Zhang et al. 2017, table 2
+               Huang et al. 2016, table 2 (C10+); Zhang et al. 2017, table 2; Hu et al. 2017, table 2;
+               Tan et al. 2018, table 1
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ TABLE = [
     ("resnet50",             25_557_032,  4_089_184_256,  50,  427, TV,      76.130, 92.862, "weights"),
     ("resnet101",            44_549_160,  7_801_405_440, 101,  971, TV,      77.374, 93.546, "weights"),
     ("resnet152",            60_192_808, 11_513_626_624, 152, 1451, TV,      78.312, 94.046, "weights"),
+    ("se_resnet50",          28_088_024,  4_091_699_200,  82,  224, TIMM,    76.71,  93.38,  "paper"),
     ("densenet121",           7_978_856,  2_834_161_664, 121, 2071, TV,      74.434, 91.972, "weights"),
     ("densenet161",          28_681_000,  7_727_907_072, 161, 2967, TV,      77.138, 93.560, "weights"),
     ("densenet169",          14_149_480,  3_359_843_328, 169, 3351, TV,      75.600, 92.806, "weights"),
@@ -92,6 +94,11 @@ TABLE = [
     ("shufflenet_v2_x1_0",    2_278_604,    144_907_992,  51,  527, TV,      69.362, 88.316, "weights"),
     ("shufflenet_v2_x1_5",    3_503_624,    295_759_392,  51,  527, TV,      72.996, 91.086, "weights"),
     ("shufflenet_v2_x2_0",    7_393_996,    583_253_464,  51,  527, TV,      76.230, 93.006, "weights"),
+    ("mnasnet0_5",            2_218_512,    104_455_968,  53,  843, TV,      67.734, 87.490, "weights"),
+    ("mnasnet0_75",           3_170_208,    215_493_104,  53,  843, TV,      71.180, 90.496, "weights"),
+    ("mnasnet1_0",            4_383_312,    314_415_872,  53,  843, TV,      73.456, 91.510, "weights"),
+    ("mnasnet1_3",            6_282_256,    526_362_432,  53,  843, TV,      76.506, 93.522, "weights"),
+    ("mnasnet_a1",            3_887_038,    311_579_072,  66,  224, TIMM,    75.2,   92.5,   "paper"),
     ("mobilenet_v1",          4_231_976,    568_740_352,  28,  315, TIMM,    70.6,   None,   "paper"),
     ("mobilenet_v2",          3_504_872,    300_774_272,  53,  491, TV,      71.878, 90.286, "weights"),
     ("mobilenet_v3_large",    5_483_032,    216_589_760,  64,  224, TV,      74.042, 91.340, "weights"),

@@ -6,9 +6,11 @@ a point of it. They skip some of the first halvings, so that the last feature ma
     family       up to 32 px                       up to 64 px                        above
     ResNet       3x3 stem, stride 1, no pooling    the same                           the paper's stem
     MobileNets   the first two halvings skipped    the first one skipped              the paper's strides
+    MnasNet      as MobileNets                     as MobileNets                      the paper's strides
     ShuffleNets  as MobileNets                     as MobileNets                      the paper's strides
     VGG          the last two poolings left out    the last one left out              the paper's five poolings
     AlexNet      5x5 first convolution, stride 1   5x5 first convolution, stride 2    11x11, stride 4
+    SE-ResNet    as ResNet                         as ResNet                          the paper's stem
     DenseNet     as ResNet                         as ResNet                          the paper's stem
     DenseNet-BC  the paper's 3x3 convolution       the same with stride 2             and pooling behind it
     SqueezeNet   the first two halvings skipped    the first one skipped              the paper's strides
