@@ -33,6 +33,10 @@ TORCHVISION = [
     *("googlenet", "inception_v3"),
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
     *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2"),
+    *("densenet121", "densenet161", "densenet169", "densenet201"),
+    *("squeezenet1_0", "squeezenet1_1"),
+    *("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
+    *("mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3"),
     *("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"),
 ]
 ARGUMENTS: dict[str, dict[str, Any]] = {  # no slow drawing of weights
@@ -61,6 +65,13 @@ def peers() -> list[Peer]:
     import timm
     import torchvision
 
+    def densenet_for_cifar() -> nn.Module:
+        """torchvision's blocks behind the one convolution that the paper has for CIFAR."""
+        network = torchvision.models.DenseNet(12, (16, 16, 16), 24)
+        network.features.conv0 = nn.Conv2d(3, 24, 3, padding=1, bias=False)
+        network.features.norm0 = network.features.relu0 = network.features.pool0 = nn.Identity()
+        return network
+
     found = [
         Peer(
             f"torchvision {name}", lambda name=name: torchvision.models.get_model(name, **ARGUMENTS.get(name, {})), name
@@ -69,11 +80,16 @@ def peers() -> list[Peer]:
     ]
     found.append(Peer("timm legacy_xception", lambda: timm.create_model("legacy_xception"), "xception"))
     found.append(Peer("timm nasnetalarge", lambda: timm.create_model("nasnetalarge"), "nasnet_large"))
+    found.append(Peer("torchvision DenseNet(12, ...)", densenet_for_cifar, "densenet_bc_100_12"))
     for label, name, width in (
         ("mobilenetv1_100", "mobilenet_v1", 1.0),
         ("mobilenetv1_125", "mobilenet_v1", 1.25),
         ("mobilenetv2_050", "mobilenet_v2", 0.5),
         ("mobilenetv2_140", "mobilenet_v2", 1.4),
+        ("semnasnet_050", "mnasnet_a1", 0.5),
+        ("semnasnet_100", "mnasnet_a1", 1.0),
+        ("semnasnet_140", "mnasnet_a1", 1.4),
+        ("seresnet50", "se_resnet50", 1.0),
         ("mobilenetv3_large_075", "mobilenet_v3_large", 0.75),
         ("mobilenetv3_small_050", "mobilenet_v3_small", 0.5),
     ):

@@ -167,6 +167,7 @@ EXACT = {
     "nearest": nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.Upsample(scale_factor=2), nn.Conv2d(4, 2, 3)),
     "adaptive uneven": nn.AdaptiveAvgPool2d(7),
     "shuffle": Shuffle(),
+    "torch's shuffle": nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ChannelShuffle(2), nn.Conv2d(4, 2, 3)),
     "channels last": ChannelsLast(),
     "in place": InPlace(),
     "flatten and back": FlattenAndBack(),

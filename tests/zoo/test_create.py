@@ -83,12 +83,24 @@ def test_the_zoo_has_every_network_of_the_lineage() -> None:
     mobile = ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"]
     inception = ["googlenet_paper", "googlenet", "inception_v3", "xception", "nasnet_mobile", "nasnet_large"]
     others = ["perceptron", "mlp", "lenet5_1998", "lenet5", "alexnet", "alexnet_paper"]
-    assert set(zoo.names()) >= {*vgg, *resnet, "plain18", "plain34", *wider, *readers, *mobile, *inception, *others}
+    dense = ["densenet121", "densenet161", "densenet169", "densenet201", "densenet_bc_100_12", "se_resnet50"]
+    light = [f"shufflenet_v2_x{width}" for width in ("0_5", "1_0", "1_5", "2_0")] + ["shufflenet_v1"]
+    light += ["squeezenet1_0", "squeezenet1_1", "mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3", "mnasnet_a1"]
+    every = {*vgg, *resnet, "plain18", "plain34", *wider, *readers, *mobile, *inception, *dense, *light, *others}
+    assert set(zoo.names()) == every | {"wide_resnet16_8"}
 
 
 @pytest.mark.parametrize("width", [0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4])
 def test_every_family_with_a_width_takes_those_of_the_papers(width: float) -> None:
-    for name in ("resnet50", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"):
+    for name in (
+        "resnet50",
+        "mobilenet_v1",
+        "mobilenet_v2",
+        "mobilenet_v3_large",
+        "mobilenet_v3_small",
+        "mnasnet_a1",
+        "se_resnet50",
+    ):
         with torch.device("meta"):
             network = zoo.create(name, num_classes=10, image_size=96, width=width).eval()
             assert network(torch.empty(1, 3, 96, 96)).shape == (1, 10)

@@ -83,10 +83,16 @@ def test_the_1998_network_has_the_layers_the_paper_counts() -> None:
 
 
 def test_the_counts_agree_with_the_published_implementations(shared_data: Any) -> None:
-    theirs = {"mobilenetv1_100": "mobilenet_v1", "legacy_xception": "xception", "nasnetalarge": "nasnet_large"}
+    theirs = {
+        "mobilenetv1_100": "mobilenet_v1",
+        "legacy_xception": "xception",
+        "nasnetalarge": "nasnet_large",
+        "semnasnet_100": "mnasnet_a1",
+        "seresnet50": "se_resnet50",
+    }
     with (shared_data.parent / "facts" / "imagenet_architectures.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if theirs.get(row["name"], row["name"]) in zoo.FACTS]
-    assert len(rows) == 22
+    assert len(rows) == 41
     for row in rows:
         facts = zoo.FACTS[theirs.get(row["name"], row["name"])]
         assert (facts.parameters, facts.macs) == (int(row["params"]), int(row["macs"])), row["name"]

@@ -106,7 +106,7 @@ def anything(node: Node, seen: list[Sight]) -> Sight:
     return merged(sights, node.output_shape)
 
 
-@rule("detach", "alias", "lift_fresh")
+@rule("detach", "alias", "lift_fresh", "channel_shuffle")
 def pointwise(node: Node, seen: list[Sight]) -> Sight:
     return merged(seen, node.output_shape)
 

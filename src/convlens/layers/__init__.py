@@ -5,6 +5,7 @@ SameConv2d             convolution with TensorFlow's "same" padding
 LocalResponseNorm      Krizhevsky's normalisation across channels
 ResidualBlock          relu(residual(x) + shortcut(x))
 make_shortcut          its shortcuts, options A (a PaddedIdentity), B and C
+SqueezeExcite          a weight for every channel
 pooled_classifier      global average, dropout, one Linear
 sequence               layers one after the other, by name
 round_channels         a width multiplier, rounded to a multiple of 8
@@ -21,6 +22,7 @@ from convlens.layers.normalisation import LocalResponseNorm, set_batch_norm
 from convlens.layers.padding import SameConv2d
 from convlens.layers.residual import PaddedIdentity, ResidualBlock, make_shortcut
 from convlens.layers.sequence import sequence
+from convlens.layers.squeeze_excite import SqueezeExcite
 from convlens.layers.width import round_channels
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "PaddedIdentity",
     "ResidualBlock",
     "SameConv2d",
+    "SqueezeExcite",
     "he_initialise",
     "make_shortcut",
     "pooled_classifier",

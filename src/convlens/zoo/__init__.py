@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from convlens.zoo import (  # noqa: F401  importing a family's file registers its networks
     alexnet,
+    densenet,
     googlenet,
     inception_v3,
     lenet,
     mlp,
+    mnasnet,
     mobilenet_v1,
     mobilenet_v2,
     mobilenet_v3,
@@ -24,6 +26,10 @@ from convlens.zoo import (  # noqa: F401  importing a family's file registers it
     resnet_cifar,
     resnet_plain,
     resnext,
+    se_resnet,
+    shufflenet_v1,
+    shufflenet_v2,
+    squeezenet,
     vgg,
     wide_resnet,
     xception,

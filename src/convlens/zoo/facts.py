@@ -13,7 +13,9 @@ Sources of the accuracies:
     paper      the paper's own: LeCun et al. 1998, figure 9 (linear; 300-100; LeNet-5); Krizhevsky et al. 2012, table 2
                (one network); Simonyan and Zisserman 2014, table 3 (scale 256, dense); Szegedy et al. 2014, table 3 (one
                model, one crop); He et al. 2015, table 6 (ResNet-110: the best of five); Chollet 2016, table 1;
-               Zagoruyko and Komodakis 2016, table 5; Howard et al. 2017, table 6; Zoph et al. 2017, tables 2 and 3
+               Zagoruyko and Komodakis 2016, table 5; Huang et al. 2016, table 2 (C10+); Howard et al. 2017, table 6;
+               Zhang et al. 2017, table 2; Zoph et al. 2017, tables 2 and 3; Hu et al. 2017, table 2; Tan et al. 2018,
+               table 1
 """
 
 from __future__ import annotations
@@ -107,6 +109,24 @@ TABLE = [
     ("xception",             22_855_952,  8_357_403_496,  71, 1083, TIMM,    79.0,   94.5,   "paper"),
     ("nasnet_mobile",         5_289_978,    563_638_816,  98, 2407, "paper", 74.0,   91.6,   "paper"),
     ("nasnet_large",         88_753_150, 23_783_414_658, 128, 3303, TIMM,    82.7,   96.2,   "paper"),
+    ("se_resnet50",          28_088_024,  4_091_699_200,  82,  224, TIMM,    76.71,  93.38,  "paper"),
+    ("densenet121",           7_978_856,  2_834_161_664, 121, 2071, TV,      74.434, 91.972, "weights"),
+    ("densenet161",          28_681_000,  7_727_907_072, 161, 2967, TV,      77.138, 93.560, "weights"),
+    ("densenet169",          14_149_480,  3_359_843_328, 169, 3351, TV,      75.600, 92.806, "weights"),
+    ("densenet201",          20_013_928,  4_291_365_888, 201, 3863, TV,      76.896, 93.370, "weights"),
+    ("densenet_bc_100_12",      769_162,    287_929_692, 100,  230, "paper", 95.49,  None,   "paper"),
+    ("squeezenet1_0",         1_248_424,    818_924_576,  18,  155, TV,      58.092, 80.420, "weights"),
+    ("squeezenet1_1",         1_235_496,    349_151_936,  18,  207, TV,      58.178, 80.624, "weights"),
+    ("shufflenet_v1",         1_865_728,    137_460_672,  50,  527, "paper", 67.4,   None,   "paper"),
+    ("shufflenet_v2_x0_5",    1_366_792,     40_476_448,  51,  527, TV,      60.552, 81.746, "weights"),
+    ("shufflenet_v2_x1_0",    2_278_604,    144_907_992,  51,  527, TV,      69.362, 88.316, "weights"),
+    ("shufflenet_v2_x1_5",    3_503_624,    295_759_392,  51,  527, TV,      72.996, 91.086, "weights"),
+    ("shufflenet_v2_x2_0",    7_393_996,    583_253_464,  51,  527, TV,      76.230, 93.006, "weights"),
+    ("mnasnet0_5",            2_218_512,    104_455_968,  53,  843, TV,      67.734, 87.490, "weights"),
+    ("mnasnet0_75",           3_170_208,    215_493_104,  53,  843, TV,      71.180, 90.496, "weights"),
+    ("mnasnet1_0",            4_383_312,    314_415_872,  53,  843, TV,      73.456, 91.510, "weights"),
+    ("mnasnet1_3",            6_282_256,    526_362_432,  53,  843, TV,      76.506, 93.522, "weights"),
+    ("mnasnet_a1",            3_887_038,    311_579_072,  66,  224, TIMM,    75.2,   92.5,   "paper"),
     ("mobilenet_v1",          4_231_976,    568_740_352,  28,  315, TIMM,    70.6,   None,   "paper"),
     ("mobilenet_v2",          3_504_872,    300_774_272,  53,  491, TV,      71.878, 90.286, "weights"),
     ("mobilenet_v3_large",    5_483_032,    216_589_760,  64,  224, TV,      74.042, 91.340, "weights"),

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from convlens.layers import ConvNormAct, he_initialise, round_channels, sequence, set_batch_norm
+from convlens.layers import ConvNormAct, SqueezeExcite, he_initialise, round_channels, sequence, set_batch_norm
 from convlens.zoo.architecture import Network, check_padding, check_width
 from convlens.zoo.registry import Paper, register
 from convlens.zoo.small import check_smallest, gentle_strides
@@ -71,24 +71,6 @@ SIZES = {
 # fmt: on
 
 
-class SqueezeExcite(nn.Module):
-    """y = x * gate(x), a weight in 0..1 for every channel from the average over the picture (Hu et al. 2017)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        squeezed = round_channels(channels / 4)
-        self.gate = sequence(
-            pool=nn.AdaptiveAvgPool2d(1),
-            squeeze=nn.Conv2d(channels, squeezed, 1),
-            act=nn.ReLU(),
-            excite=nn.Conv2d(squeezed, channels, 1),
-            hardsigmoid=nn.Hardsigmoid(),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * self.gate(x)
-
-
 class InvertedResidual(nn.Module):
     """y = x + residual(x) where the shapes agree, else residual(x): v2's block with squeeze and excite, figure 4."""
 
@@ -101,7 +83,8 @@ class InvertedResidual(nn.Module):
         shape: dict[str, Any] = {"stride": stride, "groups": expanded, "padding": padding}
         self.residual.add_module("depthwise", ConvNormAct(expanded, expanded, kernel, act=act, **shape))
         if squeeze:
-            self.residual.add_module("squeeze_excite", SqueezeExcite(expanded))
+            gate = SqueezeExcite(expanded, round_channels(expanded / 4), sigmoid=nn.Hardsigmoid)
+            self.residual.add_module("squeeze_excite", gate)
         self.residual.add_module("project", ConvNormAct(expanded, channels, 1, act=None))
         self.adds = stride == 1 and in_channels == channels
 

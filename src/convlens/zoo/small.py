@@ -7,12 +7,18 @@ a point of it. They skip some of the first halvings, so that the last feature ma
     ResNet       3x3 stem, stride 1, no pooling    the same                           the paper's stem
     for CIFAR    the paper's 3x3 stem              3x3 stem, stride 2                 the same and 3x3 pooling
     MobileNets   the first two halvings skipped    the first one skipped              the paper's strides
+    MnasNet      as MobileNets                     as MobileNets                      the paper's strides
+    ShuffleNets  as MobileNets                     as MobileNets                      the paper's strides
     VGG          the last two poolings left out    the last one left out              the paper's five poolings
     GoogLeNet    the first two halvings skipped    the first one skipped              the paper's strides
     Inception v3 as GoogLeNet, the stem padded     the same                          paper's; padded below 75
     Xception     the first two halvings skipped    the first one skipped              the paper's strides
     NASNet       the first two halvings skipped    the first one skipped              the paper's strides
     AlexNet      5x5 first convolution, stride 1   5x5 first convolution, stride 2    11x11, stride 4
+    SE-ResNet    as ResNet                         as ResNet                          the paper's stem
+    DenseNet     as ResNet                         as ResNet                          the paper's stem
+    DenseNet-BC  the paper's 3x3 convolution       the same with stride 2             and pooling behind it
+    SqueezeNet   the first two halvings skipped    the first one skipped              the paper's strides
 
 ResNeXt, the plain networks and wide_resnet50_2 have ResNet's stem; the CIFAR networks of ResNet and of wide ResNet are
 drawn for 32 px, and halve larger pictures first.

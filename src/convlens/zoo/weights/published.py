@@ -1,7 +1,8 @@
 """ImageNet weights that others trained and published: files, digests, accuracy and preprocessing, as data.
 
 Source: the weight descriptions in torchvision 0.29 (its IMAGENET1K_V1 files, of recipes near the papers'); accuracies
-are for one centre crop of 224 px (Inception v3: 299). A file's name carries the first eight hex digits of its SHA-256.
+are for one centre crop of 224 px (Inception v3: 299). A file's name carries the first hex digits of its SHA-256, at
+least eight.
 NOT YET FETCHED: nobody could download these files where this table was written, so that address and digest are as
 published and untried; `fetched` says so for every row and becomes True with the first download that was checked.
 """
@@ -37,6 +38,20 @@ IMAGENET = {
     "resnext101_32x8d":   ("resnext101_32x8d-8ba56ff5.pth",   79.312, 94.526, False),
     "resnext101_64x4d":   ("resnext101_64x4d-173b62eb.pth",   83.246, 96.454, False),
     "wide_resnet50_2":    ("wide_resnet50_2-95faca4d.pth",    78.468, 94.086, False),
+    "densenet121":        ("densenet121-a639ec97.pth",        74.434, 91.972, False),
+    "densenet161":        ("densenet161-8d451a50.pth",        77.138, 93.560, False),
+    "densenet169":        ("densenet169-b2777c0a.pth",        75.600, 92.806, False),
+    "densenet201":        ("densenet201-c1103571.pth",        76.896, 93.370, False),
+    "squeezenet1_0":      ("squeezenet1_0-b66bff10.pth",      58.092, 80.420, False),
+    "squeezenet1_1":      ("squeezenet1_1-b8a52dc0.pth",      58.178, 80.624, False),
+    "shufflenet_v2_x0_5": ("shufflenetv2_x0.5-f707e7126e.pth", 60.552, 81.746, False),
+    "shufflenet_v2_x1_0": ("shufflenetv2_x1-5666bf0f80.pth",  69.362, 88.316, False),
+    "shufflenet_v2_x1_5": ("shufflenetv2_x1_5-3c479a10.pth",  72.996, 91.086, False),
+    "shufflenet_v2_x2_0": ("shufflenetv2_x2_0-8be3c8ee.pth",  76.230, 93.006, False),
+    "mnasnet0_5":         ("mnasnet0.5_top1_67.823-3ffadce67e.pth", 67.734, 87.490, False),
+    "mnasnet0_75":        ("mnasnet0_75-7090bc5f.pth",        71.180, 90.496, False),
+    "mnasnet1_0":         ("mnasnet1.0_top1_73.512-f206786ef8.pth", 73.456, 91.510, False),
+    "mnasnet1_3":         ("mnasnet1_3-a4c69d6f.pth",         76.506, 93.522, False),
     "mobilenet_v2":       ("mobilenet_v2-b0353104.pth",       71.878, 90.286, False),
     "mobilenet_v3_large": ("mobilenet_v3_large-8738ca79.pth", 74.042, 91.340, False),
     "mobilenet_v3_small": ("mobilenet_v3_small-047dcff4.pth", 67.668, 87.402, False),
@@ -62,7 +77,7 @@ class PublishedWeights:
     name: str
     file: str
     urls: tuple[str, ...]
-    sha256: str  # the first eight hex digits
+    sha256: str  # its first hex digits, at least eight
     num_classes: int
     preprocessing: dict[str, Any]
     top1: float

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from convlens.errors import StorageError, UsageError
+from convlens.zoo.weights.order import in_layer_order
 
 TORCH_SUFFIXES = (".pth", ".pt", ".th")
 ORDER = "convlens.order"
@@ -69,20 +69,8 @@ def _read_safetensors(path: Path) -> FileTensors:
 
 def _read_npz(path: Path) -> FileTensors:
     with np.load(path, allow_pickle=False) as file:
-        return FileTensors({name: torch.from_numpy(file[name]) for name in _in_order(file.files)}, True, {})
-
-
-def _in_order(names: list[str]) -> list[str]:
-    """Names in alphabetical order are put in that of their numbers: conv2 before conv10, and weight before bias."""
-    if names != sorted(names):
-        return names
-
-    def place(name: str) -> tuple[list[tuple[int, str]], bool, str]:
-        stem, _, role = name.rpartition("_" if "_" in name else ".")
-        pieces = [(int(piece), "") if piece.isdigit() else (-1, piece) for piece in re.split(r"(\d+)", stem)]
-        return pieces, role in ("bias", "b", "beta"), role
-
-    return sorted(names, key=place)
+        tensors = {name: torch.from_numpy(file[name]) for name in file.files}
+    return FileTensors(in_layer_order(tensors), True, {})
 
 
 def _read_torch(path: Path) -> FileTensors:
