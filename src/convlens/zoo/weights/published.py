@@ -8,6 +8,7 @@ published and untried; `fetched` says so for every row and becomes True with the
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,13 @@ PREPROCESSING = {
     "size": [224, 224], "fit": "crop", "crop_ratio": 0.875, "channels": 3,
     "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225],
 }
+# Where it is another: those that were trained later take a larger part of the picture, a short side of 232 px.
+PREPROCESSING_OF: dict[str, dict[str, Any]] = {
+    "shufflenet_v2_x1_5": {"crop_ratio": 224 / 232},
+    "shufflenet_v2_x2_0": {"crop_ratio": 224 / 232},
+    "mnasnet0_75":        {"crop_ratio": 224 / 232},
+    "mnasnet1_3":         {"crop_ratio": 224 / 232},
+}
 # fmt: on
 
 
@@ -77,7 +85,7 @@ def published(name: str) -> PublishedWeights | None:
         return None
     file, top1, top5, fetched = IMAGENET[name]
     digest = file.removesuffix(".pth").rpartition("-")[2]
-    preprocessing = {key: list(value) if isinstance(value, list) else value for key, value in PREPROCESSING.items()}
+    preprocessing = deepcopy(PREPROCESSING | PREPROCESSING_OF.get(name, {}))
     return PublishedWeights(
         name, file, (HOST + file,), digest, 1000, preprocessing, round(top1 / 100, 5), round(top5 / 100, 5), fetched
     )
