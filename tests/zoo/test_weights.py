@@ -284,6 +284,14 @@ def test_every_row_of_the_published_table_is_a_network_with_a_digest_in_its_addr
 def test_the_preprocessing_of_published_weights_is_one_that_pictures_understands() -> None:
     from convlens.pictures import Preprocess
 
-    weights = zoo.published("resnet18")
-    assert weights is not None
-    assert Preprocess.from_dict(weights.preprocessing).size == (224, 224)
+    for name in IMAGENET:
+        weights = zoo.published(name)
+        assert weights is not None
+        assert Preprocess.from_dict(weights.preprocessing).size == (zoo.entry(name).resolution,) * 2
+
+
+def test_weights_of_a_later_recipe_see_the_larger_part_of_the_picture_that_they_were_measured_with() -> None:
+    ratios = {name: weights.preprocessing["crop_ratio"] for name in IMAGENET if (weights := zoo.published(name))}
+    assert {name: round(224 / ratio) for name, ratio in ratios.items() if ratio > 0.9} == dict.fromkeys(
+        ("shufflenet_v2_x1_5", "shufflenet_v2_x2_0", "mnasnet0_75", "mnasnet1_3"), 232
+    )

@@ -146,6 +146,8 @@ MULTIPLIERS = tuple(Multiplier(*row) for row in [
     ("mobilenet_v1",        1.25,  224,  6_270_840, 879_516_800, None,  None, TIMM),
     ("mobilenet_v2",        0.5,   224,  1_968_680,  97_131_840, None,  97.0, TIMM),
     ("mobilenet_v2",        1.4,   224,  6_108_776, 582_195_824, None, 585.0, TIMM),
+    ("mnasnet_a1",          0.5,   224,  2_082_006, 103_162_992, None,  None, TIMM),
+    ("mnasnet_a1",          1.4,   224,  6_105_992, 586_317_952, None,  None, TIMM),
     ("mobilenet_v3_large",  0.75,  224,  3_993_528, 154_560_624, 4.0,  155.0, TIMM),
     ("mobilenet_v3_small",  0.5,   224,  1_593_224,  24_188_688, None,  None, TIMM),
 ])

@@ -61,11 +61,16 @@ PREPROCESSING = {
     "size": [224, 224], "fit": "crop", "crop_ratio": 0.875, "channels": 3,
     "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225],
 }
-# Where it is another; the Inception networks come from TensorFlow, which scaled pixels to -1..1.
+# Where it is another. The Inception networks come from TensorFlow, which scaled pixels to -1..1; those that were
+# trained later, with a longer recipe, take a larger part of the picture, of a short side of 232 px.
 PREPROCESSING_OF: dict[str, dict[str, Any]] = {
-    "googlenet": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
-    "resnext101_64x4d": {"crop_ratio": 224 / 232},  # of a later and longer recipe than the others
-    "inception_v3": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "size": [299, 299], "crop_ratio": 299 / 342},
+    "googlenet":          {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+    "inception_v3":       {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "size": [299, 299], "crop_ratio": 299 / 342},
+    "resnext101_64x4d":   {"crop_ratio": 224 / 232},
+    "shufflenet_v2_x1_5": {"crop_ratio": 224 / 232},
+    "shufflenet_v2_x2_0": {"crop_ratio": 224 / 232},
+    "mnasnet0_75":        {"crop_ratio": 224 / 232},
+    "mnasnet1_3":         {"crop_ratio": 224 / 232},
 }
 # fmt: on
 
