@@ -142,3 +142,10 @@ def test_a_large_network_gets_a_smaller_batch(monkeypatch):
 def test_a_step_that_fails_is_said_before_anything_is_written(network, said):
     with pytest.raises(NetworkError, match=said):
         fit_file.check_step(network, torch.rand(1, 1, 4, 4), torch.zeros(1, dtype=torch.int64), 2)
+
+
+def test_a_plan_says_how_much_of_its_schedule_was_reached() -> None:
+    whole = Plan(8, 10, 0.1, (Segment(0, 0.0, 100),))
+    assert whole.reached == 1
+    assert whole.replanned(40, 80).reached == 1
+    assert whole.replanned(40, 40).reached == pytest.approx(0.4)

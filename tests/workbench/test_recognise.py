@@ -62,7 +62,9 @@ def test_a_copy_of_a_trained_photograph_is_not_scored_whatever_became_of_the_ori
 def test_another_photograph_of_the_same_look_is_scored_while_the_original_can_be_compared(data, run, tmp_path):
     picture = pixels_of(data / "circle" / "large.jpg")
     picture[400, 300] ^= 128
-    assert evaluate(run, others(tmp_path / "other", picture)).scores.num_pictures == 2
+    told: list[str] = []
+    assert evaluate(run, others(tmp_path / "other", picture), tell=told.append).scores.num_pictures == 2
+    assert told == ["1 new pictures look like ones trained on, and differ in their pixels: they are scored"]
 
 
 def test_a_copy_of_a_validation_picture_counts_as_one(data, tmp_path, quickly):
@@ -75,6 +77,8 @@ def test_a_copy_of_a_validation_picture_counts_as_one(data, tmp_path, quickly):
     assert Run.load(run).looks.rows.shape == (1,)
     result = evaluate(run, others(tmp_path / "other", pixels_of(data / "circle" / "large.jpg")))
     assert result.left_out == {"val": 1}
+    shutil.rmtree(tmp_path / "parts")
+    assert evaluate(run, tmp_path / "other").left_out == {"val": 1}
 
 
 def test_without_pictures_no_look_is_kept_and_copies_are_known_by_their_pixels(data, tmp_path, quickly):

@@ -177,7 +177,8 @@ def _worth_retrying(error: Exception) -> bool:
 
 def _all_failed(wanted: Wanted, reasons: Sequence[str]) -> str:
     size = f"{wanted.size_bytes:,} bytes, " if wanted.size_bytes else ""
+    digest = "SHA-256" if len(wanted.sha256) == 64 else "its SHA-256 begins with"
     return (
         f"cannot download {wanted.path.name} ({'; '.join(reasons)}); check the network and try again, "
-        f"or put the file ({size}SHA-256 {wanted.sha256}) into {wanted.path.parent} by hand"
+        f"or put the file ({size}{digest} {wanted.sha256}) into {wanted.path.parent} by hand"
     )

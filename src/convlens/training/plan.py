@@ -60,6 +60,11 @@ class Plan:
         values = asdict(self)
         return {**values, "total_steps": self.total_steps, "epochs": round(self.epochs, 3)}
 
+    @property
+    def reached(self) -> float:
+        """Share of the schedule at the last step: less than 1 where a budget's time was up before."""
+        return progress_at(self.total_steps, self.segments)
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Plan:
         kept = {k: v for k, v in values.items() if k not in ("total_steps", "epochs")}

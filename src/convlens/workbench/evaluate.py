@@ -154,7 +154,7 @@ def choose_pictures(
     given: Candidates, part: str, include_train: bool, tell: Tell
 ) -> tuple[np.ndarray, dict[str, int], str]:
     """-> (indices to score, how many were left out and why, the part that was scored in the end)."""
-    roles = roles_of(given)
+    roles = roles_of(given, tell)
     wanted = _wanted(part, include_train)
     chosen = np.flatnonzero(np.isin(roles, wanted))
     if len(chosen) == 0 and part == "test" and "val" in roles:

@@ -11,7 +11,7 @@ import numpy as np
 from convlens.data import Images, Scan, content_hash, file_hash, large, open_images, same_looks, scan
 from convlens.errors import ConvlensError, PictureError
 from convlens.runs import Run, SeenLooks
-from convlens.workbench.results import Progress
+from convlens.workbench.results import Progress, Tell, silent
 
 TRAINED_ON, LOOKS_TRAINED_ON = "trained on", "looks trained on"
 
@@ -32,7 +32,7 @@ def look_over(run: Run, images: Images, labels: np.ndarray, progress: Progress |
     return Candidates(run, images, labels, scan(images, parts=images.parts, progress=progress, exact=exact))
 
 
-def roles_of(given: Candidates) -> np.ndarray:
+def roles_of(given: Candidates, tell: Tell = silent) -> np.ndarray:
     """What each picture is to the run: "trained on", "val", "test", "new", "unreadable" or "of an unknown class".
 
     "looks trained on" is a large picture of the size and look of one that was trained on and is no longer there to be
@@ -55,24 +55,26 @@ def roles_of(given: Candidates) -> np.ndarray:
             outside = has_test and parts is not None and parts[index] != "test"
             roles.append("new, not in its test part" if outside else "new")
     found = np.array(roles, dtype="<U32")
-    for index, role in _seen_in_other_files(given, np.flatnonzero(np.char.startswith(found, "new"))).items():
-        found[index] = role
+    told = _seen_in_other_files(given, np.flatnonzero(np.char.startswith(found, "new")))
+    for index, role in told.items():
+        found[index] = found[index] if role is None else role
+    if alike := sum(role is None for role in told.values()):
+        tell(f"{alike:,} new pictures look like ones trained on, and differ in their pixels: they are scored")
     return found
 
 
-def _seen_in_other_files(given: Candidates, new: np.ndarray) -> dict[int, str]:
-    """Large pictures, new by their hashes, whose pixels are those of another file that was trained or fitted on."""
+def _seen_in_other_files(given: Candidates, new: np.ndarray) -> dict[int, str | None]:
+    """Large pictures, new by their hashes, that look like ones that were trained or fitted on -> what they are.
+
+    None is for those that differ in a pixel from all that they look like.
+    """
     seen = given.run.looks
     if seen is None or not len(seen.rows):
         return {}
     suspects = new[large(given.scan.looks)[new]]
     originals = _Originals(given.run, seen)
-    roles = {}
-    for index, places in zip(suspects.tolist(), same_looks(given.scan.looks.at(suspects), seen.looks), strict=True):
-        role = originals.role(given.images, index, places.tolist()) if len(places) else None
-        if role is not None:
-            roles[index] = role
-    return roles
+    found = zip(suspects.tolist(), same_looks(given.scan.looks.at(suspects), seen.looks), strict=True)
+    return {index: originals.role(given.images, index, places.tolist()) for index, places in found if len(places)}
 
 
 class _Originals:
@@ -90,14 +92,14 @@ class _Originals:
             return None  # it will be counted as unreadable
         splits = self._run.splits
         assert splits is not None
-        missing = False
+        missing: set[str] = set()
         for place in places:
             row = int(self._seen.rows[place])
-            original = self._hash(row)
-            missing |= original is None
+            original, part = self._hash(row), splits.parts[row]
             if original == content:
-                return TRAINED_ON if splits.parts[row] == "train" else splits.parts[row]
-        return LOOKS_TRAINED_ON if missing else None
+                return TRAINED_ON if part == "train" else part
+            missing |= {part} if original is None else set()
+        return LOOKS_TRAINED_ON if "train" in missing else "val" if missing else None
 
     def _hash(self, row: int) -> str | None:
         """Of all pixels of the original; None where it is gone or was changed."""

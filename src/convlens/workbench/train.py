@@ -22,6 +22,7 @@ from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.resume import go_on
 from convlens.workbench.task import default_augment, prepare, with_statistics
 
+ANNEALED = 0.9  # share of a schedule at which its rate is nearly nothing
 OVERRUN = 1.05  # times the budget, from which it is said
 PROBING, LONGEST_PROBING_S = 0.05, 10.0  # share of a budget, and seconds without one, to time ways to run a step
 
@@ -119,6 +120,8 @@ def train(
     result = _result(run, gathered, started)
     if recipe.budget_s and result.seconds > OVERRUN * recipe.budget_s:
         tell(f"the budget of {recipe.budget_s:g} s was too short for these pictures; steps made: {result.steps:,}")
+    elif (reached := training.Plan.from_dict(run.manifest.plan or {}).reached) < ANNEALED:
+        tell(f"the time was up at {reached:.0%} of the schedule, as the machine slowed down: a rerun may score more")
     return result
 
 

@@ -64,8 +64,8 @@ PREPROCESSING = {
 # Where it is another. The Inception networks come from TensorFlow, which scaled pixels to -1..1; those that were
 # trained later, with a longer recipe, take a larger part of the picture, of a short side of 232 px.
 PREPROCESSING_OF: dict[str, dict[str, Any]] = {
-    "googlenet":          {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
-    "inception_v3":       {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "size": [299, 299], "crop_ratio": 299 / 342},
+    "googlenet":          {"mean": [0.5] * 3, "std": [0.5] * 3},
+    "inception_v3":       {"mean": [0.5] * 3, "std": [0.5] * 3, "size": [299, 299], "crop_ratio": 299 / 342},
     "resnext101_64x4d":   {"crop_ratio": 224 / 232},
     "shufflenet_v2_x1_5": {"crop_ratio": 224 / 232},
     "shufflenet_v2_x2_0": {"crop_ratio": 224 / 232},
