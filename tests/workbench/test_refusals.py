@@ -11,7 +11,7 @@ from convlens.workbench import train
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"model": "resnet5"}, "near: resnet50"),
+        ({"model": "resnet5"}, "near: resnet5"),
         ({"model": "lenet5", "model_options": {"wdth": 1}}, "no option 'wdth'"),
         ({"model_options": {"width": 0.5}}, "name it with --model"),
         ({"fit": "squeeze"}, "choose auto, crop"),
