@@ -39,10 +39,15 @@ SMALLEST = {
 }
 
 
+DEEPEST = {"resnet1202"}  # one class with resnet110, which computes in its place
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that takes `name` runs over the registry; all but the smallest of each family are slow."""
     given = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
     if "name" not in metafunc.fixturenames or any("name" in ([one] if isinstance(one, str) else one) for one in given):
         return
-    marks = {name: () if name in SMALLEST else (pytest.mark.slow,) for name in zoo.names()}
+    computes = metafunc.definition.get_closest_marker("computes") is not None
+    chosen = [name for name in zoo.names() if not (computes and name in DEEPEST)]
+    marks = {name: () if name in SMALLEST else (pytest.mark.slow,) for name in chosen}
     metafunc.parametrize("name", [pytest.param(name, marks=marks[name]) for name in marks])

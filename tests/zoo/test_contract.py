@@ -67,6 +67,7 @@ def test_logits_have_one_column_per_class_at_the_paper_s_resolution(name: str) -
         assert network(torch.empty(2, 3, height, width)).shape == (2, 1000)
 
 
+@pytest.mark.computes
 def test_forward_is_the_head_of_the_stages_of_the_stem(name: str) -> None:
     network = settled(name)
     images = pictures(network)
@@ -88,6 +89,7 @@ def test_the_last_feature_map_of_a_small_picture_has_two_to_eight_pixels_a_side(
             assert 2 <= features.shape[-1] <= 8, (size, features.shape)
 
 
+@pytest.mark.computes
 def test_gradients_reach_every_parameter(name: str) -> None:
     torch.manual_seed(0)
     network = thin(name).train()
@@ -98,6 +100,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
     assert not without
 
 
+@pytest.mark.computes
 def test_weights_are_decided_by_the_seed(name: str) -> None:
     first, again, other = ({}, {}, {})
     for seed, state in ((3, first), (3, again), (4, other)):
@@ -119,6 +122,7 @@ def blocks(module: nn.Module) -> Iterator[nn.Module]:
         yield module
 
 
+@pytest.mark.computes
 def test_bf16_is_close_at_every_block(name: str) -> None:
     """Block by block, for rounding grows without bound through fifty layers of random weights."""
     network = settled(name)
@@ -133,6 +137,7 @@ def test_bf16_is_close_at_every_block(name: str) -> None:
                 images = expected
 
 
+@pytest.mark.computes
 def test_channels_last_gives_close_logits(name: str) -> None:
     network = settled(name)
     with torch.no_grad():
@@ -141,6 +146,7 @@ def test_channels_last_gives_close_logits(name: str) -> None:
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
 
 
+@pytest.mark.computes
 @pytest.mark.parametrize("width", [0.25, 0.125])
 def test_every_convolution_of_a_narrow_network_has_the_same_gradients_in_nchw_and_nhwc(name: str, width: float) -> None:
     """oneDNN 6035: a 1x1 convolution of stride 2 with few channels may return wrong weight gradients in NHWC."""
@@ -174,6 +180,7 @@ def weight_gradient(convolution: nn.Conv2d, images: torch.Tensor, layout: torch.
     return gradient.contiguous()
 
 
+@pytest.mark.computes
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.filterwarnings(r"ignore:(?s).*_flat_weights:UserWarning")  # how torch's own LSTM keeps its weights
 def test_torch_export_gives_the_same_logits_at_another_batch_size(name: str) -> None:
