@@ -130,10 +130,13 @@ def test_alphabetical_names_are_put_in_the_order_of_their_numbers(tmp_path: Path
 
 
 def test_imagenet_has_a_thousand_names_and_tensorflow_one_more() -> None:
-    names = zoo.imagenet_classes(1000)
+    names = zoo.usual_classes(zoo.entry("resnet18"), 1000)
     assert names is not None and len(set(names)) == 1000 and names[0] == "tench"
-    assert zoo.imagenet_classes(1001) == ("background", *names)
-    assert zoo.imagenet_classes(10) is None
+    assert zoo.usual_classes(zoo.entry("resnet18"), 1001) == ("background", *names)
+    assert zoo.usual_classes(zoo.entry("resnet18"), 10) is None
+    cifar = zoo.usual_classes(zoo.entry("resnet20"), 10)
+    assert cifar is not None and (cifar[0], cifar[-1]) == ("airplane", "truck")
+    assert zoo.usual_classes(zoo.entry("lenet5"), 10) is None
     assert list(zoo.imagenet_names())[-1] == "n15075141"
 
 

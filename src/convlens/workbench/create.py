@@ -70,7 +70,7 @@ def create(
         image_size = told.image_size if image_size is None else image_size
         tell(f"read off {Path(str(weights)).name}: {told.words()}")
     usual_channels = (told.in_channels if told else None) or entry.in_channels
-    names = _names(classes, num_classes, usual)
+    names = _names(classes, num_classes, usual, entry)
     torch.manual_seed(seed)
     network = room.create(
         model,
@@ -131,10 +131,12 @@ def _told_by(weights: str | Path | None, model: str, options: dict[str, Any]) ->
     return room.describe_weights(model, weights, options)
 
 
-def _names(classes: str | Path | Sequence[str] | None, count: int | None, usual: int) -> tuple[str, ...]:
+def _names(
+    classes: str | Path | Sequence[str] | None, count: int | None, usual: int, entry: room.Entry
+) -> tuple[str, ...]:
     if classes is None:
         wanted = usual if count is None else count
-        return room.imagenet_classes(wanted) or tuple(f"class {number}" for number in range(wanted))
+        return room.usual_classes(entry, wanted) or tuple(f"class {number}" for number in range(wanted))
     if isinstance(classes, str | Path):
         classes = _lines(Path(classes))
     if len(classes) + 1 == usual == 1001:

@@ -42,10 +42,10 @@ from convlens.zoo.weights import (
     FileFacts,
     PublishedWeights,
     describe_weights,
-    imagenet_classes,
     imagenet_names,
     load_weights,
     published,
+    usual_classes,
 )
 
 __all__ = [
@@ -64,9 +64,9 @@ __all__ = [
     "describe_weights",
     "entry",
     "families",
-    "imagenet_classes",
     "imagenet_names",
     "load_weights",
     "names",
     "published",
+    "usual_classes",
 ]
