@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from convlens.graph.fields import ReceptiveField
-from convlens.graph.nodes import Graph, ModuleCall, Node, Operand, SpatialLayer
+from convlens.graph.graph import Graph, SpatialLayer
+from convlens.graph.nodes import ModuleCall, Node, Operand
 from convlens.graph.tracing import trace
 
 __all__ = ["Graph", "ModuleCall", "Node", "Operand", "ReceptiveField", "SpatialLayer", "trace"]

@@ -6,35 +6,31 @@ see all that its inputs see, so the field is never too small.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from convlens.graph.fields import AxisField, ReceptiveField, summary
 from convlens.graph.layout import Shape, Sight, axes_of, merged, plain
+from convlens.graph.nodes import NETWORK_INPUT, Node, Operand
 
-if TYPE_CHECKING:
-    from convlens.graph.nodes import Graph, Node, Operand
-
-Rule = Callable[["Node", list[Sight]], Sight]
+Rule = Callable[[Node, list[Sight]], Sight]
 RULES: dict[str, Rule] = {}
 
 
-def receptive_fields(graph: Graph) -> tuple[ReceptiveField | None, ...]:
+def receptive_fields(nodes: Sequence[Node], input_shapes: Sequence[Shape]) -> tuple[ReceptiveField | None, ...]:
     """One for each node; None where it hangs on no picture."""
-    picture = next((shape for shape in graph.input_shapes if len(shape) >= 3), ())
+    picture = next((shape for shape in input_shapes if len(shape) >= 3), ())
     sights: dict[int, Sight | None] = {}
-    for node in graph.nodes:
+    for node in nodes:
         sights[node.index] = _sight_of(node, sights, picture)
     return tuple(None if sight is None else summary(sight.fields) for sight in sights.values())
 
 
 def _sight_of(node: Node, sights: dict[int, Sight | None], picture: Shape) -> Sight | None:
-    from convlens.graph.nodes import NETWORK_INPUT
-
     def of(operand: Operand) -> Sight | None:
         if operand.node is None:
             return None

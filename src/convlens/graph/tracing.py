@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from convlens.errors import NetworkError, UsageError
-from convlens.graph.nodes import Graph
+from convlens.graph.graph import Graph
 from convlens.graph.recording import Recorder
 
 Inputs = Sequence[int] | Tensor | tuple[Any, ...]

@@ -12,8 +12,7 @@ from typing import Any
 import torch
 
 from convlens.errors import UsageError
-from convlens.zoo.architecture import Architecture, Network
-from convlens.zoo.create import build
+from convlens.zoo.architecture import Network
 from convlens.zoo.registry import Entry, entry
 from convlens.zoo.small import SMALL
 from convlens.zoo.weights.layout import is_tensorflow, sizes_agree
@@ -74,9 +73,13 @@ def _width(described: Entry, content: FileTensors, options: Mapping[str, Any]) -
 
 def _unallocated(described: Entry, options: Mapping[str, Any]) -> Network:
     """The network at its paper's resolution without memory for its weights."""
-    sides = (described.resolution, described.resolution)
     with torch.device("meta"):
-        return build(Architecture(described.name, described.num_classes, described.in_channels, sides, options))
+        return described.make(
+            num_classes=described.num_classes,
+            in_channels=described.in_channels,
+            image_size=(described.resolution, described.resolution),
+            **options,
+        )
 
 
 def _side(path: Path) -> int | None:

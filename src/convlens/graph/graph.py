@@ -1,0 +1,92 @@
+"""A traced network, and the questions that can be asked of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from convlens.errors import NetworkError
+from convlens.graph.fields import ReceptiveField
+from convlens.graph.nodes import ModuleCall, Node, Shape
+from convlens.graph.receptive import receptive_fields
+
+WEIGHTED = frozenset({"convolution", "addmm", "mm", "bmm", "baddbmm", "lstm", "gru", "rnn_tanh"})
+# fmt: off
+POOLING = frozenset({
+    "max_pool2d_with_indices", "max_pool3d_with_indices", "avg_pool2d", "avg_pool3d", "_adaptive_avg_pool2d",
+    "_adaptive_avg_pool3d", "adaptive_max_pool2d", "adaptive_max_pool3d", "fractional_max_pool2d", "mean", "amax",
+    "max_pool2d", "adaptive_avg_pool2d",
+})
+# fmt: on
+
+
+class SpatialLayer(NamedTuple):
+    path: str
+    output_shape: Shape
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A traced network. `modules` are its module calls by the order in which they began; `finished` by their end."""
+
+    nodes: tuple[Node, ...]
+    modules: tuple[ModuleCall, ...]
+    finished: tuple[ModuleCall, ...]
+    input_shapes: tuple[Shape, ...]
+    input_bytes: int
+    output_nodes: tuple[int, ...]
+    used_real_tensors: bool
+
+    @property
+    def input_shape(self) -> Shape:
+        return self.input_shapes[0]
+
+    def spatial_layers(self) -> tuple[SpatialLayer, ...]:
+        """The modules whose output is (N, C, H, W), each once, in the order in which they (last) finished."""
+        layers: dict[str, Shape] = {}
+        for call in self.finished:
+            layers.pop(call.path, None)
+            if len(call.output_shape) == 4:
+                layers[call.path] = call.output_shape
+        return tuple(SpatialLayer(path, shape) for path, shape in layers.items())
+
+    def last_spatial_layer(self) -> str:
+        """The path of the module whose output suits a class activation map.
+
+        That is the last feature map of more than one position which is not merely a pooled copy of a finer one. Of
+        the modules that give this same map, the innermost that is called once. NetworkError when there is none.
+        """
+        num_calls: dict[str, int] = {}
+        for call in self.finished:
+            num_calls[call.path] = num_calls.get(call.path, 0) + 1
+        maps = [call for call in self.finished if self._is_own_feature_map(call)]
+        if not maps:
+            raise NetworkError(
+                f"no layer of this network gives a feature map (N, C, H, W) larger than 1 x 1 for an input of "
+                f"{self.input_shape}; use a method that needs no layer, such as saliency, or larger pictures"
+            )
+        newest = max(call.node for call in maps if call.node is not None)
+        same = [call for call in maps if call.node == newest]
+        return next((call.path for call in same if num_calls[call.path] == 1), same[-1].path)
+
+    def _is_own_feature_map(self, call: ModuleCall) -> bool:
+        large = len(call.output_shape) == 4 and call.output_shape[2] * call.output_shape[3] > 1
+        return large and call.node is not None and call.node >= 0 and self.nodes[call.node].op not in POOLING
+
+    @cached_property
+    def depth(self) -> int:
+        """Layers with weights, convolutions and matrix products, on the longest way from the input to the output."""
+        deepest: list[int] = []
+        for node in self.nodes:
+            before = max((deepest[source] for source in node.inputs if source >= 0), default=0)
+            deepest.append(before + (node.op in WEIGHTED and bool(node.parameters)))
+        return max((deepest[node] for node in self.output_nodes if node >= 0), default=0)
+
+    def receptive_field(self, node: int | Node) -> ReceptiveField | None:
+        """What of the picture a unit of this node sees; None when the node hangs on no picture."""
+        return self._receptive_fields[node.index if isinstance(node, Node) else node]
+
+    @cached_property
+    def _receptive_fields(self) -> tuple[ReceptiveField | None, ...]:
+        return receptive_fields(self.nodes, self.input_shapes)
