@@ -9,7 +9,13 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-TITLES = {"scan": "scanning", "decode": "decoding", "train": "training", "read": "reading"}
+TITLES = {
+    "scan": "scanning",
+    "decode": "decoding",
+    "train": "training",
+    "read": "reading",
+    "features": "fitting the head",
+}
 LINE_EVERY_S = 10.0  # where there is no terminal
 
 

@@ -7,6 +7,7 @@ on the head alone takes as long as the pass and ends short of the optimum.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -17,13 +18,21 @@ from convlens.pictures import Preprocess
 from convlens.training.precision import Choice
 from convlens.training.validation import inference_batch
 
+Progress = Callable[[str, int, int, str], None]
+
 AT_MOST = 2000  # pictures
 SHARE = 0.25  # of a budget, after which no further picture is looked at
 DECAY = 1e-3  # of the weights, on features of variance 1
 
 
 def fit_classifier(
-    network: nn.Module, path: str, batches: Batches, choice: Choice, *, until: float | None = None
+    network: nn.Module,
+    path: str,
+    batches: Batches,
+    choice: Choice,
+    *,
+    until: float | None = None,
+    progress: Progress | None = None,
 ) -> bool:
     """Fit the Linear layer at `path`, in place, to the pictures of `batches`, cropped to the middle.
 
@@ -35,7 +44,9 @@ def fit_classifier(
         return False
     order = torch.from_numpy(permutation(batches.seed, 0, len(batches.labels)))[:AT_MOST]
     pixels = batches.pixels[order]
-    features = features_of(network, layer, pixels, preprocess=batches.preprocess, choice=choice, until=until)
+    features = features_of(
+        network, layer, pixels, preprocess=batches.preprocess, choice=choice, until=until, progress=progress
+    )
     weight, bias = softmax_regression(features, batches.labels[order][: len(features)], layer.out_features)
     with torch.no_grad():
         layer.weight.copy_(weight)
@@ -53,6 +64,7 @@ def features_of(
     preprocess: Preprocess,
     choice: Choice,
     until: float | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """What reaches `layer` in eval mode: (n, F) float32 on the CPU, of the first n pictures that time allowed."""
     device = next(network.parameters()).device
@@ -66,6 +78,8 @@ def features_of(
             images = preprocess.normalise(_middle(pixels[start : start + batch], preprocess.size))
             with choice.autocast(device):
                 network(images.to(device).contiguous(memory_format=choice.memory_format))
+            if progress:
+                progress("features", min(start + batch, len(pixels)), len(pixels), "")
             if until is not None and time.monotonic() > until:
                 break
     finally:

@@ -114,7 +114,7 @@ class Training:
         torch.set_flush_denormal(True)  # near-zero weights make a convolution 5 to 50 times slower
         with StopRequest() as request:
             if self.tally.step == 0:
-                self._fit_head()
+                self._fit_head(progress)
                 self.save()
             while self.tally.step < self.plan.total_steps:
                 self._one_step()
@@ -125,12 +125,13 @@ class Training:
                     self._stop(request)
         self._flush_best()
 
-    def _fit_head(self) -> None:
+    def _fit_head(self, progress: Progress | None) -> None:
         """Head first: a new classifier on a trained body starts from its optimum (then all layers learn)."""
         if self.plan.classifier is None:
             return
         until = None if self.budget is None else self.budget.started + SHARE * self.budget.seconds
-        fit_classifier(self.network, self.plan.classifier, self.task.batches, self.choice, until=until)
+        path, batches = self.plan.classifier, self.task.batches
+        fit_classifier(self.network, path, batches, self.choice, until=until, progress=progress)
         if self.average:
             self.average.network.load_state_dict(self.network.state_dict())
 

@@ -81,6 +81,8 @@ def create(
     )
     record = room.load_weights(network, weights, progress) if weights is not None else None
     preprocess = _preprocess(network, weights, record, mean, std)
+    if record is not None and record.left_out:
+        tell(f"new, for another number of classes: {', '.join(record.left_out)}")
     if told is not None and mean is None and preprocess.channels == 3:
         shown = ", ".join(f"{value:.3g}" for value in preprocess.mean)
         tell(f"pictures are taken to be normalised with the mean {shown}; --mean and --std say otherwise")
