@@ -1,10 +1,10 @@
 """How long does looking at 10,000 pictures take, and how much memory?
 
-    python benchmarks/scan.py FOLDER [--pictures 10000] [--repeats 3] [--megapixels 2]
+    python benchmarks/scan.py FOLDER [MEGAPIXELS] [--pictures 10000] [--repeats 3]
 
 FOLDER holds a subfolder for each class. Its files are linked under new names until there are enough, so the files are
 in the system's cache as after a copy; the time is the scan's own, memory the largest of the process. With
---megapixels, 40 of them are enlarged first, with noise like a sensor's, to JPEGs like a camera's.
+MEGAPIXELS, 40 of them are enlarged first, with noise like a sensor's, to JPEGs like a camera's.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def enlarged(source: Path, target: Path, megapixels: float) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("megapixels", type=float, nargs="?")
     parser.add_argument("--pictures", type=int, default=10_000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--megapixels", type=float)
     asked = parser.parse_args()
     with TemporaryDirectory() as folder, TemporaryDirectory() as camera:
         source = enlarged(asked.folder, Path(camera), asked.megapixels) if asked.megapixels else asked.folder
