@@ -68,7 +68,6 @@ def create(
     if told is not None:
         options, usual = told.options, told.num_classes
         image_size = told.image_size if image_size is None else image_size
-        tell(f"read off {Path(str(weights)).name}: {told.words()}")
     usual_channels = (told.in_channels if told else None) or entry.in_channels
     names = _names(classes, num_classes, usual, entry)
     torch.manual_seed(seed)
@@ -81,11 +80,15 @@ def create(
     )
     record = room.load_weights(network, weights, progress) if weights is not None else None
     preprocess = _preprocess(network, weights, record, mean, std)
+    if told is not None:
+        tell(f"read off {Path(str(weights)).name}: {told.words()}")
+        if image_size is None:
+            tell(f"nothing tells the side: {entry.resolution} px is the paper's, --image-size says otherwise")
+        if mean is None and preprocess.channels == 3:
+            shown = ", ".join(f"{value:.3g}" for value in preprocess.mean)
+            tell(f"pictures are taken to be normalised with the mean {shown}; --mean and --std say otherwise")
     if record is not None and record.left_out:
         tell(f"new, for another number of classes: {', '.join(record.left_out)}")
-    if told is not None and mean is None and preprocess.channels == 3:
-        shown = ", ".join(f"{value:.3g}" for value in preprocess.mean)
-        tell(f"pictures are taken to be normalised with the mean {shown}; --mean and --std say otherwise")
     source = "random" if record is None else record.source
     with ExitStack() as held:
         folder = claim(held, Path(out)) if out is not None else claim_free(held, model)

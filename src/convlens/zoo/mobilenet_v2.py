@@ -2,6 +2,8 @@
 
 Table 2 of the paper, for 224 x 224 images. `width` is its width multiplier, which leaves the last 1x1 convolution at
 1,280 channels below 1 (section 6.1). padding="same" pads as TensorFlow does, for weights that were trained there.
+Departures: channels are rounded to multiples of 8 and dropout stands before the classifier, as in the authors' code;
+He's initialisation.
 Small pictures: see `small.py`.
 """
 

@@ -26,17 +26,18 @@ TENSORFLOW = {"mean": [128 / 255] * 3, "std": [128 / 255] * 3}  # (x - 128) / 12
 
 @dataclass(frozen=True)
 class FileFacts:
-    """`options` are those of the network that differ from its defaults; what nothing tells is None."""
+    """`options` hold those given and those that the file tells, `read` these alone; what nothing tells is None."""
 
     num_classes: int
     image_size: int | None
     in_channels: int | None
     options: dict[str, Any] = field(default_factory=dict)
+    read: dict[str, Any] = field(default_factory=dict)
 
     def words(self) -> str:
         """ "1,001 classes, 160 px, width 0.5, padding same"."""
         size = [f"{self.image_size} px"] if self.image_size else []
-        return ", ".join([f"{self.num_classes:,} classes", *size, *(f"{k} {v}" for k, v in self.options.items())])
+        return ", ".join([f"{self.num_classes:,} classes", *size, *(f"{k} {v}" for k, v in self.read.items())])
 
 
 def describe_weights(name: str, path: str | Path, given: Mapping[str, Any] | None = None) -> FileFacts:
@@ -59,6 +60,7 @@ def describe_weights(name: str, path: str | Path, given: Mapping[str, Any] | Non
         image_size=_side(Path(path)),
         in_channels=filters[3 if is_tensorflow(content.tensors) else 1] if len(filters) == 4 else None,
         options=options,
+        read={key: value for key, value in options.items() if key not in (given or {})},
     )
 
 

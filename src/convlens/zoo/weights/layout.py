@@ -45,15 +45,16 @@ def units_of(network: nn.Module) -> list[Unit]:
 
 def in_our_layout(network: nn.Module, content: FileTensors) -> FileTensors:
     """The file's tensors under the network's names where it is TensorFlow's or folded, else as they are."""
-    units, tensors = units_of(network), list(content.tensors.values())
+    units, tensors, names = units_of(network), list(content.tensors.values()), list(content.tensors)
     folded = any(unit.norm is not None for unit in units) and len(tensors) == 2 * len(units)
     if not content.ordered or len(tensors) != 2 * len(units) or not (folded or is_tensorflow(content.tensors)):
         return content
     named: dict[str, torch.Tensor] = {}
+    called = {f"{unit.path}.weight": name for unit, name in zip(units, names[::2], strict=True)}
     for unit, weight, bias in zip(units, tensors[::2], tensors[1::2], strict=True):
         weight = weight if not is_tensorflow(content.tensors) else _turned(weight, unit.layer.weight.dim())
         named |= {f"{unit.path}.weight": weight, **_additions(unit, bias)}
-    return FileTensors(named, True, content.metadata)
+    return FileTensors(named, True, content.metadata, called)
 
 
 def _turned(weight: torch.Tensor, dims: int) -> torch.Tensor:

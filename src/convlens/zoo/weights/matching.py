@@ -50,7 +50,8 @@ def match(
         elif name.startswith(classifier) and tensor.shape[1:] == expected[1:]:
             left_out.append(name)
         else:
-            raise NetworkError(_does_not_fit(source, file_name, tensor, name, targets[name]))
+            called = content.called.get(file_name, file_name)
+            raise NetworkError(_does_not_fit(source, called, tensor, name, targets[name]))
     return matched, tuple(left_out)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from convlens.errors import StorageError, UsageError
-from convlens.zoo.weights.order import in_layer_order
+from convlens.zoo.weights.order import count_layers, in_layer_order
 
 TORCH_SUFFIXES = (".pth", ".pt", ".th")
 ORDER = "convlens.order"
@@ -23,11 +24,15 @@ WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 @dataclass(frozen=True)
 class FileTensors:
-    """A file's tensors by name; `ordered` says whether they stand in the order of the network that wrote them."""
+    """A file's tensors by name; `ordered` says whether they stand in the order of the network that wrote them.
+
+    `called` has the names in the file of those that were given ours.
+    """
 
     tensors: dict[str, torch.Tensor]
     ordered: bool
     metadata: Mapping[str, str]
+    called: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_tensors(path: Path) -> FileTensors:
@@ -44,7 +49,8 @@ def read_tensors(path: Path) -> FileTensors:
     try:
         content = reader(path)
     except Exception as error:  # torch.load and numpy raise a dozen kinds for a damaged file
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        said = str(error).strip().splitlines() or [""]
+        reason = said[0] if any(letter.isalpha() for letter in said[0]) else type(error).__name__
         raise StorageError(
             f"{path} cannot be read as weights ({reason}); expected a whole file of plain tensors "
             "(code in a file is never run)"
@@ -64,10 +70,13 @@ def _read_safetensors(path: Path) -> FileTensors:
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
         order = json.loads(metadata[ORDER]) if ORDER in metadata else list(file.keys())
-        return FileTensors({name: file.get_tensor(name) for name in order}, ORDER in metadata, metadata)
+        tensors = {name: file.get_tensor(name) for name in order}
+    return FileTensors(in_layer_order(tensors), ORDER in metadata or count_layers(tensors), metadata)
 
 
 def _read_npz(path: Path) -> FileTensors:
+    if not zipfile.is_zipfile(path):
+        raise ValueError("it is not an archive of arrays")
     with np.load(path, allow_pickle=False) as file:
         tensors = {name: torch.from_numpy(file[name]) for name in file.files}
     return FileTensors(in_layer_order(tensors), True, {})
@@ -78,7 +87,7 @@ def _read_torch(path: Path) -> FileTensors:
     for wrapper in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
-    return FileTensors(_only_tensors(content), True, {})
+    return FileTensors(in_layer_order(_only_tensors(content)), True, {})
 
 
 def _only_tensors(content: Any) -> dict[str, torch.Tensor]:
