@@ -36,7 +36,8 @@ def zoo(
     shown = len(COLUMNS) if console().width >= WIDE else -2
     number = "1 network" if len(result.networks) == 1 else f"{len(result.networks)} networks"
     print_table(
-        f"{number}; depth: layers with weights; field: receptive field of the last map; top-1: published",
+        f"{number}; depth: convolutions and Linear layers on the longest way, gates included; "
+        "field: receptive field of the last map; top-1: published",
         COLUMNS[:shown],
         [_row(row)[:shown] for row in result.networks],
     )

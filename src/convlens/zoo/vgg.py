@@ -73,7 +73,7 @@ class VGG(Network):
         image_size: tuple[int, int] = (224, 224),
     ) -> None:
         super().__init__()
-        check_smallest("vgg", image_size, 8)
+        check_smallest(f"vgg ({column})", image_size, 8)
         letter, _, norm = column.partition("-")
         num_poolings = 5 - skipped_halvings(image_size)
         self.stages = nn.Sequential()
