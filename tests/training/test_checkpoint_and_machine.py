@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +13,8 @@ from safetensors.torch import save_file
 from convlens.data import threads as threads_file
 from convlens.data import usable_cpus
 from convlens.errors import RunError, UsageError
-from convlens.training import Choice, Recipe, choose, choose_device, describe_machine
+from convlens.training import Choice, Recipe, Trial, choose, choose_device, describe_machine
+from convlens.training.allocator import can_keep_memory, kept_memory
 from convlens.training.checkpoint import read_checkpoint
 
 
@@ -68,7 +71,7 @@ def test_probing_leaves_network_generator_and_threads_alone():
     before = {k: v.clone() for k, v in network.state_dict().items()}
     images, labels = torch.rand(4, 1, 4, 4), torch.zeros(4, dtype=torch.int64)
     state, threads = torch.random.get_rng_state(), torch.get_num_threads()
-    choice, measured = choose(network, images, labels, Recipe(), torch.device("cpu"))
+    choice, measured = choose(Recipe(), Trial(network, images, labels))
     assert isinstance(choice, Choice) and len(measured) >= 2
     assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
     assert all(p.grad is None for p in network.parameters())
@@ -80,5 +83,39 @@ def test_a_precision_asked_for_is_taken_and_nothing_is_measured():
     for precision in ("fp32", "bf16"):
         recipe = Recipe(precision=precision, threads=1)
         images, labels = torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64)
-        chosen, measured = choose(network, images, labels, recipe, torch.device("cpu"))
-        assert chosen == Choice(precision, "channels_last", 1) and measured == ()
+        chosen, measured = choose(recipe, Trial(network, images, labels))
+        assert chosen == Choice(precision, "channels_last", 1, chosen.allocator) and measured == ()
+
+
+@pytest.mark.skipif(not can_keep_memory(), reason="the C library is not glibc")
+def test_buffers_that_are_freed_stay_with_the_process_while_that_is_asked_for_and_go_at_the_end():
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    size = 256 << 20
+    before = resident()
+    with kept_memory(False):
+        torch.ones(size, dtype=torch.uint8)
+        assert resident() < before + size // 2
+    with kept_memory():
+        torch.ones(size, dtype=torch.uint8)
+        assert resident() > before + size // 2
+    assert resident() < before + size // 2
+
+
+def test_the_allocator_is_timed_and_recorded_like_any_other_choice():
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(8, 2))
+    _, measured = choose(Recipe(), Trial(network, torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64)))
+    assert {one["allocator"] for one in measured} == ({"system", "kept"} if can_keep_memory() else {"system"})
+
+
+def test_a_short_training_is_not_kept_waiting_by_its_measuring():
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(8, 2))
+    calls = []
+    network.register_forward_hook(lambda *_: calls.append(1))
+    images, labels = torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64)
+    choose(Recipe(), Trial(network, images, labels, steps=1))
+    few = len(calls)
+    calls.clear()
+    choose(Recipe(), Trial(network, images, labels, steps=100_000))
+    assert 3 * few < len(calls)

@@ -17,8 +17,8 @@ from convlens.pictures import Preprocess
 from convlens.runs import Run
 from convlens.storage import sha256_file
 from convlens.training.head_first import fit_classifier, softmax_regression
-from convlens.training.optimiser import RATES, build_optimiser, set_rate
 from convlens.training.precision import Choice
+from convlens.training.rates import RATES, build_optimiser
 from convlens.training.recipe import Recipe
 from convlens.workbench import train
 
@@ -94,11 +94,11 @@ def test_the_softmax_regression_is_at_its_optimum_whatever_the_scale_of_a_featur
 
 def test_every_parameter_has_one_rate_and_earlier_layers_learn_slower() -> None:
     model = zoo.create("mobilenet_v2", num_classes=5, image_size=32, width=0.25)
-    built = build_optimiser(model, Recipe(), 1.0, pretrained=True)
-    set_rate(built, 2.0)
-    rates = {id(p): group["lr"] for group in built.param_groups for p in group["params"]}
+    built = build_optimiser(model, Recipe(), pretrained=True)
+    built.set_rate(2.0)
+    rates = {id(p): group.rate for group in built.groups for p in group.parameters}
     assert sorted(rates) == sorted(id(p) for p in model.parameters())
-    assert sum(len(group["params"]) for group in built.param_groups) == len(rates)
+    assert sum(len(group.parameters) for group in built.groups) == len(rates)
     in_order = [rates[id(p)] for p in model.parameters()]
     assert in_order == sorted(in_order)
     assert sorted(set(in_order)) == [2 * rate for rate in RATES]
@@ -106,9 +106,9 @@ def test_every_parameter_has_one_rate_and_earlier_layers_learn_slower() -> None:
 
 
 def test_a_network_from_scratch_has_one_rate() -> None:
-    built = build_optimiser(network(), Recipe(), 1.0)
-    set_rate(built, 0.5)
-    assert {group["lr"] for group in built.param_groups} == {0.5}
+    built = build_optimiser(network(), Recipe())
+    built.set_rate(0.5)
+    assert {group.rate for group in built.groups} == {0.5}
 
 
 @pytest.fixture

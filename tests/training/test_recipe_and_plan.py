@@ -11,8 +11,8 @@ from torch import nn
 
 from convlens.errors import NetworkError, UsageError
 from convlens.training import Plan, Recipe, Setting, default_epochs, parse_duration, recipe_from
-from convlens.training.optimiser import build_optimiser
 from convlens.training.plan import default_batch, default_rate, first_plan
+from convlens.training.rates import build_optimiser
 from convlens.training.schedule import Segment, progress_at, rate_factor
 
 fit_file = sys.modules["convlens.training.fit"]  # `convlens.training.fit` is the function
@@ -106,19 +106,19 @@ def test_a_later_plan_never_changes_the_steps_before_it():
     assert [progress_at(step, again.segments) for step in range(31)] == before
 
 
-@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw", "muon"])
 def test_norms_and_biases_do_not_decay(optimiser):
-    built = build_optimiser(NORMALISED, Recipe(optimiser=optimiser), 0.1)
-    for group in built.param_groups:
-        assert (group["weight_decay"] == 0) == all(p.ndim <= 1 for p in group["params"])
-    assert sum(len(group["params"]) for group in built.param_groups) == len(list(NORMALISED.parameters()))
+    built = build_optimiser(NORMALISED, Recipe(optimiser=optimiser))
+    for group in built.groups:
+        assert (group.weight_decay == 0) == all(p.ndim <= 1 for p in group.parameters)
+    assert sum(len(group.parameters) for group in built.groups) == len(list(NORMALISED.parameters()))
 
 
 def test_frozen_parameters_are_left_out():
     network = nn.Linear(2, 2)
     network.bias.requires_grad_(False)
-    built = build_optimiser(network, Recipe(), 0.1)
-    assert [p.shape for group in built.param_groups for p in group["params"]] == [torch.Size([2, 2])]
+    built = build_optimiser(network, Recipe())
+    assert [p.shape for group in built.groups for p in group.parameters] == [torch.Size([2, 2])]
 
 
 def test_a_large_network_gets_a_smaller_batch(monkeypatch):

@@ -11,6 +11,7 @@ sequence               layers one after the other, by name
 round_channels         a width multiplier, rounded to a multiple of 8
 he_initialise          weights that keep the variance through ReLU
 set_batch_norm         the constants of every batch normalisation
+unallocated            a context in which networks take no memory
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from convlens.layers.padding import SameConv2d
 from convlens.layers.residual import PaddedIdentity, ResidualBlock, make_shortcut
 from convlens.layers.sequence import sequence
 from convlens.layers.squeeze_excite import SqueezeExcite
+from convlens.layers.unallocated import unallocated
 from convlens.layers.width import round_channels
 
 __all__ = [
@@ -38,4 +40,5 @@ __all__ = [
     "round_channels",
     "sequence",
     "set_batch_norm",
+    "unallocated",
 ]

@@ -5,7 +5,7 @@ from convlens.training.fit import fit, go_on, interrupted, make_plan
 from convlens.training.loop import Task
 from convlens.training.machine import choose_device, cpu_flags, describe_machine, has_fast_bf16
 from convlens.training.plan import Plan, Setting, default_epochs
-from convlens.training.precision import Choice, choose
+from convlens.training.precision import Choice, Trial, choose
 from convlens.training.recipe import OPTIMISERS, SCHEDULES, Recipe, parse_duration, recipe_from
 from convlens.training.validation import logits_of
 
@@ -17,6 +17,7 @@ __all__ = [
     "Recipe",
     "Setting",
     "Task",
+    "Trial",
     "choose",
     "choose_device",
     "cpu_flags",

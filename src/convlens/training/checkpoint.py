@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from convlens.errors import RunError
 from convlens.storage import write_bytes
 from convlens.training.average import WeightAverage
+from convlens.training.optimisers import Optimiser
 
 FORMAT = 1
 
@@ -24,7 +24,7 @@ FORMAT = 1
 def write_checkpoint(
     path: Path,
     network: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Optimiser,
     average: WeightAverage | None,
     facts: dict[str, Any],
 ) -> None:
@@ -32,8 +32,7 @@ def write_checkpoint(
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     if average:
         tensors |= {f"average.{name}": value for name, value in average.network.state_dict().items()}
-    for number, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{number}.{name}": value for name, value in state.items() if value is not None}
+    tensors |= {f"optimiser.{name}": value for name, value in optimiser.tensors().items()}
     plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, save(plain, metadata={"convlens": json.dumps({"format": FORMAT, **facts})}))
@@ -57,17 +56,13 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def restore(
-    tensors: dict[str, Tensor], network: nn.Module, optimiser: torch.optim.Optimizer, average: WeightAverage | None
+    tensors: dict[str, Tensor], network: nn.Module, optimiser: Optimiser, average: WeightAverage | None
 ) -> None:
     """Put a checkpoint's tensors back, in place."""
     network.load_state_dict(_under(tensors, "network."))
     if average:
         average.network.load_state_dict(_under(tensors, "average."))
-    saved: dict[int, dict[str, Tensor]] = {}
-    for name, value in _under(tensors, "optimiser.").items():
-        number, key = name.split(".", 1)
-        saved.setdefault(int(number), {})[key] = value
-    optimiser.load_state_dict({"state": saved, "param_groups": optimiser.state_dict()["param_groups"]})
+    optimiser.restore(_under(tensors, "optimiser."))
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

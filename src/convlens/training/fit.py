@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from convlens.training.checkpoint import read_checkpoint
 from convlens.training.loop import Progress, Task, Training
 from convlens.training.machine import describe_machine
 from convlens.training.plan import Plan, Setting, first_plan
-from convlens.training.precision import choose
+from convlens.training.precision import Trial, choose
 from convlens.training.recipe import Recipe
 from convlens.training.validation import loss_and_accuracy
 
@@ -41,8 +41,8 @@ def make_plan(network: nn.Module, batches_of: Callable[[int], Batches], recipe: 
     target = torch.device(setting.device)
     network, images, labels = network.to(target), images.to(target), labels.to(target)
     check_step(network, images, labels, setting.num_classes)
-    choice, measured = choose(network, images, labels, recipe, target, seconds=setting.seconds)
-    return replace(plan, precision=choice.precision, layout=choice.layout, threads=choice.threads, measured=measured)
+    choice, measured = choose(recipe, Trial(network, images, labels, setting.seconds, plan.total_steps))
+    return replace(plan, **asdict(choice), measured=measured)
 
 
 def largest_batch(network: nn.Module, shape: tuple[int, ...]) -> int:

@@ -22,9 +22,9 @@ from convlens.training.average import WeightAverage
 from convlens.training.budget import Budget
 from convlens.training.checkpoint import read_checkpoint, restore, write_checkpoint
 from convlens.training.head_first import SHARE, fit_classifier
-from convlens.training.optimiser import build_optimiser, decayed_parameters, set_rate
 from convlens.training.plan import Plan
 from convlens.training.precision import Choice
+from convlens.training.rates import build_optimiser, decayed_parameters
 from convlens.training.recipe import Recipe
 from convlens.training.schedule import progress_at, rate_factor
 from convlens.training.signals import StopRequest
@@ -85,12 +85,12 @@ class Training:
 
     def __init__(self, network: nn.Module, task: Task, recipe: Recipe, plan: Plan, folder: RunFolder) -> None:
         self.task, self.recipe, self.plan, self.folder = task, recipe, plan, folder
-        self.choice = Choice(plan.precision, plan.layout, plan.threads)
+        self.choice = Choice(plan.precision, plan.layout, plan.threads, plan.allocator)
         self.device = torch.device(plan.device)
         self.network = self.choice.laid_out(network.to(self.device)).train()
         if plan.pretrained:
             keep_statistics(self.network)
-        self.optimiser = build_optimiser(self.network, recipe, plan.learning_rate, pretrained=plan.pretrained)
+        self.optimiser = build_optimiser(self.network, recipe, pretrained=plan.pretrained)
         self.average = WeightAverage(self.network, recipe.ema) if recipe.ema else None
         self.tally = Tally()
         self.budget: Budget | None = None
@@ -112,7 +112,7 @@ class Training:
         """Raises Stopped, after saving, when a signal asked; StorageError when a checkpoint cannot be written."""
         torch.set_num_threads(self.choice.threads)
         torch.set_flush_denormal(True)  # near-zero weights make a convolution 5 to 50 times slower
-        with StopRequest() as request:
+        with StopRequest() as request, self.choice.memory():
             if self.tally.step == 0:
                 self._fit_head(progress)
                 self.save()
@@ -138,8 +138,8 @@ class Training:
     def _one_step(self) -> None:
         began, step = time.monotonic(), self.tally.step
         torch.manual_seed(batch_seed(self.recipe.seed, step))  # dropout, the same when this step is run again
-        rate = self.plan.learning_rate * rate_factor(self.recipe.schedule, progress_at(step, self.plan.segments))
-        set_rate(self.optimiser, rate)
+        progress = progress_at(step, self.plan.segments)
+        self.optimiser.set_rate(self.plan.learning_rate * rate_factor(self.recipe.schedule, progress))
         images, labels = self.task.batches(step)
         images = images.to(self.device).contiguous(memory_format=self.choice.memory_format)
         labels = labels.to(self.device)
@@ -148,7 +148,6 @@ class Training:
         loss = self._loss(logits.float(), labels)
         loss.backward()
         self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
         if self.average:
             self.average.update(self.network, step)
         self._count(loss, logits, labels, time.monotonic() - began)
@@ -204,7 +203,7 @@ class Training:
             "loss": tally.loss / tally.steps,
             "accuracy": tally.right / tally.pictures,
             **self._validate(),
-            "learning_rate": self.optimiser.param_groups[0]["lr"],
+            "learning_rate": self.optimiser.groups[0].rate,
             "images_per_second": round(tally.speed, 1),
             "seconds": round(tally.train_seconds, 3),
         }

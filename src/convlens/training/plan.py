@@ -36,6 +36,7 @@ class Plan:
     precision: str = "fp32"
     layout: str = "channels_first"
     threads: int = 1
+    allocator: str = "system"
     device: str = "cpu"
     measured: tuple[dict[str, Any], ...] = ()
     augment: dict[str, Any] = field(default_factory=dict)  # what is drawn for each picture

@@ -1,4 +1,4 @@
-"""Precision, memory layout and threads, chosen by timing this network on this machine, on a copy of it.
+"""Precision, memory layout, threads and allocator, chosen by timing this network on this machine, on a copy of it.
 
 bf16 is not always faster, channels-last is not always faster, and two threads are not always faster than one
 (LeNet and MobileNet point in opposite directions), so nothing here is folklore. Whoever names a precision gets one
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import copy
 import time
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -18,21 +18,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.data import usable_cpus
+from convlens.training.allocator import can_keep_memory, kept_memory
 from convlens.training.machine import has_fast_bf16
 from convlens.training.recipe import Recipe
 
 WORTH = 1.1  # a choice that departs from plain float32 must be a tenth faster
 WORTH_A_THREAD = 1.25  # than one thread: where a machine is shared, several wait for each other
-TIMED_S = 0.25  # about how long one choice is timed
+TIMED_S = 0.25  # the longest that one choice is timed, where a step is short
+TIMED_SHARE = 0.01  # of the training to come
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to run a step."""
+    """One way to run a step. `allocator` "kept": freed buffers stay with the process, "system": glibc returns them."""
 
     precision: str
     layout: str
     threads: int
+    allocator: str = "system"
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -44,6 +47,9 @@ class Choice:
     def autocast(self, device: torch.device) -> Any:
         return torch.autocast(device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
 
+    def memory(self) -> AbstractContextManager[None]:
+        return kept_memory(self.allocator == "kept")
+
 
 @dataclass(frozen=True)
 class Timed:
@@ -54,26 +60,69 @@ class Timed:
         return {**asdict(self.choice), "step_ms": round(self.step_ms, 3)}
 
 
-def choose(
-    network: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, device: torch.device, *, seconds: float = 10.0
-) -> tuple[Choice, tuple[dict[str, Any], ...]]:
-    """The fastest way to train this network on batches like this one, and every figure measured in up to `seconds`."""
+@dataclass(frozen=True)
+class Trial:
+    """What every choice is timed on; `seconds` for all of them, `steps` of the training to come."""
+
+    network: nn.Module
+    images: Tensor
+    labels: Tensor
+    seconds: float = 10.0
+    steps: int = 1_000_000
+
+    def time(self, choice: Choice) -> Timed:
+        before = torch.get_num_threads()
+        torch.set_num_threads(choice.threads)
+        try:
+            # dropout draws nothing from the caller's generator
+            with torch.random.fork_rng(devices=[]), choice.memory():
+                return Timed(choice, self._step_ms(copy.deepcopy(self.network).train(), choice))
+        finally:
+            torch.set_num_threads(before)
+
+    def _step_ms(self, network: nn.Module, choice: Choice) -> float:
+        network = choice.laid_out(network)
+        images = self.images.contiguous(memory_format=choice.memory_format)
+        times: list[float] = []
+        started = time.perf_counter()
+        while len(times) < 3 or time.perf_counter() - started < min(TIMED_S, TIMED_SHARE * self.steps * min(times)):
+            begin = time.perf_counter()
+            with choice.autocast(images.device):
+                logits = network(images)
+            F.cross_entropy(logits.float(), self.labels).backward()
+            network.zero_grad(set_to_none=True)
+            times.append(time.perf_counter() - begin)
+            if len(times) >= 2 and time.perf_counter() - started > 8 * TIMED_S:
+                break  # a step takes seconds: two must do
+        return 1000 * min(times[1:])  # whatever else runs on the machine only ever adds
+
+
+def choose(recipe: Recipe, trial: Trial) -> tuple[Choice, tuple[dict[str, Any], ...]]:
+    """The fastest way to train this network on batches like this one, and every figure measured."""
     threads = recipe.threads or usable_cpus()
+    device = trial.images.device
+    allocator = "kept" if can_keep_memory() and device.type == "cpu" else "system"
     if recipe.precision != "auto":
-        return Choice(recipe.precision, "channels_last", threads), ()
+        return Choice(recipe.precision, "channels_last", threads, allocator), ()
     if device.type != "cpu":
         return Choice("bf16", "channels_last", threads), ()
     started = time.perf_counter()
+
+    def is_left() -> bool:
+        return time.perf_counter() - started < trial.seconds
+
     timed: list[Timed] = []
     for choice in _candidates(threads):
-        timed.append(_time(network, images, labels, choice))
-        if time.perf_counter() - started > seconds:
+        timed.append(trial.time(choice))
+        if not is_left():
             break
     best = _best(timed)
-    if recipe.threads is None and threads > 1 and time.perf_counter() - started < seconds:
-        alone = _time(network, images, labels, Choice(best.choice.precision, best.choice.layout, 1))
-        timed.append(alone)
-        best = best if best.step_ms * WORTH_A_THREAD < alone.step_ms else alone
+    if allocator == "kept" and is_left():
+        timed.append(trial.time(replace(best.choice, allocator=allocator)))
+        best = min(best, timed[-1], key=lambda one: one.step_ms)
+    if recipe.threads is None and threads > 1 and is_left():
+        timed.append(trial.time(replace(best.choice, threads=1)))
+        best = best if best.step_ms * WORTH_A_THREAD < timed[-1].step_ms else timed[-1]
     return best.choice, tuple(one.to_dict() for one in timed)
 
 
@@ -87,30 +136,3 @@ def _best(timed: list[Timed]) -> Timed:
     """The fastest, where it is worth leaving the first: plain float32."""
     fastest = min(timed, key=lambda one: one.step_ms)
     return fastest if fastest.step_ms * WORTH < timed[0].step_ms else timed[0]
-
-
-def _time(network: nn.Module, images: Tensor, labels: Tensor, choice: Choice) -> Timed:
-    before = torch.get_num_threads()
-    torch.set_num_threads(choice.threads)
-    try:
-        with torch.random.fork_rng(devices=[]):  # dropout draws nothing from the caller's generator
-            return Timed(choice, _step_ms(copy.deepcopy(network).train(), images, labels, choice))
-    finally:
-        torch.set_num_threads(before)
-
-
-def _step_ms(network: nn.Module, images: Tensor, labels: Tensor, choice: Choice) -> float:
-    network = choice.laid_out(network)
-    images = images.contiguous(memory_format=choice.memory_format)
-    times: list[float] = []
-    started = time.perf_counter()
-    while len(times) < 3 or time.perf_counter() - started < TIMED_S:
-        begin = time.perf_counter()
-        with choice.autocast(images.device):
-            logits = network(images)
-        F.cross_entropy(logits.float(), labels).backward()
-        network.zero_grad(set_to_none=True)
-        times.append(1000 * (time.perf_counter() - begin))
-        if len(times) >= 2 and time.perf_counter() - started > 8 * TIMED_S:
-            break  # a step takes seconds: two must do
-    return min(times[1:])  # whatever else runs on the machine only ever adds

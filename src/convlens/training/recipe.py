@@ -9,9 +9,19 @@ from typing import Any
 from convlens.data import usable_cpus
 from convlens.errors import UsageError, unknown_name
 
-OPTIMISERS = ("adamw", "sgd")
+OPTIMISERS = ("adamw", "sgd", "muon")
 SCHEDULES = ("one_cycle", "cosine")
 PRECISIONS = ("auto", "fp32", "bf16")
+POSITIVE = (
+    "epochs",
+    "budget_s",
+    "batch",
+    "learning_rate",
+    "head_rate",
+    "bias_rate",
+    "threads",
+    "checkpoint_seconds",
+)
 
 
 @dataclass(frozen=True)
@@ -19,6 +29,8 @@ class Recipe:
     """None means: resolved by the plan. Learning rates are peaks of the schedule.
 
     `label_smoothing`: Szegedy et al. 2015. `l1`: weight of the sum of |w| over filters and matrices in the loss.
+    `head_rate` and `bias_rate`: rates of the classifier, and of norms and biases, as multiples of the others'.
+    `on_sphere`: see `optimisers.Muon`. `momentum` is SGD's and Muon's.
     `ema`: decay a step of the weights' running mean, which is then what is validated and saved.
     """
 
@@ -28,6 +40,9 @@ class Recipe:
     optimiser: str = "adamw"
     learning_rate: float | None = None
     momentum: float = 0.9
+    head_rate: float = 1.0
+    bias_rate: float = 1.0
+    on_sphere: bool = False
     weight_decay: float = 0.05
     schedule: str = "one_cycle"
     label_smoothing: float = 0.1
@@ -46,7 +61,7 @@ class Recipe:
         _choice("precision", self.precision, PRECISIONS)
         if self.epochs is not None and self.budget_s is not None:
             raise UsageError("--epochs and --budget were both given; a training has one end: give one of them")
-        for name in ("epochs", "budget_s", "batch", "learning_rate", "threads", "checkpoint_seconds"):
+        for name in POSITIVE:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise UsageError(f"{name} came as {value}; expected a number above 0")

@@ -12,6 +12,7 @@ from torch import nn
 
 import convlens.zoo as room
 from convlens.errors import DownloadError, UsageError, unknown_name
+from convlens.layers import unallocated
 from convlens.pictures import FITS, Preprocess
 from convlens.training import Recipe
 from convlens.workbench.create import preprocess_of
@@ -52,7 +53,7 @@ class Request:
         if self.network is not None:
             split_name(self.network)
         elif self.model != "auto":
-            with torch.device("meta"):  # takes no memory, and checks options and size
+            with unallocated():  # checks options and size
                 room.create(self.model, num_classes=2, image_size=self.image_size, **self.options)
 
 

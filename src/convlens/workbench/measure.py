@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch import nn
 import convlens.zoo as room
 from convlens.data import usable_cpus
 from convlens.errors import UsageError
+from convlens.layers import unallocated
 from convlens.measurement import Latency, NetworkMeasure, measure_latency, measure_network
 from convlens.runs import Run
 from convlens.workbench.own_network import open_run
@@ -84,7 +86,7 @@ def _resolve(
     entry = room.entry(str(target))
     channels = in_channels or entry.in_channels
     # without latency nothing is computed, so no memory is needed for the weights either
-    with torch.random.fork_rng(devices=[]), torch.device("cpu" if real else "meta"):
+    with torch.random.fork_rng(devices=[]), nullcontext() if real else unallocated():
         network = room.create(
             entry.name,
             num_classes=num_classes or entry.num_classes,

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from convlens.errors import UsageError
+from convlens.layers import unallocated
 from convlens.zoo.architecture import Network
 from convlens.zoo.registry import Entry, entry
 from convlens.zoo.small import SMALL
@@ -75,7 +74,7 @@ def _width(described: Entry, content: FileTensors, options: Mapping[str, Any]) -
 
 def _unallocated(described: Entry, options: Mapping[str, Any]) -> Network:
     """The network at its paper's resolution without memory for its weights."""
-    with torch.device("meta"):
+    with unallocated():
         return described.make(
             num_classes=described.num_classes,
             in_channels=described.in_channels,

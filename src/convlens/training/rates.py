@@ -1,0 +1,58 @@
+"""Which parameter follows which rule, and how fast.
+
+Weight decay is for filters and matrices only, never for norms and biases (He et al. 2018). A network that is fine-tuned
+learns slower the earlier the layer is (discriminative rates, Howard and Ruder 2018).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import nn
+
+from convlens.training.optimisers import SGD, AdamW, Group, Muon, Optimiser
+from convlens.training.recipe import Recipe
+
+RATES = (0.025, 0.05, 0.1, 1.0)  # of the thirds of a body, and of the classifier, when fine-tuning
+BESIDE_MUON = 0.1  # AdamW's rate for what Muon does not turn, as a share of Muon's
+SGD_DECAY = 0.01  # of AdamW's: a decay of 0.05 is multiplied by AdamW's small rate, SGD's by one of 0.1
+
+
+def decayed_parameters(network: nn.Module) -> list[nn.Parameter]:
+    return [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
+
+
+def build_optimiser(network: nn.Module, recipe: Recipe, *, pretrained: bool = False) -> Optimiser:
+    """Each parameter that is trained, in one group."""
+    *body, head = [list(m.parameters(recurse=False)) for m in network.modules() if list(m.parameters(False))]
+    thirds = list(zip(_thirds(body), RATES, strict=False)) if pretrained else [(_flat(body), 1.0)]
+    groups = []
+    for part, scale in [*thirds, (head, recipe.head_rate)]:
+        matrices = [p for p in part if p.requires_grad and p.ndim > 1]
+        others = [p for p in part if p.requires_grad and p.ndim <= 1]
+        is_head = part is head
+        groups.append(_group(matrices, recipe, scale, decays=True, turned=not is_head))
+        groups.append(_group(others, recipe, scale * recipe.bias_rate, decays=False, turned=False))
+    return Optimiser([group for group in groups if group.parameters])
+
+
+def _group(chosen: list[nn.Parameter], recipe: Recipe, scale: float, *, decays: bool, turned: bool) -> Group:
+    """`turned`: by Muon, where that is asked for; it is for the matrices between the pictures and the classifier."""
+    decay = recipe.weight_decay if decays else 0.0
+    if recipe.optimiser == "sgd":
+        return Group(chosen, SGD(recipe.momentum), decay * SGD_DECAY, scale)
+    if recipe.optimiser == "adamw":
+        return Group(chosen, AdamW(), decay, scale)
+    if turned:
+        return Group(chosen, Muon(recipe.momentum, on_sphere=recipe.on_sphere), decay, scale)
+    return Group(chosen, AdamW(), decay, scale * BESIDE_MUON)
+
+
+def _flat(layers: list[list[nn.Parameter]]) -> list[nn.Parameter]:
+    return [parameter for layer in layers for parameter in layer]
+
+
+def _thirds(body: list[list[nn.Parameter]]) -> list[list[nn.Parameter]]:
+    """The parameters of the first, second and last third of the layers."""
+    ends = [round(len(body) * third / 3) for third in range(4)]
+    return [_flat(body[a:b]) for a, b in pairwise(ends)]
