@@ -36,6 +36,8 @@ SMALLEST = {
     "nasnet_mobile",
     "mobilenet_v2",
     "mobilenet_v3_small",
+    "sprint_cifar",
+    "sprint_mnist",
 }
 
 

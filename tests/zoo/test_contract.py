@@ -95,7 +95,9 @@ def test_gradients_reach_every_parameter(name: str) -> None:
     network = thin(name).train()
     nn.functional.cross_entropy(network(pictures(network, 8)), torch.arange(8)).backward()
     without = [
-        key for key, parameter in network.named_parameters() if parameter.grad is None or not parameter.grad.any()
+        key
+        for key, parameter in network.named_parameters()
+        if parameter.requires_grad and (parameter.grad is None or not parameter.grad.any())
     ]
     assert not without
 
@@ -163,7 +165,7 @@ def inputs_of_convolutions(network: zoo.Network) -> list[tuple[nn.Conv2d, torch.
     hooks = [
         module.register_forward_pre_hook(lambda module, inputs: found.append((module, inputs[0].shape)))
         for module in network.modules()
-        if isinstance(module, nn.Conv2d)
+        if isinstance(module, nn.Conv2d) and module.weight.requires_grad
     ]
     with torch.no_grad():
         network(pictures(network, 4))

@@ -1,6 +1,6 @@
 """Open a source of labelled pictures, scan it, divide it, decode it, augment it, batch it."""
 
-from convlens.data.augment import Augment
+from convlens.data.augment import Augment, centre
 from convlens.data.batches import Batches
 from convlens.data.draws import batch_seed, permutation, uniform
 from convlens.data.duplicates import Looks
@@ -27,6 +27,7 @@ __all__ = [
     "Reader",
     "Scan",
     "batch_seed",
+    "centre",
     "content_hash",
     "decode_pixels",
     "divide",

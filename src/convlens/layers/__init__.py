@@ -3,6 +3,9 @@
 ConvNormAct            convolution, batch normalisation, activation
 SameConv2d             convolution with TensorFlow's "same" padding
 LocalResponseNorm      Krizhevsky's normalisation across channels
+BiasNorm2d             batch normalisation without a weight
+WhiteningConv2d        filters measured on pictures, not trained
+Scale                  times a constant
 ResidualBlock          relu(residual(x) + shortcut(x))
 make_shortcut          its shortcuts, options A (a PaddedIdentity), B and C
 SqueezeExcite          a weight for every channel
@@ -19,21 +22,26 @@ from __future__ import annotations
 from convlens.layers.classifier import pooled_classifier
 from convlens.layers.convolution import ConvNormAct
 from convlens.layers.initialisation import he_initialise
-from convlens.layers.normalisation import LocalResponseNorm, set_batch_norm
+from convlens.layers.normalisation import BiasNorm2d, LocalResponseNorm, set_batch_norm
 from convlens.layers.padding import SameConv2d
 from convlens.layers.residual import PaddedIdentity, ResidualBlock, make_shortcut
+from convlens.layers.scale import Scale
 from convlens.layers.sequence import sequence
 from convlens.layers.squeeze_excite import SqueezeExcite
 from convlens.layers.unallocated import unallocated
+from convlens.layers.whitening import WhiteningConv2d
 from convlens.layers.width import round_channels
 
 __all__ = [
+    "BiasNorm2d",
     "ConvNormAct",
     "LocalResponseNorm",
     "PaddedIdentity",
     "ResidualBlock",
     "SameConv2d",
+    "Scale",
     "SqueezeExcite",
+    "WhiteningConv2d",
     "he_initialise",
     "make_shortcut",
     "pooled_classifier",

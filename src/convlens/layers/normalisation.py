@@ -30,6 +30,21 @@ class LocalResponseNorm(nn.Module):
         return f"size={self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
+class BiasNorm2d(nn.BatchNorm2d):
+    """Batch normalisation whose output has variance 1: it learns a bias and no weight.
+
+    For networks whose next convolution can weigh as well, and whose optimiser turns filters without scaling them.
+    """
+
+    def __init__(self, channels: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__(channels, eps, momentum)
+        self.register_parameter("weight", None)
+
+    def reset_parameters(self) -> None:
+        self.reset_running_stats()
+        nn.init.zeros_(self.bias)
+
+
 def set_batch_norm(module: nn.Module, *, eps: float, momentum: float) -> None:
     """Give every batch normalisation inside `module` the constants of its paper."""
     for layer in module.modules():

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.data import Batches, permutation
+from convlens.data import Batches, centre, permutation
 from convlens.pictures import Preprocess
 from convlens.training.precision import Choice
 from convlens.training.validation import inference_batch
@@ -75,7 +75,7 @@ def features_of(
     try:
         network.eval()
         for start in range(0, len(pixels), batch):
-            images = preprocess.normalise(_middle(pixels[start : start + batch], preprocess.size))
+            images = preprocess.normalise(centre(pixels[start : start + batch], preprocess.size))
             with choice.autocast(device):
                 network(images.to(device).contiguous(memory_format=choice.memory_format))
             if progress:
@@ -107,8 +107,3 @@ def softmax_regression(features: Tensor, labels: Tensor, num_classes: int) -> tu
     with torch.no_grad():
         scaled = weight / std
         return scaled, bias - scaled @ mean
-
-
-def _middle(pixels: Tensor, size: tuple[int, int]) -> Tensor:
-    top, left = ((whole - kept) // 2 for whole, kept in zip(pixels.shape[2:], size, strict=True))
-    return pixels[:, :, top : top + size[0], left : left + size[1]]

@@ -21,6 +21,7 @@ from convlens.storage import write_bytes
 from convlens.training.average import WeightAverage
 from convlens.training.budget import Budget
 from convlens.training.checkpoint import read_checkpoint, restore, write_checkpoint
+from convlens.training.first_look import show_pictures
 from convlens.training.head_first import SHARE, fit_classifier
 from convlens.training.plan import Plan
 from convlens.training.precision import Choice
@@ -114,7 +115,7 @@ class Training:
         torch.set_flush_denormal(True)  # near-zero weights make a convolution 5 to 50 times slower
         with StopRequest() as request, self.choice.memory():
             if self.tally.step == 0:
-                self._fit_head(progress)
+                self._begin(progress)
                 self.save()
             while self.tally.step < self.plan.total_steps:
                 self._one_step()
@@ -125,13 +126,14 @@ class Training:
                     self._stop(request)
         self._flush_best()
 
-    def _fit_head(self, progress: Progress | None) -> None:
+    def _begin(self, progress: Progress | None) -> None:
         """Head first: a new classifier on a trained body starts from its optimum (then all layers learn)."""
-        if self.plan.classifier is None:
-            return
-        until = None if self.budget is None else self.budget.started + SHARE * self.budget.seconds
         path, batches = self.plan.classifier, self.task.batches
-        fit_classifier(self.network, path, batches, self.choice, until=until, progress=progress)
+        if path is not None:
+            until = None if self.budget is None else self.budget.started + SHARE * self.budget.seconds
+            fit_classifier(self.network, path, batches, self.choice, until=until, progress=progress)
+        elif not self.plan.pretrained:
+            show_pictures(self.network, batches)
         if self.average:
             self.average.network.load_state_dict(self.network.state_dict())
 

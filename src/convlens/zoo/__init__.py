@@ -29,6 +29,7 @@ from convlens.zoo import (  # noqa: F401  importing a family's file registers it
     se_resnet,
     shufflenet_v1,
     shufflenet_v2,
+    sprint,
     squeezenet,
     vgg,
     wide_resnet,

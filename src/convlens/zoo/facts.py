@@ -8,6 +8,7 @@ MNIST (networks for 28 px) or CIFAR-10 (32 px).
 Sources of the counts:
     table      the published implementation that `source` names (torchvision 0.28, timm 1.0.31), counted
     paper      arithmetic from the paper's table; parameters as far as the paper prints them
+    own        of a network of this project, counted by hand: its file is its only source
 Sources of the accuracies:
     weights    published with the weights of `zoo.published` (one crop)
     paper      the paper's own: LeCun et al. 1998, figure 9 (linear; 300-100; LeNet-5); Krizhevsky et al. 2012, table 2
@@ -15,7 +16,7 @@ Sources of the accuracies:
                model, one crop); He et al. 2015, table 6 (ResNet-110: the best of five); Chollet 2016, table 1;
                Zagoruyko and Komodakis 2016, table 5; Huang et al. 2016, table 2 (C10+); Howard et al. 2017, table 6;
                Zhang et al. 2017, table 2; Zoph et al. 2017, tables 2 and 3; Hu et al. 2017, table 2; Tan et al. 2018,
-               table 1
+               table 1; Jordan 2024, table 1 (CIFAR-10, with test-time augmentation)
 """
 
 from __future__ import annotations
@@ -131,6 +132,8 @@ TABLE = [
     ("mobilenet_v2",          3_504_872,    300_774_272,  53,  491, TV,      71.878, 90.286, "weights"),
     ("mobilenet_v3_large",    5_483_032,    216_589_760,  64,  224, TV,      74.042, 91.340, "weights"),
     ("mobilenet_v3_small",    2_542_856,     56_510_400,  54,  224, TV,      67.668, 87.402, "weights"),
+    ("sprint_cifar",          1_971_640,    118_147_360,   8,   51, "paper", 94.0,   None,   "paper"),
+    ("sprint_mnist",             29_178,      1_924_992,   4,   22, "own",   None,   None,   None),
 ]
 
 # Howard et al. 2017, tables 6 and 7; the other rows are published implementations.

@@ -19,6 +19,7 @@ a point of it. They skip some of the first halvings, so that the last feature ma
     DenseNet     as ResNet                         as ResNet                          the paper's stem
     DenseNet-BC  the paper's 3x3 convolution       the same with stride 2             and pooling behind it
     SqueezeNet   the first two halvings skipped    the first one skipped              the paper's strides
+    sprint       three halvings at any size        the same                           the same
 
 ResNeXt, the plain networks and wide_resnet50_2 have ResNet's stem; the CIFAR networks of ResNet and of wide ResNet are
 drawn for 32 px, and halve larger pictures first.

@@ -1,0 +1,26 @@
+"""Trainings that were tuned on a part of one set's training pictures and published with their result.
+
+One file a set; each says command, machine, time and result with its spread.
+"""
+
+from __future__ import annotations
+
+from convlens.errors import unknown_name
+from convlens.training.recipes.mnist import LENET5, MNIST, MNIST_BEST
+from convlens.training.recipes.record import Record
+
+RECORDS = {record.name: record for record in (MNIST, MNIST_BEST, LENET5)}
+
+__all__ = ["RECORDS", "Record", "default_record", "record_named"]
+
+
+def record_named(name: str) -> Record:
+    """UsageError with the nearest names for one that is not there."""
+    if name not in RECORDS:
+        raise unknown_name("recipe", name, RECORDS, f"they are {', '.join(RECORDS)}")
+    return RECORDS[name]
+
+
+def default_record(data: str) -> Record | None:
+    """The record that trains the set `data` where nothing else is asked."""
+    return next((record for record in RECORDS.values() if record.is_default and record.data == data), None)

@@ -1,0 +1,135 @@
+"""Networks made for records: the most accuracy for a second of training.
+
+sprint_cifar    94 % on CIFAR-10 in 3.29 Seconds on a Single GPU (Jordan 2024), https://arxiv.org/abs/2404.00498,
+                section 3: a whitening convolution and three groups of two convolutions. 1,971,352 parameters that are
+                trained, and 288 that are measured.
+                Departures: the classifier's input is the largest value of what is left, at any resolution.
+sprint_mnist    our own: three convolutions, each pooled before it is normalised, for 28 x 28 px.
+
+Pooling stands before norm and activation, which then have a quarter to do.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor, nn
+
+from convlens.layers import BiasNorm2d, Scale, WhiteningConv2d, he_initialise, sequence
+from convlens.zoo.architecture import Network, check_width
+from convlens.zoo.registry import Paper, register
+from convlens.zoo.small import check_smallest
+
+PAPER = Paper(
+    family="sprint",
+    year=2024,
+    title="94% on CIFAR-10 in 3.29 Seconds on a Single GPU",
+    authors="Jordan",
+    link="https://arxiv.org/abs/2404.00498",
+)
+# fmt: off
+#                  32 px  16   8
+CIFAR_CHANNELS  = [   64, 256, 256]
+#                  28 px  14   7
+MNIST_CHANNELS  = [   16,  32,  64]
+# fmt: on
+CIFAR_MOMENTUM = 0.4  # of the running statistics: a training has 200 steps
+LOGIT_SCALE = 1 / 256  # the classifier's weights begin at a deviation of 1
+
+
+class SprintCifar(Network):
+    """Whiten, three times (convolve, pool, norm, act, convolve, norm, act), take the largest, classify."""
+
+    stem: nn.Sequential
+
+    def __init__(
+        self,
+        *,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        image_size: tuple[int, int] = (32, 32),
+        width: float = 1.0,
+    ) -> None:
+        super().__init__()
+        check_smallest("sprint_cifar", image_size, 9)
+        channels = [round(check_width(width) * number) for number in CIFAR_CHANNELS]
+        self.stem = sequence(whiten=WhiteningConv2d(in_channels, 2), act=nn.GELU())
+        widths = [8 * in_channels, *channels]
+        self.stages = nn.Sequential(*(group(*pair) for pair in pairwise(widths)))
+        classifier = nn.Linear(channels[-1], num_classes, bias=False)
+        nn.init.normal_(classifier.weight)
+        self.head = sequence(
+            pool=nn.AdaptiveMaxPool2d(1), flatten=nn.Flatten(), classifier=classifier, scale=Scale(LOGIT_SCALE)
+        )
+
+    def look_at(self, images: Tensor) -> None:
+        whiten = self.stem[0]
+        assert isinstance(whiten, WhiteningConv2d)
+        whiten.look_at(images)
+
+    def forward(self, images: Tensor) -> Tensor:  # (N, 3, 32, 32)
+        return self.head(self.stages(self.stem(images)))  # (N, num_classes), logits
+
+
+def group(in_channels: int, channels: int) -> nn.Sequential:
+    """(N, C, H, W) -> (N, K, H/2, W/2)."""
+    return sequence(
+        conv1=identity_convolution(in_channels, channels),
+        pool=nn.MaxPool2d(2),
+        norm1=BiasNorm2d(channels, eps=1e-12, momentum=CIFAR_MOMENTUM),
+        act1=nn.GELU(),
+        conv2=identity_convolution(channels, channels),
+        norm2=BiasNorm2d(channels, eps=1e-12, momentum=CIFAR_MOMENTUM),
+        act2=nn.GELU(),
+    )
+
+
+def identity_convolution(in_channels: int, channels: int) -> nn.Conv2d:
+    """3x3; its first filters hand their inputs on (dirac, Zagoruyko and Komodakis 2017), the others are drawn."""
+    layer = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
+    nn.init.dirac_(layer.weight[:in_channels])
+    return layer
+
+
+class SprintMnist(Network):
+    """Three times convolve, pool, norm, ReLU; one Linear on what is left."""
+
+    def __init__(
+        self,
+        *,
+        num_classes: int = 10,
+        in_channels: int = 1,
+        image_size: tuple[int, int] = (28, 28),
+        width: float = 1.0,
+    ) -> None:
+        super().__init__()
+        check_smallest("sprint_mnist", image_size, 8)
+        channels = [max(1, round(check_width(width) * number)) for number in MNIST_CHANNELS]
+        height, across = (side // 8 for side in image_size)
+        self.stages = nn.Sequential(
+            *(
+                sequence(
+                    conv=nn.Conv2d(before, after, 3, padding=1, bias=False),
+                    pool=nn.MaxPool2d(2),
+                    norm=nn.BatchNorm2d(after),
+                    act=nn.ReLU(),
+                )
+                for before, after in pairwise([in_channels, *channels])
+            )
+        )
+        self.head = sequence(flatten=nn.Flatten(), classifier=nn.Linear(channels[-1] * height * across, num_classes))
+        he_initialise(self)
+
+    def forward(self, images: Tensor) -> Tensor:  # (N, 1, 28, 28)
+        return self.head(self.stages(images))  # (N, num_classes), logits
+
+
+@register(PAPER, SprintCifar, resolution=32, num_classes=10)
+def sprint_cifar(**options: Any) -> SprintCifar:
+    return SprintCifar(**options)
+
+
+@register(PAPER, SprintMnist, resolution=28, in_channels=1, num_classes=10)
+def sprint_mnist(**options: Any) -> SprintMnist:
+    return SprintMnist(**options)

@@ -1,0 +1,70 @@
+"""The networks made for records, against their mathematics written out in float64."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import convlens.zoo as zoo
+
+
+def settled(name: str) -> zoo.Network:
+    """In float64 and eval mode, with running statistics, scales and biases that are not the identity."""
+    torch.manual_seed(0)
+    network = zoo.create(name, num_classes=10, in_channels=zoo.entry(name).in_channels).double().eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    for key, parameter in network.named_parameters():
+        if parameter.ndim == 1:
+            nn.init.uniform_(parameter, 0.5, 1.5) if key.endswith("weight") else nn.init.normal_(parameter, std=0.1)
+    return network
+
+
+def cifar(x: Tensor, given: list[Tensor]) -> Tensor:
+    """Jordan 2024, section 3: whitening, then three groups; the norms have a bias alone."""
+    take = iter(given)
+    x = F.gelu(F.conv2d(x, next(take), next(take)))
+    for _ in range(3):
+        x = F.max_pool2d(F.conv2d(x, next(take), padding=1), 2)
+        x = F.gelu(shifted(x, next(take), next(take), next(take)))
+        x = F.conv2d(x, next(take), padding=1)
+        x = F.gelu(shifted(x, next(take), next(take), next(take)))
+    return F.max_pool2d(x, 3).flatten(1) @ next(take).T / 256
+
+
+def shifted(x: Tensor, bias: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    each = (-1, 1, 1)
+    return (x - mean.view(each)) / (variance + 1e-12).sqrt().view(each) + bias.view(each)
+
+
+def mnist(x: Tensor, given: list[Tensor]) -> Tensor:
+    take = iter(given)
+    for _ in range(3):
+        x = F.max_pool2d(F.conv2d(x, next(take), padding=1), 2)
+        weight, bias, mean, variance = next(take), next(take), next(take), next(take)
+        x = F.batch_norm(x, mean, variance, weight, bias).relu()
+    return x.flatten(1) @ next(take).T + next(take)
+
+
+@pytest.mark.parametrize(("of", "written"), [("sprint_cifar", cifar), ("sprint_mnist", mnist)])
+def test_a_network_computes_what_its_file_says(of, written) -> None:
+    network = settled(of)
+    entry = zoo.entry(of)
+    images = torch.randn(3, entry.in_channels, entry.resolution, entry.resolution, dtype=torch.float64)
+    given = [value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")]
+    with torch.no_grad():
+        torch.testing.assert_close(network(images), written(images, given), rtol=0, atol=1e-10)
+
+
+def test_convolutions_start_by_handing_their_inputs_on() -> None:
+    layer = zoo.create("sprint_cifar").stages[1].conv1
+    images = torch.rand(2, 64, 9, 9)
+    torch.testing.assert_close(layer(images)[:, :64], images)
+
+
+def test_a_third_of_the_width_has_a_third_of_the_channels() -> None:
+    assert zoo.create("sprint_mnist", width=0.5).stages[2].conv.weight.shape == (32, 16, 3, 3)
