@@ -1,6 +1,6 @@
 """Open a source of labelled pictures, scan it, divide it, decode it, augment it, batch it."""
 
-from convlens.data.augment import Augment
+from convlens.data.augmentation import Augment
 from convlens.data.batches import Batches
 from convlens.data.draws import batch_seed, permutation, uniform
 from convlens.data.duplicates import Looks
