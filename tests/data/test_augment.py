@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from convlens.data.augment import Augment, Draws, augment
-from convlens.errors import UsageError
+from convlens.data import Augment
+from convlens.data import augment as augment_file
+from convlens.data.augment import augment, boxes
+from convlens.data.draws import Draws
+from convlens.data.light import principal_colours
 
 SIZE = (12, 10)
 
@@ -85,7 +88,83 @@ def test_an_epoch_draws_anew():
     )
 
 
-@pytest.mark.parametrize("wrong", [{"zoom": 0}, {"zoom": 1.5}, {"shift": -1}, {"brightness": -0.1}])
-def test_impossible_augmentations_are_refused(wrong):
-    with pytest.raises(UsageError):
-        Augment(**wrong)
+def test_mirrored_pictures_alternate_between_epochs():
+    batch, ask = pictures(200), Augment(flip=True, alternate=True)
+    epochs = [augment(batch, ask, draws(200, epoch), SIZE) for epoch in range(5)]
+    assert torch.equal(epochs[0], augment(batch, Augment(flip=True), draws(200, 0), SIZE))
+    assert torch.equal(epochs[0], epochs[2]) and torch.equal(epochs[1], epochs[3])
+    assert torch.equal(epochs[0], epochs[1].flip(3))
+
+
+def test_boxes_keep_the_area_and_the_shape_that_were_asked():
+    seen = boxes(0.35, draws(2000), (256, 200)).double()
+    top, left, height, width = seen.unbind(1)
+    assert bool((top >= 0).all() and (left >= 0).all() and (top + height <= 256).all() and (left + width <= 200).all())
+    shares = height * width / (256 * 200)
+    assert shares.min() > 0.33 and shares.max() <= 1
+    assert 0.6 < shares.mean() < 0.7
+    inside = (height < 256) & (width < 200)
+    aspects = (width / 200) / (height / 256)
+    assert aspects[inside].min() > 0.73 and aspects[inside].max() < 1.37
+    assert (top[inside] == 0).float().mean() < 0.1 and (left[inside] == 0).float().mean() < 0.1
+
+
+def test_a_crop_is_mirrored_too():
+    batch = pictures(64, 20, 20)
+    plain = augment(batch, Augment(zoom=0.5), draws(64), SIZE)
+    seen = augment(batch, Augment(zoom=0.5, flip=True), draws(64), SIZE)
+    assert all(torch.equal(a, b) or torch.equal(a, b.flip(2)) for a, b in zip(plain, seen, strict=True))
+    assert not torch.equal(plain, seen)
+
+
+def test_turns_are_drawn_for_each_picture_within_what_is_asked():
+    """A ramp from left to right: turned by t, the middle column rises by the sine of t."""
+    ramp = (8.0 * torch.arange(31)).expand(300, 1, 31, 31).to(torch.uint8)
+    seen = augment(ramp, Augment(rotate=20), draws(300), (31, 31))
+    degrees = torch.rad2deg(torch.asin((seen[:, 0, 14, 15] - seen[:, 0, 16, 15]) / 16))
+    assert -20 <= degrees.min() < -19 and 19 < degrees.max() <= 20
+    assert abs(degrees.mean()) < 2
+
+
+def test_lighting_draws_from_a_normal_distribution_for_each_direction():
+    colours = torch.diag(torch.tensor([10.0, 20.0, 40.0]))
+    grey = torch.full((4000, 3, 3, 3), 128, dtype=torch.uint8)
+    added = augment(grey, Augment(lighting=0.5), draws(4000), (3, 3), colours=colours)[:, :, 0, 0] - 128
+    torch.testing.assert_close(added.std(dim=0), torch.tensor([5.0, 10.0, 20.0]), rtol=0.05, atol=0)
+    assert added.T.corrcoef().fill_diagonal_(0).abs().max() < 0.05
+    assert (added.abs() < added.std(dim=0)).float().mean() == pytest.approx(0.683, abs=0.02)
+
+
+ALL = {
+    "flip": True, "alternate": True, "shift": 2, "border": "reflect", "rotate": 15, "brightness": 0.2, "contrast": 0.2,
+    "saturation": 0.3, "hue": 0.1, "lighting": 0.1, "cutout": 4,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("zoom", [1.0, 0.5])
+def test_a_picture_is_the_same_in_any_batch_and_order(zoom):
+    batch, ask = pictures(16, 20, 20), Augment(zoom=zoom, **ALL)
+    colours = principal_colours(batch)
+    whole = augment(batch, ask, draws(), SIZE, colours=colours)
+    for chosen in ([3], [9, 2, 15, 4, 0]):
+        few = augment(batch[chosen], ask, Draws(0, 0, np.array(chosen)), SIZE, colours=colours)
+        torch.testing.assert_close(few, whole[chosen], atol=1e-3, rtol=0)
+    assert whole.min() >= 0 and whole.max() <= 255
+
+
+def test_a_batch_whose_colours_are_changed_a_few_pictures_at_a_time_is_the_same(monkeypatch):
+    batch, ask = pictures(), Augment(**ALL)
+    whole = augment(batch, ask, draws(), SIZE, colours=torch.eye(3))
+    monkeypatch.setattr(augment_file, "AT_ONCE", 1)
+    assert torch.equal(augment(batch, ask, draws(), SIZE, colours=torch.eye(3)), whole)
+
+
+@pytest.mark.parametrize("name", ["rotate", "saturation", "hue", "lighting"])
+def test_each_changes_the_pictures_and_leaves_those_that_came_alone(name):
+    batch = pictures()
+    colours = principal_colours(batch)
+    seen = augment(batch, Augment(**{name: 0.4}), draws(), SIZE, colours=colours)
+    assert not torch.equal(seen, batch.float())
+    assert torch.equal(batch, pictures())
+    again = augment(batch, Augment(**{name: 0.4}), draws(epoch=1), SIZE, colours=colours)
+    assert not torch.equal(seen, again)

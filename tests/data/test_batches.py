@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from convlens.data import Augment, Batches, decode_pixels, mean_and_std, open_images
+from convlens.data import Augment, Batches, batch_seed, decode_pixels, mean_and_std, open_images, permutation, uniform
 from convlens.data import pixels as pixels_file
 from convlens.data.images import ArrayReader
+from convlens.data.mixing import draw_mixture
+from convlens.errors import UsageError
 from convlens.pictures import Preprocess
 
 PREPROCESS = Preprocess((8, 8), "crop", 1, (0.5,), (0.25,))
@@ -41,6 +43,120 @@ def test_a_step_gives_the_same_batch_whenever_it_is_asked():
 def test_a_batch_is_never_larger_than_the_source():
     source = batches(count=5, batch=64)
     assert source.steps_per_epoch == 1 and len(source(0)[1]) == 5
+
+
+# fmt: off
+PLAIN = [
+    {},
+    {"flip": True},
+    {"shift": 1},
+    {"shift": 4},
+    {"flip": True, "shift": 2},
+    {"flip": True, "shift": 3, "border": "reflect"},
+    {"brightness": 0.4},
+    {"contrast": 0.4},
+    {"cutout": 3},
+    {"flip": True, "shift": 2, "brightness": 0.9, "contrast": 0.9, "cutout": 4},
+]
+# fmt: on
+MODES = {"edge": "replicate", "reflect": "reflect"}
+
+
+def slowly(source, step):
+    """What `source(step)` is, one picture and one draw after the other."""
+    epoch, place = divmod(step, source.steps_per_epoch)
+    chosen = permutation(source.seed, epoch, len(source.labels))[place * source.batch :][: source.batch]
+    seen = [slow_picture(source.pixels[i], source.augment, source.preprocess, (source.seed, epoch, i)) for i in chosen]
+    return torch.stack(seen), source.labels[torch.from_numpy(chosen)]
+
+
+def slow_picture(picture, ask, preprocess, key):
+    seed, epoch, index = key
+
+    def draw(name):
+        return uniform(seed, epoch, name, np.array([index]))[0]
+
+    (height, width), reach = preprocess.size, ask.shift
+    top, left = (picture.shape[1] - height) // 2, (picture.shape[2] - width) // 2
+    picture = picture[:, top : top + height, left : left + width].float()
+    if ask.flip and draw("flip") < 0.5:
+        picture = picture.flip(2)
+    if reach:
+        row, column = (int(draw(f"shift {name}") * (2 * reach + 1)) for name in ("rows", "columns"))
+        padded = torch.nn.functional.pad(picture[None], (reach,) * 4, mode=MODES[ask.border])[0]
+        picture = padded[:, row : row + height, column : column + width]
+    if ask.contrast:
+        picture = picture.mean() + (picture - picture.mean()) * float(1 + ask.contrast * (draw("contrast") * 2 - 1))
+    if ask.brightness:
+        picture = picture * float(1 + ask.brightness * (draw("brightness") * 2 - 1))
+    picture = picture.clamp(0, 255).contiguous()
+    if ask.cutout:
+        top, left = (draw(f"cutout {n}") * s - ask.cutout / 2 for n, s in (("top", height), ("left", width)))
+        mean = picture.mean(dim=(1, 2))
+        for y in range(height):
+            for x in range(width):
+                if top <= y < top + ask.cutout and left <= x < left + ask.cutout:
+                    picture[:, y, x] = mean
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (preprocess.mean, preprocess.std))
+    return picture * (1 / (255 * std)) - mean / std
+
+
+@pytest.mark.parametrize("ask", PLAIN, ids=lambda ask: " ".join(ask) or "nothing")
+@pytest.mark.parametrize(("channels", "kept"), [(1, (9, 7)), (3, (9, 7)), (3, (13, 12))])
+def test_a_batch_has_the_bits_of_a_slow_loop(ask, channels, kept):
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (40, channels, *kept), dtype=torch.uint8, generator=generator)
+    preprocess = Preprocess((9, 7), "crop", channels, (0.4, 0.5, 0.6)[:channels], (0.2, 0.3, 0.25)[:channels])
+    source = Batches(pixels, torch.arange(40) % 3, preprocess, Augment(**ask), batch=12, seed=5)
+    for step in (0, 2, 3, 100):
+        (images, labels), (wanted, wanted_labels) = source(step), slowly(source, step)
+        assert torch.equal(images, wanted) and torch.equal(labels, wanted_labels)
+        assert images.is_contiguous() and labels.dtype == torch.int64
+
+
+@pytest.mark.parametrize("asked", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}])
+def test_a_mixed_batch_is_the_plain_one_mixed_by_a_draw_of_the_step(asked):
+    plain, source = batches(ask=Augment(shift=1)), batches(ask=Augment(shift=1, **asked))
+    for step in (0, 1, 7):
+        images, labels = plain(step)
+        seen, soft = source(step)
+        mixture = draw_mixture(
+            asked.get("mixup", 0), asked.get("cutmix", 0), seed=batch_seed(3, step), shape=images.shape
+        )
+        share = mixture.share
+        torch.testing.assert_close(soft.sum(dim=1), torch.ones(16))
+        wanted = share * torch.nn.functional.one_hot(labels, 50) + (1 - share) * torch.nn.functional.one_hot(
+            labels[mixture.partners], 50
+        )
+        torch.testing.assert_close(soft, wanted)
+        means = share * images + (1 - share) * images[mixture.partners]
+        torch.testing.assert_close(seen.mean(dim=(1, 2, 3)), means.mean(dim=(1, 2, 3)), atol=1e-5, rtol=1e-5)
+    assert len({tuple(source(step)[1][0].tolist()) for step in range(6)}) == 6
+
+
+def test_soft_labels_have_a_column_for_every_class_of_the_task():
+    pixels = torch.zeros(10, 1, 8, 8, dtype=torch.uint8)
+    source = Batches(
+        pixels, torch.zeros(10, dtype=torch.int64), PREPROCESS, Augment(mixup=1), batch=5, seed=0, num_classes=7
+    )
+    assert source(0)[1].shape == (5, 7)
+
+
+def test_lighting_takes_its_colours_from_the_pictures_of_the_set():
+    generator = torch.Generator().manual_seed(0)
+    reds = torch.zeros(40, 3, 8, 8, dtype=torch.uint8)
+    reds[:, 0] = torch.randint(60, 200, (40, 8, 8), dtype=torch.uint8, generator=generator)
+    reds[:, 1:] = 100
+    preprocess = Preprocess((8, 8), "crop", 3, (0, 0, 0), (1 / 255, 1 / 255, 1 / 255))
+    seen = Batches(reds, torch.arange(40), preprocess, Augment(lighting=0.5), batch=40, seed=0)(0)[0]
+    assert torch.allclose(seen[:, 1:], torch.tensor(100.0), atol=1e-3)
+    plain = Batches(reds, torch.arange(40), preprocess, Augment(), batch=40, seed=0)(0)[0]
+    assert (seen[:, 0] - plain[:, 0]).abs().max() > 1
+
+
+def test_what_the_pictures_cannot_have_is_refused_before_the_first_batch():
+    with pytest.raises(UsageError, match="these pictures are grey"):
+        batches(ask=Augment(hue=0.1))
 
 
 def test_decoded_pixels_are_in_the_order_asked():

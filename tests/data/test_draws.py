@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 
 from convlens.data import batch_seed, permutation, uniform
+from convlens.data.draws import Draws
 
 
 def test_a_picture_draws_the_same_in_any_batch():
@@ -40,3 +43,32 @@ def test_no_two_of_seed_and_epoch_draw_alike():
     orders = {permutation(seed, epoch, 40).tobytes() for seed in range(20) for epoch in range(20)}
     assert len(orders) == 400
     assert len({batch_seed(seed, step) for seed in range(40) for step in range(40)}) == 1600
+
+
+def test_draws_keep_the_values_that_they_had():
+    """A change here would change every training: SplitMix64 of seed, epoch, the name's CRC-32 and the index."""
+    word = 2**64
+
+    def mix(bits: int) -> int:
+        bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9 % word
+        bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EB % word
+        return bits ^ (bits >> 31)
+
+    golden = 0x9E3779B97F4A7C15
+    bits = 0
+    for part in (3, 7, zlib.crc32(b"flip")):
+        bits = mix((bits + golden + part) % word)
+    wanted = [(mix((bits + golden * (index + 1)) % word) >> 40) / (1 << 24) for index in (0, 5, 10**6)]
+    assert uniform(3, 7, "flip", np.array([0, 5, 10**6])).tolist() == wanted
+
+
+def test_normal_draws_have_mean_0_and_deviation_1():
+    drawn = Draws(0, 0, np.arange(100_000)).normal("any").double()
+    assert abs(drawn.mean()) < 0.02 and abs(drawn.std() - 1) < 0.02
+    assert abs(drawn.pow(4).mean() - 3) < 0.15
+    assert bool(drawn.isfinite().all())
+
+
+def test_parts_of_a_batch_draw_what_the_whole_draws():
+    draws = Draws(3, 7, np.arange(10) * 5)
+    assert np.concatenate([part("flip") for part in draws.split(3)]).tolist() == draws("flip").tolist()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import convlens
+from convlens.data import Augment
 from convlens.data.findings import WORDS
 from convlens.explanation import METHODS
 from convlens.training import Recipe
@@ -64,6 +65,14 @@ def test_the_page_of_training_names_every_option_of_the_recipe():
     options = {f"--{name.replace('_', '-')}" for name in Recipe.__dataclass_fields__}
     options = options - {"--budget-s", "--momentum"} | {"--budget"}
     assert [option for option in sorted(options) if option not in DOCS["training"]] == []
+
+
+def test_the_page_and_the_help_of_training_name_every_augmentation():
+    section = DOCS["training"].partition("## Augmentation")[2].partition("\n## ")[0]
+    (option,) = (one for one in subcommands()["train"].params if "--augmentation" in one.opts)
+    for name in Augment.__dataclass_fields__:
+        assert re.search(rf"^\|[^|]*`{name}`[^|]*\|", section, re.MULTILINE), name
+        assert re.search(rf"\b{name}\b", option.help), name
 
 
 def test_the_page_of_training_names_the_moments_of_replanning():

@@ -16,6 +16,7 @@ from safetensors import safe_open
 from torch import nn
 
 import convlens
+from convlens.data import Augment
 from convlens.errors import Stopped
 from convlens.pictures import Preprocess
 from convlens.runs import Manifest
@@ -118,6 +119,12 @@ def test_a_wrong_manifest_does_not_fit_the_schema(trained_run, kind):
 
 def names_of(value: type) -> set[str]:
     return {field.name for field in fields(value)}
+
+
+def test_the_schema_and_the_page_have_every_augmentation():
+    described = SCHEMA["$defs"]["plan"]["properties"]["augment"]
+    assert set(described["properties"]) == names_of(Augment)
+    assert set(described["required"]) == {"flip", "shift", "zoom", "brightness", "contrast", "cutout"}  # as in 0.1.0
 
 
 # fmt: off

@@ -73,6 +73,13 @@ def test_normalising_is_x_minus_mean_over_std() -> None:
     assert torch.equal(IMAGENET.inverse(IMAGENET.normalise(pixels)), pixels)
 
 
+def test_normalising_leaves_the_pixels_alone_unless_it_is_in_place():
+    pixels = torch.full((1, 3, 2, 2), 77.0)
+    normal = IMAGENET.normalise(pixels)
+    assert torch.equal(pixels, torch.full((1, 3, 2, 2), 77.0))
+    assert IMAGENET.normalise(pixels, in_place=True) is pixels and torch.equal(pixels, normal)
+
+
 def test_a_call_makes_one_batch_of_pictures_of_all_sizes() -> None:
     batch = IMAGENET([colours(30, 50), colours(300, 200), RNG.integers(0, 255, (64, 64), np.uint8)])
     assert batch.shape == (3, 3, 224, 224)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+from convlens.data import Augment, Batches
 from convlens.errors import RunError, Stopped, StorageError
 from convlens.runs import read_history, read_weights
 from convlens.storage import sha256_bytes
@@ -48,6 +51,50 @@ def test_a_stopped_training_goes_on_to_the_same_weights(training, options, stop_
     assert digest(second) == digest(whole)
     assert second.tally.__dict__.keys() == whole.tally.__dict__.keys()
     assert second.tally.best_accuracy == whole.tally.best_accuracy
+
+
+def mixing(made: Training) -> Training:
+    """The same training, with pictures mixed two by two."""
+    plain = made.task.batches
+    ask = Augment(shift=1, mixup=0.4, cutmix=1.0)
+    batches = Batches(plain.pixels, plain.labels, plain.preprocess, ask, batch=16, seed=0)
+    made.task = replace(made.task, batches=batches)
+    return made
+
+
+def test_it_learns_from_mixed_pictures(training):
+    made = mixing(training(60))
+    made.run()
+    rows = read_history(made.folder.history)
+    assert rows[-1]["val_accuracy"] > 0.95 > rows[-1]["accuracy"] > 0.5
+
+
+def test_a_stopped_training_of_mixed_pictures_goes_on_to_the_same_weights(training):
+    whole = mixing(training(12, "whole"))
+    whole.run()
+    first = mixing(training(12, "stopped"))
+    with pytest.raises(Stopped):
+        first.run(progress=lambda _, done, *__: os.kill(os.getpid(), signal.SIGINT) if done == 5 else None)
+    second = mixing(training(12, "stopped"))
+    second.resume()
+    second.run()
+    assert digest(second) == digest(whole)
+
+
+@pytest.mark.parametrize("balance", [None, torch.tensor([0.5, 1.0, 2.5])])
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_soft_labels_of_one_class_have_the_loss_of_hard_ones(training, balance, label_smoothing):
+    made = training(1, label_smoothing=label_smoothing)
+    made.task = replace(made.task, class_weights=balance)
+    logits, labels = torch.randn(16, 3), torch.arange(16) % 3
+    torch.testing.assert_close(made._loss(logits, F.one_hot(labels, 3).float()), made._loss(logits, labels))
+
+
+def test_a_mixed_picture_is_right_when_the_larger_share_is(training):
+    made = training(1)
+    labels = torch.tensor([[0.7, 0.3, 0.0], [0.2, 0.0, 0.8], [0.4, 0.6, 0.0]])
+    made._count(torch.tensor(1.0), torch.eye(3), labels, 0.1)
+    assert (made.tally.right, made.tally.pictures) == (1, 3)
 
 
 def test_sigterm_saves_and_asks_for_status_143(training):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 
 import convlens.zoo as room
+from convlens.data import Augment
 from convlens.errors import DownloadError, UsageError
 from convlens.runs import Run
 from convlens.training import Recipe
@@ -18,7 +20,7 @@ from convlens.workbench import planner as planner_file
 from convlens.workbench.design import Request, design, picture_side
 from convlens.workbench.gather import gather
 from convlens.workbench.planner import PHOTO, TUNED, Candidate, candidates, choose_candidate, wanted_epochs
-from convlens.workbench.task import class_balance, default_augment, prepare, with_statistics
+from convlens.workbench.task import chosen_augment, class_balance, default_augment, prepare, with_statistics
 
 
 def silent(_):
@@ -202,6 +204,20 @@ def test_grey_pictures_are_never_mirrored(pictures):
     grey = designed(pictures(28, 28, grey=True), model="lenet5").preprocess
     colour = designed(pictures(28, 28), model="lenet5").preprocess
     assert not default_augment(grey).flip and default_augment(colour).flip
+
+
+def test_what_is_named_changes_the_usual_augmentation_and_false_turns_it_off(pictures):
+    preprocess = designed(pictures(28, 28), model="lenet5").preprocess
+    usual = default_augment(preprocess)
+    assert chosen_augment(True, preprocess) == chosen_augment({}, preprocess) == usual
+    assert chosen_augment({"rotate": 10}, preprocess) == replace(usual, rotate=10)
+    assert chosen_augment(False, preprocess) == Augment()
+
+
+def test_colours_of_grey_pictures_are_refused_before_they_are_decoded(pictures):
+    grey = designed(pictures(28, 28, grey=True), model="lenet5").preprocess
+    with pytest.raises(UsageError, match=r"saturation came as 0\.2, and these pictures are grey"):
+        chosen_augment({"saturation": 0.2}, grey)
 
 
 def test_class_weights_let_every_class_count_the_same():

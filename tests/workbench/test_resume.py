@@ -61,6 +61,19 @@ def test_it_goes_on_to_the_same_weights_as_without_the_stop(interrupted, tmp_pat
     assert evaluate(run).scores.num_pictures == 4
 
 
+def test_augmentation_that_was_asked_goes_on_as_it_began(tmp_path, make_pictures, quickly):
+    data = make_pictures(tmp_path / "shapes")
+    options = {**quickly, "epochs": 2, "augment": {"rotate": 10, "mixup": 0.4, "lighting": 0.1, "alternate": True}}
+    whole = train(data, out=tmp_path / "whole", **options).run
+    stop_after(1, data, out=tmp_path / "run", checkpoint_seconds=1e-6, **options)
+    with pytest.raises(UsageError, match="--augmentation rotate came as 11, and this training began with 10"):
+        train(resume=tmp_path / "run", augment={"rotate": 11})
+    assert train(resume=tmp_path / "run", augment={"rotate": 10.0, "shift": 3}).steps == 4
+    first, second = (Run.load(path).manifest for path in (whole, tmp_path / "run"))
+    assert first.weights["sha256"] == second.weights["sha256"]
+    assert first.plan["augment"] == second.plan["augment"]
+
+
 def test_until_then_every_verb_says_that_the_training_has_not_ended(interrupted):
     run, _ = interrupted
     with pytest.raises(RunError, match=rf"has not ended; `convlens train --resume {run}`"):
@@ -229,6 +242,8 @@ def test_a_folder_below_a_file_is_refused(tmp_path, whole_lesson, quickly):
         ({"image_size": 32}, "--image-size came as 32, and this training began with 28"),
         ({"seed": 3}, "--seed came as 3"),
         ({"optimiser": "sgd"}, "--optimiser came as sgd"),
+        ({"augment": False}, "--augment came as False, and this training began with True"),
+        ({"augment": {"rotate": 10}}, r"--augmentation rotate came as 10, and this training began with 0\.0"),
     ],
 )
 def test_options_that_say_something_else_than_the_checkpoint_are_refused(interrupted, asked, message):

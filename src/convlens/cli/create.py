@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from convlens.cli.guard import guarded
-from convlens.cli.options import Json, ModelOption, model_options, numbers
+from convlens.cli.named_values import model_options
+from convlens.cli.options import Json, ModelOption, numbers
 from convlens.cli.output import print_facts, print_json, share
 from convlens.cli.progress import Bars
 

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from convlens.cli.guard import guarded
-from convlens.cli.options import Json, ModelOption, Network, model_options
+from convlens.cli.named_values import model_options
+from convlens.cli.options import Json, ModelOption, Network
 from convlens.cli.output import count, print_facts, print_json, print_table
 
 EXAMPLE = "convlens measure resnet18 --image-size 32 --num-classes 10"

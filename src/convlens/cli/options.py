@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,33 +17,18 @@ ModelOption = Annotated[
     list[str] | None,
     typer.Option("--option", help="An option of the network, like width=0.5; may be given several times."),
 ]
+Augmentation = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--augmentation",
+        help="An augmentation as you want it, like rotate=10, beside the usual ones: flip, alternate, shift, border, "
+        "zoom, rotate, brightness, contrast, saturation, hue, lighting, cutout, mixup, cutmix.",
+    ),
+]
 Network = Annotated[
     str | None, typer.Option("--network", help="The run's network where it is your own, as file.py:Class.")
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
-
-
-def model_options(given: list[str] | None) -> dict[str, Any]:
-    """["width=0.5"] -> {"width": 0.5}."""
-    options: dict[str, Any] = {}
-    for text in given or []:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"--option came as '{text}'; expected NAME=VALUE, like width=0.5")
-        options[name.strip().replace("-", "_")] = _value(value.strip())
-    return options
-
-
-def _value(text: str) -> Any:
-    words = {"true": True, "false": False, "none": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def numbers(option: str, text: str | None) -> tuple[float, ...] | None:

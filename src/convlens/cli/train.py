@@ -10,7 +10,8 @@ import typer
 
 from convlens.cli import STARTED
 from convlens.cli.guard import guarded
-from convlens.cli.options import DataDir, Json, ModelOption, model_options, shares
+from convlens.cli.named_values import augmentations, model_options
+from convlens.cli.options import Augmentation, DataDir, Json, ModelOption, shares
 from convlens.cli.output import print_facts, print_json, share
 from convlens.cli.progress import Bars
 
@@ -47,6 +48,7 @@ def train(
     ema: Annotated[float | None, typer.Option(help="Decay of a running mean of the weights, like 0.999.")] = None,
     class_weights: Annotated[bool, typer.Option("--class-weights", help="Let each class count the same.")] = False,
     augment: Annotated[bool, typer.Option(help="Shift, crop, mirror and light the training pictures.")] = True,
+    augmentation: Augmentation = None,
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="Processor threads; measured by default.")] = None,
     checkpoint_seconds: Annotated[float, typer.Option(help="Longest time between checkpoints.")] = 60.0,
@@ -62,8 +64,8 @@ def train(
             model_options=model_options(option), data_dir=data_dir, max_bad=max_bad, keep_pictures=not no_pictures,
             batch=batch, optimiser=optimiser, learning_rate=learning_rate, schedule=schedule,
             weight_decay=weight_decay, label_smoothing=label_smoothing, l1=l1, ema=ema, class_weights=class_weights,
-            augment=augment, precision=precision, threads=threads, checkpoint_seconds=checkpoint_seconds,
-            progress=bars, tell=bars.tell, started=STARTED,
+            augment=augmentations(augment, augmentation), precision=precision, threads=threads,
+            checkpoint_seconds=checkpoint_seconds, progress=bars, tell=bars.tell, started=STARTED,
         )
     if as_json:
         return print_json(result)

@@ -1,10 +1,11 @@
 """Open a source of labelled pictures, scan it, divide it, decode it, augment it, batch it."""
 
-from convlens.data.augment import Augment, centre
+from convlens.data.augmentation import Augment
 from convlens.data.batches import Batches
 from convlens.data.draws import batch_seed, permutation, uniform
 from convlens.data.duplicates import Looks
 from convlens.data.folder import list_pictures
+from convlens.data.geometry import centre
 from convlens.data.hashing import content_hash, file_hash
 from convlens.data.images import PARTS, Images, Reader
 from convlens.data.named import NAMED

@@ -2,114 +2,85 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+import math
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from convlens.data.draws import uniform
-from convlens.errors import UsageError
+from convlens.data import geometry, light
+from convlens.data.augmentation import Augment
+from convlens.data.draws import Draws
+
+AT_ONCE = 1 << 18  # numbers whose colours are changed together: 1 MiB of float32 stays in a core's cache
+ASPECT = 4 / 3  # of a random crop's sides, at most
+RELATIVE = {"contrast": light.contrast, "brightness": light.brightness, "saturation": light.saturation}
 
 
-@dataclass(frozen=True)
-class Augment:
-    """What is drawn for each training picture.
-
-    flip: mirror left and right, half of the time. shift: up to so many pixels each way, edges repeated.
-    zoom: the smallest share of the area that a random crop keeps (1 is off; aspect 3/4 to 4/3, as Szegedy et al. 2014).
-    brightness, contrast: largest relative change.
-    cutout: side in pixels of a square set to the mean (DeVries and Taylor 2017).
-    """
-
-    flip: bool = False
-    shift: int = 0
-    zoom: float = 1.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    cutout: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.zoom <= 1:
-            raise UsageError(f"zoom came as {self.zoom}; expected a share of the area above 0 and up to 1")
-        if min(self.shift, self.cutout, self.brightness, self.contrast) < 0:
-            raise UsageError(f"an augmentation cannot be negative; got {self}")
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+def augment(
+    images: Tensor, ask: Augment, draws: Draws, size: tuple[int, int], *, colours: Tensor | None = None
+) -> Tensor:
+    """(N, C, H0, W0) uint8 -> (N, C, H, W) float32 in 0..255; lighting needs the `principal_colours` of the set."""
+    moved = move(images, ask, draws, size)
+    if not ask.changes_colours:
+        return moved.to(torch.float32)
+    seen = torch.empty_like(moved, dtype=torch.float32)
+    count = max(1, len(seen) // max(3, AT_ONCE // seen[0].numel()))
+    for part, into, own in zip(moved.tensor_split(count), seen.tensor_split(count), draws.split(count), strict=True):
+        into.copy_(cutout(recolour(part.to(torch.float32), ask, own, colours), ask, own))
+    return seen
 
 
-class Draws:
-    """The draws of one batch: `draws("flip")` -> (N,) in [0, 1)."""
-
-    def __init__(self, seed: int, epoch: int, indices: np.ndarray) -> None:
-        self.seed, self.epoch, self.indices = seed, epoch, indices
-
-    def __call__(self, name: str) -> Tensor:
-        return torch.from_numpy(uniform(self.seed, self.epoch, name, self.indices))
-
-
-def augment(images: Tensor, ask: Augment, draws: Draws, size: tuple[int, int]) -> Tensor:
-    """(N, C, H0, W0) uint8 -> (N, C, H, W) float32 in 0..255."""
+def move(images: Tensor, ask: Augment, draws: Draws, size: tuple[int, int]) -> Tensor:
+    """(N, C, H0, W0) uint8 -> (N, C, H, W), of float32 where they are rotated."""
     if ask.zoom < 1:
-        moved = random_crop(images.float(), ask, draws, size)
+        seen = geometry.crop(images, boxes(ask.zoom, draws, images.shape[2:]), size)
     else:
-        moved = shift(flip(centre(images, size), ask, draws), ask, draws).float()
-    return cutout(light(moved, ask, draws), ask, draws)
+        seen = geometry.centre(images, size)
+    if ask.flip:
+        seen = geometry.mirror(seen, mirrored(draws, alternate=ask.alternate))
+    if ask.shift:
+        rows, columns = (draws.whole(f"shift {name}", 2 * ask.shift + 1) for name in ("rows", "columns"))
+        seen = geometry.shift(seen, rows, columns, reach=ask.shift, border=ask.border)
+    if ask.rotate:
+        seen = geometry.rotate(seen, draws.within("rotate", ask.rotate), border=ask.border)
+    return seen
 
 
-def centre(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """(N, C, H0, W0) -> (N, C, H, W): the middle."""
-    top, left = (images.shape[2] - size[0]) // 2, (images.shape[3] - size[1]) // 2
-    return images[:, :, top : top + size[0], left : left + size[1]]
+def mirrored(draws: Draws, *, alternate: bool) -> Tensor:
+    """(N,) bool: half of them, drawn anew each epoch, or those of epoch 0 and their opposite in turn."""
+    if not alternate:
+        return draws("flip") < 0.5
+    return (draws.of_epoch(0)("flip") < 0.5) ^ bool(draws.epoch % 2)
 
 
-def flip(images: Tensor, ask: Augment, draws: Draws) -> Tensor:
-    if not ask.flip:
-        return images
-    mirrored = (draws("flip") < 0.5).view(-1, 1, 1, 1)
-    return torch.where(mirrored, images.flip(3), images)
+def boxes(zoom: float, draws: Draws, sides: tuple[int, ...]) -> Tensor:
+    """(N, 4): top, left, height and width of `zoom` to all of the area, anywhere."""
+    area = zoom + (1 - zoom) * draws("area").double()
+    aspect = torch.exp(draws.within("aspect", math.log(ASPECT)).double())
+    shares = ((area / aspect).sqrt(), (area * aspect).sqrt())  # of each side
+    height, width = ((share * side).round().clamp(1, side).long() for share, side in zip(shares, sides, strict=True))
+    top, left = draws.whole("top", sides[0] - height + 1), draws.whole("left", sides[1] - width + 1)
+    return torch.stack([top, left, height, width], dim=1)
 
 
-def shift(images: Tensor, ask: Augment, draws: Draws) -> Tensor:
-    if not ask.shift:
-        return images
-    count, _, height, width = images.shape
-    reach = ask.shift
-    padded = F.pad(images.float(), (reach,) * 4, mode="replicate").to(images.dtype)
-    rows = (draws("shift rows") * (2 * reach + 1)).long()
-    columns = (draws("shift columns") * (2 * reach + 1)).long()
-    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (N, C, 2r+1, 2r+1, H, W), a view
-    return windows[torch.arange(count), :, rows, columns]
-
-
-def random_crop(images: Tensor, ask: Augment, draws: Draws, size: tuple[int, int]) -> Tensor:
-    """A box of `zoom` to all of the area, anywhere, resized bilinearly; the flip costs nothing here."""
-    area = ask.zoom + (1 - ask.zoom) * draws("area")
-    aspect = torch.exp((draws("aspect") * 2 - 1) * np.log(4 / 3))
-    height, width = (area / aspect).sqrt().clamp(max=1), (area * aspect).sqrt().clamp(max=1)  # shares of the side
-    across = (draws("left") * 2 - 1) * (1 - width)
-    down = (draws("top") * 2 - 1) * (1 - height)
-    mirror = torch.where(draws("flip") < 0.5, -1.0, 1.0) if ask.flip else torch.ones_like(area)
-    zero = torch.zeros_like(area)
-    matrix = torch.stack([width * mirror, zero, across, zero, height, down], dim=1).view(-1, 2, 3)
-    grid = F.affine_grid(matrix, [len(images), images.shape[1], *size], align_corners=False)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
-
-
-def light(images: Tensor, ask: Augment, draws: Draws) -> Tensor:
-    if ask.contrast:
-        factor = 1 + ask.contrast * (draws("contrast") * 2 - 1).view(-1, 1, 1, 1)
-        middle = images.mean(dim=(1, 2, 3), keepdim=True)
-        images = middle + (images - middle) * factor
-    if ask.brightness:
-        images = images * (1 + ask.brightness * (draws("brightness") * 2 - 1).view(-1, 1, 1, 1))
-    return images.clamp(0, 255) if ask.contrast or ask.brightness else images
+def recolour(images: Tensor, ask: Augment, draws: Draws, colours: Tensor | None) -> Tensor:
+    """(N, C, H, W) in 0..255 -> the same, in this order: contrast, brightness, saturation, hue, lighting."""
+    relative = [name for name in RELATIVE if getattr(ask, name)]
+    for name in relative:
+        images = RELATIVE[name](images, 1 + draws.within(name, getattr(ask, name)))
+    if relative:
+        images = images.clamp_(0, 255)
+    if ask.hue:
+        images = light.hue(images, draws.within("hue", ask.hue))
+    if ask.lighting:
+        assert colours is not None
+        factors = torch.stack([draws.normal(f"lighting {number}") for number in range(images.shape[1])], dim=1)
+        images = light.lighting(images, ask.lighting * factors, colours).clamp_(0, 255)
+    return images
 
 
 def cutout(images: Tensor, ask: Augment, draws: Draws) -> Tensor:
+    """A square about any point set to the mean of each channel, cut off at the edges."""
     if not ask.cutout:
         return images
     _, _, height, width = images.shape

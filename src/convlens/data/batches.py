@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
-from convlens.data.augment import Augment, Draws, augment
-from convlens.data.draws import permutation
+from convlens.data.augment import augment
+from convlens.data.augmentation import Augment
+from convlens.data.draws import Draws, batch_seed, permutation
+from convlens.data.light import principal_colours
+from convlens.data.mixing import draw_mixture, mixed, soft_labels
 from convlens.pictures import Preprocess
 
 
 class Batches:
-    """`batches(step)` -> ((B, C, H, W) float32 normalised, (B,) labels), the same for the same step always."""
+    """`batches(step)` -> ((B, C, H, W) float32 normalised, labels), the same for the same step always.
+
+    Labels are (B,) int64; where pictures are mixed, (B, K) float32 of sum 1.
+    """
 
     def __init__(
-        self, pixels: Tensor, labels: Tensor, preprocess: Preprocess, ask: Augment, *, batch: int, seed: int
+        self,
+        pixels: Tensor,
+        labels: Tensor,
+        preprocess: Preprocess,
+        ask: Augment,
+        *,
+        batch: int,
+        seed: int,
+        num_classes: int | None = None,
     ) -> None:
+        ask.check(preprocess.channels, preprocess.size)
         self.pixels, self.labels = pixels, labels
         self.preprocess, self.augment = preprocess, ask
         self.batch = min(batch, len(labels))
         self.seed = seed
+        self.num_classes = num_classes or int(labels.max()) + 1
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
     @property
@@ -34,5 +52,22 @@ class Batches:
             self._order = torch.from_numpy(permutation(self.seed, epoch, len(self.labels)))
         chosen = self._order[place * self.batch : (place + 1) * self.batch]
         draws = Draws(self.seed, epoch, chosen.numpy())
-        images = augment(self.pixels[chosen], self.augment, draws, self.preprocess.size)
-        return self.preprocess.normalise(images), self.labels[chosen]
+        seen = augment(self._taken(chosen), self.augment, draws, self.preprocess.size, colours=self._colours)
+        return self._mixed(self.preprocess.normalise(seen, in_place=True), self.labels[chosen], step)
+
+    def _taken(self, chosen: Tensor) -> Tensor:
+        """Whole pictures, in the order in which the set keeps its channels."""
+        if self.pixels.is_contiguous():
+            return self.pixels.index_select(0, chosen)
+        return self.pixels.permute(0, 2, 3, 1).index_select(0, chosen).permute(0, 3, 1, 2)
+
+    @cached_property
+    def _colours(self) -> Tensor | None:
+        return principal_colours(self.pixels) if self.augment.lighting else None
+
+    def _mixed(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        ask, seed = self.augment, batch_seed(self.seed, step)
+        mixture = draw_mixture(ask.mixup, ask.cutmix, seed=seed, shape=images.shape)
+        if mixture is None:
+            return images, labels
+        return mixed(images, mixture), soft_labels(labels, mixture, self.num_classes)

@@ -7,10 +7,44 @@ change it. The mixer is SplitMix64 (Steele, Lea and Flood 2014).
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 
 import numpy as np
+import torch
+from torch import Tensor
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Draws:
+    """What is drawn for the pictures of one batch: `draws("flip")` -> (N,) float32 in [0, 1)."""
+
+    def __init__(self, seed: int, epoch: int, indices: np.ndarray) -> None:
+        self.seed, self.epoch, self.indices = seed, epoch, indices
+
+    def __call__(self, name: str) -> Tensor:
+        return torch.from_numpy(uniform(self.seed, self.epoch, name, self.indices))
+
+    def within(self, name: str, most: float) -> Tensor:
+        """(N,) in [-most, most)."""
+        return most * (self(name) * 2 - 1)
+
+    def whole(self, name: str, count: int | Tensor) -> Tensor:
+        """(N,) int64 in 0..count - 1."""
+        return (self(name) * count).long()
+
+    def normal(self, name: str) -> Tensor:
+        """(N,) float32 of mean 0 and deviation 1 (Box and Muller 1958)."""
+        radius, turn = (uniform(self.seed, self.epoch, f"{name} {part}", self.indices) for part in ("radius", "turn"))
+        drawn = np.sqrt(-2 * np.log1p(-radius.astype(np.float64))) * np.cos(2 * np.pi * turn.astype(np.float64))
+        return torch.from_numpy(drawn.astype(np.float32))
+
+    def of_epoch(self, epoch: int) -> Draws:
+        return Draws(self.seed, epoch, self.indices)
+
+    def split(self, count: int) -> list[Draws]:
+        """Those of `count` parts of the batch, as Tensor.tensor_split divides it."""
+        return [Draws(self.seed, self.epoch, part) for part in np.array_split(self.indices, count)]
 
 
 def _mix(bits: np.ndarray) -> np.ndarray:
@@ -19,17 +53,19 @@ def _mix(bits: np.ndarray) -> np.ndarray:
     return bits ^ (bits >> np.uint64(31))
 
 
+@lru_cache(maxsize=1024)
+def _stream(seed: int, epoch: int, name: str) -> np.ndarray:
+    """(1,) uint64; kept, as every batch of an epoch asks for the same ones."""
+    bits = np.zeros(1, np.uint64)
+    for word in (seed, epoch, zlib.crc32(name.encode())):  # one by one, so that (0, 1) and (1, 0) differ
+        bits = _mix(bits + GOLDEN + np.uint64(word))
+    return bits
+
+
 def hashed(seed: int, epoch: int, name: str, indices: np.ndarray) -> np.ndarray:
     """(N,) indices -> (N,) uint64, the same for the same (seed, epoch, name, index) everywhere."""
     with np.errstate(over="ignore"):
-        bits = np.zeros(1, np.uint64)
-        for word in (
-            seed,
-            epoch,
-            zlib.crc32(name.encode()),
-        ):  # one by one, so that (0, 1) and (1, 0) differ
-            bits = _mix(bits + GOLDEN + np.uint64(word))
-        return _mix(bits + GOLDEN * (np.asarray(indices, np.uint64) + np.uint64(1)))
+        return _mix(_stream(seed, epoch, name) + GOLDEN * (np.asarray(indices, np.uint64) + np.uint64(1)))
 
 
 def uniform(seed: int, epoch: int, name: str, indices: np.ndarray) -> np.ndarray:

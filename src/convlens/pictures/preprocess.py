@@ -65,10 +65,11 @@ class Preprocess:
         """The short side down to which a large JPEG may be decoded: twice what is needed, so that resizing averages."""
         return round(2 * max(self.size) / self.crop_ratio)
 
-    def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) in 0..255, uint8 or float -> float32, (x / 255 - mean) / std."""
+    def normalise(self, pixels: torch.Tensor, *, in_place: bool = False) -> torch.Tensor:
+        """(N, C, H, W) in 0..255, uint8 or float -> float32, (x / 255 - mean) / std; `in_place` is for float32."""
         mean, std = self._statistics(pixels.device)
-        return pixels.to(torch.float32).mul(1 / (255 * std)).sub_(mean / std)
+        values = pixels if in_place else pixels.to(torch.float32, copy=True)
+        return values.mul_(1 / (255 * std)).sub_(mean / std)
 
     def inverse(self, images: torch.Tensor) -> torch.Tensor:
         """What the network saw, as pixels: float (N, C, H, W) -> uint8."""

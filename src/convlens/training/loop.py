@@ -158,6 +158,8 @@ class Training:
         weight = self.task.class_weights
         weight = None if weight is None else weight.to(self.device)
         loss = F.cross_entropy(logits, labels, weight=weight, label_smoothing=self.recipe.label_smoothing)
+        if weight is not None and labels.ndim == 2:  # soft labels have the mean by weight that hard ones have
+            loss = loss * len(labels) / (labels @ weight).sum()
         if self.recipe.l1:
             loss = loss + self.recipe.l1 * torch.stack([p.abs().sum() for p in decayed_parameters(self.network)]).sum()
         return loss
@@ -174,7 +176,8 @@ class Training:
         tally.steps += 1
         tally.loss += value
         tally.pictures += len(labels)
-        tally.right += int((logits.detach().argmax(1) == labels).sum())
+        classes = labels if labels.ndim == 1 else labels.argmax(1)  # of mixed pictures, that of the larger share
+        tally.right += int((logits.detach().argmax(1) == classes).sum())
         tally.train_seconds += seconds
 
     def _between_steps(self) -> None:

@@ -44,7 +44,8 @@ def go_on(
     with FolderLock(folder.path):
         sweep(folder)
         recipe, plan, facts = training.interrupted(folder)
-        _refuse_changes(asked or {}, recipe, facts)
+        augment = Augment(**plan.augment)  # what an earlier version did not know is off
+        _refuse_changes(asked or {}, recipe, augment, facts)
         source = str(data or facts["data"]["source"])
         looked_in = data_dir or facts["data"].get("data_dir")
         exact = "looks_sha256" not in facts["data"]
@@ -52,29 +53,35 @@ def go_on(
         before = read_splits(folder.splits)
         same_pictures(gathered, before, source)
         gathered = replace(gathered, splits=before)
-        lessons = prepare(
-            gathered, Preprocess.from_dict(facts["preprocess"]), Augment(**plan.augment), progress=progress
-        )
+        lessons = prepare(gathered, Preprocess.from_dict(facts["preprocess"]), augment, progress=progress)
         task = lessons.task(recipe, plan.batch, facts)
         tell(f"going on with {path}: {plan.total_steps:,} steps in all, as planned when it began")
         run = training.go_on(_rebuild(facts, network), task, recipe, plan, folder, progress=progress)
     return run, gathered
 
 
-def _refuse_changes(asked: Mapping[str, Any], recipe: training.Recipe, facts: dict[str, Any]) -> None:
+def _refuse_changes(asked: Mapping[str, Any], recipe: training.Recipe, augment: Augment, facts: dict[str, Any]) -> None:
     """What is asked must be what the training began with, or what nobody asks for."""
+    if isinstance(named := asked.get("augment"), Mapping):
+        asked = {**asked, "augment": True, **_as_options(named)}
     began = {
         **recipe.to_dict(),
+        **_as_options(augment.to_dict()),
         "model": facts["architecture"].get("name"),
         "image_size": facts["preprocess"]["size"][0],
     }
     usual = {**training.Recipe().to_dict(), "model": "auto", "image_size": None}
     for name, value in asked.items():
-        if name in began and value not in (usual[name], began[name]):
+        if name in began and value not in (usual.get(name, began[name]), began[name]):
             raise UsageError(
                 f"--{name.removesuffix('_s').replace('_', '-')} came as {value}, and this training began with "
                 f"{began[name]}; it goes on as it began: leave that out, or start a new training"
             )
+
+
+def _as_options(augmentation: Mapping[str, Any]) -> dict[str, Any]:
+    """{"rotate": 10} as a user gives it: --augmentation rotate."""
+    return {f"augmentation {name}": value for name, value in augmentation.items()}
 
 
 def _rebuild(facts: dict[str, Any], network: str | None) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from convlens.data import Augment, Batches, decode_pixels, mean_and_std
+from convlens.errors import UsageError
 from convlens.pictures import Preprocess
 from convlens.training import Recipe, Task
 from convlens.workbench.gather import Gathered
@@ -32,7 +34,8 @@ class Lessons:
     num_classes: int
 
     def batches(self, batch: int, seed: int) -> Batches:
-        return Batches(self.train_pixels, self.train_labels, self.preprocess, self.augment, batch=batch, seed=seed)
+        shown = (self.train_pixels, self.train_labels, self.preprocess, self.augment)
+        return Batches(*shown, batch=batch, seed=seed, num_classes=self.num_classes)
 
     def task(self, recipe: Recipe, batch: int, facts: dict[str, Any]) -> Task:
         balance = class_balance(self.train_labels, self.num_classes) if recipe.class_weights else None
@@ -79,6 +82,23 @@ def default_augment(preprocess: Preprocess) -> Augment:
     if min(preprocess.size) < PHOTOGRAPH:
         return Augment(flip=colour, shift=max(1, min(preprocess.size) // (8 if colour else 16)))
     return Augment(flip=colour, zoom=0.35, brightness=0.2, contrast=0.2)
+
+
+def check_augmentation(asked: bool | Mapping[str, Any]) -> None:
+    """Raises UsageError for what no pictures can have, before any is read."""
+    if not isinstance(asked, bool | Mapping):
+        raise UsageError(f"augment came as {asked!r}; expected true, false or values by name, like {{'rotate': 10}}")
+    if not isinstance(asked, bool):
+        Augment(flip=True).changed(asked)
+
+
+def chosen_augment(asked: bool | Mapping[str, Any], preprocess: Preprocess) -> Augment:
+    """Nothing, the defaults, or the defaults but for what is named."""
+    if asked is False:
+        return Augment()
+    chosen = default_augment(preprocess).changed({} if asked is True else asked)
+    chosen.check(preprocess.channels, preprocess.size)
+    return chosen
 
 
 def class_balance(labels: Tensor, num_classes: int) -> Tensor:

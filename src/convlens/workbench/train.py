@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 from convlens import training
-from convlens.data import Augment, usable_cpus
+from convlens.data import usable_cpus
 from convlens.errors import UsageError
 from convlens.reports import write_report
 from convlens.runs import Run
@@ -20,7 +21,7 @@ from convlens.workbench.design import Design, Request, design
 from convlens.workbench.gather import Gathered, excluded, gather
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.resume import go_on
-from convlens.workbench.task import default_augment, prepare, with_statistics
+from convlens.workbench.task import check_augmentation, chosen_augment, prepare, with_statistics
 
 ANNEALED = 0.9  # share of a schedule at which its rate is nearly nothing
 OVERRUN = 1.05  # times the budget, from which it is said
@@ -58,6 +59,7 @@ def train(
     split: tuple[float, float, float] = (0.8, 0.1, 0.1),
     weights: str = "auto",
     model_options: dict[str, Any] | None = None,
+    augment: bool | Mapping[str, Any] = True,
     data_dir: str | Path | None = None,
     max_bad: float = 0.1,
     keep_pictures: bool = True,
@@ -69,20 +71,22 @@ def train(
     """Train a network on a folder of pictures (or any other source) and save it as a run.
 
     `budget` ("5m", or seconds) or `epochs` sets the length; with neither, about 600,000 pictures are shown, in 10 to
-    60 epochs. `recipe_options` are the fields of `training.Recipe`. With `resume`, an interrupted training goes on, and
-    all else stands in its checkpoint. Raises DataError, UsageError, StorageError; Stopped after a signal, once saved.
+    60 epochs. `augment` is whether, or fields of `data.Augment` by name that are to be other than by default.
+    `recipe_options` are the fields of `training.Recipe`. With `resume`, an interrupted training goes on, and all else
+    stands in its checkpoint. Raises DataError, UsageError, StorageError; Stopped after a signal, once saved.
     """
     started = time.monotonic() if started is None else started
+    check_augmentation(augment)
     torch.set_num_threads(usable_cpus())
     if budget is not None:
         recipe_options["budget_s"] = training.parse_duration(budget)
     if resume is not None:
-        asked = {**recipe_options, "seed": seed, "model": model, "image_size": image_size}
+        asked = {**recipe_options, "seed": seed, "model": model, "image_size": image_size, "augment": augment}
         more: dict[str, Any] = {"progress": progress, "tell": tell}
         return _result(*go_on(resume, data, network=network, data_dir=data_dir, asked=asked, **more), started)
     if data is None:
         raise UsageError("nothing to train on; give a folder of pictures or a name such as digits, or --resume RUN")
-    recipe = training.recipe_from({"seed": seed, **recipe_options})
+    recipe = training.recipe_from({"seed": seed, **recipe_options, "augment": augment is not False})
     target = str(training.choose_device(device))
     ask = Request(model, network, image_size, fit, weights, model_options or {})
     keep_apart(Path(out or "runs"), data)
@@ -105,12 +109,12 @@ def train(
         folder = folder or claim_free(held, f"{gathered.images.name}-{made.label}")
         gathered.write(folder)
         preprocess = made.preprocess if made.has_statistics else with_statistics(made.preprocess, gathered)
-        augment = default_augment(preprocess) if recipe.augment else Augment()
-        lessons = prepare(gathered, preprocess, augment, progress=progress)
+        drawn = chosen_augment(augment, preprocess)
+        lessons = prepare(gathered, preprocess, drawn, progress=progress)
         probing = PROBING * recipe.budget_s if recipe.budget_s else LONGEST_PROBING_S
         setting = training.Setting(gathered.num_classes, made.pretrained, made.classifier, target, probing)
         plan = training.make_plan(made.network, lambda batch: lessons.batches(batch, seed), recipe, setting)
-        plan = replace(plan, augment=augment.to_dict(), candidates=made.measured)
+        plan = replace(plan, augment=drawn.to_dict(), candidates=made.measured)
         tell(describe(plan, made, recipe))
         facts = {"name": folder.path.resolve().name, "keep_pictures": keep_pictures}
         facts |= {"data": gathered.facts(), "classes": list(gathered.images.classes)}

@@ -1,0 +1,41 @@
+"""Texts of the kind NAME=VALUE, given once or several times, turned into values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convlens.errors import UsageError
+
+
+def model_options(given: list[str] | None) -> dict[str, Any]:
+    """["width=0.5"] -> {"width": 0.5}, for the network."""
+    return _named_values("--option", given, like="width=0.5")
+
+
+def augmentations(wanted: bool, given: list[str] | None) -> bool | dict[str, Any]:
+    """Whether the training pictures are augmented, or what is to be other than usual: {"rotate": 10}."""
+    if given and not wanted:
+        raise UsageError(f"--no-augment and --augmentation {given[0]} were both given; leave one of them out")
+    return _named_values("--augmentation", given, like="rotate=10") or wanted
+
+
+def _named_values(option: str, given: list[str] | None, *, like: str) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for text in given or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{option} came as '{text}'; expected NAME=VALUE, like {like}")
+        values[name.strip().replace("-", "_")] = _value(value.strip())
+    return values
+
+
+def _value(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
