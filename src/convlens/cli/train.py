@@ -23,6 +23,7 @@ EXAMPLE = "convlens train digits --model lenet5 --epochs 5 --out runs/digits"
 def train(
     data: Annotated[str | None, typer.Argument(help="A folder with a subfolder for each class, a CSV or Parquet table of path,label, a zip or tar, IDX, CIFAR or NPZ files, or: digits, mnist, fashion_mnist, cifar10, cifar100.")] = None,  # noqa: E501
     model: Annotated[str, typer.Option(help="A network of the zoo, or auto.")] = "auto",
+    recipe: Annotated[str | None, typer.Option(help="A published recipe, which decides about all else.")] = None,
     network: Annotated[str | None, typer.Option(help="Your own network, as file.py:Class.")] = None,
     budget: Annotated[str | None, typer.Option(help="Time from now to the saved run, like 90s, 5m or 1h.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Times to see each picture.")] = None,
@@ -39,9 +40,9 @@ def train(
     max_bad: Annotated[float, typer.Option(help="Share of unreadable pictures at which to refuse.")] = 0.1,
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Keep no thumbnails in the run.")] = False,
     batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
-    optimiser: Annotated[str, typer.Option(help="adamw or sgd.")] = "adamw",
+    optimiser: Annotated[str, typer.Option(help="adamw, sgd or muon.")] = "adamw",
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
-    schedule: Annotated[str, typer.Option(help="one_cycle or cosine.")] = "one_cycle",
+    schedule: Annotated[str, typer.Option(help="one_cycle, cosine or linear.")] = "one_cycle",
     weight_decay: Annotated[float, typer.Option(help="On filters and matrices only.")] = 0.05,
     label_smoothing: Annotated[float, typer.Option(help="0 to 1.")] = 0.1,
     l1: Annotated[float, typer.Option(help="Weight of the sum of |w| in the loss.")] = 0.0,
@@ -59,8 +60,8 @@ def train(
 
     with Bars() as bars:
         result = workbench.train(
-            data, model=model, network=network, budget=budget, epochs=epochs, out=out, resume=resume, seed=seed,
-            device=device, image_size=image_size, fit=fit, split=shares(split), weights=weights,
+            data, model=model, recipe=recipe, network=network, budget=budget, epochs=epochs, out=out, resume=resume,
+            seed=seed, device=device, image_size=image_size, fit=fit, split=shares(split), weights=weights,
             model_options=model_options(option), data_dir=data_dir, max_bad=max_bad, keep_pictures=not no_pictures,
             batch=batch, optimiser=optimiser, learning_rate=learning_rate, schedule=schedule,
             weight_decay=weight_decay, label_smoothing=label_smoothing, l1=l1, ema=ema, class_weights=class_weights,

@@ -46,14 +46,18 @@ def decode_pixels(
 def _take_as_they_are(
     images: Images, indices: Sequence[int] | np.ndarray, preprocess: Preprocess, pixels: np.ndarray
 ) -> bool:
-    """Arrays of the right size and channels need no geometry, only another order of axes."""
-    if not isinstance(images.reader, ArrayReader) or preprocess.crop_ratio != 1:
+    """Arrays of which whole pixels are seen need no resizing, only a window and another order of axes."""
+    if not isinstance(images.reader, ArrayReader):
         return False
     for start in range(0, len(indices), 16 * CHUNK):
         held = images.reader.stacked(indices[start : start + 16 * CHUNK])
         channels = 1 if held is None or held.ndim == 3 else held.shape[3]
-        if held is None or held.shape[1:3] != preprocess.size or channels != preprocess.channels:
+        if held is None or channels != preprocess.channels:
             return False
+        window = preprocess.geometry(*held.shape[1:3]).whole_pixels
+        if window is None:
+            return False
+        held = held[:, window[0], window[1]]
         rows = held[:, None] if held.ndim == 3 else held.transpose(0, 3, 1, 2)
         pixels[start : start + len(rows)] = rows
     return True

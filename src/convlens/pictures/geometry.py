@@ -27,6 +27,14 @@ class Geometry:
         top, left, bottom, right = self.target
         return bottom - top, right - left
 
+    @property
+    def whole_pixels(self) -> tuple[slice, slice] | None:
+        """Rows and columns of the picture that fill the model input as they are; None where anything is resized."""
+        top, left, bottom, right = (round(edge) for edge in self.box)
+        if (top, left, bottom, right) != self.box or (bottom - top, right - left) != self.size:
+            return None
+        return slice(top, bottom), slice(left, right)
+
     def place(self, heat: np.ndarray) -> np.ndarray:
         """(h, w) over the model input -> (H, W) over the picture, linear between pixels, zeros outside the box."""
         top, left, bottom, right = self.target

@@ -7,14 +7,17 @@ from convlens.training.machine import choose_device, cpu_flags, describe_machine
 from convlens.training.plan import Plan, Setting, default_epochs
 from convlens.training.precision import Choice, Trial, choose
 from convlens.training.recipe import OPTIMISERS, SCHEDULES, Recipe, parse_duration, recipe_from
+from convlens.training.recipes import RECORDS, Record, default_record, record_named
 from convlens.training.validation import logits_of
 
 __all__ = [
     "OPTIMISERS",
+    "RECORDS",
     "SCHEDULES",
     "Choice",
     "Plan",
     "Recipe",
+    "Record",
     "Setting",
     "Task",
     "Trial",
@@ -22,6 +25,7 @@ __all__ = [
     "choose_device",
     "cpu_flags",
     "default_epochs",
+    "default_record",
     "describe_machine",
     "fit",
     "go_on",
@@ -32,4 +36,5 @@ __all__ = [
     "parse_duration",
     "read_checkpoint",
     "recipe_from",
+    "record_named",
 ]

@@ -42,10 +42,10 @@ def _group(chosen: list[nn.Parameter], recipe: Recipe, scale: float, *, decays: 
     if recipe.optimiser == "sgd":
         return Group(chosen, SGD(recipe.momentum), decay * SGD_DECAY, scale)
     if recipe.optimiser == "adamw":
-        return Group(chosen, AdamW(), decay, scale)
+        return Group(chosen, AdamW(recipe.betas), decay, scale)
     if turned:
         return Group(chosen, Muon(recipe.momentum, on_sphere=recipe.on_sphere), decay, scale)
-    return Group(chosen, AdamW(), decay, scale * BESIDE_MUON)
+    return Group(chosen, AdamW(recipe.betas), decay, scale * BESIDE_MUON)
 
 
 def _flat(layers: list[list[nn.Parameter]]) -> list[nn.Parameter]:

@@ -10,7 +10,7 @@ from convlens.data import usable_cpus
 from convlens.errors import UsageError, unknown_name
 
 OPTIMISERS = ("adamw", "sgd", "muon")
-SCHEDULES = ("one_cycle", "cosine")
+SCHEDULES = ("one_cycle", "cosine", "linear")
 PRECISIONS = ("auto", "fp32", "bf16")
 POSITIVE = (
     "epochs",
@@ -26,7 +26,7 @@ POSITIVE = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """None means: resolved by the plan. Learning rates are peaks of the schedule.
+    """None means: resolved by the plan. Learning rates are peaks of the schedule. `betas` are AdamW's.
 
     `label_smoothing`: Szegedy et al. 2015. `l1`: weight of the sum of |w| over filters and matrices in the loss.
     `head_rate` and `bias_rate`: rates of the classifier, and of norms and biases, as multiples of the others'.
@@ -40,6 +40,7 @@ class Recipe:
     optimiser: str = "adamw"
     learning_rate: float | None = None
     momentum: float = 0.9
+    betas: tuple[float, float] = (0.9, 0.999)
     head_rate: float = 1.0
     bias_rate: float = 1.0
     on_sphere: bool = False
@@ -54,8 +55,10 @@ class Recipe:
     threads: int | None = None
     checkpoint_seconds: float = 60.0
     seed: int = 0
+    name: str | None = None  # of a published recipe
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "betas", tuple(self.betas))  # a list in JSON
         _choice("optimiser", self.optimiser, OPTIMISERS)
         _choice("schedule", self.schedule, SCHEDULES)
         _choice("precision", self.precision, PRECISIONS)

@@ -29,9 +29,11 @@ def progress_at(step: int, segments: tuple[Segment, ...]) -> float:
 
 
 def rate_factor(schedule: str, progress: float) -> float:
-    """Share of the peak learning rate at a progress of 0 to 1; both end at 0."""
+    """Share of the peak learning rate at a progress of 0 to 1; all end at 0."""
     if schedule == "one_cycle":
         if progress < WARM_UP:
             return 0.04 + 0.96 * progress / WARM_UP  # starts at 1/25, as the paper's experiments do
         progress = (progress - WARM_UP) / (1 - WARM_UP)
+    if schedule == "linear":
+        return 1 - progress
     return 0.5 * (1 + math.cos(math.pi * progress))  # Loshchilov and Hutter 2016

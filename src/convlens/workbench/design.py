@@ -35,6 +35,7 @@ class Request:
     fit: str = "auto"
     weights: str = "auto"
     options: dict[str, Any] = field(default_factory=dict)
+    crop_ratio: float = 1.0  # see `Preprocess`
 
     def __post_init__(self) -> None:
         """What can be seen to be wrong before a picture is looked at."""
@@ -221,4 +222,4 @@ def _preprocess(ask: Request, gathered: Gathered, size: int, channels: int) -> P
     fit = ask.fit
     if fit == "auto":
         fit = "letterbox" if gathered.aspect() > LONG_ASPECT else "crop"
-    return Preprocess((size, size), fit, channels, (0.5,) * channels, (0.5,) * channels)
+    return Preprocess((size, size), fit, channels, (0.5,) * channels, (0.5,) * channels, ask.crop_ratio)

@@ -19,6 +19,7 @@ from convlens.runs import Run
 from convlens.workbench.claim import claim, claim_free, keep_apart
 from convlens.workbench.design import Design, Request, design
 from convlens.workbench.gather import Gathered, excluded, gather
+from convlens.workbench.published import published, recipe_of, request_of
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.resume import go_on
 from convlens.workbench.task import check_augmentation, chosen_augment, prepare, with_statistics
@@ -48,6 +49,7 @@ def train(
     data: str | Path | None = None,
     *,
     model: str = "auto",
+    recipe: str | None = None,
     network: str | None = None,
     budget: str | float | None = None,
     out: str | Path | None = None,
@@ -71,9 +73,10 @@ def train(
     """Train a network on a folder of pictures (or any other source) and save it as a run.
 
     `budget` ("5m", or seconds) or `epochs` sets the length; with neither, about 600,000 pictures are shown, in 10 to
-    60 epochs. `augment` is whether, or fields of `data.Augment` by name that are to be other than by default.
-    `recipe_options` are the fields of `training.Recipe`. With `resume`, an interrupted training goes on, and all else
-    stands in its checkpoint. Raises DataError, UsageError, StorageError; Stopped after a signal, once saved.
+    60 epochs. `recipe` is the name of a published one, which decides about all else; a named set has one of its own,
+    taken where nothing else is asked. `augment` is whether, or fields of `data.Augment` by name that are to be other
+    than by default. `recipe_options` are the fields of `training.Recipe`. With `resume`, an interrupted training goes
+    on, and all else stands in its checkpoint. Raises DataError, UsageError, StorageError; Stopped after a signal, once saved.
     """
     started = time.monotonic() if started is None else started
     check_augmentation(augment)
@@ -86,9 +89,12 @@ def train(
         return _result(*go_on(resume, data, network=network, data_dir=data_dir, asked=asked, **more), started)
     if data is None:
         raise UsageError("nothing to train on; give a folder of pictures or a name such as digits, or --resume RUN")
-    recipe = training.recipe_from({"seed": seed, **recipe_options, "augment": augment is not False})
+    wanted = training.recipe_from({"seed": seed, **recipe_options, "augment": augment is not False})
     target = str(training.choose_device(device))
     ask = Request(model, network, image_size, fit, weights, model_options or {})
+    record = published(recipe, data, ask, wanted, augment)
+    if record is not None:
+        ask, wanted = request_of(record), recipe_of(record, wanted)
     keep_apart(Path(out or "runs"), data)
     with ExitStack() as held:
         held.enter_context(torch.random.fork_rng(devices=[]))
@@ -105,25 +111,25 @@ def train(
         )
         if not len(gathered.splits.indices("val")):
             tell("no picture is left for validation: no best weights, no temperature; give more pictures or a --split")
-        made = design(ask, gathered, recipe, started=started, tell=tell)
+        made = design(ask, gathered, wanted, started=started, tell=tell)
         folder = folder or claim_free(held, f"{gathered.images.name}-{made.label}")
         gathered.write(folder)
         preprocess = made.preprocess if made.has_statistics else with_statistics(made.preprocess, gathered)
-        drawn = chosen_augment(augment, preprocess)
+        drawn = chosen_augment(augment, preprocess) if record is None else record.augment
         lessons = prepare(gathered, preprocess, drawn, progress=progress)
-        probing = PROBING * recipe.budget_s if recipe.budget_s else LONGEST_PROBING_S
+        probing = PROBING * wanted.budget_s if wanted.budget_s else LONGEST_PROBING_S
         setting = training.Setting(gathered.num_classes, made.pretrained, made.classifier, target, probing)
-        plan = training.make_plan(made.network, lambda batch: lessons.batches(batch, seed), recipe, setting)
+        plan = training.make_plan(made.network, lambda batch: lessons.batches(batch, seed), wanted, setting)
         plan = replace(plan, augment=drawn.to_dict(), candidates=made.measured)
-        tell(describe(plan, made, recipe))
+        tell(describe(plan, made, wanted))
         facts = {"name": folder.path.resolve().name, "keep_pictures": keep_pictures}
         facts |= {"data": gathered.facts(), "classes": list(gathered.images.classes)}
         facts |= {**made.facts(), "preprocess": preprocess.to_dict()}
-        task = lessons.task(recipe, plan.batch, facts)
-        run = training.fit(made.network, task, recipe, plan, folder, started=started, progress=progress)
+        task = lessons.task(wanted, plan.batch, facts)
+        run = training.fit(made.network, task, wanted, plan, folder, started=started, progress=progress)
     result = _result(run, gathered, started)
-    if recipe.budget_s and result.seconds > OVERRUN * recipe.budget_s:
-        tell(f"the budget of {recipe.budget_s:g} s was too short for these pictures; steps made: {result.steps:,}")
+    if wanted.budget_s and result.seconds > OVERRUN * wanted.budget_s:
+        tell(f"the budget of {wanted.budget_s:g} s was too short for these pictures; steps made: {result.steps:,}")
     elif (reached := training.Plan.from_dict(run.manifest.plan or {}).reached) < ANNEALED:
         tell(f"the time was up at {reached:.0%} of the schedule, as the machine slowed down: a rerun may score more")
     return result
@@ -135,9 +141,10 @@ def describe(plan: training.Plan, made: Design, recipe: training.Recipe) -> str:
     epochs = "1 epoch" if plan.epochs == 1 else f"{plan.epochs:g} epochs"
     length = f"a budget of {recipe.budget_s:g} s" if recipe.budget_s else epochs
     how = "measured on this machine" if plan.measured else "not measured"
+    named = f"recipe {recipe.name}: " if recipe.name else ""
     options = "".join(f" {key} {value}" for key, value in made.architecture.get("options", {}).items())
     return (
-        f"{made.label}{options} at {height}×{width} px ({made.preprocess.fit}), {length}, batch {plan.batch}, "
+        f"{named}{made.label}{options} at {height}×{width} px ({made.preprocess.fit}), {length}, batch {plan.batch}, "
         f"{recipe.optimiser} {plan.learning_rate:.2g} {recipe.schedule}; {how}: {plan.precision}, "
         f"{plan.layout}, {plan.threads} thread{'s' if plan.threads > 1 else ''}"
     )

@@ -20,5 +20,7 @@ class Record:
     model: str
     recipe: Recipe
     augment: Augment
+    image_size: int | None = None
+    crop_ratio: float = 1.0
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     is_default: bool = False
