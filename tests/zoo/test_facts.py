@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import convlens.zoo as zoo
 from convlens.graph import trace
+from convlens.zoo.facts import TIMM, TV
 from convlens.zoo.weights.published import IMAGENET
 
 # The 1,202 layers take ten seconds to trace.
@@ -70,6 +73,13 @@ def test_the_accuracies_are_those_published_with_the_weights() -> None:
         assert weights is not None
         assert (zoo.FACTS[name].top1, zoo.FACTS[name].top5) == (weights.top1, weights.top5)
         assert zoo.FACTS[name].accuracy_source == "weights"
+
+
+def test_facts_weights_and_peers_name_one_version_of_the_published_implementations() -> None:
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+    assert f"torchvision=={TV.removeprefix('torchvision ')}.0 " in makefile
+    assert TIMM.replace(" ", "==") in makefile
+    assert TV in (inspect.getdoc(inspect.getmodule(zoo.published)) or "")
 
 
 def test_the_1998_network_has_the_layers_the_paper_counts() -> None:
