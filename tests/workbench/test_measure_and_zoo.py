@@ -113,6 +113,19 @@ def test_the_card_of_a_network_has_its_paper_s_table_its_departures_and_its_part
     assert zoo("resnet*").card is None
 
 
+@pytest.mark.parametrize(
+    ("name", "departure"),
+    [
+        ("alexnet", "a footnote of the paper counts 64, 192, 384, 384, 256"),
+        ("mobilenet_v3_small", "no squeeze-and-excitation on its last 1x1 convolution (576), where table 2 marks one"),
+        ("mobilenet_v3_large", "that quarter is rounded to a multiple of 8"),
+        ("xception", "but for the shortcuts, which are plain 1x1 convolutions"),
+    ],
+)
+def test_the_card_says_where_the_network_leaves_its_paper(name, departure):
+    assert departure in " ".join(zoo(name).card.about.split())
+
+
 def test_every_network_has_a_card():
     for name in ("perceptron", "mlp", "lenet5_1998", "alexnet_paper", "vgg11", "mobilenet_v3_small"):
         card = zoo(name).card
