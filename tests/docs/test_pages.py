@@ -80,6 +80,14 @@ def test_options_named_anywhere_in_the_documentation_exist():
         assert not named - known, f"{page.name} names {sorted(named - known)}"
 
 
+def test_what_runs_before_a_merge_is_told_and_runs_on_github_too_but_for_the_slow_tests():
+    steps = re.findall(r"^step (make [\w-]+)$", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
+    told = " ".join((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split())
+    assert "before a merge: " + ", ".join(f"`{step}`" for step in steps) in told
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert re.findall(r"^ +- run: (.+)$", workflow, re.MULTILINE) == [step for step in steps if step != "make test-all"]
+
+
 def test_the_page_of_explanations_names_every_method():
     for method in (*METHODS, "feature_maps", "filters"):
         assert f"| `{method}` |" in DOCS["explain"]
