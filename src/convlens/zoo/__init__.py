@@ -36,7 +36,7 @@ from convlens.zoo import (  # noqa: F401  importing a family's file registers it
 )
 from convlens.zoo.architecture import Architecture, Network, WeightsRecord
 from convlens.zoo.create import build, create
-from convlens.zoo.facts import FACTS, MULTIPLIERS, Facts, Multiplier
+from convlens.zoo.facts import DATA_SETS, FACTS, MULTIPLIERS, Facts, Multiplier
 from convlens.zoo.registry import Entry, entry, families, names
 from convlens.zoo.weights import (
     FileFacts,
@@ -49,6 +49,7 @@ from convlens.zoo.weights import (
 )
 
 __all__ = [
+    "DATA_SETS",
     "FACTS",
     "MULTIPLIERS",
     "Architecture",

@@ -5,7 +5,7 @@ and the RBF distances of `lenet5_1998` are not among them. All is at the entry's
 
 Sources of parameters and MACs:
     TV, TIMM   the published implementation, counted
-    PAPER      arithmetic from the paper's table; parameters as far as the paper prints them
+    PAPER      arithmetic on the paper's table; parameters as far as the paper prints them
 Ways in which accuracies (in per cent) were taken; their source is what was published with the weights of
 `zoo.published`, else the paper's table that the row names:
     MNIST, CIFAR   the test part, whole pictures
@@ -57,10 +57,9 @@ class Multiplier:
     source: str
 
 
-TV, TIMM, PAPER = "torchvision 0.28", "timm 1.0.31", "the paper's table"
+TV, TIMM, PAPER = "torchvision 0.28", "timm 1.0.31", "arithmetic on the paper's table"
 GATED = frozenset({"se_resnet50", "mnasnet_a1", "mobilenet_v3_large", "mobilenet_v3_small"})
 DATA_SETS = ("MNIST", "CIFAR-10", "ImageNet")
-USUAL_PROTOCOLS = ("test part", "1 crop")
 
 # fmt: off
 MNIST      = ("MNIST",    "test part")
