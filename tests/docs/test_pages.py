@@ -98,3 +98,12 @@ def test_the_page_of_the_zoo_names_every_network_and_option():
     for name in convlens.zoo.names():
         assert f"`{name}`" in text or (name.endswith("_bn") and f"`{name.removesuffix('_bn')}`" in text), name
         assert all(f"`{option}`" in text for option in convlens.zoo.entry(name).options), name
+
+
+def test_the_page_of_the_zoo_names_every_protocol_and_gated_network():
+    gated = DOCS["zoo"].partition("The gates of squeeze and excite (")[2].partition(")")[0]
+    for name, facts in convlens.zoo.FACTS.items():
+        assert facts.protocol is None or f"`{facts.protocol}`" in DOCS["zoo"]
+        assert facts.protocol not in ("10 crops", "dense") or f"`{name}`" in DOCS["zoo"].partition("**top-1**")[2], name
+        if facts.gated:
+            assert f"`{name}`" in gated or (name.startswith("mobilenet_v3") and "MobileNet v3" in gated), name
