@@ -41,6 +41,27 @@ def test_without_json_a_table_is_printed_for_people(command, convlens, copied_ru
     assert "─" in outcome.stdout
 
 
+def test_the_zoo_says_what_its_numbers_mean_and_where_they_come_from(convlens):
+    (row,) = convlens("zoo", "mobilenet_v3_small", "--json").json["networks"]
+    assert (row["data_set"], row["protocol"], row["gated"]) == ("ImageNet", "1 crop", True)
+    assert row["counts_source"] == "torchvision 0.28"
+    assert row["accuracy_source"] == "published with the weights, torchvision 0.28"
+    card = " ".join(convlens("zoo", "mobilenet_v3_small").stdout.split())
+    assert "639 px through convolutions and poolings, and the whole picture through its gates" in card
+    assert "top-1 67.67 %, top-5 87.40 % on ImageNet, 1 crop: published with the weights, torchvision 0.28" in card
+
+
+def test_the_table_of_the_zoo_labels_the_data_set_of_every_accuracy(convlens):
+    lines = convlens("zoo", "*lenet*").stdout.splitlines() + convlens("zoo", "alexnet*").stdout.splitlines()
+    cells = {
+        row[1]: row[8:10] for row in ([cell.strip() for cell in line.split("│")] for line in lines) if len(row) > 9
+    }
+    assert cells["lenet5_1998"] == ["99.05 %", "MNIST"]
+    assert cells["lenet5"] == ["–", "–"]
+    assert cells["alexnet"] == ["56.52 %", "ImageNet"]
+    assert cells["alexnet_paper"] == ["59.30 %", "ImageNet*"]
+
+
 def test_what_is_told_on_the_way_is_on_stderr_alone(convlens, classes, tmp_path):
     outcome = convlens("train", classes, "--out", tmp_path / "run", *QUICK, "--json")
     assert "12 pictures in 2 classes" in outcome.stderr

@@ -89,6 +89,14 @@ def test_options_named_anywhere_in_the_documentation_exist():
         assert not named - known, f"{page.name} names {sorted(named - known)}"
 
 
+def test_what_runs_before_a_merge_is_told_and_runs_on_github_too_but_for_the_slow_tests():
+    steps = re.findall(r"^step (make [\w-]+)$", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
+    told = " ".join((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split())
+    assert "before a merge: " + ", ".join(f"`{step}`" for step in steps) in told
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert re.findall(r"^ +- run: (.+)$", workflow, re.MULTILINE) == [step for step in steps if step != "make test-all"]
+
+
 def test_the_page_of_explanations_names_every_method():
     for method in (*METHODS, "feature_maps", "filters"):
         assert f"| `{method}` |" in DOCS["explain"]
@@ -99,3 +107,12 @@ def test_the_page_of_the_zoo_names_every_network_and_option():
     for name in convlens.zoo.names():
         assert f"`{name}`" in text or (name.endswith("_bn") and f"`{name.removesuffix('_bn')}`" in text), name
         assert all(f"`{option}`" in text for option in convlens.zoo.entry(name).options), name
+
+
+def test_the_page_of_the_zoo_names_every_protocol_and_gated_network():
+    gated = DOCS["zoo"].partition("The gates of squeeze and excite (")[2].partition(")")[0]
+    for name, facts in convlens.zoo.FACTS.items():
+        assert facts.protocol is None or f"`{facts.protocol}`" in DOCS["zoo"]
+        assert facts.protocol not in ("10 crops", "dense") or f"`{name}`" in DOCS["zoo"].partition("**top-1**")[2], name
+        if facts.gated:
+            assert f"`{name}`" in gated or (name.startswith("mobilenet_v3") and "MobileNet v3" in gated), name

@@ -239,6 +239,15 @@ def test_a_gate_makes_each_unit_see_the_whole_but_keeps_the_stride():
     assert field.whole == (True, True) and field.size == (41, 41) and field.stride == (2.0, 2.0)
 
 
+def test_without_its_gates_a_network_has_the_field_of_its_convolutions_and_poolings():
+    graph = trace(nn.Sequential(Gate(), nn.Conv2d(4, 4, 5, 2), nn.AdaptiveAvgPool2d(1)), (1, 3, 41, 41))
+    plain = trace(nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.Conv2d(4, 4, 5, 2)), (1, 3, 41, 41))
+    last = next(call.node for call in graph.finished if call.path == "1")
+    assert graph.receptive_field(last, gates=False) == plain.receptive_field(plain.output_nodes[0])
+    head = graph.receptive_field(graph.output_nodes[0], gates=False)
+    assert head is not None and head.whole == (True, True)
+
+
 def test_textbook_numbers_of_vgg16():
     """212 pixels and stride 32 after the fifth pooling."""
     layers: list[nn.Module] = []

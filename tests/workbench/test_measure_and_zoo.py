@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import pytest
 from torch import nn
 
@@ -97,6 +99,29 @@ def test_the_zoo_is_sorted_by_any_column_and_what_has_no_value_comes_last(column
     assert known == sorted(known) and values == known + [None] * (len(values) - len(known))
 
 
+def test_accuracies_of_one_data_set_stand_together():
+    rows = [row for row in zoo(sort="top1").networks if row.top1 is not None]
+    assert [name for name, _ in groupby(row.data_set for row in rows)] == ["MNIST", "CIFAR-10", "ImageNet"]
+    for _, members in groupby(rows, key=lambda row: row.data_set):
+        accuracies = [row.top1 for row in members]
+        assert accuracies == sorted(accuracies)
+
+
+def test_a_row_says_where_its_numbers_come_from():
+    rows = {row.name: row for row in zoo().networks}
+    assert (rows["resnet50"].data_set, rows["resnet50"].protocol) == ("ImageNet", "1 crop")
+    assert rows["resnet50"].counts_source == "torchvision 0.28"
+    assert (rows["alexnet_paper"].protocol, rows["vgg16_c"].protocol) == ("10 crops", "dense")
+    assert rows["lenet5_1998"].accuracy_source == "LeCun et al. 1998, figure 9"
+    assert rows["rnn_rows"].data_set is rows["rnn_rows"].protocol is rows["rnn_rows"].accuracy_source is None
+
+
+def test_the_receptive_field_means_one_thing_with_gates_and_without():
+    rows = {row.name: row for row in zoo("*resnet50").networks}
+    assert rows["se_resnet50"].receptive_field == rows["resnet50"].receptive_field == 427
+    assert rows["se_resnet50"].gated and not rows["resnet50"].gated
+
+
 def test_an_unknown_column_is_refused():
     with pytest.raises(UsageError, match=r"no column to sort by is called 'mac' \(near: macs"):
         zoo(sort="mac")
@@ -111,6 +136,19 @@ def test_the_card_of_a_network_has_its_paper_s_table_its_departures_and_its_part
     assert sum(part.parameters for part in card.parts) == row.parameters
     assert sum(part.macs for part in card.parts) == row.macs
     assert zoo("resnet*").card is None
+
+
+@pytest.mark.parametrize(
+    ("name", "departure"),
+    [
+        ("alexnet", "a footnote of the paper counts 64, 192, 384, 384, 256"),
+        ("mobilenet_v3_small", "no squeeze-and-excitation on its last 1x1 convolution (576), where table 2 marks one"),
+        ("mobilenet_v3_large", "that quarter is rounded to a multiple of 8"),
+        ("xception", "but for the shortcuts, which are plain 1x1 convolutions"),
+    ],
+)
+def test_the_card_says_where_the_network_leaves_its_paper(name, departure):
+    assert departure in " ".join(zoo(name).card.about.split())
 
 
 def test_every_network_has_a_card():

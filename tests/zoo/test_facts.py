@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import convlens.zoo as zoo
 from convlens.graph import trace
+from convlens.zoo.facts import PAPER, TIMM, TV, WEIGHTS
 from convlens.zoo.weights.published import IMAGENET
 
 # The 1,202 layers take ten seconds to trace.
@@ -49,15 +52,20 @@ def test_width_and_resolution_multipliers_give_the_counts_of_their_table(row: zo
 
 @pytest.mark.parametrize("name", NAMES)
 def test_depth_and_receptive_field_are_those_of_the_table(name: str) -> None:
-    """Of the last feature map, which the stages give; a gate of squeeze and excite sees the whole picture."""
+    """Of the last feature map, which the stages give; by a gate of squeeze and excite it sees the whole picture too."""
     entry, facts = zoo.entry(name), zoo.FACTS[name]
     with torch.device("meta"):
         network = zoo.create(name, num_classes=entry.num_classes, in_channels=entry.in_channels).eval()
     graph = trace(network, (1, entry.in_channels, entry.resolution, entry.resolution))
     stages = next(call for call in graph.finished if call.path == "stages")
-    field = graph.receptive_field(stages.node) if len(stages.output_shape) == 4 else None
     assert graph.depth == facts.depth
-    assert (None if field is None else max(field.size)) == facts.receptive_field
+    if len(stages.output_shape) != 4:
+        assert (facts.receptive_field, facts.gated) == (None, False)
+        return
+    field, everything = (graph.receptive_field(stages.node, gates=gates) for gates in (False, True))
+    assert field is not None and everything is not None
+    assert max(field.size) == facts.receptive_field
+    assert all(everything.whole) == facts.gated and not any(field.whole)
 
 
 def test_every_registered_network_has_a_row_and_every_row_a_network() -> None:
@@ -69,7 +77,28 @@ def test_the_accuracies_are_those_published_with_the_weights() -> None:
         weights = zoo.published(name)
         assert weights is not None
         assert (zoo.FACTS[name].top1, zoo.FACTS[name].top5) == (weights.top1, weights.top5)
-        assert zoo.FACTS[name].accuracy_source == "weights"
+        assert zoo.FACTS[name].accuracy_source == WEIGHTS
+
+
+def test_every_accuracy_names_its_data_set_its_protocol_and_its_source() -> None:
+    for name, facts in zoo.FACTS.items():
+        entry = zoo.entry(name)
+        assert facts.counts_source in (TV, TIMM, PAPER)
+        if facts.top1 is None and facts.top5 is None:
+            assert facts.data_set is facts.protocol is facts.accuracy_source is None, name
+            continue
+        assert facts.data_set == {28: "MNIST", 32: "CIFAR-10"}.get(entry.resolution, "ImageNet"), name
+        assert facts.protocol in (("1 crop", "10 crops", "dense") if facts.data_set == "ImageNet" else ("test part",))
+        assert facts.accuracy_source, name
+    unusual = {name for name, facts in zoo.FACTS.items() if facts.protocol in ("10 crops", "dense")}
+    assert unusual == {"alexnet_paper", "vgg11_lrn", "vgg16_c"}
+
+
+def test_facts_weights_and_peers_name_one_version_of_the_published_implementations() -> None:
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+    assert f"torchvision=={TV.removeprefix('torchvision ')}.0 " in makefile
+    assert TIMM.replace(" ", "==") in makefile
+    assert TV in (inspect.getdoc(inspect.getmodule(zoo.published)) or "")
 
 
 def test_the_1998_network_has_the_layers_the_paper_counts() -> None:

@@ -83,10 +83,19 @@ class Graph:
             deepest.append(before + (node.op in WEIGHTED and bool(node.parameters)))
         return max((deepest[node] for node in self.output_nodes if node >= 0), default=0)
 
-    def receptive_field(self, node: int | Node) -> ReceptiveField | None:
-        """What of the picture a unit of this node sees; None when the node hangs on no picture."""
-        return self._receptive_fields[node.index if isinstance(node, Node) else node]
+    def receptive_field(self, node: int | Node, *, gates: bool = True) -> ReceptiveField | None:
+        """What of the picture a unit of this node sees; None when the node hangs on no picture.
+
+        Without `gates`, what it sees through convolutions and poolings: what is computed of the whole picture and then
+        joined to every position alike, such as the gate of squeeze and excite, is left out.
+        """
+        fields = self._receptive_fields if gates else self._receptive_fields_without_gates
+        return fields[node.index if isinstance(node, Node) else node]
 
     @cached_property
     def _receptive_fields(self) -> tuple[ReceptiveField | None, ...]:
         return receptive_fields(self.nodes, self.input_shapes)
+
+    @cached_property
+    def _receptive_fields_without_gates(self) -> tuple[ReceptiveField | None, ...]:
+        return receptive_fields(self.nodes, self.input_shapes, gates=False)

@@ -21,16 +21,18 @@ Rule = Callable[[Node, list[Sight]], Sight]
 RULES: dict[str, Rule] = {}
 
 
-def receptive_fields(nodes: Sequence[Node], input_shapes: Sequence[Shape]) -> tuple[ReceptiveField | None, ...]:
-    """One for each node; None where it hangs on no picture."""
+def receptive_fields(
+    nodes: Sequence[Node], input_shapes: Sequence[Shape], *, gates: bool = True
+) -> tuple[ReceptiveField | None, ...]:
+    """One for each node; None where it hangs on no picture. Without `gates` see `_without_gates`."""
     picture = next((shape for shape in input_shapes if len(shape) >= 3), ())
     sights: dict[int, Sight | None] = {}
     for node in nodes:
-        sights[node.index] = _sight_of(node, sights, picture)
+        sights[node.index] = _sight_of(node, sights, picture, gates)
     return tuple(None if sight is None else summary(sight.fields) for sight in sights.values())
 
 
-def _sight_of(node: Node, sights: dict[int, Sight | None], picture: Shape) -> Sight | None:
+def _sight_of(node: Node, sights: dict[int, Sight | None], picture: Shape, gates: bool) -> Sight | None:
     def of(operand: Operand) -> Sight | None:
         if operand.node is None:
             return None
@@ -41,6 +43,8 @@ def _sight_of(node: Node, sights: dict[int, Sight | None], picture: Shape) -> Si
 
     operands = node.operands()
     seen = [sight for operand in operands if (sight := of(operand)) is not None]
+    if not gates and node.is_pointwise:
+        seen = _without_gates(seen)
     direct = {operand.node for operand in operands}
     # Memory that another operation wrote meanwhile, through a view: its sight joins in.
     late = [sight for i in node.inputs if i not in direct and i >= 0 and (sight := sights[i]) is not None]
@@ -48,6 +52,11 @@ def _sight_of(node: Node, sights: dict[int, Sight | None], picture: Shape) -> Si
         return None
     sight = _ruled(node, seen, operands) if seen else late[0].all_mixed(node.output_shape)
     return _joined(sight, late)
+
+
+def _without_gates(seen: list[Sight]) -> list[Sight]:
+    """Leaves out what is the same at all positions, as the gate of squeeze and excite, beside what is not."""
+    return [sight for sight in seen if axes_of(sight.dims)] or seen
 
 
 def _ruled(node: Node, seen: list[Sight], operands: tuple[Operand, ...]) -> Sight:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
+from functools import partial
+from typing import Any
 
 import convlens.zoo as room
 from convlens.errors import unknown_name
@@ -20,7 +22,9 @@ class ZooRow:
     """One network at its paper's resolution; accuracies are published ones, 0 to 1, None where there is none.
 
     The numbers are those of `zoo.FACTS`, which the tests count anew: trainable parameters, MACs for one picture, layers
-    with weights on the longest way, and the receptive field of the last feature map.
+    with weights on the longest way, and the receptive field of the last feature map through convolutions and poolings;
+    in a `gated` network every position depends on the whole picture as well. `counts_source` is that of parameters and
+    MACs. Accuracies are of one `data_set`, and taken as `protocol` says: "test part", "1 crop", "10 crops" or "dense".
     """
 
     name: str
@@ -34,8 +38,13 @@ class ZooRow:
     macs: int
     depth: int
     receptive_field: int | None
+    gated: bool
+    counts_source: str
     top1: float | None
     top5: float | None
+    data_set: str | None
+    protocol: str | None
+    accuracy_source: str | None
     options: tuple[str, ...]
 
 
@@ -70,7 +79,8 @@ class ZooResult:
 def zoo(pattern: str = "*", *, sort: str = "year") -> ZooResult:
     """The networks whose name or family matches a pattern such as "mobilenet_*".
 
-    `sort` is one of the columns; the largest or latest comes last, and what has no value after it.
+    `sort` is one of the columns; the largest or latest comes last, and what has no value after it. Accuracies of one
+    data set stand together: MNIST, CIFAR-10, then ImageNet.
     """
     if sort not in SORTS:
         raise unknown_name("column to sort by", sort, SORTS, f"choose one of {', '.join(SORTS)}")
@@ -81,9 +91,15 @@ def zoo(pattern: str = "*", *, sort: str = "year") -> ZooResult:
     if not chosen:
         raise unknown_name("network", pattern, room.names(), "`convlens zoo` lists all")
     rows = [_row(entry) for entry in chosen]
-    rows.sort(key=lambda row: (getattr(row, sort) is None, getattr(row, sort)))
+    rows.sort(key=partial(_place, sort=sort))
     named = [entry for entry in chosen if entry.name == pattern]
     return ZooResult(tuple(rows), _card(named[0]) if named else None)
+
+
+def _place(row: ZooRow, sort: str) -> tuple[bool, int, Any]:
+    value = getattr(row, sort)
+    data_set = room.DATA_SETS.index(row.data_set) if sort == "top1" and row.data_set else 0
+    return value is None, data_set, value
 
 
 def _row(entry: room.Entry) -> ZooRow:
@@ -96,13 +112,8 @@ def _row(entry: room.Entry) -> ZooRow:
         authors=entry.authors,
         link=entry.link,
         resolution=entry.resolution,
-        parameters=facts.parameters,
-        macs=facts.macs,
-        depth=facts.depth,
-        receptive_field=facts.receptive_field,
-        top1=facts.top1,
-        top5=facts.top5,
         options=tuple(entry.options),
+        **asdict(facts),
     )
 
 

@@ -37,7 +37,7 @@ from convlens.zoo import (  # noqa: F401  importing a family's file registers it
 )
 from convlens.zoo.architecture import Architecture, Network, WeightsRecord
 from convlens.zoo.create import build, create
-from convlens.zoo.facts import FACTS, MULTIPLIERS, Facts, Multiplier
+from convlens.zoo.facts import DATA_SETS, FACTS, MULTIPLIERS, Facts, Multiplier
 from convlens.zoo.registry import Entry, entry, families, names
 from convlens.zoo.weights import (
     FileFacts,
@@ -50,6 +50,7 @@ from convlens.zoo.weights import (
 )
 
 __all__ = [
+    "DATA_SETS",
     "FACTS",
     "MULTIPLIERS",
     "Architecture",

@@ -4,8 +4,11 @@
 overlapping pooling (3.4). `alexnet`: the single tower of "One weird trick for parallelizing convolutional neural
 networks" (Krizhevsky, 2014), https://arxiv.org/abs/1404.5997, without groups and normalisation.
 
-Departures: 224 px with a padding of 2 give the 55 x 55 maps of the figure, whose own numbers do not (227 px without
-padding would); He's initialisation, for the paper's deviation of 0.01 and biases of 1 count on pixels up to 255.
+Departures: the fourth convolution of `alexnet` has 256 filters, as in its author's code (cuda-convnet2) and in the
+published weights; a footnote of the paper counts 64, 192, 384, 384, 256. Dropout stands before the first two Linear
+layers, as in those weights, not behind them. 224 px with a padding of 2 give the 55 x 55 maps of the figure, whose own
+numbers do not (227 px without padding would). He's initialisation, for the paper's deviation of 0.01 and biases of 1
+count on pixels up to 255.
 Small pictures: see `small.py`; the three wide Linear layers become one on the global average.
 """
 

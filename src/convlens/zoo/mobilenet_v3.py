@@ -3,8 +3,11 @@
 Tables 1 (large) and 2 (small) of the paper, for 224 x 224 images. The last block is the efficient one of figure 5: the
 wide 1x1 convolution to 1,280 (small: 1,024) features comes after the average, as a Linear layer, where it meets one
 pixel in place of 49. `width` is the width multiplier; it leaves those features alone below 1, and the stem below 0.75.
-padding="same" pads as TensorFlow does, for weights that were trained there.
-Departures: every squeeze-and-excitation has a quarter of the expanded channels, rounded to 8, as in the authors' code.
+padding="same" pads as TensorFlow does, for weights that were trained there. Every squeeze-and-excitation has a quarter
+of the expanded channels (section 5.3).
+Departures, all as in the authors' code: that quarter is rounded to a multiple of 8; the small network has no
+squeeze-and-excitation on its last 1x1 convolution (576), where table 2 marks one; of its features some versions of the
+paper print 1,280.
 Small pictures: see `small.py`.
 """
 

@@ -113,7 +113,10 @@ class Halving(nn.Module):
 
 
 class Cell(nn.Module):
-    """The maps of the two cells before, fitted to one size and to `channels` (those of the first cell stay)."""
+    """The maps of the two cells before, the paper's h_{i-1} and h_i, fitted to one size and to `channels`.
+
+    In the first cell the earlier of the two stays as it is.
+    """
 
     def __init__(self, in_channels: tuple[int, int], channels: int, fit: str) -> None:
         super().__init__()
@@ -141,15 +144,15 @@ class NormalCell(Cell):
         self.current3 = separable(channels, channels, 3)
 
     def forward(self, maps: Maps) -> Maps:
-        h0, h1 = self.fitted(maps)  # as the paper numbers them
+        previous, current = self.fitted(maps)
         sums = [
-            self.current5(h1) + self.previous3(h0),
-            self.second5(h0) + self.second3(h0),
-            self.average(h1) + h0,
-            self.average(h0) + self.average(h0),
-            self.current3(h1) + h1,
+            self.current5(current) + self.previous3(previous),
+            self.second5(previous) + self.second3(previous),
+            self.average(current) + previous,
+            self.average(previous) + self.average(previous),
+            self.current3(current) + current,
         ]
-        return maps[1], torch.cat([h0, *sums], dim=1)
+        return maps[1], torch.cat([previous, *sums], dim=1)
 
 
 class ReductionCell(Cell):
@@ -169,10 +172,10 @@ class ReductionCell(Cell):
         self.beside = beside
 
     def forward(self, maps: Maps) -> Maps:
-        h0, h1 = self.fitted(maps)
-        first, largest = self.current5(h1) + self.previous7(h0), self.maximum(h1)
-        second = largest + self.second7(h0)
-        third = self.average(h1) + self.previous5(h0)
+        previous, current = self.fitted(maps)
+        first, largest = self.current5(current) + self.previous7(previous), self.maximum(current)
+        second = largest + self.second7(previous)
+        third = self.average(current) + self.previous5(previous)
         sums = [second, third, self.average_first(first) + second, self.first3(first) + largest]
         return maps[-self.beside], torch.cat(sums, dim=1)
 

@@ -1,8 +1,9 @@
 """Xception (Chollet, 2016), https://arxiv.org/abs/1610.02357.
 
 Figure 5 of the paper, for 299 x 299 images: every convolution after the stem is depthwise, 3x3, then pointwise, 1x1,
-with no activation between (section 4.7), and batch normalisation follows (left out in the figure). Half of the last
-features are dropped in training, as in the paper's ImageNet experiments.
+with no activation between (section 4.7), but for the shortcuts, which are plain 1x1 convolutions where the shape
+changes. Batch normalisation follows all of them (left out in the figure). Half of the last features are dropped in
+training, as in the paper's ImageNet experiments.
 Departures: the stem's two convolutions are unpadded, as in the author's code; He's initialisation, for the paper names
 none.
 Small pictures: see `small.py`.

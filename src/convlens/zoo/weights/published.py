@@ -1,6 +1,6 @@
 """ImageNet weights that others trained and published: files, digests, accuracy and preprocessing, as data.
 
-Source: the weight descriptions in torchvision 0.29 (its IMAGENET1K_V1 files, of recipes near the papers'); accuracies
+Source: the weight descriptions in torchvision 0.28 (its IMAGENET1K_V1 files, of recipes near the papers'); accuracies
 are for one centre crop of 224 px (Inception v3: 299). A file's name carries the first hex digits of its SHA-256, at
 least eight.
 NOT YET FETCHED: nobody could download these files where this table was written, so that address and digest are as
