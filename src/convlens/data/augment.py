@@ -87,5 +87,6 @@ def cutout(images: Tensor, ask: Augment, draws: Draws) -> Tensor:
     top = (draws("cutout top") * height).view(-1, 1, 1, 1) - ask.cutout / 2
     left = (draws("cutout left") * width).view(-1, 1, 1, 1) - ask.cutout / 2
     rows, columns = torch.arange(height).view(1, 1, -1, 1), torch.arange(width).view(1, 1, 1, -1)
-    inside = (rows >= top) & (rows < top + ask.cutout) & (columns >= left) & (columns < left + ask.cutout)
-    return torch.where(inside, images.mean(dim=(2, 3), keepdim=True), images)
+    down = ((rows >= top) & (rows < top + ask.cutout)).float()
+    across = ((columns >= left) & (columns < left + ask.cutout)).float()
+    return torch.lerp(images, images.mean(dim=(2, 3), keepdim=True), down * across)
