@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import convlens.zoo as zoo
 from convlens.graph import trace
-from convlens.zoo.facts import PAPER, TIMM, TV, WEIGHTS
+from convlens.zoo.facts import OWN, PAPER, TIMM, TV, WEIGHTS
 from convlens.zoo.weights.published import IMAGENET
 
 # The 1,202 layers take ten seconds to trace.
@@ -83,12 +83,14 @@ def test_the_accuracies_are_those_published_with_the_weights() -> None:
 def test_every_accuracy_names_its_data_set_its_protocol_and_its_source() -> None:
     for name, facts in zoo.FACTS.items():
         entry = zoo.entry(name)
-        assert facts.counts_source in (TV, TIMM, PAPER)
+        assert facts.counts_source in (TV, TIMM, PAPER, OWN)
         if facts.top1 is None and facts.top5 is None:
             assert facts.data_set is facts.protocol is facts.accuracy_source is None, name
             continue
         assert facts.data_set == {28: "MNIST", 32: "CIFAR-10"}.get(entry.resolution, "ImageNet"), name
-        assert facts.protocol in (("1 crop", "10 crops", "dense") if facts.data_set == "ImageNet" else ("test part",))
+        assert facts.protocol in (
+            ("1 crop", "10 crops", "dense") if facts.data_set == "ImageNet" else ("test part", "test part, 6 views")
+        )
         assert facts.accuracy_source, name
     unusual = {name for name, facts in zoo.FACTS.items() if facts.protocol in ("10 crops", "dense")}
     assert unusual == {"alexnet_paper", "vgg11_lrn", "vgg16_c"}

@@ -76,7 +76,8 @@ def train(
     60 epochs. `recipe` is the name of a published one, which decides about all else; a named set has one of its own,
     taken where nothing else is asked. `augment` is whether, or fields of `data.Augment` by name that are to be other
     than by default. `recipe_options` are the fields of `training.Recipe`. With `resume`, an interrupted training goes
-    on, and all else stands in its checkpoint. Raises DataError, UsageError, StorageError; Stopped after a signal, once saved.
+    on, and all else stands in its checkpoint. Raises DataError, UsageError, StorageError; Stopped after a signal, once
+    saved.
     """
     started = time.monotonic() if started is None else started
     check_augmentation(augment)
