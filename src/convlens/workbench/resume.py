@@ -52,9 +52,8 @@ def go_on(
         before = read_splits(folder.splits)
         same_pictures(gathered, before, source)
         gathered = replace(gathered, splits=before)
-        lessons = prepare(
-            gathered, Preprocess.from_dict(facts["preprocess"]), Augment(**plan.augment), progress=progress
-        )
+        preprocess, augment = Preprocess.from_dict(facts["preprocess"]), Augment(**plan.augment)
+        lessons = prepare(gathered, preprocess, augment, progress=progress, tell=tell)
         task = lessons.task(recipe, plan.batch, facts)
         tell(f"going on with {path}: {plan.total_steps:,} steps in all, as planned when it began")
         run = training.go_on(_rebuild(facts, network), task, recipe, plan, folder, progress=progress)

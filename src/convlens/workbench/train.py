@@ -106,7 +106,7 @@ def train(
         gathered.write(folder)
         preprocess = made.preprocess if made.has_statistics else with_statistics(made.preprocess, gathered)
         augment = default_augment(preprocess) if recipe.augment else Augment()
-        lessons = prepare(gathered, preprocess, augment, progress=progress)
+        lessons = prepare(gathered, preprocess, augment, progress=progress, tell=tell)
         probing = PROBING * recipe.budget_s if recipe.budget_s else LONGEST_PROBING_S
         setting = training.Setting(gathered.num_classes, made.pretrained, made.classifier, target, probing)
         plan = training.make_plan(made.network, lambda batch: lessons.batches(batch, seed), recipe, setting)
