@@ -127,23 +127,26 @@ def test_the_schema_and_the_page_have_every_augmentation():
     assert set(described["required"]) == {"flip", "shift", "zoom", "brightness", "contrast", "cutout"}  # as in 0.1.0
 
 
+OF_RECIPE = {"betas", "head_rate", "bias_rate", "on_sphere", "name"}  # since 0.3.0: not in every run
+OF_PLAN = {"allocator"}
+
 # fmt: off
 DESCRIBED = [
-    (SCHEMA,                                                       names_of(Manifest)),
-    (SCHEMA["$defs"]["recipe"],                                    names_of(Recipe)),
-    (SCHEMA["$defs"]["plan"],                                      names_of(Plan) | {"total_steps", "epochs"}),
-    (SCHEMA["$defs"]["plan"]["properties"]["segments"]["items"],   names_of(Segment)),
-    (SCHEMA["$defs"]["plan"]["properties"]["measured"]["items"],   names_of(Choice) | {"step_ms"}),
-    (SCHEMA["$defs"]["preprocess"],                                names_of(Preprocess)),
-    (SCHEMA["$defs"]["zoo_network"],                               names_of(Architecture)),
+    (SCHEMA,                                                       names_of(Manifest), set()),
+    (SCHEMA["$defs"]["recipe"],                                    names_of(Recipe), OF_RECIPE),
+    (SCHEMA["$defs"]["plan"],                                      names_of(Plan) | {"total_steps", "epochs"}, OF_PLAN),
+    (SCHEMA["$defs"]["plan"]["properties"]["segments"]["items"],   names_of(Segment), set()),
+    (SCHEMA["$defs"]["plan"]["properties"]["measured"]["items"],   names_of(Choice) | {"step_ms"}, OF_PLAN),
+    (SCHEMA["$defs"]["preprocess"],                                names_of(Preprocess), set()),
+    (SCHEMA["$defs"]["zoo_network"],                               names_of(Architecture), set()),
 ]
 # fmt: on
 
 
-@pytest.mark.parametrize(("part", "expected"), DESCRIBED)
-def test_the_schema_has_every_field_that_the_code_has(part, expected):
+@pytest.mark.parametrize(("part", "expected", "since"), DESCRIBED)
+def test_the_schema_has_every_field_that_the_code_has(part, expected, since):
     assert set(part["properties"]) == expected
-    assert set(part["required"]) == expected
+    assert set(part["required"]) == expected - since
 
 
 def property_names(schema: Any) -> Iterator[str]:

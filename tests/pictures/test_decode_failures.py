@@ -6,6 +6,7 @@ import csv
 import io
 import random
 import struct
+import sys
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -99,6 +100,12 @@ def test_bombs_are_refused_by_their_header() -> None:
 
 def test_formats_that_run_programs_are_not_opened() -> None:
     assert kind_of(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n") == "unreadable"
+
+
+def test_the_commonest_formats_are_tried_first_and_no_other_is_lost() -> None:
+    formats = sys.modules["convlens.pictures.decode"]._formats()
+    assert formats[:2] == ("JPEG", "PNG")
+    assert sorted(formats) == sorted(set(Image.ID) - {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 
 
 def test_random_damage_never_raises_anything_else() -> None:

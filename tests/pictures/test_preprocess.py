@@ -51,6 +51,36 @@ def test_a_resize_takes_the_whole_picture() -> None:
     assert pixels[0, 0, 0] == 0 and pixels[0, 0, 19] == 200
 
 
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize(("height", "width"), [(375, 500), (333, 90), (64, 64), (40, 31)])
+def test_pixels_for_crops_are_the_pixels_to_half_a_pixel_of_the_picture(fit: str, height: int, width: int) -> None:
+    preprocess = Preprocess((64, 48), fit, mean=(0.2, 0.4, 0.6))
+    picture = colours(height, width)
+    exact = preprocess.pixels(picture).astype(int).transpose(1, 2, 0)
+    quick = preprocess.pixels_for_crops(picture)
+    assert quick.shape == (64, 48, 3) and quick.dtype == np.uint8
+    assert np.abs(quick - exact).mean() <= 2.5
+    inside = (slice(1, -1), slice(1, -1))
+    steepest = max(np.abs(np.diff(exact, axis=axis)[inside]).max() for axis in (0, 1))
+    assert np.abs(quick - exact)[inside].max() <= 1 + steepest
+
+
+def test_grey_for_crops_is_grey() -> None:
+    picture = RNG.integers(0, 255, (90, 70), np.uint8)
+    for channels in (1, 3):
+        preprocess = Preprocess((32, 32), "crop", channels, (0.5,) * channels, (0.5,) * channels)
+        for seen in (picture, colours(90, 70)) if channels == 1 else (picture,):
+            assert np.array_equal(preprocess.pixels_for_crops(seen), preprocess.pixels(seen).transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize(
+    ("fit", "picture", "reduction"),
+    [("crop", (120, 300), 2), ("letterbox", (120, 300), 5), ("resize", (120, 300), 5), ("crop", (30, 45), 0.5)],
+)
+def test_a_reduction_is_in_pixels_of_the_picture(fit: str, picture: tuple[int, int], reduction: float) -> None:
+    assert Preprocess((60, 60), fit).geometry(*picture).reduction == reduction
+
+
 def test_a_picture_of_the_right_size_is_not_touched() -> None:
     picture = RNG.integers(0, 255, (28, 28), np.uint8)
     for fit in FITS:

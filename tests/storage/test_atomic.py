@@ -54,6 +54,16 @@ def test_a_new_file_has_the_permissions_of_any_other_file(tmp_path: Path) -> Non
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "theirs").stat().st_mode
 
 
+def test_what_need_not_last_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    for lasting in (False, True):
+        with replacing(tmp_path / "entry", lasting=lasting) as temporary:
+            temporary.write_bytes(b"whole")
+        assert (tmp_path / "entry").read_bytes() == b"whole"
+        assert bool(synced) is lasting
+
+
 @pytest.mark.parametrize("failing", ["open", "write", "fsync"])
 @pytest.mark.parametrize(("number", "message"), FAILURES)
 def test_a_refusing_disk_gives_one_line_and_leaves_the_old_file(

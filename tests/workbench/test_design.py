@@ -200,6 +200,15 @@ def test_photographs_are_kept_larger_than_they_are_read(pictures):
     assert lessons.batches(4, seed=0)(0)[0].shape == (4, 3, 70, 70)
 
 
+@pytest.mark.parametrize(("side", "kept"), [(400, 80), (80, 80), (74, 74), (70, 70), (50, 50)])
+def test_photographs_are_never_kept_larger_than_they_are(pictures, side, kept):
+    gathered = pictures(side, side + 30, count=4)
+    preprocess = designed(gathered, model="lenet5", image_size=70, fit="crop").preprocess
+    lessons = prepare(gathered, preprocess, default_augment(preprocess))
+    assert lessons.train_pixels.shape[2:] == (kept, kept)
+    assert lessons.batches(4, seed=0)(0)[0].shape == (4, 3, 70, 70)
+
+
 def test_grey_pictures_are_never_mirrored(pictures):
     grey = designed(pictures(28, 28, grey=True), model="lenet5").preprocess
     colour = designed(pictures(28, 28), model="lenet5").preprocess

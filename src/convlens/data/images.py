@@ -55,10 +55,12 @@ class Images:
     parts: tuple[str, ...] | None  # per picture "train", "val" or "test" where the source has its own division
     notes: tuple[str, ...] = ()  # one-line facts to print
     empty_classes: tuple[str, ...] = ()  # class folders without a picture; they are not among `classes`
+    hashes: tuple[str | None, ...] | None = None  # of the contents, once scanned; under them decoded pixels are kept
 
     def __post_init__(self) -> None:
         assert len(self.labels) == len(self.reader)
         assert self.parts is None or len(self.parts) == len(self.reader)
+        assert self.hashes is None or len(self.hashes) == len(self.reader)
 
     def __len__(self) -> int:
         return len(self.reader)
@@ -67,7 +69,9 @@ class Images:
         """The pictures at `indices`, in that order; the classes stay."""
         chosen = np.fromiter(indices, np.int64)
         parts = None if self.parts is None else tuple(self.parts[i] for i in chosen)
-        return replace(self, labels=self.labels[chosen], reader=SubsetReader(self.reader, chosen), parts=parts)
+        hashes = None if self.hashes is None else tuple(self.hashes[i] for i in chosen)
+        reader = SubsetReader(self.reader, chosen)
+        return replace(self, labels=self.labels[chosen], reader=reader, parts=parts, hashes=hashes)
 
 
 class FileReader:

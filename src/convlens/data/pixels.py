@@ -2,45 +2,103 @@
 
 from __future__ import annotations
 
+import math
 import os
-import secrets
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from convlens.data.decoded import decode_into_entry, entry_of, read_entry, unnamed_map, write_entry
 from convlens.data.images import ArrayReader, Images
 from convlens.data.threads import usable_cpus
+from convlens.errors import StorageError
 from convlens.pictures import Preprocess
-from convlens.storage import cache_dir, guard, make_room
 
 Progress = Callable[[str, int, int, str], None]
+Fill = Callable[[np.ndarray], None]
 CHUNK = 256  # pictures between two reports of progress
+WORTH_S = 2.0  # of decoding; what takes less is not kept in the cache
 
 
 def decode_pixels(
-    images: Images, indices: Sequence[int] | np.ndarray, preprocess: Preprocess, *, progress: Progress | None = None
+    images: Images,
+    indices: Sequence[int] | np.ndarray,
+    preprocess: Preprocess,
+    *,
+    for_crops: bool = False,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Tensor:
-    """Pictures -> (N, C, H, W) uint8 tensor at the geometry of `preprocess`, in the order of `indices`."""
-    shape = (len(indices), preprocess.channels, *preprocess.size)
-    pixels = _room_for(shape)
-    if _take_as_they_are(images, indices, preprocess, pixels):
-        return torch.from_numpy(pixels)
-    short_side = preprocess.decode_side
+    """Pictures -> (N, C, H, W) uint8 tensor at the geometry of `preprocess`, in the order of `indices`.
 
-    def decode_one(place: int) -> None:
-        pixels[place] = preprocess.pixels(images.reader.read(int(indices[place]), short_side=short_side))
+    `for_crops`: crops will be drawn from them and resized again, so a large JPEG is decoded no larger than it must be,
+    and channels lie side by side. Pictures in files whose hashes are known come from the user's cache, where they are
+    kept if decoding took long; `tell` then says so.
+    """
+    height, width = preprocess.size
+    channels = preprocess.channels
+    shape = (len(indices), height, width, channels) if for_crops else (len(indices), channels, height, width)
+    resident = math.prod(shape) <= memory_bytes() // 4
+    entry = entry_of(images, indices, preprocess, for_crops=for_crops)
+    if entry is not None and (held := read_entry(entry, shape, resident=resident)) is not None:
+        pixels = held
+        if tell:
+            tell(f"{len(indices):,} decoded pictures of {width}×{height} px come from the cache {entry.parent}")
+    else:
+        fill = _filling(images, indices, preprocess, for_crops, progress)
+        pixels = _decoded(shape, entry, fill, resident=resident)
+    seen = torch.from_numpy(pixels)
+    return seen.permute(0, 3, 1, 2) if for_crops else seen
 
-    with ThreadPoolExecutor(usable_cpus()) as threads:
-        for start in range(0, len(indices), CHUNK):
-            stop = min(start + CHUNK, len(indices))
-            list(threads.map(decode_one, range(start, stop)))
-            if progress:
-                progress("decode", stop, len(indices), "")
-    return torch.from_numpy(pixels)
+
+def _decoded(shape: tuple[int, ...], entry: Path | None, fill: Fill, *, resident: bool) -> np.ndarray:
+    """What `fill` writes, kept in the cache where there is an entry for it."""
+    if not resident:
+        if entry is not None:
+            with suppress(StorageError):
+                return decode_into_entry(entry, shape, fill)
+        pixels = unnamed_map(shape)
+        fill(pixels)
+        return pixels
+    pixels = np.empty(shape, np.uint8)
+    began = time.monotonic()
+    fill(pixels)
+    if entry is not None and time.monotonic() - began > WORTH_S:
+        write_entry(entry, pixels)
+    return pixels
+
+
+def _filling(
+    images: Images,
+    indices: Sequence[int] | np.ndarray,
+    preprocess: Preprocess,
+    for_crops: bool,
+    progress: Progress | None,
+) -> Fill:
+    """What decodes the pictures, with threads, into an array of their shape."""
+    short_side = preprocess.decode_side // 2 if for_crops else preprocess.decode_side
+    look = preprocess.pixels_for_crops if for_crops else preprocess.pixels
+
+    def fill(pixels: np.ndarray) -> None:
+        def decode_one(place: int) -> None:
+            pixels[place] = look(images.reader.read(int(indices[place]), short_side=short_side))
+
+        if _take_as_they_are(images, indices, preprocess, pixels.transpose(0, 3, 1, 2) if for_crops else pixels):
+            return
+        with ThreadPoolExecutor(usable_cpus()) as threads:
+            for start in range(0, len(indices), CHUNK):
+                stop = min(start + CHUNK, len(indices))
+                list(threads.map(decode_one, range(start, stop)))
+                if progress:
+                    progress("decode", stop, len(indices), "")
+
+    return fill
 
 
 def _take_as_they_are(
@@ -63,20 +121,6 @@ def _take_as_they_are(
     return True
 
 
-def _room_for(shape: tuple[int, ...]) -> np.ndarray:
-    num_bytes = int(np.prod(shape, dtype=np.int64))
-    if num_bytes <= memory_bytes() // 4:
-        return np.empty(shape, np.uint8)
-    path = cache_dir() / "pixels" / f"{secrets.token_hex(8)}.u8"
-    with guard(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        make_room(num_bytes)
-        pixels = np.memmap(path, np.uint8, "w+", shape=shape)
-        if os.name == "posix":
-            path.unlink()  # the map stays until the process ends, and nothing is left behind
-    return pixels
-
-
 def memory_bytes() -> int:
     """Memory that this process may use: the machine's, or the container's where that is less."""
     try:
@@ -92,9 +136,13 @@ def memory_bytes() -> int:
 
 def mean_and_std(pixels: Tensor, *, at_most: int = 2000) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """(N, C, H, W) uint8 -> mean and standard deviation per channel in 0..1, over evenly spaced pictures."""
-    chosen = torch.linspace(0, len(pixels) - 1, min(at_most, len(pixels))).long()
-    values = pixels[chosen].double() / 255
-    mean, std = values.mean(dim=(0, 2, 3)), values.std(dim=(0, 2, 3), correction=0)
+    counts = np.zeros((pixels.shape[1], 256), np.int64)
+    for index in np.linspace(0, len(pixels) - 1, min(at_most, len(pixels))).round().astype(int):
+        for channel, values in enumerate(pixels[index].numpy()):
+            counts[channel] += np.bincount(values.ravel(), minlength=256)
+    shares, levels = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255
+    mean = shares @ levels
+    std = np.sqrt((shares * (levels - mean[:, None]) ** 2).sum(axis=1))
     return (
         tuple(round(m, 4) for m in mean.tolist()),
         tuple(max(round(s, 4), 1e-3) for s in std.tolist()),  # a constant channel is not divided by zero

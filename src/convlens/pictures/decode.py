@@ -29,6 +29,7 @@ Source = Path | str | bytes | BinaryIO
 MAX_PIXELS = 89_478_485  # Pillow's own bound: a quarter of a gigabyte in RGB
 # Not pictures of pixels: EPS starts Ghostscript, the others are stubs that cannot load.
 _REFUSED_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+_TRIED_FIRST = ("JPEG", "PNG")  # Pillow asks one format after another, and some only say no after parsing
 # EXIF orientation -> what makes the stored rows and columns upright.
 _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda pixels: pixels[:, ::-1],
@@ -178,4 +179,5 @@ def _ends(file: BinaryIO) -> tuple[bytes, bytes]:
 @cache
 def _formats() -> tuple[str, ...]:
     Image.init()
-    return tuple(name for name in Image.ID if name not in _REFUSED_FORMATS)
+    names = dict.fromkeys((*_TRIED_FIRST, *Image.ID))
+    return tuple(name for name in names if name not in _REFUSED_FORMATS)

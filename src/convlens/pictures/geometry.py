@@ -35,6 +35,13 @@ class Geometry:
             return None
         return slice(top, bottom), slice(left, right)
 
+    @property
+    def reduction(self) -> float:
+        """Pixels of the picture for each of the target, along the axis where they are more."""
+        top, left, bottom, right = self.box
+        height, width = self.target_size
+        return max((bottom - top) / height, (right - left) / width)
+
     def place(self, heat: np.ndarray) -> np.ndarray:
         """(h, w) over the model input -> (H, W) over the picture, linear between pixels, zeros outside the box."""
         top, left, bottom, right = self.target

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from convlens.errors import UsageError, unknown_name
@@ -50,6 +51,26 @@ class Preprocess:
 
     def pixels(self, picture: np.ndarray) -> np.ndarray:
         """The geometry alone: uint8 (H, W) or (H, W, 3) of any size -> uint8 (C, height, width)."""
+        return np.ascontiguousarray(self._framed(picture).transpose(2, 0, 1))
+
+    def pixels_for_crops(self, picture: np.ndarray) -> np.ndarray:
+        """Nearly the same with channels side by side, uint8 (height, width, C), for what will be cropped and resized.
+
+        In whole pixels of the picture, and by torch, whose vector instructions take a third of Pillow's time.
+        """
+        if self.channels == 1 or picture.ndim == 2:
+            return self._framed(picture)
+        geometry = self.geometry(*picture.shape[:2])
+        top, left, bottom, right = (round(edge) for edge in geometry.box)
+        seen = picture[top:bottom, left:right]
+        if seen.shape[:2] != geometry.target_size:
+            planes = torch.from_numpy(np.ascontiguousarray(seen)).permute(2, 0, 1)[None]
+            planes = F.interpolate(planes, geometry.target_size, mode="bilinear", antialias=True)
+            seen = planes[0].permute(1, 2, 0).numpy()
+        return self._on_ground(seen, geometry)
+
+    def _framed(self, picture: np.ndarray) -> np.ndarray:
+        """uint8 (height, width, C)."""
         image = Image.fromarray(_checked(picture))
         if self.channels == 1:
             image = image.convert("L")  # ITU-R 601 luma
@@ -57,8 +78,7 @@ class Preprocess:
         seen = np.asarray(_resized(image, geometry))
         if self.channels == 3 and seen.ndim == 2:
             seen = np.repeat(seen[:, :, None], 3, axis=2)
-        seen = np.atleast_3d(seen)
-        return np.ascontiguousarray(self._on_ground(seen, geometry).transpose(2, 0, 1))
+        return self._on_ground(np.atleast_3d(seen), geometry)
 
     @property
     def decode_side(self) -> int:

@@ -1,12 +1,13 @@
 """Files that are whole or absent: atomic writes, digests, locks, the user cache, downloads."""
 
 from convlens.storage.atomic import guard, remove_leftovers, replacing, write_bytes, write_json, write_text
-from convlens.storage.cache import cache_dir, make_room, touch
+from convlens.storage.cache import CAP_BYTES, cache_dir, make_room, touch
 from convlens.storage.digest import sha256_bytes, sha256_file
 from convlens.storage.download import download
 from convlens.storage.lock import FolderLock
 
 __all__ = [
+    "CAP_BYTES",
     "FolderLock",
     "cache_dir",
     "download",

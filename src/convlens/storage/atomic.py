@@ -45,11 +45,12 @@ def guard(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, *, lasting: bool = True) -> Iterator[Path]:
     """Give a temporary path in the folder of `path`; when the block ends well, it becomes `path`.
 
     For writers that want a file name. The parent folders are made. Whatever is raised inside, the temporary file is
-    removed and the old file is as before; an OSError becomes a StorageError.
+    removed and the old file is as before; an OSError becomes a StorageError. What need not be `lasting`, because it can
+    be made again, is not waited for: after a power cut the file may be damaged.
     """
     path = Path(path)
     temporary = path.parent / f"{PREFIX}{secrets.token_hex(6)}{SUFFIX}"
@@ -57,9 +58,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
-            _sync_file(temporary)
+            if lasting:
+                _sync_file(temporary)
             temporary.replace(path)
-            _sync_folder(path.parent)
+            if lasting:
+                _sync_folder(path.parent)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)

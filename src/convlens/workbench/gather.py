@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,12 @@ import numpy as np
 
 from convlens.data import EXCLUDED, NAMED, Images, Scan, divide, open_images, scan
 from convlens.errors import DataError, UsageError
+from convlens.pictures import Preprocess
 from convlens.runs import RunFolder, SeenLooks, Splits, make_splits, seen_looks
 from convlens.storage import sha256_bytes, write_bytes
 from convlens.workbench.results import Progress, Tell
 
+MEASURED_PICTURES = 500  # on which a reduction is measured
 SHOWN = 5  # bad pictures named in an error; the doctor lists all
 
 
@@ -33,6 +35,13 @@ class Gathered:
     def median_side(self) -> int:
         """Median of the pictures' short sides, in pixels."""
         return int(np.median(np.minimum(self.scan.looks.heights, self.scan.looks.widths)[self.scan.readable]))
+
+    def reduction(self, preprocess: Preprocess) -> float:
+        """The 90th percentile of how many pixels a picture has for each that `preprocess` makes of it, on a side."""
+        readable = np.flatnonzero(self.scan.readable)
+        looks = self.scan.looks.at(readable[:: max(1, len(readable) // MEASURED_PICTURES)])
+        sides = zip(looks.heights.tolist(), looks.widths.tolist(), strict=True)
+        return float(np.percentile([preprocess.geometry(height, width).reduction for height, width in sides], 90))
 
     def aspect(self) -> float:
         """The 90th percentile of long side over short side."""
@@ -75,7 +84,7 @@ def gather(
 ) -> Gathered:
     """Raises DataError when more than `max_bad` of the pictures cannot be read, or fewer than two classes are there.
 
-    With `exact` every hash is of pixels at full size, and no look need be kept.
+    With `exact` every hash is of pixels at full size, and no look need be kept, nor decoded pictures in the cache.
     """
     if not 0 <= max_bad <= 1:
         raise UsageError(f"--max-bad came as {max_bad:g}; expected a share from 0 to 1, like 0.1")
@@ -94,6 +103,7 @@ def gather(
     splits = make_splits(found.hashes, division, images.labels, keys)
     looked_in = None if data_dir is None else str(Path(data_dir).expanduser().resolve())
     looks = None if exact else seen_looks(found, splits)
+    images = images if exact else replace(images, hashes=found.hashes)
     return Gathered(images, found, splits, lasting_name(source), looked_in, looks)
 
 

@@ -14,10 +14,10 @@ from convlens.errors import UsageError
 from convlens.pictures import Preprocess
 from convlens.training import Recipe, Task
 from convlens.workbench.gather import Gathered
-from convlens.workbench.results import Progress
+from convlens.workbench.results import Progress, Tell, silent
 
 PHOTOGRAPH = 65  # pixels a side; smaller pictures are shifted, larger ones cropped and lit
-MARGIN = 8 / 7  # training photographs are kept so much larger than the network's input, for random crops
+MARGIN = 8 / 7  # training photographs are kept up to so much larger than the network's input, for random crops
 MEASURED_PICTURES = 500  # on which mean and std are measured
 
 
@@ -44,12 +44,19 @@ class Lessons:
 
 
 def prepare(
-    gathered: Gathered, preprocess: Preprocess, augment: Augment, *, progress: Progress | None = None
+    gathered: Gathered,
+    preprocess: Preprocess,
+    augment: Augment,
+    *,
+    progress: Progress | None = None,
+    tell: Tell = silent,
 ) -> Lessons:
     """Decode the train and val parts at the geometry that training reads them in."""
     train, val = gathered.splits.indices("train"), gathered.splits.indices("val")
+    crops = augment.zoom < 1
+    kept = _kept(preprocess, gathered) if crops else preprocess
     return Lessons(
-        decode_pixels(gathered.images, train, _kept(preprocess, augment), progress=progress),
+        decode_pixels(gathered.images, train, kept, for_crops=crops, progress=progress, tell=tell),
         torch.from_numpy(gathered.images.labels[train]),
         decode_pixels(gathered.images, val, preprocess, progress=progress),
         torch.from_numpy(gathered.images.labels[val]),
@@ -59,11 +66,10 @@ def prepare(
     )
 
 
-def _kept(preprocess: Preprocess, augment: Augment) -> Preprocess:
-    """Pictures from which crops are drawn are kept larger than the network's input."""
-    if augment.zoom == 1:
-        return preprocess
-    height, width = (round(side * MARGIN) for side in preprocess.size)
+def _kept(preprocess: Preprocess, gathered: Gathered) -> Preprocess:
+    """Pictures from which crops are drawn are kept larger than the network's input, as far as they are larger."""
+    margin = min(MARGIN, gathered.reduction(preprocess))
+    height, width = (round(side * margin) for side in preprocess.size)
     return replace(preprocess, size=(height, width))
 
 

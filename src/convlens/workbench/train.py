@@ -117,7 +117,7 @@ def train(
         gathered.write(folder)
         preprocess = made.preprocess if made.has_statistics else with_statistics(made.preprocess, gathered)
         drawn = chosen_augment(augment, preprocess) if record is None else record.augment
-        lessons = prepare(gathered, preprocess, drawn, progress=progress)
+        lessons = prepare(gathered, preprocess, drawn, progress=progress, tell=tell)
         probing = PROBING * wanted.budget_s if wanted.budget_s else LONGEST_PROBING_S
         setting = training.Setting(gathered.num_classes, made.pretrained, made.classifier, target, probing)
         plan = training.make_plan(made.network, lambda batch: lessons.batches(batch, seed), wanted, setting)
