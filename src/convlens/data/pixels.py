@@ -22,11 +22,22 @@ CHUNK = 256  # pictures between two reports of progress
 
 
 def decode_pixels(
-    images: Images, indices: Sequence[int] | np.ndarray, preprocess: Preprocess, *, progress: Progress | None = None
+    images: Images,
+    indices: Sequence[int] | np.ndarray,
+    preprocess: Preprocess,
+    *,
+    interleaved: bool = False,
+    progress: Progress | None = None,
 ) -> Tensor:
-    """Pictures -> (N, C, H, W) uint8 tensor at the geometry of `preprocess`, in the order of `indices`."""
-    shape = (len(indices), preprocess.channels, *preprocess.size)
-    pixels = _room_for(shape)
+    """Pictures -> (N, C, H, W) uint8 tensor at the geometry of `preprocess`, in the order of `indices`.
+
+    `interleaved` keeps a pixel's three channels side by side in memory (channels_last), for random crops.
+    """
+    count, channels, size = len(indices), preprocess.channels, preprocess.size
+    if interleaved and channels > 1:
+        pixels = _room_for((count, *size, channels)).transpose(0, 3, 1, 2)
+    else:
+        pixels = _room_for((count, channels, *size))
     if _take_as_they_are(images, indices, preprocess, pixels):
         return torch.from_numpy(pixels)
     short_side = preprocess.decode_side

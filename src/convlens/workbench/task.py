@@ -49,7 +49,9 @@ def prepare(
     """Decode the train and val parts at the geometry that training reads them in."""
     train, val = gathered.splits.indices("train"), gathered.splits.indices("val")
     return Lessons(
-        decode_pixels(gathered.images, train, _kept(preprocess, augment), progress=progress),
+        decode_pixels(
+            gathered.images, train, _kept(preprocess, augment), interleaved=augment.zoom < 1, progress=progress
+        ),
         torch.from_numpy(gathered.images.labels[train]),
         decode_pixels(gathered.images, val, preprocess, progress=progress),
         torch.from_numpy(gathered.images.labels[val]),
