@@ -167,6 +167,21 @@ def test_decoded_pixels_are_in_the_order_asked():
         assert np.array_equal(row[0].numpy(), images.reader.read(index))
 
 
+@pytest.mark.parametrize(
+    "ask", [{}, {"zoom": 0.5, "flip": True}, {"zoom": 0.5, "contrast": 0.4, "hue": 0.1, "cutout": 3}]
+)
+def test_a_batch_is_the_same_however_the_channels_lie(ask):
+    pixels = torch.randint(0, 256, (20, 3, 12, 11), dtype=torch.uint8)
+    preprocess = Preprocess((9, 8), "crop", 3, (0.4, 0.5, 0.6), (0.2, 0.3, 0.25))
+    apart, together = (
+        Batches(kept, torch.arange(20), preprocess, Augment(**ask), batch=8, seed=5)(1)[0]
+        for kept in (pixels, pixels.contiguous(memory_format=torch.channels_last))
+    )
+    torch.testing.assert_close(together, apart, atol=1e-5, rtol=1e-5)
+    assert torch.equal(together, apart) or "contrast" in ask
+    assert apart.is_contiguous() and together.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_arrays_of_the_right_size_are_taken_as_they_are():
     images = open_images("digits")
     slow = np.stack([PREPROCESS.pixels(images.reader.read(i)) for i in (3, 1700, 4)])

@@ -75,6 +75,20 @@ def test_a_crop_of_all_of_a_picture_to_its_own_size_is_the_picture():
     assert torch.equal(crop(pictures(), whole, (12, 10)), pictures())
 
 
+def test_a_crop_keeps_the_order_of_the_channels_in_memory():
+    images = pictures(4, 40, 30)
+    assert crop(images, BOXES, (16, 12)).is_contiguous()
+    assert crop(interleaved(images), BOXES, (16, 12)).is_contiguous(memory_format=torch.channels_last)
+    grey = images[:, :1].contiguous()
+    assert crop(grey, BOXES, (16, 12)).stride() == (192, 192, 12, 1)
+
+
+def test_a_mirrored_crop_is_the_crop_mirrored():
+    images, which = pictures(4, 40, 30), torch.tensor([True, False, True, False])
+    plain = crop(images, BOXES, (16, 12))
+    assert torch.equal(crop(images, BOXES, (16, 12), mirrored=which), mirror(plain, which))
+
+
 @pytest.mark.parametrize(("side", "border"), [(12, "edge"), (11, "reflect")])
 def test_a_quarter_turn_of_a_square_is_rot90(side, border):
     square = pictures(4, side, side)

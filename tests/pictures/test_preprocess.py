@@ -103,6 +103,14 @@ def test_normalising_is_x_minus_mean_over_std() -> None:
     assert torch.equal(IMAGENET.inverse(IMAGENET.normalise(pixels)), pixels)
 
 
+def test_normalising_has_the_same_bits_however_the_channels_lie():
+    pixels = torch.randint(0, 256, (4, 3, 6, 5), dtype=torch.uint8)
+    together = pixels.contiguous(memory_format=torch.channels_last)
+    for kept in (together, together[:, :, 1:5, 1:4], pixels[:, :, 1:5, 1:4], pixels.transpose(2, 3)):
+        assert torch.equal(IMAGENET.normalise(kept), IMAGENET.normalise(kept.contiguous()))
+        assert torch.equal(IMAGENET.normalise(kept.float(), in_place=True), IMAGENET.normalise(kept.contiguous()))
+
+
 def test_normalising_leaves_the_pixels_alone_unless_it_is_in_place():
     pixels = torch.full((1, 3, 2, 2), 77.0)
     normal = IMAGENET.normalise(pixels)

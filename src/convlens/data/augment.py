@@ -26,18 +26,19 @@ def augment(
     seen = torch.empty_like(moved, dtype=torch.float32)
     count = max(1, len(seen) // max(3, AT_ONCE // seen[0].numel()))
     for part, into, own in zip(moved.tensor_split(count), seen.tensor_split(count), draws.split(count), strict=True):
-        into.copy_(cutout(recolour(part.to(torch.float32), ask, own, colours), ask, own))
+        planes = part.contiguous() if ask.takes_channels_apart else part
+        into.copy_(cutout(recolour(planes.to(torch.float32), ask, own, colours), ask, own))
     return seen
 
 
 def move(images: Tensor, ask: Augment, draws: Draws, size: tuple[int, int]) -> Tensor:
     """(N, C, H0, W0) uint8 -> (N, C, H, W), of float32 where they are rotated."""
+    which = mirrored(draws, alternate=ask.alternate) if ask.flip else None
     if ask.zoom < 1:
-        seen = geometry.crop(images, boxes(ask.zoom, draws, images.shape[2:]), size)
+        seen = geometry.crop(images, boxes(ask.zoom, draws, images.shape[2:]), size, mirrored=which)
     else:
         seen = geometry.centre(images, size)
-    if ask.flip:
-        seen = geometry.mirror(seen, mirrored(draws, alternate=ask.alternate))
+        seen = seen if which is None else geometry.mirror(seen, which)
     if ask.shift:
         rows, columns = (draws.whole(f"shift {name}", 2 * ask.shift + 1) for name in ("rows", "columns"))
         seen = geometry.shift(seen, rows, columns, reach=ask.shift, border=ask.border)

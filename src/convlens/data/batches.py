@@ -52,9 +52,14 @@ class Batches:
             self._order = torch.from_numpy(permutation(self.seed, epoch, len(self.labels)))
         chosen = self._order[place * self.batch : (place + 1) * self.batch]
         draws = Draws(self.seed, epoch, chosen.numpy())
-        taken = self.pixels.index_select(0, chosen)
-        seen = augment(taken, self.augment, draws, self.preprocess.size, colours=self._colours)
+        seen = augment(self._taken(chosen), self.augment, draws, self.preprocess.size, colours=self._colours)
         return self._mixed(self.preprocess.normalise(seen, in_place=True), self.labels[chosen], step)
+
+    def _taken(self, chosen: Tensor) -> Tensor:
+        """Whole pictures, their channels in memory as the set has them."""
+        if self.pixels.is_contiguous():
+            return self.pixels.index_select(0, chosen)
+        return self.pixels.permute(0, 2, 3, 1).index_select(0, chosen).permute(0, 3, 1, 2)
 
     @cached_property
     def _colours(self) -> Tensor | None:

@@ -50,16 +50,19 @@ def pad(images: np.ndarray, reach: int, border: str) -> np.ndarray:
     return padded
 
 
-def crop(images: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+def crop(images: Tensor, boxes: Tensor, size: tuple[int, int], *, mirrored: Tensor | None = None) -> Tensor:
     """(N, C, H0, W0) uint8, (N, 4) of top, left, height, width in pixels -> (N, C, H, W) uint8, as Pillow resizes.
 
-    One picture after the other, in whole numbers: 64 photographs to 224 px take 18 ms, and as one grid_sample 180.
-    Pixels that lie channel by channel: side by side they take 7, and the float operations that follow the rest.
+    One picture after the other, in whole numbers: 64 photographs to 224 px take 18 ms, with a pixel's channels side by
+    side in memory 7, and as one grid_sample 180.
     """
-    cropped = images.new_empty(*images.shape[:2], *size)
+    layout = torch.contiguous_format if images.is_contiguous() else torch.channels_last
+    cropped = torch.empty((*images.shape[:2], *size), dtype=images.dtype, memory_format=layout)
+    turned = [False] * len(images) if mirrored is None else mirrored.tolist()
     for number, (top, left, height, width) in enumerate(boxes.tolist()):
         box = images[number : number + 1, :, top : top + height, left : left + width]
-        cropped[number] = F.interpolate(box, size, mode="bilinear", antialias=True)[0]
+        seen = F.interpolate(box, size, mode="bilinear", antialias=True)[0]
+        cropped[number] = seen.flip(2) if turned[number] else seen
     return cropped
 
 
