@@ -16,6 +16,7 @@ from convlens.zoo.architecture import Network
 from convlens.zoo.registry import Entry, entry
 from convlens.zoo.small import SMALL
 from convlens.zoo.weights.layout import is_tensorflow, sizes_agree
+from convlens.zoo.weights.order import in_layer_order
 from convlens.zoo.weights.published import PREPROCESSING
 from convlens.zoo.weights.reading import FileTensors, read_tensors
 
@@ -46,15 +47,15 @@ def describe_weights(name: str, path: str | Path, given: Mapping[str, Any] | Non
     The classes are the last tensor's length; the width is the one whose tensors have the file's sizes; TensorFlow's
     axes come with its padding; a side is what the file's name ends in.
     """
-    described, content = entry(name), read_tensors(Path(path))
-    options = dict(given or {})
+    described, options = entry(name), dict(given or {})
+    names = list(_unallocated(described, options).state_dict())
+    content = in_layer_order(read_tensors(Path(path)), described.family, names)
     if "padding" in described.options and "padding" not in options and is_tensorflow(content.tensors):
         options["padding"] = "same"
     if "width" in described.options and "width" not in options:
         options |= _width(described, content, options)
-    first, *_, last = _unallocated(described, options).state_dict()
-    tensors = list(content.tensors.values())
-    outputs, filters = content.tensors.get(last, tensors[-1]).shape, content.tensors.get(first, tensors[0]).shape
+    tensors = list(content.tensors.items())
+    outputs, filters = tensors[-1][1].shape, tensors[0][1].shape
     return FileFacts(
         num_classes=outputs[0] if outputs else 1,
         image_size=_side(Path(path)),

@@ -10,9 +10,11 @@ import torch
 
 from convlens.errors import UsageError
 from convlens.zoo.architecture import Network, WeightsRecord
+from convlens.zoo.registry import entry
 from convlens.zoo.weights.describing import assumed_preprocessing
 from convlens.zoo.weights.layout import in_our_layout
 from convlens.zoo.weights.matching import match
+from convlens.zoo.weights.order import in_layer_order
 from convlens.zoo.weights.published import IMAGENET, PublishedWeights, published
 from convlens.zoo.weights.reading import FileTensors, read_tensors, to_safetensors
 
@@ -36,9 +38,9 @@ def load_weights(network: Network, source: str | Path, progress: Progress | None
         content = read_tensors(Path(source))
         digest = sha256_file(Path(source))
         preprocessing = assumed_preprocessing(network, content)
-    content = in_our_layout(network, content)
     state = network.state_dict()
-    matched, left_out = match(state, content, str(source))
+    content = in_layer_order(content, entry(network.architecture.name).family, state)
+    matched, left_out = match(state, in_our_layout(network, content), str(source))
     with torch.no_grad():
         for name, tensor in matched.items():
             state[name].copy_(tensor)
