@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from convlens.errors import UsageError
+from convlens.errors import StorageError, UsageError
 from convlens.zoo.architecture import Network
 from convlens.zoo.registry import Entry, entry
 from convlens.zoo.small import SMALL
@@ -55,7 +55,11 @@ def describe_weights(name: str, path: str | Path, given: Mapping[str, Any] | Non
     if "width" in described.options and "width" not in options:
         options |= _width(described, content, options)
     tensors = list(content.tensors.items())
-    outputs, filters = tensors[-1][1].shape, tensors[0][1].shape
+    last, outputs, filters = tensors[-1][0], tensors[-1][1].shape, tensors[0][1].shape
+    if 0 in outputs:
+        raise StorageError(
+            f"{path}: '{last}', the last tensor, is empty; expected a number for each class; fetch the file again"
+        )
     return FileFacts(
         num_classes=outputs[0] if outputs else 1,
         image_size=_side(Path(path)),

@@ -17,6 +17,7 @@ from convlens.zoo.weights.matching import match
 from convlens.zoo.weights.order import in_layer_order
 from convlens.zoo.weights.published import IMAGENET, PublishedWeights, published
 from convlens.zoo.weights.reading import FileTensors, read_tensors, to_safetensors
+from convlens.zoo.weights.values import check_values
 
 Progress = Callable[[str, int, int, str], None]
 
@@ -25,7 +26,8 @@ def load_weights(network: Network, source: str | Path, progress: Progress | None
     """Copy the tensors of "imagenet" or of a .safetensors, .npz, .pth, .pt or .th file into a network of the zoo.
 
     Nothing is copied unless all of it fits, the last layer for another number of classes apart. Raises UsageError for
-    an unknown source, StorageError for a damaged file, NetworkError for tensors that do not fit, DownloadError.
+    an unknown source, StorageError for a damaged file or numbers that are no weights, NetworkError for tensors that do
+    not fit, DownloadError.
     """
     from convlens.storage import sha256_file
 
@@ -40,6 +42,7 @@ def load_weights(network: Network, source: str | Path, progress: Progress | None
         preprocessing = assumed_preprocessing(network, content)
     state = network.state_dict()
     content = in_layer_order(content, entry(network.architecture.name).family, state)
+    check_values(content.tensors, str(source))
     matched, left_out = match(state, in_our_layout(network, content), str(source))
     with torch.no_grad():
         for name, tensor in matched.items():
