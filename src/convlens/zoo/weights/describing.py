@@ -17,7 +17,7 @@ from convlens.zoo.registry import Entry, entry
 from convlens.zoo.small import SMALL
 from convlens.zoo.weights.layout import is_tensorflow, sizes_agree
 from convlens.zoo.weights.order import in_layer_order
-from convlens.zoo.weights.published import PREPROCESSING
+from convlens.zoo.weights.published import PREPROCESSING, is_published_file, published
 from convlens.zoo.weights.reading import FileTensors, read_tensors
 
 WIDTHS = (1.0, 0.75, 0.5, 0.25, 0.35, 1.25, 1.3, 1.4, 0.125, 1.5, 2.0)
@@ -95,11 +95,17 @@ def _side(path: Path) -> int | None:
     return side if 32 <= side <= 640 and side % 16 == 0 else None
 
 
-def assumed_preprocessing(network: Network, content: FileTensors) -> dict[str, Any] | None:
-    """The custom of where the file comes from: TensorFlow's (x - 128) / 128, else ImageNet's mean and deviation."""
+def preprocessing_of(network: Network, content: FileTensors, path: Path, sha256: str) -> dict[str, Any] | None:
+    """As published, for a published file; else the custom of where it comes from.
+
+    That is TensorFlow's (x - 128) / 128, or ImageNet's mean and deviation.
+    """
     if network.architecture.in_channels != 3:
         return None
+    weights = published(network.architecture.name)
+    if weights is not None and is_published_file(weights, path, sha256):
+        known = weights.preprocessing
+    else:
+        known = PREPROCESSING | (TENSORFLOW if is_tensorflow(content.tensors) else {})
     size = list(network.architecture.image_size)
-    custom = TENSORFLOW if is_tensorflow(content.tensors) else {}
-    ratio = PREPROCESSING["crop_ratio"] if min(size) > SMALL else 1.0
-    return {**PREPROCESSING, **custom, "size": size, "crop_ratio": ratio}
+    return {**known, "size": size, "crop_ratio": known["crop_ratio"] if min(size) > SMALL else 1.0}

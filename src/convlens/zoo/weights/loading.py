@@ -11,7 +11,7 @@ import torch
 from convlens.errors import UsageError
 from convlens.zoo.architecture import Network, WeightsRecord
 from convlens.zoo.registry import entry
-from convlens.zoo.weights.describing import assumed_preprocessing
+from convlens.zoo.weights.describing import preprocessing_of
 from convlens.zoo.weights.layout import in_our_layout
 from convlens.zoo.weights.matching import match
 from convlens.zoo.weights.order import in_layer_order
@@ -39,7 +39,7 @@ def load_weights(network: Network, source: str | Path, progress: Progress | None
     else:
         content = read_tensors(Path(source))
         digest = sha256_file(Path(source))
-        preprocessing = assumed_preprocessing(network, content)
+        preprocessing = preprocessing_of(network, content, Path(source), digest)
     state = network.state_dict()
     content = in_layer_order(content, entry(network.architecture.name).family, state)
     check_values(content.tensors, str(source))
