@@ -21,6 +21,7 @@ from convlens.workbench.gather import Gathered, excluded, gather
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.resume import go_on
 from convlens.workbench.task import default_augment, prepare, with_statistics
+from convlens.workbench.weights import weights_file
 
 ANNEALED = 0.9  # share of a schedule at which its rate is nearly nothing
 OVERRUN = 1.05  # times the budget, from which it is said
@@ -84,7 +85,7 @@ def train(
         raise UsageError("nothing to train on; give a folder of pictures or a name such as digits, or --resume RUN")
     recipe = training.recipe_from({"seed": seed, **recipe_options})
     target = str(training.choose_device(device))
-    ask = Request(model, network, image_size, fit, weights, model_options or {})
+    ask = Request(model, network, image_size, fit, str(weights_file(weights)), model_options or {})
     keep_apart(Path(out or "runs"), data)
     with ExitStack() as held:
         held.enter_context(torch.random.fork_rng(devices=[]))
