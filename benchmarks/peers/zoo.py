@@ -7,11 +7,13 @@ Runs in an environment of its own, which `make peers` builds, for convlens never
 The peer's last layer is scaled until its logits have a standard deviation of 1; random weights alone give some networks
 logits so small that any bound would hold. One row a network: the largest difference of logits, absolute and as a part
 of the largest logit, that logit, and the parameters. Exits with 1 where an absolute difference is above 1e-5, or where
-the logits are not of that size. Every peer's weights go through a file and `zoo.create(..., weights=FILE)`.
+the logits are not of that size. Every peer's weights go through a file and `zoo.create(..., weights=FILE)`; where its
+names have a key map, through one that keeps their order and one that does not.
 """
 
 from __future__ import annotations
 
+import random
 import sys
 import tempfile
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 import convlens.zoo as zoo
@@ -54,6 +57,11 @@ class Peer:
     name: str
     options: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def has_key_map(self) -> bool:
+        """Whether its names are torchvision's."""
+        return self.label.startswith(("torchvision", "timm seresnet", "timm resne", "timm densenet"))
+
 
 def import_torchvision() -> None:
     """Beside another build of torch its wheel does not define two operators, and importing it fails without them."""
@@ -83,6 +91,8 @@ def peers() -> list[Peer]:
         )
         for name in TORCHVISION
     ]
+    found.append(Peer("timm resnext50_32x4d", lambda: timm.create_model("resnext50_32x4d"), "resnext50_32x4d"))
+    found.append(Peer("timm densenet121", lambda: timm.create_model("densenet121"), "densenet121"))
     found.append(Peer("timm legacy_xception", lambda: timm.create_model("legacy_xception"), "xception"))
     found.append(Peer("timm nasnetalarge", lambda: timm.create_model("nasnetalarge"), "nasnet_large"))
     found.append(Peer("torchvision DenseNet(12, ...)", densenet_for_cifar, "densenet_bc_100_12"))
@@ -97,6 +107,7 @@ def peers() -> list[Peer]:
         ("seresnet50", "se_resnet50", 1.0),
         ("mobilenetv3_large_075", "mobilenet_v3_large", 0.75),
         ("mobilenetv3_small_050", "mobilenet_v3_small", 0.5),
+        ("resnet50", "resnet50", 1.0),
     ):
         found.append(Peer(f"timm {label}", lambda label=label: timm.create_model(label), name, {"width": width}))
     return found
@@ -122,14 +133,22 @@ def scale_logits(network: nn.Module, images: torch.Tensor) -> None:
 
 
 def comparable(peer: Peer, network: nn.Module) -> dict[str, torch.Tensor]:
-    """The peer's tensors; timm's v3 gets the paper's norm constant, and its convolution of one pixel is a Linear."""
+    """The peer's tensors; timm's v3 gets the paper's norm constant."""
     state = dict(network.state_dict())
     if peer.label.startswith("timm mobilenetv3"):
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eps = 1e-3
-        state["conv_head.weight"] = state["conv_head.weight"].flatten(1)
     return state
+
+
+def comes_back_by_name(peer: Peer, theirs: nn.Module, ours: nn.Module, folder: Path) -> bool:
+    """Whether the shuffled tensors give the network that the file in its order gave."""
+    shuffled = list(theirs.state_dict().items())
+    random.Random(0).shuffle(shuffled)
+    save_file(dict(shuffled), folder / "peer.safetensors")
+    found = zoo.create(peer.name, weights=folder / "peer.safetensors", **peer.options).state_dict()
+    return all(torch.equal(tensor, found[name]) for name, tensor in ours.state_dict().items())
 
 
 @torch.no_grad()
@@ -143,6 +162,8 @@ def compare(peer: Peer, folder: Path) -> tuple[torch.Tensor, torch.Tensor, int]:
     file = folder / "peer.pth"
     torch.save(comparable(peer, theirs), file)
     ours = zoo.create(peer.name, weights=file, **peer.options).eval()
+    if peer.has_key_map and not comes_back_by_name(peer, theirs, ours, folder):
+        raise SystemExit(f"{peer.label}: weights that are loaded by name are not those that are loaded in order")
     return theirs(images), ours(images), sum(parameter.numel() for parameter in ours.parameters())
 
 

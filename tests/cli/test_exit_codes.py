@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -201,3 +202,40 @@ def test_a_reader_that_goes_away_is_no_error(process):
         child.stdout.read(100)
         child.stdout.close()
         assert (child.stderr.read(), child.wait()) == ("", 0)
+
+
+def not_a_number(weights: dict[str, Any]) -> None:
+    weights["stages.c3.weight"].view(-1)[0] = float("nan")
+
+
+def whole_numbers(weights: dict[str, Any]) -> None:
+    weights["stages.c3.weight"] = weights["stages.c3.weight"].char()
+
+
+def no_classes(weights: dict[str, Any]) -> None:
+    for name in list(weights)[-2:]:
+        weights[name] = weights[name][:0].clone()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (not_a_number, "'stages.c3.weight' holds 1 of 2,400 numbers as NaN or infinity"),
+        (whole_numbers, "'stages.c3.weight' holds int8 numbers"),
+        (no_classes, "the last tensor, is empty"),
+    ],
+)
+@pytest.mark.parametrize("command", [("create", "lenet5"), ("train", "digits", "--model", "lenet5", "--epochs", "1")])
+def test_weights_that_cannot_be_used_are_one_line_and_leave_nothing(spoil, says, command, convlens, tmp_path):
+    from safetensors.torch import save_file
+
+    import convlens.zoo as zoo
+
+    weights = dict(zoo.create("lenet5", num_classes=10, in_channels=1).state_dict())
+    spoil(weights)
+    save_file(weights, tmp_path / "weights.safetensors")
+    outcome = convlens(*command, "--weights", tmp_path / "weights.safetensors", "--out", tmp_path / "run")
+    assert outcome.status == 1
+    assert outcome.stderr.splitlines()[-1].startswith(f"convlens: {tmp_path / 'weights.safetensors'}: '")
+    assert says in outcome.stderr
+    assert not (tmp_path / "run").exists()

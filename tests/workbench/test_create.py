@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 import convlens
-from convlens.errors import ConvlensError, RunError, UsageError
+from convlens.errors import ConvlensError, NetworkError, RunError, UsageError
 from convlens.runs import Run
 from convlens.workbench import create, predict
 
@@ -53,6 +53,40 @@ def test_the_weights_of_a_trained_run_are_a_file_of_weights_too(trained_run, tmp
     run = Run.load(create("lenet5", weights=weights, out=tmp_path / "run").run)
     for name, tensor in Run.load(trained_run).model.state_dict().items():
         assert torch.equal(run.model.state_dict()[name], tensor)
+
+
+@pytest.mark.parametrize("named", ["", "weights.safetensors"])
+def test_a_run_s_weights_bring_its_options_size_classes_and_preprocessing(named, tmp_path):
+    options = {"padding": "same", "width": 0.25}
+    made = create(
+        "mobilenet_v2",
+        model_options=options,
+        image_size=48,
+        classes=("cat", "dog"),
+        mean=(0.1, 0.2, 0.3),
+        std=(0.4, 0.5, 0.6),
+        out=tmp_path / "first",
+    )
+    told: list[str] = []
+    again = create("mobilenet_v2", weights=made.run / named, out=tmp_path / "again", tell=told.append)
+    first, second = Run.load(made.run), Run.load(again.run)
+    assert second.manifest.architecture == first.manifest.architecture
+    assert (second.classes, second.manifest.preprocess) == (("cat", "dog"), first.manifest.preprocess)
+    assert told == ["read off weights.safetensors: 2 classes, 48 px, padding same, width 0.25"]
+    images = torch.rand(2, 3, 48, 48)
+    assert torch.equal(second.model(images), first.model(images))
+
+
+def test_what_is_said_comes_before_what_a_run_says(tmp_path):
+    made = create("mobilenet_v1", model_options={"width": 0.25}, num_classes=3, image_size=64, out=tmp_path / "first")
+    other = create("mobilenet_v1", weights=made.run, classes=("a", "b"), mean=(0.1,) * 3, out=tmp_path / "other")
+    assert (other.num_classes, other.options, other.preprocess["mean"]) == (2, {"width": 0.25}, [0.1] * 3)
+
+
+def test_a_run_of_another_network_is_refused_by_its_name(trained_run, tmp_path):
+    with pytest.raises(NetworkError, match=r"belongs to a run of lenet5, not of resnet18; name that network"):
+        create("resnet18", weights=trained_run, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_weights_of_another_network_are_refused_and_no_run_is_left(trained_run, tmp_path):

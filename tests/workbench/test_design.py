@@ -15,6 +15,7 @@ from convlens.data import Augment
 from convlens.errors import DownloadError, UsageError
 from convlens.runs import Run
 from convlens.training import Recipe
+from convlens.workbench import create
 from convlens.workbench import design as design_file
 from convlens.workbench import planner as planner_file
 from convlens.workbench.design import Request, design, picture_side
@@ -104,6 +105,16 @@ def test_weights_of_a_run_bring_its_statistics_and_may_be_grey(pictures, trained
     before = Run.load(trained_run)
     assert made.pretrained and made.has_statistics and made.preprocess.channels == 1
     assert made.preprocess.mean == before.preprocess.mean and made.preprocess.std == before.preprocess.std
+
+
+def test_a_run_is_fine_tuned_with_its_options_at_its_size(pictures, tmp_path):
+    """Of another width or another stem its tensors would fit nothing."""
+    options = {"width": 0.25, "padding": "same"}
+    run = create("mobilenet_v2", model_options=options, num_classes=5, image_size=64, out=tmp_path / "run").run
+    made = designed(pictures(28, 28), model="mobilenet_v2", weights=str(run / "weights.safetensors"))
+    assert made.architecture["options"] == options
+    assert made.preprocess.size == (64, 64)
+    assert made.classifier == "head.linear"
 
 
 def test_a_file_of_weights_needs_the_network_it_belongs_to(pictures, trained_run):

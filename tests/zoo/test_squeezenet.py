@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
 import convlens.zoo as zoo
 from convlens.pictures import Preprocess, decode
-from convlens.zoo.weights.order import in_layer_order
 
 
 def test_the_classifier_alone_is_left_out_for_another_number_of_classes(tmp_path: Path) -> None:
@@ -30,23 +28,6 @@ def test_the_order_of_layers_comes_back_to_an_npz_file_with_sorted_names(tmp_pat
     np.savez(tmp_path / "sorted.npz", **{name: renamed[name].numpy() for name in sorted(renamed)})
     loaded = zoo.create("squeezenet1_0", num_classes=4, image_size=32, weights=tmp_path / "sorted.npz").state_dict()
     assert all(torch.equal(loaded[name], state[name]) for name in state)
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        (["a1.bias", "a1.weight", "a10.weight", "a2.weight"], ["a1.weight", "a1.bias", "a2.weight", "a10.weight"]),
-        (["bn1_beta", "bn1_gamma", "bn1_running_mean"], ["bn1_gamma", "bn1_beta", "bn1_running_mean"]),
-        (["a2.weight", "a1.weight"], ["a2.weight", "a1.weight"]),  # not sorted: the writer's order
-        (["bn1_bias", "conv1_weight"], ["bn1_bias", "conv1_weight"]),  # two kinds: numbers alone give no order
-        (["a1.centre", "a1.weight"], ["a1.centre", "a1.weight"]),  # an ending of which nothing is known
-        (["head.bias", "head.weight"], ["head.bias", "head.weight"]),  # no number
-    ],
-)
-def test_only_sorted_names_that_differ_in_numbers_and_endings_are_put_in_order(
-    given: list[str], expected: list[str]
-) -> None:
-    assert list(in_layer_order({name: torch.zeros(1) for name in given})) == expected
 
 
 def test_real_weights_classify_real_pictures(shared_data: Path) -> None:

@@ -14,8 +14,7 @@ from safetensors.torch import save_file
 import convlens.zoo as zoo
 from convlens.errors import NetworkError, StorageError, UsageError
 from convlens.zoo.weights import loading
-from convlens.zoo.weights.layout import units_of
-from convlens.zoo.weights.published import IMAGENET, PublishedWeights
+from convlens.zoo.weights.published import PublishedWeights
 
 State = dict[str, torch.Tensor]
 
@@ -75,46 +74,6 @@ def test_weights_under_other_names_are_loaded_by_order(tmp_path: Path, trained: 
     assert_same(small(weights=write(tmp_path / f"w{suffix}", strange_names(state))), state)
 
 
-def folded(network: zoo.Network) -> dict[str, torch.Tensor]:
-    """One weight and one bias a layer, each norm folded in, and TensorFlow's axes."""
-    tensors: dict[str, torch.Tensor] = {}
-    for number, unit in enumerate(units_of(network)):
-        weight, bias = unit.layer.weight, unit.layer.bias
-        if unit.norm is not None:
-            scale = unit.norm.weight / (unit.norm.running_var + unit.norm.eps).sqrt()
-            weight = weight * scale[:, None, None, None]
-            bias = unit.norm.bias - unit.norm.running_mean * scale
-        if weight.dim() == 2:
-            weight = weight[:, :, None, None]
-        depthwise = weight.shape[1] == 1 and unit.norm is not None
-        turned = weight.permute(1, 2, 3, 0) if depthwise else weight.permute(0, 2, 3, 1)
-        tensors |= {f"{number:02d}_conv_w": turned.detach(), f"{number:02d}_conv_b": bias.detach()}
-    return tensors
-
-
-@pytest.mark.parametrize("padding", ["same", "symmetric"])
-def test_a_folded_file_of_tensorflow_gives_the_same_logits(tmp_path: Path, trained: zoo.Network, padding: str) -> None:
-    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    original = small(padding=padding)
-    original.load_state_dict(trained.state_dict())
-    file = write(tmp_path / "folded.npz", folded(original.eval()))
-    network = small(weights=file, padding=padding).eval()
-    with torch.no_grad():
-        expected = original(images)
-        torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
-    assert small(num_classes=7, weights=file).weights_record.left_out == ("head.linear.weight", "head.linear.bias")
-
-
-def test_a_file_tells_its_classes_width_side_and_padding(tmp_path: Path) -> None:
-    thin = zoo.create("mobilenet_v1", num_classes=11, width=0.5)
-    told = zoo.describe_weights("mobilenet_v1", write(tmp_path / "mobilenet_v1_0.5_160.npz", folded(thin)))
-    assert (told.num_classes, told.image_size, told.options) == (11, 160, {"padding": "same", "width": 0.5})
-    told = zoo.describe_weights("mobilenet_v1", write(tmp_path / "v1.pth", thin.state_dict()))
-    assert (told.num_classes, told.image_size, told.options) == (11, None, {"width": 0.5})
-    told = zoo.describe_weights("mobilenet_v1", tmp_path / "v1.pth", {"width": 0.25})
-    assert told.options == {"width": 0.25}
-
-
 def test_alphabetical_names_are_put_in_the_order_of_their_numbers(tmp_path: Path, trained: zoo.Network) -> None:
     """As an NPZ of sorted names: conv10 before conv2, bias before weight."""
     network = zoo.create("vgg16", num_classes=4, image_size=32)
@@ -140,11 +99,23 @@ def test_imagenet_has_a_thousand_names_and_tensorflow_one_more() -> None:
     assert list(zoo.imagenet_names())[-1] == "n15075141"
 
 
-@pytest.mark.parametrize("wrapper", ["state_dict", "model"])
-def test_a_checkpoint_is_unwrapped_and_module_stripped(tmp_path: Path, trained: zoo.Network, wrapper: str) -> None:
-    state = {f"module.{name}": tensor for name, tensor in sorted(trained.state_dict().items())}
-    torch.save({wrapper: state, "epoch": 3}, tmp_path / "checkpoint.th")
+@pytest.mark.parametrize("before", ["module.", "_orig_mod.", "_orig_mod.module."])
+@pytest.mark.parametrize(
+    "wrapper", ["state_dict", "model", "net", "state_dict_ema", "model_state", "weights", "params"]
+)
+def test_a_checkpoint_is_unwrapped_and_module_stripped(
+    tmp_path: Path, trained: zoo.Network, wrapper: str, before: str
+) -> None:
+    state = {f"{before}{name}": tensor for name, tensor in sorted(trained.state_dict().items())}
+    optimiser = {"state": {0: {"step": torch.tensor(1.0), "exp_avg": torch.zeros(3)}}, "param_groups": [{"lr": 0.1}]}
+    torch.save({"epoch": torch.tensor(3), wrapper: state, "optimizer": optimiser}, tmp_path / "checkpoint.th")
     assert_same(small(weights=tmp_path / "checkpoint.th"), trained.state_dict())
+
+
+def test_the_weights_come_before_their_average_and_out_of_every_wrapper(tmp_path: Path, trained: zoo.Network) -> None:
+    other = {"state_dict_ema": small().state_dict(), "state_dict": trained.state_dict()}
+    torch.save({"checkpoint": other}, tmp_path / "checkpoint.pt")
+    assert_same(small(weights=tmp_path / "checkpoint.pt"), trained.state_dict())
 
 
 def test_only_the_classifier_is_left_out_for_another_number_of_classes(tmp_path: Path, trained: zoo.Network) -> None:
@@ -170,7 +141,8 @@ def test_a_tensor_of_another_shape_is_named_and_nothing_is_loaded(tmp_path: Path
     network = small(in_channels=1)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     message = (
-        r"weights.pth: 'layer0.weight' has shape \(8, 3, 3, 3\), and the network's 'stem.conv.weight' has \(8, 1, 3"
+        r"weights.pth: 'layer0.weight' has shape \(8, 3, 3, 3\), and the network's 'stem.conv.weight' has \(8, 1, 3, "
+        r"3\), tensor 1 of 262; create the network that the weights were trained with"
     )
     with pytest.raises(NetworkError, match=message):
         zoo.load_weights(network, file)
@@ -199,18 +171,21 @@ def test_a_deeper_network_s_file_is_refused_though_all_names_are_in_it(tmp_path:
 
 
 def test_two_tensors_of_one_shape_that_changed_places_are_noticed(tmp_path: Path, trained: zoo.Network) -> None:
-    state = list(strange_names(trained.state_dict()).items())
+    state = list(spelled(strange_names(trained.state_dict())).items())
     state[1], state[2] = state[2], state[1]  # a norm's weight and bias
-    with pytest.raises(NetworkError, match=r"'layer2.bias' stands where the network has 'stem.norm.weight'"):
+    with pytest.raises(NetworkError, match=r"'layerc.bias' stands where the network has 'stem.norm.weight'"):
         small(weights=write(tmp_path / "weights.pth", dict(state)))
 
 
-def test_a_safetensors_file_of_other_names_is_refused_for_it_has_no_order(tmp_path: Path, trained: zoo.Network) -> None:
+def spelled(state: State) -> State:
+    """Names without numbers."""
     letters = str.maketrans("0123456789", "abcdefghij")
-    strange = strange_names(trained.state_dict())
-    spelled = {name.translate(letters): tensor for name, tensor in strange.items()}
-    file = write(tmp_path / "weights.safetensors", spelled)
-    with pytest.raises(NetworkError, match=r"the first is 'layera.weight', and safetensors files keep no order"):
+    return {name.translate(letters): tensor for name, tensor in state.items()}
+
+
+def test_a_safetensors_file_of_other_names_is_refused_for_it_has_no_order(tmp_path: Path, trained: zoo.Network) -> None:
+    file = write(tmp_path / "weights.safetensors", spelled(strange_names(trained.state_dict())))
+    with pytest.raises(NetworkError, match=r"the first is 'layera.weight', and neither the file nor its names tell"):
         small(weights=file)
 
 
@@ -255,7 +230,7 @@ def test_code_inside_a_checkpoint_is_never_run(tmp_path: Path, monkeypatch: pyte
 
 def test_a_checkpoint_without_tensors_is_refused(tmp_path: Path) -> None:
     torch.save({"epoch": 3}, tmp_path / "epoch.pth")
-    with pytest.raises(StorageError, match=r"epoch.pth holds no tensors; expected a state_dict"):
+    with pytest.raises(StorageError, match=r"epoch.pth holds no tensors by name; expected a state_dict"):
         small(weights=tmp_path / "epoch.pth")
 
 
@@ -277,34 +252,3 @@ def test_published_weights_are_downloaded_once_and_kept_as_safetensors(
     record = zoo.load_weights(small(num_classes=9), "imagenet")
     assert (record.source, record.sha256, record.preprocessing) == ("imagenet", digest, preprocessing)
     assert record.left_out == ("head.linear.weight", "head.linear.bias")
-
-
-def test_a_network_without_published_weights_says_which_have_some() -> None:
-    assert zoo.published("lenet5") is None
-    with pytest.raises(UsageError, match=r"no published ImageNet weights are known for lenet5; .* alexnet, vgg11"):
-        zoo.create("lenet5", weights="imagenet")
-
-
-def test_every_row_of_the_published_table_is_a_network_with_a_digest_in_its_address() -> None:
-    for name in IMAGENET:
-        weights = zoo.published(name)
-        assert weights is not None and name in zoo.names()
-        assert all(url.startswith("https://") and url.endswith(f"-{weights.sha256}.pth") for url in weights.urls)
-        assert len(weights.sha256) in (8, 10) and int(weights.sha256, 16) >= 0
-        assert 0.5 < weights.top1 < weights.top5 < 1
-
-
-def test_the_preprocessing_of_published_weights_is_one_that_pictures_understands() -> None:
-    from convlens.pictures import Preprocess
-
-    for name in IMAGENET:
-        weights = zoo.published(name)
-        assert weights is not None
-        assert Preprocess.from_dict(weights.preprocessing).size == (zoo.entry(name).resolution,) * 2
-
-
-def test_weights_of_a_later_recipe_see_the_larger_part_of_the_picture_that_they_were_measured_with() -> None:
-    ratios = {name: weights.preprocessing["crop_ratio"] for name in IMAGENET if (weights := zoo.published(name))}
-    assert {name: round(224 / ratio) for name, ratio in ratios.items() if ratio > 0.9} == dict.fromkeys(
-        ("resnext101_64x4d", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0", "mnasnet0_75", "mnasnet1_3"), 232
-    )

@@ -20,7 +20,7 @@ EXAMPLE = "convlens create lenet5 --out runs/fresh-lenet5"
 def create(
     model: Annotated[str, typer.Argument(help="A network of the zoo.")],
     weights: Annotated[
-        str | None, typer.Option(help="imagenet, or a .safetensors, .npz, .pth, .pt or .th file.")
+        str | None, typer.Option(help="imagenet, a .safetensors, .npz, .pth, .pt or .th file, or a run.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to put the run; runs/MODEL by default.")] = None,
     classes: Annotated[Path | None, typer.Option(help="Text file of class names, one a line, in output order.")] = None,

@@ -34,7 +34,7 @@ def train(
     image_size: Annotated[int | None, typer.Option(help="Side in pixels.")] = None,
     fit: Annotated[str, typer.Option(help="How other shapes fit: crop, letterbox, resize or auto.")] = "auto",
     split: Annotated[str, typer.Option(help="Shares of train, val and test where the source has none.")] = "0.8,0.1,0.1",  # noqa: E501
-    weights: Annotated[str, typer.Option(help="Weights to begin with: auto, none, imagenet or a file.")] = "auto",
+    weights: Annotated[str, typer.Option(help="To begin with: auto, none, imagenet, a file or a run.")] = "auto",
     option: ModelOption = None,
     data_dir: DataDir = None,
     max_bad: Annotated[float, typer.Option(help="Share of unreadable pictures at which to refuse.")] = 0.1,

@@ -14,9 +14,10 @@ import torch
 import convlens.zoo as room
 from convlens.errors import UsageError
 from convlens.pictures import Preprocess
-from convlens.runs import Manifest, RunFolder, installed_versions, read_manifest, save_run
+from convlens.runs import Manifest, installed_versions, save_run
 from convlens.workbench.claim import claim, claim_free
 from convlens.workbench.results import Progress, Tell, silent
+from convlens.workbench.weights import preprocess_of, run_of, told_by, weights_file
 
 
 @dataclass(frozen=True)
@@ -54,22 +55,24 @@ def create(
     progress: Progress | None = None,
     tell: Tell = silent,
 ) -> CreateResult:
-    """Make a run without training: from published weights ("imagenet"), a file of weights, or fresh ones.
+    """Make a run without training: from published weights ("imagenet"), a file of weights, a run, or fresh ones.
 
     `classes` are the names in the order of the network's outputs, or a text file with one a line; ImageNet's 1,000 (and
     TensorFlow's 1,001) have theirs already. What is not given is read off the file: the number of classes, the side
     that its name ends in, a width, TensorFlow's padding. `mean` and `std` (for pixels in 0 to 1) say how the pictures
-    were normalised; without them it is taken to be the custom of where the file comes from, and said.
+    were normalised; without them it is taken to be the custom of where the file comes from, and said. A run, or the
+    file of its weights, brings its options, size, classes and preprocessing.
     """
     entry = room.entry(model)
     options = dict(model_options or {})
-    told = _told_by(weights, model, options)
+    weights = weights_file(weights)
+    told, run = told_by(weights, model, options), run_of(weights)
     usual = entry.num_classes
     if told is not None:
         options, usual = told.options, told.num_classes
         image_size = told.image_size if image_size is None else image_size
     usual_channels = (told.in_channels if told else None) or entry.in_channels
-    names = _names(classes, num_classes, usual, entry)
+    names = _names(classes, num_classes, usual, entry, run)
     torch.manual_seed(seed)
     network = room.create(
         model,
@@ -84,7 +87,7 @@ def create(
         tell(f"read off {Path(str(weights)).name}: {told.words()}")
         if image_size is None:
             tell(f"nothing tells the side: {entry.resolution} px is the paper's, --image-size says otherwise")
-        if mean is None and preprocess.channels == 3:
+        if mean is None and run is None and preprocess.channels == 3:
             shown = ", ".join(f"{value:.3g}" for value in preprocess.mean)
             tell(f"pictures are taken to be normalised with the mean {shown}; --mean and --std say otherwise")
     if record is not None and record.left_out:
@@ -129,18 +132,13 @@ def published_accuracy(architecture: room.Architecture) -> tuple[float | None, f
     return facts.top1, facts.top5
 
 
-def _told_by(weights: str | Path | None, model: str, options: dict[str, Any]) -> room.FileFacts | None:
-    """What a file of weights says of its network; nothing where there is no file."""
-    if weights is None or weights == "imagenet":
-        return None
-    return room.describe_weights(model, weights, options)
-
-
 def _names(
-    classes: str | Path | Sequence[str] | None, count: int | None, usual: int, entry: room.Entry
+    classes: str | Path | Sequence[str] | None, count: int | None, usual: int, entry: room.Entry, run: Manifest | None
 ) -> tuple[str, ...]:
     if classes is None:
         wanted = usual if count is None else count
+        if run is not None and len(run.classes) == wanted:
+            return run.classes
         return room.usual_classes(entry, wanted) or tuple(f"class {number}" for number in range(wanted))
     if isinstance(classes, str | Path):
         classes = _lines(Path(classes))
@@ -178,11 +176,3 @@ def _preprocess(
     if brought is not None:
         found = replace(Preprocess.from_dict(brought), size=size)
     return replace(found, mean=tuple(mean or found.mean), std=tuple(std or found.std))
-
-
-def preprocess_of(weights: str | Path | None, record: room.WeightsRecord) -> dict[str, Any] | None:
-    """What the weights were trained with: that of the run in which their file lies, else what is known of the file."""
-    beside = RunFolder(Path(str(weights)).parent).manifest
-    if weights != "imagenet" and beside.exists():
-        return read_manifest(beside).preprocess
-    return record.preprocessing

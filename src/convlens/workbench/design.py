@@ -15,11 +15,11 @@ from convlens.errors import DownloadError, UsageError, unknown_name
 from convlens.layers import unallocated
 from convlens.pictures import FITS, Preprocess
 from convlens.training import Recipe
-from convlens.workbench.create import preprocess_of
 from convlens.workbench.gather import Gathered
 from convlens.workbench.own_network import load_network, split_name
 from convlens.workbench.planner import ASSUMED_BUDGET_S, SMALL_SIDE, Candidate, candidates, choose_candidate
 from convlens.workbench.results import Tell
+from convlens.workbench.weights import is_file, preprocess_of, run_of, told_by
 
 LONG_ASPECT = 1.6  # cameras make 4:3 and 3:2; what is longer loses too much to a crop
 TINY, SMALLEST = 20, 28  # pictures under 20 px are enlarged to the size of MNIST's
@@ -43,9 +43,11 @@ class Request:
             raise unknown_name("fit", self.fit, FITS, f"choose auto, {', '.join(FITS)}")
         if self.image_size is not None and self.image_size < 1:
             raise UsageError(f"--image-size came as {self.image_size}; expected a side in pixels")
-        if _is_file(self.weights) and not Path(self.weights).is_file():
-            raise UsageError(f"--weights came as '{self.weights}'; expected auto, none, imagenet or an existing file")
-        if self.model == "auto" and self.network is None and _is_file(self.weights):
+        if is_file(self.weights) and not Path(self.weights).is_file():
+            raise UsageError(
+                f"--weights came as '{self.weights}'; expected auto, none, imagenet, an existing file or a run"
+            )
+        if self.model == "auto" and self.network is None and is_file(self.weights):
             raise UsageError(f"--weights {self.weights} belongs to one network; name it with --model")
         if self.network is not None and self.model != "auto":
             raise UsageError(f"--model {self.model} and --network {self.network} were both given; give one of them")
@@ -125,16 +127,12 @@ def _unique(offered: list[Candidate]) -> list[Candidate]:
 
 
 def _resolution(ask: Request, gathered: Gathered) -> int:
-    """Small pictures keep their size; photographs come at the paper's resolution, or 224 px."""
-    side = picture_side(gathered)
-    if side <= SMALL_SIDE or ask.network is not None:
+    """Weights of a run keep its size, small pictures theirs; photographs come at the paper's resolution, or 224 px."""
+    side, of_a_run = picture_side(gathered), run_of(ask.weights) is not None
+    if ask.network is not None or (side <= SMALL_SIDE and not of_a_run):
         return min(side, 224)
-    told = room.describe_weights(ask.model, ask.weights).image_size if _is_file(ask.weights) else None
-    return told or room.entry(ask.model).resolution
-
-
-def _is_file(weights: str) -> bool:
-    return weights not in ("auto", "none", "imagenet")
+    told = told_by(ask.weights, ask.model, ask.options)
+    return (told.image_size if told else None) or room.entry(ask.model).resolution
 
 
 def picture_side(gathered: Gathered) -> int:
@@ -149,10 +147,10 @@ def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell
     photographs = size > SMALL_SIDE
     wants = ask.weights if ask.weights != "auto" else ("imagenet" if photographs and room.published(name) else "none")
     channels, options = gathered.scan.channels, ask.options
+    told = told_by(wants, name, options)
     if wants == "imagenet":
         channels = 3
-    elif wants != "none":
-        told = room.describe_weights(name, wants, options)
+    elif told is not None:
         channels, options = told.in_channels or channels, told.options
     network = room.create(name, num_classes=gathered.num_classes, in_channels=channels, image_size=size, **options)
     record = None

@@ -23,6 +23,7 @@ from convlens.workbench.published import published, recipe_of, request_of
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.resume import go_on
 from convlens.workbench.task import check_augmentation, chosen_augment, prepare, with_statistics
+from convlens.workbench.weights import weights_file
 
 ANNEALED = 0.9  # share of a schedule at which its rate is nearly nothing
 OVERRUN = 1.05  # times the budget, from which it is said
@@ -92,7 +93,7 @@ def train(
         raise UsageError("nothing to train on; give a folder of pictures or a name such as digits, or --resume RUN")
     wanted = training.recipe_from({"seed": seed, **recipe_options, "augment": augment is not False})
     target = str(training.choose_device(device))
-    ask = Request(model, network, image_size, fit, weights, model_options or {})
+    ask = Request(model, network, image_size, fit, str(weights_file(weights)), model_options or {})
     record = published(recipe, data, ask, wanted, augment)
     if record is not None:
         ask, wanted = request_of(record), recipe_of(record, wanted)

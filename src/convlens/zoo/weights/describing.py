@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from convlens.errors import UsageError
+from convlens.errors import StorageError, UsageError
 from convlens.layers import unallocated
 from convlens.zoo.architecture import Network
 from convlens.zoo.registry import Entry, entry
 from convlens.zoo.small import SMALL
 from convlens.zoo.weights.layout import is_tensorflow, sizes_agree
-from convlens.zoo.weights.published import PREPROCESSING
+from convlens.zoo.weights.order import in_layer_order
+from convlens.zoo.weights.published import PREPROCESSING, is_published_file, published
 from convlens.zoo.weights.reading import FileTensors, read_tensors
 
 WIDTHS = (1.0, 0.75, 0.5, 0.25, 0.35, 1.25, 1.3, 1.4, 0.125, 1.5, 2.0)
@@ -45,15 +46,19 @@ def describe_weights(name: str, path: str | Path, given: Mapping[str, Any] | Non
     The classes are the last tensor's length; the width is the one whose tensors have the file's sizes; TensorFlow's
     axes come with its padding; a side is what the file's name ends in.
     """
-    described, content = entry(name), read_tensors(Path(path))
-    options = dict(given or {})
+    described, options = entry(name), dict(given or {})
+    names = list(_unallocated(described, options).state_dict())
+    content = in_layer_order(read_tensors(Path(path)), described.family, names)
     if "padding" in described.options and "padding" not in options and is_tensorflow(content.tensors):
         options["padding"] = "same"
     if "width" in described.options and "width" not in options:
         options |= _width(described, content, options)
-    first, *_, last = _unallocated(described, options).state_dict()
-    tensors = list(content.tensors.values())
-    outputs, filters = content.tensors.get(last, tensors[-1]).shape, content.tensors.get(first, tensors[0]).shape
+    tensors = list(content.tensors.items())
+    last, outputs, filters = tensors[-1][0], tensors[-1][1].shape, tensors[0][1].shape
+    if 0 in outputs:
+        raise StorageError(
+            f"{path}: '{last}', the last tensor, is empty; expected a number for each class; fetch the file again"
+        )
     return FileFacts(
         num_classes=outputs[0] if outputs else 1,
         image_size=_side(Path(path)),
@@ -89,11 +94,17 @@ def _side(path: Path) -> int | None:
     return side if 32 <= side <= 640 and side % 16 == 0 else None
 
 
-def assumed_preprocessing(network: Network, content: FileTensors) -> dict[str, Any] | None:
-    """The custom of where the file comes from: TensorFlow's (x - 128) / 128, else ImageNet's mean and deviation."""
+def preprocessing_of(network: Network, content: FileTensors, path: Path, sha256: str) -> dict[str, Any] | None:
+    """As published, for a published file; else the custom of where it comes from.
+
+    That is TensorFlow's (x - 128) / 128, or ImageNet's mean and deviation.
+    """
     if network.architecture.in_channels != 3:
         return None
+    weights = published(network.architecture.name)
+    if weights is not None and is_published_file(weights, path, sha256):
+        known = weights.preprocessing
+    else:
+        known = PREPROCESSING | (TENSORFLOW if is_tensorflow(content.tensors) else {})
     size = list(network.architecture.image_size)
-    custom = TENSORFLOW if is_tensorflow(content.tensors) else {}
-    ratio = PREPROCESSING["crop_ratio"] if min(size) > SMALL else 1.0
-    return {**PREPROCESSING, **custom, "size": size, "crop_ratio": ratio}
+    return {**known, "size": size, "crop_ratio": known["crop_ratio"] if min(size) > SMALL else 1.0}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -27,9 +27,14 @@ class Unit:
 
 
 def is_tensorflow(tensors: Mapping[str, torch.Tensor]) -> bool:
-    """Some 1x1 convolution is (O, 1, 1, I), or some depthwise one (1, H, W, C)."""
-    shapes = [tensor.shape for tensor in tensors.values() if tensor.dim() == 4]
-    return any(shape[3] > 1 and (tuple(shape[1:3]) == (1, 1) or shape[0] == 1 < shape[1]) for shape in shapes)
+    """Some kernel can only be a 1x1 one as (O, 1, 1, I) or a depthwise one as (1, H, W, C), or all are square so only.
+
+    A square kernel of as many inputs as it is wide looks alike either way.
+    """
+    shapes = [tuple(tensor.shape) for tensor in tensors.values() if tensor.dim() == 4]
+    turned = [shape for shape in shapes if shape[1] == shape[2] != shape[3]]
+    pointwise_or_depthwise = any(1 in shape[:2] for shape in turned)
+    return pointwise_or_depthwise or (bool(turned) and all(shape[1] == shape[2] for shape in shapes))
 
 
 def units_of(network: nn.Module) -> list[Unit]:
@@ -44,32 +49,37 @@ def units_of(network: nn.Module) -> list[Unit]:
 
 
 def in_our_layout(network: nn.Module, content: FileTensors) -> FileTensors:
-    """The file's tensors under the network's names where it is TensorFlow's or folded, else as they are."""
-    units, tensors, names = units_of(network), list(content.tensors.values()), list(content.tensors)
+    """The file's tensors with our axes, and under the network's names where norms are folded into them."""
+    if is_tensorflow(content.tensors):
+        content = replace(content, tensors={name: _turned(tensor) for name, tensor in content.tensors.items()})
+    units, tensors = units_of(network), list(content.tensors.items())
     folded = any(unit.norm is not None for unit in units) and len(tensors) == 2 * len(units)
-    if not content.ordered or len(tensors) != 2 * len(units) or not (folded or is_tensorflow(content.tensors)):
+    if not folded or not content.ordered:
         return content
     named: dict[str, torch.Tensor] = {}
-    called = {f"{unit.path}.weight": name for unit, name in zip(units, names[::2], strict=True)}
-    for unit, weight, bias in zip(units, tensors[::2], tensors[1::2], strict=True):
-        weight = weight if not is_tensorflow(content.tensors) else _turned(weight, unit.layer.weight.dim())
-        named |= {f"{unit.path}.weight": weight, **_additions(unit, bias)}
-    return FileTensors(named, True, content.metadata, called)
+    called: dict[str, str] = {}
+    for unit, (weight_name, weight), (bias_name, bias) in zip(units, tensors[::2], tensors[1::2], strict=True):
+        additions = _additions(unit, bias)
+        named |= {f"{unit.path}.weight": weight, **additions}
+        called |= {f"{unit.path}.weight": weight_name, **dict.fromkeys(additions, bias_name)}
+    return replace(content, tensors=named, called=called)
 
 
-def _turned(weight: torch.Tensor, dims: int) -> torch.Tensor:
-    """(O, H, W, I) or (1, H, W, C) -> (O, I, H, W) or (C, 1, H, W); of one position -> (O, I) for a Linear layer."""
+def _turned(weight: torch.Tensor) -> torch.Tensor:
+    """(O, H, W, I) or (1, H, W, C) -> (O, I, H, W) or (C, 1, H, W); what has no four axes stays."""
     if weight.dim() != 4:
         return weight
-    turned = weight.permute(3, 0, 1, 2) if weight.shape[0] == 1 < weight.shape[1] else weight.permute(0, 3, 1, 2)
-    return (turned.flatten(1) if dims == 2 else turned).contiguous()
+    depthwise = weight.shape[0] == 1 < weight.shape[1]
+    return (weight.permute(3, 0, 1, 2) if depthwise else weight.permute(0, 3, 1, 2)).contiguous()
 
 
 def _additions(unit: Unit, bias: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The bias itself, or a norm that does nothing but add it."""
+    """The bias itself; before a norm, a norm that does nothing but add it, and no bias of the layer's own."""
     if unit.norm is None:
         return {f"{unit.path}.bias": bias}
-    return {
+    bias = bias.float()  # half precision would lose the epsilon
+    own = {} if unit.layer.bias is None else {f"{unit.path}.bias": torch.zeros_like(bias)}
+    return own | {
         f"{unit.norm_path}.weight": torch.full_like(bias, math.sqrt(1 + unit.norm.eps)),  # undoes the epsilon
         f"{unit.norm_path}.bias": bias,
         f"{unit.norm_path}.running_mean": torch.zeros_like(bias),

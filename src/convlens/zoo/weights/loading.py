@@ -10,11 +10,14 @@ import torch
 
 from convlens.errors import UsageError
 from convlens.zoo.architecture import Network, WeightsRecord
-from convlens.zoo.weights.describing import assumed_preprocessing
+from convlens.zoo.registry import entry
+from convlens.zoo.weights.describing import preprocessing_of
 from convlens.zoo.weights.layout import in_our_layout
 from convlens.zoo.weights.matching import match
+from convlens.zoo.weights.order import in_layer_order
 from convlens.zoo.weights.published import IMAGENET, PublishedWeights, published
 from convlens.zoo.weights.reading import FileTensors, read_tensors, to_safetensors
+from convlens.zoo.weights.values import check_values
 
 Progress = Callable[[str, int, int, str], None]
 
@@ -23,7 +26,8 @@ def load_weights(network: Network, source: str | Path, progress: Progress | None
     """Copy the tensors of "imagenet" or of a .safetensors, .npz, .pth, .pt or .th file into a network of the zoo.
 
     Nothing is copied unless all of it fits, the last layer for another number of classes apart. Raises UsageError for
-    an unknown source, StorageError for a damaged file, NetworkError for tensors that do not fit, DownloadError.
+    an unknown source, StorageError for a damaged file or numbers that are no weights, NetworkError for tensors that do
+    not fit, DownloadError.
     """
     from convlens.storage import sha256_file
 
@@ -35,10 +39,11 @@ def load_weights(network: Network, source: str | Path, progress: Progress | None
     else:
         content = read_tensors(Path(source))
         digest = sha256_file(Path(source))
-        preprocessing = assumed_preprocessing(network, content)
-    content = in_our_layout(network, content)
+        preprocessing = preprocessing_of(network, content, Path(source), digest)
     state = network.state_dict()
-    matched, left_out = match(state, content, str(source))
+    content = in_layer_order(content, entry(network.architecture.name).family, state)
+    check_values(content.tensors, str(source))
+    matched, left_out = match(state, in_our_layout(network, content), str(source))
     with torch.no_grad():
         for name, tensor in matched.items():
             state[name].copy_(tensor)

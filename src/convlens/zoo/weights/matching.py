@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 
 import torch
 
 from convlens.errors import NetworkError
-from convlens.zoo.weights.reading import FileTensors
+from convlens.zoo.weights.reading import COUNTER, FileTensors
 
-COUNTER = "num_batches_tracked"  # counts training steps; many files have none, and inference needs none
 ROLES = {
     "running_mean": "mean",
     "running_var": "variance",
@@ -19,9 +19,12 @@ ROLES = {
     "bias": "bias",
     "beta": "bias",
 }
-# Where GoogLeNet and Inception v3 keep classifiers that only training calls, here and in torchvision.
-AUXILIARY = ("auxiliary.", "aux1.", "aux2.", "AuxLogits.")
-REMEDY = "create the network that the weights were trained with (name, in_channels, image_size, options)"
+OTHER_NETWORK = "create the network that the weights were trained with (name, in_channels, image_size, options)"
+OTHER_ORDER = (
+    "save them in the order of the layers, numbered (00_conv_weight) or under torchvision's names, and convolutions as "
+    "(out, in, height, width) or (out, height, width, in)"
+)
+Pairs = dict[str, tuple[str, torch.Tensor]]  # the network's name -> the file's name and tensor
 
 
 def match(
@@ -30,47 +33,69 @@ def match(
     """(network's name -> the file's tensor, the network's names left out).
 
     Every shape is checked. Left out is only the last layer, the classifier, and only for another number of classes.
-    A file's auxiliary classifiers are passed over where the network was created without.
     Raises NetworkError that names the first tensor which does not fit.
     """
     targets = {name: tensor for name, tensor in state.items() if not name.endswith(COUNTER)}
-    given = {name: tensor for name, tensor in content.tensors.items() if not name.endswith(COUNTER)}
-    if not any(name.startswith(AUXILIARY) for name in targets):
-        given = {name: tensor for name, tensor in given.items() if not name.startswith(AUXILIARY)}
+    given = content.tensors
     if targets.keys() == given.keys():
-        pairs = {name: (name, given[name]) for name in targets}
+        pairs = {name: (content.called.get(name, name), given[name]) for name in targets}
     else:
         pairs = _pair_by_order(targets, given, content.ordered, source)
-    classifier = next(reversed(targets)).rpartition(".")[0] + "."
+    classifier = _classifier(targets)
     matched, left_out = {}, []
     for name, (file_name, tensor) in pairs.items():
         expected = targets[name].shape
-        if tensor.shape == expected:
-            matched[name] = tensor
-        elif name.startswith(classifier) and tensor.shape[1:] == expected[1:]:
+        fitting = _reshaped(tensor, len(expected))
+        if fitting.shape == expected:
+            matched[name] = fitting
+        elif name in classifier and fitting.dim() == len(expected) and fitting.shape[1:] == expected[1:]:
             left_out.append(name)
         else:
-            called = content.called.get(file_name, file_name)
-            raise NetworkError(_does_not_fit(source, called, tensor, name, targets[name]))
+            raise NetworkError(_does_not_fit(source, file_name, tensor, name, targets, given))
+    _check_classes({file_name: tensor for name, (file_name, tensor) in pairs.items() if name in classifier}, source)
     return matched, tuple(left_out)
+
+
+def _classifier(names: Iterable[str]) -> list[str]:
+    """The tensors of the last layer."""
+    ordered = list(names)
+    layer = ordered[-1].rpartition(".")[0] + "."
+    return [name for name in ordered if name.startswith(layer)]
+
+
+def _check_classes(classifier: Mapping[str, torch.Tensor], source: str) -> None:
+    rows = {name: len(tensor) for name, tensor in classifier.items()}
+    if len(set(rows.values())) > 1:
+        found = " and ".join(f"'{name}' {count:,}" for name, count in rows.items())
+        raise NetworkError(
+            f"{source} contradicts itself about its number of classes: {found}; expected as many rows as biases; "
+            "save both tensors of the last layer from the same network"
+        )
+
+
+def _reshaped(tensor: torch.Tensor, dims: int) -> torch.Tensor:
+    """A 1x1 convolution's (O, I, 1, 1) as a Linear layer's (O, I), and back: on one position they are the same."""
+    if (tensor.dim(), dims) == (4, 2) and tensor.shape[2:] == (1, 1):
+        return tensor.flatten(1)
+    return tensor[:, :, None, None] if (tensor.dim(), dims) == (2, 4) else tensor
 
 
 def _pair_by_order(
     targets: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor], ordered: bool, source: str
-) -> dict[str, tuple[str, torch.Tensor]]:
+) -> Pairs:
     """The n-th tensor of the file for the n-th of the network; weight to weight and bias to bias."""
     if not ordered:
         stranger = next(name for name in [*given, *targets] if name not in targets or name not in given)
         raise NetworkError(
-            f"{source} has other tensors than the network, the first is '{stranger}', and safetensors files keep no "
-            f"order to go by; {REMEDY}, or give the .pth file"
+            f"{source} has other tensors than the network, the first is '{stranger}', and neither the file nor its "
+            f"names tell their order; {_remedy(targets, given)}"
         )
-    pairs: dict[str, tuple[str, torch.Tensor]] = {}
+    pairs: Pairs = {}
     for target, (file_name, tensor) in _in_step(targets, given, source):
         pairs[target] = (file_name, tensor)
         roles = {role for name in (target, file_name) for ending, role in ROLES.items() if name.endswith(ending)}
         if len(roles) > 1 and tensor.shape == targets[target].shape:
-            raise NetworkError(f"{source}: '{file_name}' stands where the network has '{target}'; {REMEDY}")
+            raise NetworkError(f"{source}: '{file_name}' stands where the network has '{target}'; {OTHER_ORDER}")
     return pairs
 
 
@@ -81,15 +106,31 @@ def _in_step(
     if len(targets) == len(given):
         return list(zip(targets, given.items(), strict=True))
     for (target, expected), (file_name, tensor) in zip(targets.items(), given.items(), strict=False):
-        if tensor.shape != expected.shape:
-            raise NetworkError(_does_not_fit(source, file_name, tensor, target, expected))
+        if _reshaped(tensor, expected.dim()).shape != expected.shape:
+            raise NetworkError(_does_not_fit(source, file_name, tensor, target, targets, given))
     target, extra = next(pair for pair in zip_longest(targets, given) if None in pair)
     whose = f"the network's '{target}' is not in the file" if target else f"the file's '{extra}' is not in the network"
-    raise NetworkError(f"{source} has {len(given)} tensors and the network {len(targets)}: {whose}; {REMEDY}")
+    raise NetworkError(f"{source} has {len(given)} tensors and the network {len(targets)}: {whose}; {OTHER_NETWORK}")
 
 
-def _does_not_fit(source: str, file_name: str, tensor: torch.Tensor, target: str, expected: torch.Tensor) -> str:
+def _does_not_fit(
+    source: str,
+    file_name: str,
+    tensor: torch.Tensor,
+    target: str,
+    targets: Mapping[str, torch.Tensor],
+    given: Mapping[str, torch.Tensor],
+) -> str:
+    place = list(targets).index(target) + 1
     return (
         f"{source}: '{file_name}' has shape {tuple(tensor.shape)}, and the network's '{target}' has "
-        f"{tuple(expected.shape)}; {REMEDY}"
+        f"{tuple(targets[target].shape)}, tensor {place} of {len(targets)}; {_remedy(targets, given)}"
     )
+
+
+def _remedy(targets: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> str:
+    """Where the file has all that the network has but for the classifier, the network is right and the order wrong."""
+    classifier = _classifier(targets)
+    ours = Counter(tensor.numel() for name, tensor in targets.items() if name not in classifier)
+    theirs = Counter(tensor.numel() for tensor in given.values())
+    return OTHER_ORDER if len(targets) == len(given) and ours <= theirs else OTHER_NETWORK

@@ -1,47 +1,91 @@
-"""The order of layers for a file whose writer sorted the names: the numbers in the names give it back."""
+"""The order of a file's tensors: that of the network's layers, as far as their names tell it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
-import torch
+from convlens.zoo.weights.key_maps import place
+from convlens.zoo.weights.reading import COUNTER, FileTensors
 
 # As torch orders a layer's tensors; "w" and "b" are short for the first and the third.
-ENDINGS = ("weight", "w", "gamma", "bias", "b", "beta", "running_mean", "running_var")
-NUMBERED = re.compile(rf"(?P<layer>.*\d.*?)[._](?P<ending>{'|'.join(ENDINGS)})")
+ENDINGS = ("", "weight", "w", "gamma", "bias", "b", "beta", "running_mean", "running_var")
+NAME = re.compile(rf"(?P<layer>.+?)[._](?P<ending>{'|'.join(ENDINGS[1:])})")
+# Where GoogLeNet and Inception v3 keep classifiers that only training calls, here and in torchvision.
+AUXILIARY = ("auxiliary.", "aux1.", "aux2.", "AuxLogits.")
 
 
-def in_layer_order(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """conv0_bias, conv0_weight, conv10_bias, conv1_bias -> conv0_weight, conv0_bias, conv1_bias, conv10_bias.
+def in_layer_order(content: FileTensors, family: str, names: Iterable[str]) -> FileTensors:
+    """A file's tensors in the order of the network of these `names`; classifiers that it was built without fall out.
 
-    Only names that are sorted as text and count their layers; all others stay as they are.
+    Our own names tell it, then those of the family's key map, then numbers that count the layers, whatever the order
+    in the file. Where none does, the file's order stays, unless numbers in the names contradict it.
     """
-    if list(tensors) != sorted(tensors) or not count_layers(tensors):
-        return dict(tensors)
+    ours = [name for name in names if not name.endswith(COUNTER)]
+    tensors = content.tensors
+    if not any(name.startswith(AUXILIARY) for name in ours):
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(AUXILIARY)} or tensors
+    layers = {_parts(name)[0] for name in tensors}
+    mapped = _sorted_by(tensors, {layer: place(layer, family) for layer in layers})
+    counted = _sorted_by(tensors, running_numbers(layers))
+    if tensors.keys() == set(ours):
+        found: Iterable[str] | None = ours
+    elif mapped and (not content.ordered or _endings(mapped) == _endings(ours)):
+        found = mapped
+    else:
+        found = counted
+    if found is None:
+        return replace(content, tensors=tensors, ordered=content.ordered and not _out_of_order(tensors))
+    return replace(content, tensors={name: tensors[name] for name in found}, ordered=True)
 
-    def place(name: str) -> tuple[list[int], int]:
+
+def _sorted_by(names: Iterable[str], places: Mapping[str, Any]) -> list[str] | None:
+    """By their layers' places and within a layer as torch does; None where a layer has no place."""
+    keys = {}
+    for name in names:
         layer, ending = _parts(name)
-        return [int(digits) for digits in re.findall(r"\d+", layer)], ENDINGS.index(ending)
+        if places.get(layer) is None:
+            return None
+        keys[name] = (places[layer], ENDINGS.index(ending))
+    return sorted(keys, key=keys.__getitem__)
 
-    return {name: tensors[name] for name in sorted(tensors, key=place)}
+
+def running_numbers(layers: set[str]) -> dict[str, list[int]]:
+    """Layer -> what counts it: conv0, conv10 -> [0], [10]; 00_conv, 01_depthwise; conv1, conv2, dense3. Else nothing.
+
+    Names count their layers where they differ in numbers alone, where each begins with a number that no other has, or
+    where each has one and together they leave none out.
+    """
+    numbers = {layer: [int(digits) for digits in re.findall(r"\d+", layer)] for layer in layers}
+    if not all(numbers.values()):
+        return {}
+    first = {layer: found[:1] for layer, found in numbers.items()}
+    distinct = sorted({found[0] for found in first.values()})
+    if len({re.sub(r"\d+", "#", layer) for layer in layers}) == 1:
+        return numbers
+    if len(distinct) < len(layers):
+        return {}
+    begin = all(re.match(r"\d+[._]", layer) for layer in layers)
+    without_gap = all(len(found) == 1 for found in numbers.values()) and distinct[-1] - distinct[0] == len(layers) - 1
+    return first if begin or without_gap else {}
 
 
-def count_layers(names: Iterable[str]) -> bool:
-    """Every name begins with its layer's number (00_conv_w, 01_depthwise_w), or differs in numbers and ending alone."""
-    parts = [_parts(name) for name in names]
-    layers = {layer for layer, _ in parts}
-    alike = len({re.sub(r"\d+", "#", layer) for layer in layers}) == 1
-    return "" not in layers and (alike or _count_up(layers))
+def _out_of_order(names: Iterable[str]) -> bool:
+    """A writer sorted them as text, so that 10 stands before 2; or all begin with numbers, and these do not grow."""
+    given = list(names)
+    padded = [re.sub(r"\d+", lambda digits: digits[0].zfill(9), name) for name in given]
+    first = [int(found[0]) for name in given if (found := re.match(r"\d+(?=[._])", name))]
+    sorted_as_text = given == sorted(given) and padded != sorted(padded)
+    return sorted_as_text or (len(first) == len(given) and first != sorted(first))
 
 
 def _parts(name: str) -> tuple[str, str]:
-    """ "conv0_weight" -> ("conv0", "weight"); nothing for a name of another form."""
-    match = NUMBERED.fullmatch(name)
-    return ("", "") if match is None else (match["layer"], match["ending"])
+    """ "conv0_weight" -> ("conv0", "weight"); a name of another form is all of its layer: "arr_0" -> ("arr_0", "")."""
+    match = NAME.fullmatch(name)
+    return (name, "") if match is None else (match["layer"], match["ending"])
 
 
-def _count_up(layers: set[str]) -> bool:
-    """Each begins with a number that no other has."""
-    numbers = [re.match(r"\d+(?=[._])", layer) for layer in layers]
-    return None not in numbers and len({int(match[0]) for match in numbers if match}) == len(layers)
+def _endings(names: Iterable[str]) -> list[str]:
+    return [_parts(name)[1] for name in names]

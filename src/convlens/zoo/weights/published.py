@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 HOST = "https://download.pytorch.org/models/"
@@ -100,3 +101,8 @@ def published(name: str) -> PublishedWeights | None:
     return PublishedWeights(
         name, file, (HOST + file,), digest, 1000, preprocessing, round(top1 / 100, 5), round(top5 / 100, 5), fetched
     )
+
+
+def is_published_file(weights: PublishedWeights, path: Path, sha256: str) -> bool:
+    """By its digest, or by that in its name, which a copy in another format keeps."""
+    return sha256.startswith(weights.sha256) or weights.sha256 in path.stem

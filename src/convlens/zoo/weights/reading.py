@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,12 +16,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
-from convlens.errors import StorageError, UsageError
-from convlens.zoo.weights.order import count_layers, in_layer_order
+from convlens.errors import ConvlensError, StorageError, UsageError
+from convlens.zoo.weights.unreadable import reason_of
 
 TORCH_SUFFIXES = (".pth", ".pt", ".th")
 ORDER = "convlens.order"
-WRAPPERS = ("state_dict", "model_state_dict", "model")
+WRAPPERS = ("state_dict", "model_state_dict", "model")  # come before others, such as an average beside them
+TRAINERS = re.compile(r"^(module\.|_orig_mod\.)+")  # what data-parallel and compiled networks put before each name
+COUNTER = "num_batches_tracked"  # counts training steps; many files have none, and inference needs none
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class FileTensors:
 
 
 def read_tensors(path: Path) -> FileTensors:
-    """The tensors of a .safetensors, .npz, .pth, .pt or .th file.
+    """The tensors of a .safetensors, .npz, .pth, .pt or .th file, without the counters of batch norms.
 
     Raises UsageError for a file that is not there or of another kind, StorageError for one that cannot be read.
     """
@@ -48,16 +52,20 @@ def read_tensors(path: Path) -> FileTensors:
         raise UsageError(f"{path} ends in '{path.suffix}'; weights are read from {', '.join(readers)} files")
     try:
         content = reader(path)
+    except ConvlensError:
+        raise
     except Exception as error:  # torch.load and numpy raise a dozen kinds for a damaged file
-        said = str(error).strip().splitlines() or [""]
-        reason = said[0] if any(letter.isalpha() for letter in said[0]) else type(error).__name__
         raise StorageError(
-            f"{path} cannot be read as weights ({reason}); expected a whole file of plain tensors "
-            "(code in a file is never run)"
+            f"{path} cannot be read as weights ({reason_of(path, error)}); expected a whole file of plain tensors, "
+            "such as a state_dict (code in a file is never run)"
         ) from error
-    if not content.tensors:
-        raise StorageError(f"{path} holds no tensors; expected a state_dict, or one under {', '.join(WRAPPERS)}")
-    return content
+    named = content.tensors
+    if all(TRAINERS.match(name) for name in named):
+        named = {TRAINERS.sub("", name): tensor for name, tensor in named.items()}
+    kept = {name: tensor for name, tensor in named.items() if not name.endswith(COUNTER)}
+    if not kept:
+        raise StorageError(f"{path} holds no tensors by name; expected a state_dict, or one inside a checkpoint")
+    return FileTensors(kept, content.ordered, content.metadata)
 
 
 def to_safetensors(content: FileTensors, **metadata: str) -> bytes:
@@ -70,30 +78,47 @@ def _read_safetensors(path: Path) -> FileTensors:
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
         order = json.loads(metadata[ORDER]) if ORDER in metadata else list(file.keys())
-        tensors = {name: file.get_tensor(name) for name in order}
-    return FileTensors(in_layer_order(tensors), ORDER in metadata or count_layers(tensors), metadata)
+        return FileTensors({name: file.get_tensor(name) for name in order}, ORDER in metadata, metadata)
 
 
 def _read_npz(path: Path) -> FileTensors:
     if not zipfile.is_zipfile(path):
-        raise ValueError("it is not an archive of arrays")
+        raise zipfile.BadZipFile
     with np.load(path, allow_pickle=False) as file:
-        tensors = {name: torch.from_numpy(file[name]) for name in file.files}
-    return FileTensors(in_layer_order(tensors), True, {})
+        return FileTensors({name: torch.from_numpy(file[name]) for name in file.files}, True, {})
 
 
 def _read_torch(path: Path) -> FileTensors:
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    for wrapper in WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    return FileTensors(in_layer_order(_only_tensors(content)), True, {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, about its own future; what cannot be read is said by us
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    state = _state_dict(content, path)
+    return FileTensors({str(name): value for name, value in state.items() if _is_tensor(value)}, True, {})
 
 
-def _only_tensors(content: Any) -> dict[str, torch.Tensor]:
-    """A state_dict without what is not a tensor, and without the `module.` of a data-parallel training."""
-    if not isinstance(content, Mapping):
-        return {}
-    return {
-        str(name).removeprefix("module."): value for name, value in content.items() if isinstance(value, torch.Tensor)
-    }
+def _state_dict(content: Any, path: Path) -> Mapping[Any, Any]:
+    """The tensors by name, out of what a training saved with them; StorageError where there are several sets."""
+    while isinstance(content, Mapping):
+        inner = {name: value for name, value in content.items() if _holds_tensors(value)}
+        known = [name for name in WRAPPERS if name in inner]
+        if not inner:
+            return content
+        if not known and len(inner) > 1:
+            raise StorageError(
+                f"{path} holds several sets of tensors ({', '.join(map(str, inner))}); expected one, or one of them "
+                f"as '{WRAPPERS[0]}'; save that which is meant in a file of its own"
+            )
+        content = inner[known[0] if known else next(iter(inner))]
+    return {}
+
+
+def _holds_tensors(value: Any) -> bool:
+    """A mapping of names to tensors, or around one; an optimiser's state counts its tensors by numbers."""
+    if not isinstance(value, Mapping):
+        return False
+    named = [inner for name, inner in value.items() if isinstance(name, str)]
+    return any(_is_tensor(inner) or _holds_tensors(inner) for inner in named)
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor)

@@ -1,0 +1,60 @@
+"""What `--weights` names: "imagenet", a file, or a run, whose run.json tells all of its network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import convlens.zoo as room
+from convlens.errors import NetworkError
+from convlens.runs import Manifest, RunFolder, read_manifest
+
+NAMED = ("auto", "none", "imagenet")
+
+
+def is_file(weights: str | Path | None) -> TypeGuard[str | Path]:
+    """Whether a file or a run was named."""
+    return weights is not None and weights not in NAMED
+
+
+def weights_file(weights: str | Path | None) -> str | Path | None:
+    """Of a run's folder its file of weights; all else as it is."""
+    return RunFolder(Path(weights)).weights if is_file(weights) and Path(weights).is_dir() else weights
+
+
+def run_of(weights: str | Path | None) -> Manifest | None:
+    """The manifest of the run that a file of weights, or its best checkpoint, belongs to; None for other files."""
+    if not is_file(weights):
+        return None
+    path = Path(weights)
+    folders = [folder for folder in map(RunFolder, path.parents[:2]) if path in (folder.weights, folder.best)]
+    return next((read_manifest(folder.manifest) for folder in folders if folder.manifest.exists()), None)
+
+
+def told_by(weights: str | Path | None, model: str, options: Mapping[str, Any]) -> room.FileFacts | None:
+    """What a run, or else the file itself, says of its network; nothing where there is no file.
+
+    NetworkError for the weights of a run of another network.
+    """
+    if not is_file(weights):
+        return None
+    run = run_of(weights)
+    if run is None or "network" in run.architecture:  # a network of the user's own has no name in the zoo
+        return room.describe_weights(model, weights, options)
+    made = room.Architecture.from_dict(run.architecture)
+    if made.name != model:
+        raise NetworkError(f"{weights} belongs to a run of {made.name}, not of {model}; name that network")
+    return room.FileFacts(
+        num_classes=made.num_classes,
+        image_size=min(made.image_size),
+        in_channels=made.in_channels,
+        options={**made.options, **options},
+        read={key: value for key, value in made.options.items() if key not in options},
+    )
+
+
+def preprocess_of(weights: str | Path | None, record: room.WeightsRecord) -> dict[str, Any] | None:
+    """What the weights were trained with: that of the run that they belong to, else what is known of the file."""
+    run = run_of(weights)
+    return record.preprocessing if run is None else run.preprocess
