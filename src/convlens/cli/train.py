@@ -57,7 +57,6 @@ def train(
 ) -> None:
     """Train a network on your pictures: scanned, divided, planned, and saved so that nothing is lost."""
     from convlens import workbench
-
     with Bars() as bars:
         result = workbench.train(
             data, model=model, recipe=recipe, network=network, budget=budget, epochs=epochs, out=out, resume=resume,
