@@ -10,12 +10,10 @@ import numpy as np
 
 from convlens.data import EXCLUDED, NAMED, Images, Scan, divide, open_images, scan
 from convlens.errors import DataError, UsageError
-from convlens.pictures import Preprocess
 from convlens.runs import RunFolder, SeenLooks, Splits, make_splits, seen_looks
 from convlens.storage import sha256_bytes, write_bytes
 from convlens.workbench.results import Progress, Tell
 
-MEASURED_PICTURES = 500  # on which a reduction is measured
 SHOWN = 5  # bad pictures named in an error; the doctor lists all
 
 
@@ -35,13 +33,6 @@ class Gathered:
     def median_side(self) -> int:
         """Median of the pictures' short sides, in pixels."""
         return int(np.median(np.minimum(self.scan.looks.heights, self.scan.looks.widths)[self.scan.readable]))
-
-    def reduction(self, preprocess: Preprocess) -> float:
-        """The 90th percentile of how many pixels a picture has for each that `preprocess` makes of it, on a side."""
-        readable = np.flatnonzero(self.scan.readable)
-        looks = self.scan.looks.at(readable[:: max(1, len(readable) // MEASURED_PICTURES)])
-        sides = zip(looks.heights.tolist(), looks.widths.tolist(), strict=True)
-        return float(np.percentile([preprocess.geometry(height, width).reduction for height, width in sides], 90))
 
     def aspect(self) -> float:
         """The 90th percentile of long side over short side."""

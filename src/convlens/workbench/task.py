@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convlens.data import Augment, Batches, decode_pixels, mean_and_std
+from convlens.data import Augment, Batches, Scan, decode_pixels, mean_and_std
 from convlens.errors import UsageError
 from convlens.pictures import Preprocess
 from convlens.training import Recipe, Task
@@ -54,7 +54,7 @@ def prepare(
     """Decode the train and val parts at the geometry that training reads them in."""
     train, val = gathered.splits.indices("train"), gathered.splits.indices("val")
     crops = augment.zoom < 1
-    kept = _kept(preprocess, gathered) if crops else preprocess
+    kept = kept_for_crops(preprocess, gathered.scan) if crops else preprocess
     return Lessons(
         decode_pixels(gathered.images, train, kept, for_crops=crops, progress=progress, tell=tell),
         torch.from_numpy(gathered.images.labels[train]),
@@ -66,9 +66,9 @@ def prepare(
     )
 
 
-def _kept(preprocess: Preprocess, gathered: Gathered) -> Preprocess:
+def kept_for_crops(preprocess: Preprocess, found: Scan) -> Preprocess:
     """Pictures from which crops are drawn are kept larger than the network's input, as far as they are larger."""
-    margin = min(MARGIN, gathered.reduction(preprocess))
+    margin = min(MARGIN, found.reduction(preprocess))
     height, width = (round(side * margin) for side in preprocess.size)
     return replace(preprocess, size=(height, width))
 
