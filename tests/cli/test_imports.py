@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
 
 import convlens as package
+from convlens.cli import let_threads_sleep
 
 HEAVY = ("torch", "numpy", "PIL", "sklearn", "matplotlib", "safetensors")
 
@@ -59,3 +61,17 @@ def test_every_public_name_is_there_and_another_is_told():
         assert getattr(package, name) is not None
     with pytest.raises(AttributeError, match="convlens has no 'nonesuch'; it has Run"):
         assert package.nonesuch
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
+)
+def test_idle_threads_sleep_soon_unless_the_user_said_otherwise(given, expected, monkeypatch):
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    let_threads_sleep()
+    assert os.environ.get("GOMP_SPINCOUNT") == expected
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
