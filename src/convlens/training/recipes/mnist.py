@@ -1,4 +1,12 @@
-"""MNIST's handwritten digits."""
+"""MNIST's 60,000 handwritten digits, of which 54,000 are trained on and 6,000 validate.
+
+    convlens train mnist                              sprint_mnist, one epoch
+    convlens train mnist --recipe mnist_best          the same network at 1.5 times the width, five epochs
+    convlens train mnist --recipe lenet5              LeNet-5's own topology, 61,706 parameters
+
+Digits lie in the middle 20 x 20 of 28 x 28 px: at 24 px there is a quarter less to compute. Times, accuracies and their
+spread: `python benchmarks/records.py mnist mnist_best lenet5`.
+"""
 
 from __future__ import annotations
 
