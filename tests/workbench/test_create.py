@@ -55,6 +55,16 @@ def test_the_weights_of_a_trained_run_are_a_file_of_weights_too(trained_run, tmp
         assert torch.equal(run.model.state_dict()[name], tensor)
 
 
+def test_a_run_s_last_weights_keep_their_temperature(trained_run, tmp_path):
+    run = Run.load(trained_run)
+    model, options = run.manifest.architecture["name"], run.manifest.architecture["options"]
+    assert run.temperature != 1
+    kept = create(model, weights=run.path, model_options=options, out=tmp_path / "kept")
+    other = create(model, weights=run.path, model_options=options, num_classes=3, out=tmp_path / "other")
+    assert Run.load(kept.run).temperature == run.temperature
+    assert Run.load(other.run).temperature == 1
+
+
 @pytest.mark.parametrize("named", ["", "weights.safetensors"])
 def test_a_run_s_weights_bring_its_options_size_classes_and_preprocessing(named, tmp_path):
     options = {"padding": "same", "width": 0.25}

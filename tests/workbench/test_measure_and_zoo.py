@@ -127,6 +127,13 @@ def test_an_unknown_column_is_refused():
         zoo(sort="mac")
 
 
+@pytest.mark.parametrize("name", ["googlenet", "alexnet", "mlp"])
+def test_a_network_whose_family_has_its_name_is_shown_alone(name):
+    found = zoo(name)
+    assert [row.name for row in found.networks] == [name]
+    assert sum(part.parameters for part in found.card.parts) == found.networks[0].parameters
+
+
 def test_the_card_of_a_network_has_its_paper_s_table_its_departures_and_its_parts():
     card = zoo("resnet50").card
     assert "Departure" in card.about and "50:" in card.table

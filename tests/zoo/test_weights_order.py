@@ -65,7 +65,12 @@ def assert_loaded(network: zoo.Network, expected: State) -> None:
 
 @pytest.mark.parametrize("suffix", [".npz", ".pth", ".safetensors"])
 @pytest.mark.parametrize(
-    "called", [lambda n, kind: f"{n:02d}_{kind}", lambda n, kind: f"layer{n}", lambda n, kind: f"{kind}{n + 1}"]
+    "called",
+    [
+        lambda n, kind: f"{n:02d}_{kind}",
+        lambda n, kind: f"layer{n}",
+        lambda n, kind: f"{kind}{n + 1}",
+    ],
 )
 def test_layers_are_loaded_by_their_numbers_whatever_the_order_in_the_file(
     tmp_path: Path, state: State, suffix: str, called: Callable[[int, str], str]
@@ -74,6 +79,26 @@ def test_layers_are_loaded_by_their_numbers_whatever_the_order_in_the_file(
     jumbled = exchanged(names, called(14, "conv"), called(18, "conv"))
     assert list(jumbled) != list(names)
     assert_loaded(small(weights=write(tmp_path / f"weights{suffix}", jumbled)), state)
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["conv_{n}/{kernel}", "conv_{n}.{kernel}", "conv2d_{n}/{kernel}:0", "conv_{n}/{weight}", "{weight}_{n}", "{w}{n}"],
+)
+def test_numbers_count_under_the_names_of_other_frameworks_too(tmp_path: Path, form: str) -> None:
+    words = {
+        "weight": {"kernel": "kernel", "weight": "weight", "w": "w"},
+        "bias": {"kernel": "bias", "weight": "bias", "w": "b"},
+    }
+    state = zoo.create("squeezenet1_1", num_classes=4).state_dict()
+    layers = list(dict.fromkeys(name.rpartition(".")[0] for name in state))
+    names = {
+        form.format(n=layers.index(name.rpartition(".")[0]), **words[name.rpartition(".")[2]]): tensor
+        for name, tensor in state.items()
+    }
+    names = {name.replace("conv2d_0/", "conv2d/"): tensor for name, tensor in names.items()}  # Keras's first layer
+    file = write(tmp_path / "weights.npz", dict(reversed(names.items())))
+    assert_loaded(zoo.create("squeezenet1_1", num_classes=4, weights=file), state)
 
 
 def test_numbers_that_two_layers_share_keep_the_order_of_a_file_where_they_grow(tmp_path: Path, state: State) -> None:

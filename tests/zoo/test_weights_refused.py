@@ -65,6 +65,13 @@ def test_numbers_of_a_kind_that_is_no_weight_are_refused(tmp_path: Path, state: 
         small(weights=tmp_path / "weights.pth")
 
 
+def test_sparse_tensors_are_refused(tmp_path: Path, state: State) -> None:
+    state["stages.c3.weight"] = state["stages.c3.weight"].to_sparse()
+    torch.save(state, tmp_path / "weights.pth")
+    with pytest.raises(StorageError, match=r"'stages\.c3\.weight' is a sparse tensor; save it as a dense one"):
+        small(weights=tmp_path / "weights.pth")
+
+
 @pytest.mark.parametrize("kind", ["float16", "bfloat16", "float64"])
 def test_floating_numbers_of_every_width_are_read(tmp_path: Path, state: State, kind: str) -> None:
     file = written(tmp_path, {name: tensor.to(getattr(torch, kind)) for name, tensor in state.items()})

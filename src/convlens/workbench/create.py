@@ -17,7 +17,7 @@ from convlens.pictures import Preprocess
 from convlens.runs import Manifest, installed_versions, save_run
 from convlens.workbench.claim import claim, claim_free
 from convlens.workbench.results import Progress, Tell, silent
-from convlens.workbench.weights import preprocess_of, run_of, told_by, weights_file
+from convlens.workbench.weights import preprocess_of, run_of, temperature_of, told_by, weights_file
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def create(
     TensorFlow's 1,001) have theirs already. What is not given is read off the file: the number of classes, the side
     that its name ends in, a width, TensorFlow's padding. `mean` and `std` (for pixels in 0 to 1) say how the pictures
     were normalised; without them it is taken to be the custom of where the file comes from, and said. A run, or the
-    file of its weights, brings its options, size, classes and preprocessing.
+    file of its weights, brings its options, size, classes, preprocessing and temperature.
     """
     entry = room.entry(model)
     options = dict(model_options or {})
@@ -102,6 +102,7 @@ def create(
             preprocess=preprocess.to_dict(),
             weights={"from": source, "source_sha256": record.sha256 if record else None},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
+            temperature=temperature_of(weights, names),
             seed=seed,
             versions=installed_versions(),
         )

@@ -58,3 +58,11 @@ def preprocess_of(weights: str | Path | None, record: room.WeightsRecord) -> dic
     """What the weights were trained with: that of the run that they belong to, else what is known of the file."""
     run = run_of(weights)
     return record.preprocessing if run is None else run.preprocess
+
+
+def temperature_of(weights: str | Path | None, classes: tuple[str, ...]) -> float:
+    """That of the run whose last weights these are, for it was fitted to them; 1 for others, or for other classes."""
+    run = run_of(weights)
+    if run is None or not is_file(weights) or Path(weights).name != RunFolder(Path()).weights.name:
+        return 1.0
+    return run.temperature if run.classes == classes else 1.0

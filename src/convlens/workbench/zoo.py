@@ -77,7 +77,7 @@ class ZooResult:
 
 
 def zoo(pattern: str = "*", *, sort: str = "year") -> ZooResult:
-    """The networks whose name or family matches a pattern such as "mobilenet_*".
+    """The network of this name, or those whose name or family matches a pattern such as "mobilenet_*".
 
     `sort` is one of the columns; the largest or latest comes last, and what has no value after it. Accuracies of one
     data set stand together: MNIST, CIFAR-10, then ImageNet.
@@ -85,14 +85,14 @@ def zoo(pattern: str = "*", *, sort: str = "year") -> ZooResult:
     if sort not in SORTS:
         raise unknown_name("column to sort by", sort, SORTS, f"choose one of {', '.join(SORTS)}")
     entries = [room.entry(name) for name in room.names()]
-    chosen = [
+    named = [entry for entry in entries if entry.name == pattern]  # a family may have the name of a network
+    chosen = named or [
         entry for entry in entries if fnmatch(entry.name, pattern) or fnmatch(entry.family.lower(), pattern.lower())
     ]
     if not chosen:
         raise unknown_name("network", pattern, room.names(), "`convlens zoo` lists all")
     rows = [_row(entry) for entry in chosen]
     rows.sort(key=partial(_place, sort=sort))
-    named = [entry for entry in chosen if entry.name == pattern]
     return ZooResult(tuple(rows), _card(named[0]) if named else None)
 
 

@@ -10,9 +10,11 @@ from typing import Any
 from convlens.zoo.weights.key_maps import place
 from convlens.zoo.weights.reading import COUNTER, FileTensors
 
-# As torch orders a layer's tensors; "w" and "b" are short for the first and the third.
-ENDINGS = ("", "weight", "w", "gamma", "bias", "b", "beta", "running_mean", "running_var")
-NAME = re.compile(rf"(?P<layer>.+?)[._](?P<ending>{'|'.join(ENDINGS[1:])})")
+# As torch orders a layer's tensors, under the names of others too.
+WEIGHTS, BIASES = ("weight", "kernel", "depthwise_kernel", "w", "gamma"), ("bias", "b", "beta")
+ENDINGS = ("", *WEIGHTS, *BIASES, "running_mean", "moving_mean", "running_var", "moving_variance")
+NAME = re.compile(rf"(?P<layer>.+?)[._/](?P<ending>{'|'.join(ENDINGS[1:])})(:0)?")  # TensorFlow ends in ":0"
+TURNED = re.compile(rf"(?P<ending>{'|'.join(ENDINGS[1:])})[._/]?(?P<layer>\d+)")  # weight_0, bias_0, w1, b1
 # Where GoogLeNet and Inception v3 keep classifiers that only training calls, here and in torchvision.
 AUXILIARY = ("auxiliary.", "aux1.", "aux2.", "AuxLogits.")
 
@@ -58,12 +60,13 @@ def running_numbers(layers: set[str]) -> dict[str, list[int]]:
     Names count their layers where they differ in numbers alone, where each begins with a number that no other has, or
     where each has one and together they leave none out.
     """
-    numbers = {layer: [int(digits) for digits in re.findall(r"\d+", layer)] for layer in layers}
+    spelt = {layer: f"{layer}_0" if f"{layer}_1" in layers else layer for layer in layers}  # conv2d, conv2d_1 of Keras
+    numbers = {layer: [int(digits) for digits in re.findall(r"\d+", name)] for layer, name in spelt.items()}
     if not all(numbers.values()):
         return {}
     first = {layer: found[:1] for layer, found in numbers.items()}
     distinct = sorted({found[0] for found in first.values()})
-    if len({re.sub(r"\d+", "#", layer) for layer in layers}) == 1:
+    if len({re.sub(r"\d+", "#", name) for name in spelt.values()}) == 1:
         return numbers
     if len(distinct) < len(layers):
         return {}
@@ -82,8 +85,8 @@ def _out_of_order(names: Iterable[str]) -> bool:
 
 
 def _parts(name: str) -> tuple[str, str]:
-    """ "conv0_weight" -> ("conv0", "weight"); a name of another form is all of its layer: "arr_0" -> ("arr_0", "")."""
-    match = NAME.fullmatch(name)
+    """ "conv0_weight" -> ("conv0", "weight"), "w1" -> ("1", "w"); others are all layer: "arr_0" -> ("arr_0", "")."""
+    match = NAME.fullmatch(name) or TURNED.fullmatch(name)
     return (name, "") if match is None else (match["layer"], match["ending"])
 
 

@@ -14,6 +14,8 @@ READ = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 def check_values(tensors: Mapping[str, torch.Tensor], source: str) -> None:
     """StorageError that names the first tensor of another kind, or with a number that float32 does not hold."""
     for name, tensor in tensors.items():
+        if tensor.layout is not torch.strided:
+            raise StorageError(f"{source}: '{name}' is a sparse tensor; save it as a dense one, by its to_dense()")
         if tensor.dtype not in READ:
             raise StorageError(
                 f"{source}: '{name}' holds {_kind(tensor.dtype)} numbers; weights are read from "
