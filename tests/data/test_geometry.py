@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from convlens.data.geometry import centre, crop, mirror, pad, rotate, shift
+from convlens.data.geometry import centre, crop, mirror, pad, plain_view, rotate, shift
 
 
 def pictures(count=8, height=12, width=10, channels=3):
@@ -140,3 +140,11 @@ def test_a_turn_is_that_of_a_slow_loop(border):
     seen = rotate(images, degrees, border=border)
     wanted = [slowly_rotated(p[0].numpy(), d, border) for p, d in zip(images, degrees.tolist(), strict=True)]
     np.testing.assert_allclose(seen[:, 0], np.stack(wanted), atol=0.02)
+
+
+@pytest.mark.parametrize("side", [6, 9, 12])
+def test_the_plain_view_has_the_size_asked_and_the_middle_of_the_picture(side):
+    images = torch.zeros(2, 3, side, side, dtype=torch.uint8)
+    images[:, :, side // 2 - 1 : side // 2 + 1, side // 2 - 1 : side // 2 + 1] = 200
+    seen = plain_view(images, (9, 9))
+    assert seen.shape == (2, 3, 9, 9) and seen[:, :, 3:6, 3:6].max() >= 150

@@ -5,7 +5,7 @@ from convlens.data.batches import Batches
 from convlens.data.draws import batch_seed, permutation, uniform
 from convlens.data.duplicates import Looks
 from convlens.data.folder import list_pictures
-from convlens.data.geometry import centre
+from convlens.data.geometry import plain_view
 from convlens.data.hashing import content_hash, file_hash
 from convlens.data.images import PARTS, Images, Reader
 from convlens.data.named import NAMED
@@ -28,7 +28,6 @@ __all__ = [
     "Reader",
     "Scan",
     "batch_seed",
-    "centre",
     "content_hash",
     "decode_pixels",
     "divide",
@@ -39,6 +38,7 @@ __all__ = [
     "memory_bytes",
     "open_images",
     "permutation",
+    "plain_view",
     "same_looks",
     "scan",
     "uniform",

@@ -10,6 +10,13 @@ from torch import Tensor
 BORDERS = ("edge", "reflect")  # beyond a picture: its edge repeated, or the picture mirrored there
 
 
+def plain_view(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, C, H0, W0) uint8 -> (N, C, H, W), without augmentation: the middle, or all of it where that is smaller."""
+    if images.shape[2] < size[0] or images.shape[3] < size[1]:
+        return F.interpolate(images, size, mode="bilinear", antialias=True)
+    return centre(images, size)
+
+
 def centre(images: Tensor, size: tuple[int, int]) -> Tensor:
     """(N, C, H0, W0) -> (N, C, H, W): the middle."""
     top, left = (images.shape[2] - size[0]) // 2, (images.shape[3] - size[1]) // 2

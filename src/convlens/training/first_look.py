@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from convlens.data import Batches, centre, permutation
+from convlens.data import Batches, permutation, plain_view
 
 AT_MOST = 5000  # pictures
 
@@ -16,5 +16,5 @@ def show_pictures(network: nn.Module, batches: Batches) -> None:
     if look_at is None:
         return
     chosen = torch.from_numpy(permutation(batches.seed, 0, len(batches.labels)))[:AT_MOST]
-    images = batches.preprocess.normalise(centre(batches.pixels[chosen], batches.preprocess.size))
+    images = batches.preprocess.normalise(plain_view(batches.pixels[chosen], batches.preprocess.size))
     look_at(images.to(next(network.parameters()).device))

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.data import Batches, centre, permutation
+from convlens.data import Batches, permutation, plain_view
 from convlens.pictures import Preprocess
 from convlens.training.precision import Choice
 from convlens.training.validation import inference_batch
@@ -75,7 +75,7 @@ def features_of(
     try:
         network.eval()
         for start in range(0, len(pixels), batch):
-            images = preprocess.normalise(centre(pixels[start : start + batch], preprocess.size))
+            images = preprocess.normalise(plain_view(pixels[start : start + batch], preprocess.size))
             with choice.autocast(device):
                 network(images.to(device).contiguous(memory_format=choice.memory_format))
             if progress:
