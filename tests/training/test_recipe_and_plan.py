@@ -46,6 +46,8 @@ def test_an_unknown_option_names_the_nearest():
         {"epochs": 3, "budget_s": 60.0},
         {"budget_s": 0.0},
         {"optimiser": "adam"},
+        {"betas": (0.9, 1.0)},
+        {"betas": (0.9,)},
         {"label_smoothing": 1.0},
         {"l1": -1.0},
         {"ema": 1.0},

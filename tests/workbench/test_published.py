@@ -53,6 +53,8 @@ def test_the_error_names_the_option_as_it_was_given() -> None:
         published("mnist", "mnist", Request(), Recipe(budget_s=3), True)
     with pytest.raises(UsageError, match="and --image-size was given too"):
         published("mnist", "mnist", Request(image_size=3), Recipe(), True)
+    with pytest.raises(UsageError, match="and --no-augment was given too"):
+        published("mnist", "mnist", Request(), Recipe(augment=False), False)
 
 
 def test_seed_and_machine_stay_those_that_were_asked() -> None:

@@ -239,6 +239,7 @@ def test_a_folder_below_a_file_is_refused(tmp_path, whole_lesson, quickly):
         ({"epochs": 7}, "--epochs came as 7, and this training began with 2; it goes on as it began"),
         ({"budget_s": 60.0}, "--budget came as 60"),
         ({"model": "lenet5"}, "--model came as lenet5, and this training began with perceptron"),
+        ({"recipe": "mnist"}, "--recipe came as mnist, and this training began with None"),
         ({"image_size": 32}, "--image-size came as 32, and this training began with 28"),
         ({"seed": 3}, "--seed came as 3"),
         ({"optimiser": "sgd"}, "--optimiser came as sgd"),

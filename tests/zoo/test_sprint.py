@@ -66,5 +66,5 @@ def test_convolutions_start_by_handing_their_inputs_on() -> None:
     torch.testing.assert_close(layer(images)[:, :64], images)
 
 
-def test_a_third_of_the_width_has_a_third_of_the_channels() -> None:
+def test_half_of_the_width_has_half_of_the_channels() -> None:
     assert zoo.create("sprint_mnist", width=0.5).stages[2].conv.weight.shape == (32, 16, 3, 3)

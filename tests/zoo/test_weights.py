@@ -6,31 +6,19 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 import convlens.zoo as zoo
 from convlens.errors import NetworkError, StorageError, UsageError
 from convlens.zoo.weights import loading
 from convlens.zoo.weights.published import PublishedWeights
-
-State = dict[str, torch.Tensor]
-
-
-def small(num_classes: int = 4, **options: Any) -> zoo.Network:
-    return zoo.create("mobilenet_v2", num_classes=num_classes, image_size=32, width=0.25, **options)
+from tests.zoo.weight_files import State, small_mobilenet, with_other_tensors, write
 
 
 @pytest.fixture
 def trained() -> zoo.Network:
-    """A network whose every tensor differs from a fresh one's."""
-    network = small()
-    with torch.no_grad():
-        for tensor in network.state_dict().values():
-            tensor.copy_(torch.rand(tensor.shape) + 0.5)
-    return network
+    return with_other_tensors(small_mobilenet())
 
 
 def strange_names(state: State) -> State:
@@ -45,22 +33,11 @@ def assert_same(network: zoo.Network, expected: State) -> None:
             assert torch.equal(tensor, expected[name]), name
 
 
-def write(path: Path, state: State) -> Path:
-    """The state as the file that the suffix says."""
-    if path.suffix == ".npz":
-        np.savez(path, **{name: tensor.numpy() for name, tensor in state.items()})
-    elif path.suffix == ".safetensors":
-        save_file({name: tensor.clone() for name, tensor in state.items()}, path)
-    else:
-        torch.save(state, path)
-    return path
-
-
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".th", ".npz", ".safetensors"])
 def test_weights_are_loaded_by_name(tmp_path: Path, trained: zoo.Network, suffix: str) -> None:
     state = trained.state_dict()
     file = write(tmp_path / f"weights{suffix}", {name: state[name] for name in sorted(state)})
-    network = small(weights=file)
+    network = small_mobilenet(weights=file)
     assert_same(network, state)
     assert network.weights_record is not None
     assert network.weights_record.num_loaded == len(strange_names(state))
@@ -71,7 +48,7 @@ def test_weights_are_loaded_by_name(tmp_path: Path, trained: zoo.Network, suffix
 @pytest.mark.parametrize("suffix", [".pth", ".npz"])
 def test_weights_under_other_names_are_loaded_by_order(tmp_path: Path, trained: zoo.Network, suffix: str) -> None:
     state = trained.state_dict()
-    assert_same(small(weights=write(tmp_path / f"w{suffix}", strange_names(state))), state)
+    assert_same(small_mobilenet(weights=write(tmp_path / f"w{suffix}", strange_names(state))), state)
 
 
 def test_alphabetical_names_are_put_in_the_order_of_their_numbers(tmp_path: Path, trained: zoo.Network) -> None:
@@ -109,21 +86,21 @@ def test_a_checkpoint_is_unwrapped_and_module_stripped(
     state = {f"{before}{name}": tensor for name, tensor in sorted(trained.state_dict().items())}
     optimiser = {"state": {0: {"step": torch.tensor(1.0), "exp_avg": torch.zeros(3)}}, "param_groups": [{"lr": 0.1}]}
     torch.save({"epoch": torch.tensor(3), wrapper: state, "optimizer": optimiser}, tmp_path / "checkpoint.th")
-    assert_same(small(weights=tmp_path / "checkpoint.th"), trained.state_dict())
+    assert_same(small_mobilenet(weights=tmp_path / "checkpoint.th"), trained.state_dict())
 
 
 def test_the_weights_come_before_their_average_and_out_of_every_wrapper(tmp_path: Path, trained: zoo.Network) -> None:
-    other = {"state_dict_ema": small().state_dict(), "state_dict": trained.state_dict()}
+    other = {"state_dict_ema": small_mobilenet().state_dict(), "state_dict": trained.state_dict()}
     torch.save({"checkpoint": other}, tmp_path / "checkpoint.pt")
-    assert_same(small(weights=tmp_path / "checkpoint.pt"), trained.state_dict())
+    assert_same(small_mobilenet(weights=tmp_path / "checkpoint.pt"), trained.state_dict())
 
 
 def test_only_the_classifier_is_left_out_for_another_number_of_classes(tmp_path: Path, trained: zoo.Network) -> None:
     file = write(tmp_path / "weights.pth", strange_names(trained.state_dict()))
     torch.manual_seed(1)
-    fresh = small(num_classes=7).head.state_dict()
+    fresh = small_mobilenet(num_classes=7).head.state_dict()
     torch.manual_seed(1)
-    network = small(num_classes=7)
+    network = small_mobilenet(num_classes=7)
     record = zoo.load_weights(network, file)
     assert record.left_out == ("head.linear.weight", "head.linear.bias")
     assert all(torch.equal(tensor, fresh[name]) for name, tensor in network.head.state_dict().items())
@@ -138,7 +115,7 @@ def test_the_fixed_centres_of_lenet_are_left_out_for_another_number_of_classes(t
 
 def test_a_tensor_of_another_shape_is_named_and_nothing_is_loaded(tmp_path: Path, trained: zoo.Network) -> None:
     file = write(tmp_path / "weights.pth", strange_names(trained.state_dict()))
-    network = small(in_channels=1)
+    network = small_mobilenet(in_channels=1)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     message = (
         r"weights.pth: 'layer0.weight' has shape \(8, 3, 3, 3\), and the network's 'stem.conv.weight' has \(8, 1, 3, "
@@ -154,14 +131,14 @@ def test_a_layer_with_more_outputs_is_refused_where_it_is_not_the_classifier(
 ) -> None:
     wide = trained.state_dict() | {"stem.conv.weight": torch.zeros(16, 3, 3, 3)}
     with pytest.raises(NetworkError, match=r"'stem.conv.weight' has shape \(16, 3, 3, 3\)"):
-        small(weights=write(tmp_path / "wide.npz", wide))
+        small_mobilenet(weights=write(tmp_path / "wide.npz", wide))
 
 
 def test_too_few_tensors_are_refused_with_the_first_that_is_missing(tmp_path: Path, trained: zoo.Network) -> None:
     state = strange_names(trained.state_dict())
     file = write(tmp_path / "weights.pth", dict(list(state.items())[:-1]))
     with pytest.raises(NetworkError, match=r"has \d+ tensors and the network \d+: .*'head.linear.bias' is not in"):
-        small(weights=file)
+        small_mobilenet(weights=file)
 
 
 def test_a_deeper_network_s_file_is_refused_though_all_names_are_in_it(tmp_path: Path) -> None:
@@ -174,7 +151,7 @@ def test_two_tensors_of_one_shape_that_changed_places_are_noticed(tmp_path: Path
     state = list(spelled(strange_names(trained.state_dict())).items())
     state[1], state[2] = state[2], state[1]  # a norm's weight and bias
     with pytest.raises(NetworkError, match=r"'layerc.bias' stands where the network has 'stem.norm.weight'"):
-        small(weights=write(tmp_path / "weights.pth", dict(state)))
+        small_mobilenet(weights=write(tmp_path / "weights.pth", dict(state)))
 
 
 def spelled(state: State) -> State:
@@ -186,14 +163,14 @@ def spelled(state: State) -> State:
 def test_a_safetensors_file_of_other_names_is_refused_for_it_has_no_order(tmp_path: Path, trained: zoo.Network) -> None:
     file = write(tmp_path / "weights.safetensors", spelled(strange_names(trained.state_dict())))
     with pytest.raises(NetworkError, match=r"the first is 'layera.weight', and neither the file nor its names tell"):
-        small(weights=file)
+        small_mobilenet(weights=file)
 
 
 def test_a_safetensors_file_whose_names_count_its_tensors_is_loaded_by_order(
     tmp_path: Path, trained: zoo.Network
 ) -> None:
     state = trained.state_dict()
-    assert_same(small(weights=write(tmp_path / "weights.safetensors", strange_names(state))), state)
+    assert_same(small_mobilenet(weights=write(tmp_path / "weights.safetensors", strange_names(state))), state)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +189,7 @@ def test_a_file_that_cannot_be_used_is_refused(
     if content is not None:
         (tmp_path / file).write_bytes(content)
     with pytest.raises(error, match=message):
-        small(weights=tmp_path / file)
+        small_mobilenet(weights=tmp_path / file)
 
 
 class Intruder:
@@ -224,14 +201,14 @@ def test_code_inside_a_checkpoint_is_never_run(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": Intruder()}, tmp_path / "evil.pth")
     with pytest.raises(StorageError, match=r"evil.pth cannot be read as weights .* \(code in a file is never run\)"):
-        small(weights=tmp_path / "evil.pth")
+        small_mobilenet(weights=tmp_path / "evil.pth")
     assert not (tmp_path / "intruder-was-here").exists()
 
 
 def test_a_checkpoint_without_tensors_is_refused(tmp_path: Path) -> None:
     torch.save({"epoch": 3}, tmp_path / "epoch.pth")
     with pytest.raises(StorageError, match=r"epoch.pth holds no tensors by name; expected a state_dict"):
-        small(weights=tmp_path / "epoch.pth")
+        small_mobilenet(weights=tmp_path / "epoch.pth")
 
 
 def test_published_weights_are_downloaded_once_and_kept_as_safetensors(
@@ -244,11 +221,11 @@ def test_published_weights_are_downloaded_once_and_kept_as_safetensors(
     monkeypatch.setattr(loading, "published", lambda name: row)
     monkeypatch.setenv("CONVLENS_CACHE", str(tmp_path / "cache"))
     steps: list[str] = []
-    network = small(weights="imagenet", progress=lambda stage, done, total, detail: steps.append(stage))
+    network = small_mobilenet(weights="imagenet", progress=lambda stage, done, total, detail: steps.append(stage))
     assert_same(network, trained.state_dict())
     assert set(steps) == {"download"}
     assert [file.name for file in (tmp_path / "cache" / "weights").glob("net*")] == ["net.safetensors"]
     served.unlink()
-    record = zoo.load_weights(small(num_classes=9), "imagenet")
+    record = zoo.load_weights(small_mobilenet(num_classes=9), "imagenet")
     assert (record.source, record.sha256, record.preprocessing) == ("imagenet", digest, preprocessing)
     assert record.left_out == ("head.linear.weight", "head.linear.bias")

@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 import convlens.zoo as zoo
 from convlens.errors import NetworkError
 from convlens.zoo.weights.layout import units_of
-
-State = dict[str, torch.Tensor]
-
-
-def small(num_classes: int = 4, **options: Any) -> zoo.Network:
-    return zoo.create("mobilenet_v2", num_classes=num_classes, image_size=32, width=0.25, **options)
+from tests.zoo.weight_files import State, small_mobilenet, with_other_tensors, write
 
 
 @pytest.fixture
 def trained() -> zoo.Network:
-    """A network whose every tensor differs from a fresh one's."""
-    network = small()
-    with torch.no_grad():
-        for tensor in network.state_dict().values():
-            tensor.copy_(torch.rand(tensor.shape) + 0.5)
-    return network
-
-
-def write(path: Path, state: State) -> Path:
-    """The state as the file that the suffix says."""
-    if path.suffix == ".npz":
-        np.savez(path, **{name: tensor.numpy() for name, tensor in state.items()})
-    elif path.suffix == ".safetensors":
-        save_file(state, path)
-    else:
-        torch.save(state, path)
-    return path
+    return with_other_tensors(small_mobilenet())
 
 
 def folded(network: zoo.Network) -> dict[str, torch.Tensor]:
@@ -62,14 +38,17 @@ def folded(network: zoo.Network) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("padding", ["same", "symmetric"])
 def test_a_folded_file_of_tensorflow_gives_the_same_logits(tmp_path: Path, trained: zoo.Network, padding: str) -> None:
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    original = small(padding=padding)
+    original = small_mobilenet(padding=padding)
     original.load_state_dict(trained.state_dict())
     file = write(tmp_path / "folded.npz", folded(original.eval()))
-    network = small(weights=file, padding=padding).eval()
+    network = small_mobilenet(weights=file, padding=padding).eval()
     with torch.no_grad():
         expected = original(images)
         torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
-    assert small(num_classes=7, weights=file).weights_record.left_out == ("head.linear.weight", "head.linear.bias")
+    assert small_mobilenet(num_classes=7, weights=file).weights_record.left_out == (
+        "head.linear.weight",
+        "head.linear.bias",
+    )
 
 
 @pytest.mark.parametrize("axes", ["ours", "tensorflow"])
@@ -104,7 +83,7 @@ def test_a_folded_tensor_that_does_not_fit_is_called_by_its_name_in_the_file(
     tensors = folded(trained.eval())
     tensors["03_conv_b"] = tensors["03_conv_b"][:3]
     with pytest.raises(NetworkError, match=r"'03_conv_b' has shape \(3,\)"):
-        small(weights=write(tmp_path / "folded.npz", tensors))
+        small_mobilenet(weights=write(tmp_path / "folded.npz", tensors))
 
 
 def test_a_file_tells_its_classes_width_side_and_padding(tmp_path: Path) -> None:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 import convlens.zoo as zoo
 from convlens.errors import NetworkError
 from convlens.zoo.weights.order import in_layer_order, running_numbers
 from convlens.zoo.weights.reading import COUNTER, FileTensors
-
-State = dict[str, torch.Tensor]
+from tests.zoo.weight_files import State, with_other_tensors, write
 
 
 def small(**options: object) -> zoo.Network:
@@ -25,11 +22,9 @@ def small(**options: object) -> zoo.Network:
 
 @pytest.fixture
 def state() -> State:
-    network = small()
-    with torch.no_grad():
-        for tensor in network.state_dict().values():
-            tensor.copy_(torch.rand(tensor.shape) + 0.5)
-    return {name: tensor for name, tensor in network.state_dict().items() if not name.endswith(COUNTER)}
+    return {
+        name: tensor for name, tensor in with_other_tensors(small()).state_dict().items() if not name.endswith(COUNTER)
+    }
 
 
 def renamed(state: State, called: Callable[[int, str], str]) -> State:
@@ -46,16 +41,6 @@ def exchanged(state: State, first: str, second: str) -> State:
         f"{order.get(name.rpartition('.')[0], name.rpartition('.')[0])}.{name.rpartition('.')[2]}" for name in state
     ]
     return {name: state[name] for name in moved}
-
-
-def write(path: Path, state: State) -> Path:
-    if path.suffix == ".npz":
-        np.savez(path, **{name: tensor.numpy() for name, tensor in state.items()})
-    elif path.suffix == ".safetensors":
-        save_file(state, path)
-    else:
-        torch.save(state, path)
-    return path
 
 
 def assert_loaded(network: zoo.Network, expected: State) -> None:

@@ -5,23 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 import convlens.zoo as zoo
 from convlens.errors import UsageError
 from convlens.zoo.weights.published import IMAGENET
-
-State = dict[str, torch.Tensor]
-
-
-def write(path: Path, state: State) -> Path:
-    """The state as the file that the suffix says."""
-    if path.suffix == ".safetensors":
-        save_file(state, path)
-    else:
-        torch.save(state, path)
-    return path
+from tests.zoo.weight_files import write
 
 
 def test_a_network_without_published_weights_says_which_have_some() -> None:

@@ -76,6 +76,8 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
                 raise UsageError(f"{name} came as {value}; expected 0 or more and less than 1")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise UsageError(f"betas came as {self.betas}; expected two numbers of 0 or more and less than 1")
         if not 0 <= self.l1 < float("inf") or not 0 <= self.weight_decay < float("inf"):
             raise UsageError(f"l1 and weight_decay are 0 or more; got {self.l1} and {self.weight_decay}")
         if not 0 <= self.seed < 1 << 63:

@@ -54,4 +54,5 @@ def _decided_by_a_recipe(ask: Request, wanted: Recipe, augment: bool | Mapping[s
         if f.name not in OF_THE_MACHINE and getattr(wanted, f.name) != getattr(plain, f.name)
     ]
     found += ["--augmentation"] if isinstance(augment, Mapping) else []
-    return [option.replace("_", "-").replace("--options", "--option") for option in found]
+    said = {"--options": "--option", "--augment": "--no-augment"}  # as the command line has them
+    return [said.get(option, option.replace("_", "-")) for option in found]

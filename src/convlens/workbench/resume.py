@@ -69,9 +69,10 @@ def _refuse_changes(asked: Mapping[str, Any], recipe: training.Recipe, augment: 
         **recipe.to_dict(),
         **_as_options(augment.to_dict()),
         "model": facts["architecture"].get("name"),
+        "recipe": recipe.name,
         "image_size": facts["preprocess"]["size"][0],
     }
-    usual = {**training.Recipe().to_dict(), "model": "auto", "image_size": None}
+    usual = {**training.Recipe().to_dict(), "model": "auto", "recipe": None, "image_size": None}
     for name, value in asked.items():
         if name in began and value not in (usual.get(name, began[name]), began[name]):
             raise UsageError(

@@ -86,7 +86,8 @@ def train(
     if budget is not None:
         recipe_options["budget_s"] = training.parse_duration(budget)
     if resume is not None:
-        asked = {**recipe_options, "seed": seed, "model": model, "image_size": image_size, "augment": augment}
+        asked = {**recipe_options, "seed": seed, "model": model, "recipe": recipe, "image_size": image_size}
+        asked["augment"] = augment
         more: dict[str, Any] = {"progress": progress, "tell": tell}
         return _result(*go_on(resume, data, network=network, data_dir=data_dir, asked=asked, **more), started)
     if data is None:

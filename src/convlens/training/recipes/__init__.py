@@ -6,10 +6,10 @@ One file a set; each says command, machine, time and result with its spread.
 from __future__ import annotations
 
 from convlens.errors import unknown_name
-from convlens.training.recipes.mnist import LENET5, MNIST, MNIST_BEST
+from convlens.training.recipes.mnist import MNIST
 from convlens.training.recipes.record import Record
 
-RECORDS = {record.name: record for record in (MNIST, MNIST_BEST, LENET5)}
+RECORDS = {record.name: record for record in (MNIST,)}
 
 __all__ = ["RECORDS", "Record", "default_record", "record_named"]
 

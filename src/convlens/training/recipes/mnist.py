@@ -1,11 +1,11 @@
 """MNIST's 60,000 handwritten digits, of which 54,000 are trained on and 6,000 validate.
 
-    convlens train mnist                              sprint_mnist, one epoch
-    convlens train mnist --recipe mnist_best          the same network at 1.5 times the width, five epochs
-    convlens train mnist --recipe lenet5              LeNet-5's own topology, 61,706 parameters
+    convlens train mnist
+    python benchmarks/records.py mnist --seeds 6
 
-Digits lie in the middle 20 x 20 of 28 x 28 px: at 24 px there is a quarter less to compute. Times, accuracies and their
-spread: `python benchmarks/records.py mnist mnist_best lenet5`.
+AMD EPYC with AVX512-BF16 and without AMX, 2 cores, torch 2.13.0: 4.8 s of training (4.1 to 5.2), 9.1 s for the whole
+process (8.4 to 9.6); 99.34 +- 0.04 % of the 10,000 test pictures (6 seeds, last step, no test-time augmentation).
+Digits lie in the middle 20 x 20 of 28 x 28 px: at 24 px there is a quarter less to compute.
 """
 
 from __future__ import annotations
@@ -23,17 +23,4 @@ MNIST = Record(
     image_size=24,
     crop_ratio=24 / 28,
     is_default=True,
-)
-MNIST_BEST = Record(
-    "mnist_best",
-    "mnist",
-    "sprint_mnist",
-    Recipe(epochs=5, batch=128, learning_rate=0.01, betas=(0.7, 0.95)),
-    Augment(shift=1),
-    image_size=24,
-    crop_ratio=24 / 28,
-    options={"width": 1.5},
-)
-LENET5 = Record(
-    "lenet5", "mnist", "lenet5", Recipe(epochs=5, batch=128, learning_rate=0.005, betas=(0.7, 0.95)), Augment(shift=1)
 )

@@ -13,8 +13,11 @@ from convlens.zoo.weights.reading import COUNTER, FileTensors
 
 ROLES = {
     "running_mean": "mean",
+    "moving_mean": "mean",
     "running_var": "variance",
+    "moving_variance": "variance",
     "weight": "weight",
+    "kernel": "weight",
     "gamma": "weight",
     "bias": "bias",
     "beta": "bias",
