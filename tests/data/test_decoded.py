@@ -123,13 +123,15 @@ def test_other_pixels_are_another_entry(images: Images, other: dict) -> None:
     assert len(entries()) == 2
 
 
-def test_other_contents_another_pillow_and_another_format_are_another_entry(
+def test_other_contents_another_pillow_torch_or_format_are_another_entry(
     images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert reads(images) == 4
     assert images.hashes is not None
     assert reads(replace(images, hashes=(*images.hashes[:-1], "changed"))) == 4
     monkeypatch.setattr(PIL, "__version__", "99")
+    assert reads(images) == 4
+    monkeypatch.setattr(torch, "__version__", "99")
     assert reads(images) == 4
     monkeypatch.setattr(decoded_file, "FORMAT", 99)
     assert reads(images) == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -249,3 +250,20 @@ def test_the_suffix_is_compared_with_the_content(tmp_path: Path) -> None:
 def _big_endian_tiff(values: np.ndarray) -> bytes:
     image = Image.frombytes("I;16B", values.shape[::-1], values.astype(">u2").tobytes())
     return written(image, "TIFF")
+
+
+def test_a_file_is_read_at_once_or_bit_by_bit_to_the_same_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["convlens.pictures.decode"]
+    for file_format in ("JPEG", "PNG", "BMP", "PPM", "TIFF"):
+        file = tmp_path / f"picture.{file_format}"
+        file.write_bytes(written(photograph(), file_format))
+        monkeypatch.setattr(module, "READ_AT_ONCE", file.stat().st_size)
+        at_once = decode_and_inspect(file)
+        assert isinstance(module._open_file(file), io.BytesIO)
+        monkeypatch.setattr(module, "READ_AT_ONCE", file.stat().st_size - 1)
+        bit_by_bit = decode_and_inspect(file)
+        assert np.array_equal(at_once[0], bit_by_bit[0]) and at_once[1] == bit_by_bit[1]
+        with module._open_file(file) as opened:
+            assert isinstance(opened, io.BufferedReader)

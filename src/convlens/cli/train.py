@@ -38,7 +38,7 @@ def train(
     option: ModelOption = None,
     data_dir: DataDir = None,
     max_bad: Annotated[float, typer.Option(help="Share of unreadable pictures at which to refuse.")] = 0.1,
-    no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Keep no thumbnails in the run.")] = False,
+    no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Keep no thumbnails, no decoded pixels.")] = False,
     batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
     optimiser: Annotated[str, typer.Option(help="adamw, sgd or muon.")] = "adamw",
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,

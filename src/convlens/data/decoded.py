@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import PIL
+import torch
 
 from convlens.data.images import Images
 from convlens.errors import StorageError
@@ -40,8 +41,8 @@ def entry_of(
     num_bytes = len(indices) * preprocess.channels * math.prod(preprocess.size)
     if None in hashes or num_bytes > CAP_BYTES:
         return None
-    facts = {"format": FORMAT, "pillow": PIL.__version__, "for_crops": for_crops, "hashes": hashes}
-    text = json.dumps(facts | _geometry(preprocess))
+    made_by = {"format": FORMAT, "pillow": PIL.__version__, "torch": torch.__version__}
+    text = json.dumps({**made_by, "for_crops": for_crops, "hashes": hashes, **_geometry(preprocess)})
     return _folder() / f"{sha256_bytes(text.encode())[:32]}{SUFFIX}"
 
 

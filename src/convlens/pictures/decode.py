@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -27,6 +28,7 @@ from convlens.pictures.quiet import quiet_pillow
 Source = Path | str | bytes | BinaryIO
 
 MAX_PIXELS = 89_478_485  # Pillow's own bound: a quarter of a gigabyte in RGB
+READ_AT_ONCE = 16 << 20  # bytes
 # Not pictures of pixels: EPS starts Ghostscript, the others are stubs that cannot load.
 _REFUSED_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 _TRIED_FIRST = ("JPEG", "PNG")  # Pillow asks one format after another, and some only say no after parsing
@@ -146,6 +148,9 @@ def _opened(source: Source, name: str) -> Iterator[BinaryIO]:
 
 
 def _open_file(path: Path) -> BinaryIO:
+    with suppress(OSError, ValueError):
+        if data := _read_at_once(path):
+            return io.BytesIO(data)
     try:
         if not path.is_file():  # opening a pipe would wait for ever
             raise PictureError(path, f"{UNREADABLE}: {'not a file' if path.exists() else 'no such file'}")
@@ -156,6 +161,18 @@ def _open_file(path: Path) -> BinaryIO:
         file.close()
         raise PictureError(path, "zero bytes: the file is empty")
     return file
+
+
+def _read_at_once(path: Path) -> bytes:
+    """A file of usual size; empty where it is none. Each call of the system lets another thread in: here are few."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        status = os.fstat(descriptor)
+        usual = stat.S_ISREG(status.st_mode) and status.st_size <= READ_AT_ONCE
+        data = os.read(descriptor, status.st_size) if usual else b""
+    finally:
+        os.close(descriptor)
+    return data if len(data) == status.st_size else b""
 
 
 def _name(source: Source) -> str:
