@@ -16,6 +16,7 @@ from convlens.errors import RunError, UsageError
 from convlens.training import Choice, Recipe, Trial, choose, choose_device, describe_machine
 from convlens.training.allocator import can_keep_memory, kept_memory
 from convlens.training.checkpoint import read_checkpoint
+from convlens.training.precision import FEWEST_PICTURES
 
 
 def test_a_missing_checkpoint_says_how_to_begin(tmp_path):
@@ -119,3 +120,22 @@ def test_a_short_training_is_not_kept_waiting_by_its_measuring():
     calls.clear()
     choose(Recipe(), Trial(network, images, labels, steps=100_000))
     assert 3 * few < len(calls)
+
+
+def test_a_slow_step_is_timed_on_fewer_pictures_so_that_every_way_is_timed():
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(8, 2))
+    trial = Trial(network, torch.rand(64, 1, 4, 4), torch.arange(64) % 2, seconds=6.0)
+    assert len(trial.shortened(0.1).images) == 64
+    assert len(trial.shortened(1.6).images) == len(trial.shortened(1.6).labels) == 16
+    assert len(trial.shortened(100.0).images) == FEWEST_PICTURES
+    _, measured = choose(Recipe(), trial.shortened(1.6))
+    assert {one["pictures"] for one in measured} == {16}
+
+
+@pytest.mark.skipif(not can_keep_memory(), reason="the C library is not glibc")
+def test_memory_is_kept_where_no_time_is_left_to_time_that():
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(8, 2))
+    images, labels = torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64)
+    choice, measured = choose(Recipe(), Trial(network, images, labels, seconds=0.0))
+    assert (choice.precision, choice.layout, choice.allocator) == ("fp32", "channels_first", "kept")
+    assert len(measured) == 1

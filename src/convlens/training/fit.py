@@ -40,8 +40,9 @@ def make_plan(network: nn.Module, batches_of: Callable[[int], Batches], recipe: 
     images, labels = batches_of(plan.batch)(0)
     target = torch.device(setting.device)
     network, images, labels = network.to(target), images.to(target), labels.to(target)
-    check_step(network, images, labels, setting.num_classes)
-    choice, measured = choose(recipe, Trial(network, images, labels, setting.seconds, plan.total_steps))
+    step_s = check_step(network, images, labels, setting.num_classes)
+    trial = Trial(network, images, labels, setting.seconds, plan.total_steps).shortened(step_s)
+    choice, measured = choose(recipe, trial)
     return replace(plan, **asdict(choice), measured=measured)
 
 
@@ -54,8 +55,9 @@ def largest_batch(network: nn.Module, shape: tuple[int, ...]) -> int:
     return max(1, memory_bytes() // 4 // max(1, 2 * each))
 
 
-def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: int) -> None:
-    """One step on a copy, so that what does not fit is said before anything is written."""
+def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: int) -> float:
+    """One step on a copy, so that what does not fit is said before anything is written; the seconds that it took."""
+    began = time.perf_counter()
     with torch.random.fork_rng(devices=[]):
         try:
             logits = copy.deepcopy(network).train()(images)
@@ -68,6 +70,7 @@ def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: 
             ) from error
     if tuple(logits.shape) != (len(images), num_classes):
         raise NetworkError(f"the network gave {tuple(logits.shape)}; expected logits of ({len(images)}, {num_classes})")
+    return time.perf_counter() - began
 
 
 def fit(

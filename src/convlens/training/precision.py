@@ -26,6 +26,8 @@ WORTH = 1.1  # a choice that departs from plain float32 must be a tenth faster
 WORTH_A_THREAD = 1.25  # than one thread: where a machine is shared, several wait for each other
 TIMED_S = 0.25  # the longest that one choice is timed, where a step is short
 TIMED_SHARE = 0.01  # of the training to come
+FEWEST_PICTURES = 8  # on which layouts and precisions still rank as on a whole batch
+STEPS_TO_TIME = 15  # five choices, three steps each
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,10 @@ class Choice:
 class Timed:
     choice: Choice
     step_ms: float
+    pictures: int  # of a step
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self.choice), "step_ms": round(self.step_ms, 3)}
+        return {**asdict(self.choice), "step_ms": round(self.step_ms, 3), "pictures": self.pictures}
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,20 @@ class Trial:
     seconds: float = 10.0
     steps: int = 1_000_000
 
+    def shortened(self, step_s: float) -> Trial:
+        """On as many pictures as leave time for every choice, where a step on all of them takes `step_s`."""
+        affordable = int(len(self.images) * self.seconds / (STEPS_TO_TIME * max(step_s, 1e-9)))
+        few = max(FEWEST_PICTURES, affordable)
+        return replace(self, images=self.images[:few], labels=self.labels[:few])
+
     def time(self, choice: Choice) -> Timed:
         before = torch.get_num_threads()
         torch.set_num_threads(choice.threads)
         try:
             # dropout draws nothing from the caller's generator
             with torch.random.fork_rng(devices=[]), choice.memory():
-                return Timed(choice, self._step_ms(copy.deepcopy(self.network).train(), choice))
+                step_ms = self._step_ms(copy.deepcopy(self.network).train(), choice)
+                return Timed(choice, step_ms, len(self.images))
         finally:
             torch.set_num_threads(before)
 
@@ -117,8 +127,11 @@ def choose(recipe: Recipe, trial: Trial) -> tuple[Choice, tuple[dict[str, Any], 
         if not is_left():
             break
     best = _best(timed)
-    if allocator == "kept" and is_left():
-        timed.append(trial.time(replace(best.choice, allocator=allocator)))
+    kept = replace(best.choice, allocator=allocator)
+    if not is_left():
+        return kept, tuple(one.to_dict() for one in timed)  # no measurement has shown memory that is kept to cost time
+    if allocator == "kept":
+        timed.append(trial.time(kept))
         best = min(best, timed[-1], key=lambda one: one.step_ms)
     if recipe.threads is None and threads > 1 and is_left():
         timed.append(trial.time(replace(best.choice, threads=1)))
