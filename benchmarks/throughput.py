@@ -1,0 +1,147 @@
+"""Pictures a second in training at 224 px: convlens beside the loop that everyone writes, on the same network.
+
+    python benchmarks/throughput.py [NETWORK …] [--batch 32] [--steps 5] [--repeats 5]
+    python benchmarks/throughput.py NETWORK --curve 200 --folder FOLDER
+
+The plain loop is float32, channels first, torch.optim.AdamW and glibc's allocator as it comes. Ours runs a step as
+`convlens train` would: the way that was fastest when each was timed on this machine, and our optimiser. Both take the
+same batch of noise, in turns; medians, and from the slowest to the fastest. The gradients of the two ways are compared
+on one batch: cosine of the angle between them, in eval mode of the norms so that both see the same statistics. With
+--curve both train on FOLDER's pictures, from the same weights and in the same order, and the mean loss of every tenth
+of the steps is printed for both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlens.data import Augment, Batches, decode_pixels, open_images, usable_cpus
+from convlens.pictures import Preprocess
+from convlens.training import Choice, Recipe, Trial, choose
+from convlens.training.rates import build_optimiser
+from convlens.zoo import create
+
+NETWORKS = ("resnet18", "resnet50", "mobilenet_v3_large")
+SIDE, CLASSES, RATE = 224, 10, 1e-3
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+Step = Callable[[Tensor, Tensor], float]
+
+
+def plain(network: nn.Module) -> Step:
+    optimiser = torch.optim.AdamW(network.train().parameters(), lr=RATE)
+
+    def step(images: Tensor, labels: Tensor) -> float:
+        loss = F.cross_entropy(network(images), labels)
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        return loss.item()
+
+    return step
+
+
+def ours(network: nn.Module, choice: Choice) -> Step:
+    network = choice.laid_out(network).train()
+    optimiser = build_optimiser(network, Recipe())
+    optimiser.set_rate(RATE)
+
+    def step(images: Tensor, labels: Tensor) -> float:
+        with choice.autocast(images.device):
+            logits = network(images.contiguous(memory_format=choice.memory_format))
+        loss = F.cross_entropy(logits.float(), labels)
+        loss.backward()
+        optimiser.step()
+        return loss.item()
+
+    return step
+
+
+def speed(step: Step, images: Tensor, labels: Tensor, steps: int) -> float:
+    """Pictures a second, after one step that is not counted."""
+    step(images, labels)
+    began = time.perf_counter()
+    for _ in range(steps):
+        step(images, labels)
+    return steps * len(images) / (time.perf_counter() - began)
+
+
+def gradient(network: nn.Module, choice: Choice, images: Tensor, labels: Tensor) -> Tensor:
+    network = choice.laid_out(copy.deepcopy(network)).eval()
+    with choice.autocast(images.device):
+        logits = network(images.contiguous(memory_format=choice.memory_format))
+    F.cross_entropy(logits.float(), labels).backward()
+    return torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+
+
+def spread(values: Sequence[float], digits: int = 1) -> str:
+    return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
+
+
+def compare(name: str, batch: int, steps: int, repeats: int) -> None:
+    torch.manual_seed(0)
+    network = create(name, num_classes=CLASSES)
+    images, labels = torch.randn(batch, 3, SIDE, SIDE), torch.arange(batch) % CLASSES
+    choice, _ = choose(Recipe(), Trial(network, images, labels, seconds=60.0))
+    reference = Choice("fp32", "channels_first", usable_cpus())
+    angle = F.cosine_similarity(*(gradient(network, way, images, labels) for way in (reference, choice)), dim=0)
+    theirs, own = [], []
+    for _ in range(repeats):
+        theirs.append(speed(plain(copy.deepcopy(network)), images, labels, steps))
+        with choice.memory():
+            torch.set_num_threads(choice.threads)
+            own.append(speed(ours(copy.deepcopy(network), choice), images, labels, steps))
+            torch.set_num_threads(usable_cpus())
+    ratios = [mine / yours for yours, mine in zip(theirs, own, strict=True)]
+    print(
+        f"{name}: plain {spread(theirs)}, convlens {spread(own)} pictures/s, {spread(ratios, 2)} times; "
+        f"{choice.precision}, {choice.layout}, {choice.threads} threads, memory {choice.allocator}; "
+        f"gradients: cosine {angle:.5f}",
+        flush=True,
+    )
+
+
+def curves(name: str, folder: Path, batch: int, steps: int) -> None:
+    images = open_images(folder)
+    seen = Preprocess((SIDE, SIDE), mean=MEAN, std=STD)
+    labels = torch.from_numpy(images.labels)
+    pixels = decode_pixels(images, range(len(images)), seen)
+    batches = Batches(pixels, labels, seen, Augment(flip=True), batch=batch, seed=0)
+    torch.manual_seed(0)
+    network = create(name, num_classes=len(images.classes))
+    choice, _ = choose(Recipe(), Trial(network, *batches(0), seconds=60.0))
+    for way, step in (("plain", plain(copy.deepcopy(network))), (choice.precision, ours(network, choice))):
+        losses = [step(*batches(number)) for number in range(steps)]
+        tenths = [statistics.mean(losses[part * steps // 10 : (part + 1) * steps // 10]) for part in range(10)]
+        print(f"{name}, {way}: {' '.join(f'{loss:.3f}' for loss in tenths)}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("networks", nargs="*", default=NETWORKS, metavar="NETWORK")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--curve", type=int, metavar="STEPS")
+    parser.add_argument("--folder", type=Path)
+    asked = parser.parse_args()
+    torch.set_num_threads(usable_cpus())
+    torch.set_flush_denormal(True)
+    for name in asked.networks:
+        if asked.curve:
+            curves(name, asked.folder, asked.batch, asked.curve)
+        else:
+            compare(name, asked.batch, asked.steps, asked.repeats)
+
+
+if __name__ == "__main__":
+    main()
