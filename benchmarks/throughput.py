@@ -1,6 +1,6 @@
 """Pictures a second in training at 224 px: convlens beside the loop that everyone writes, on the same network.
 
-    python benchmarks/throughput.py [NETWORK …] [--batch 32] [--steps 5] [--repeats 5]
+    python benchmarks/throughput.py [NETWORK …] [--batch 32] [--repeats 5]
     python benchmarks/throughput.py NETWORK --curve 200 --folder FOLDER
 
 The plain loop is float32, channels first, torch.optim.AdamW and glibc's allocator as it comes. Ours runs a step as
@@ -26,8 +26,9 @@ from torch import Tensor, nn
 
 from convlens.data import Augment, Batches, decode_pixels, open_images, usable_cpus
 from convlens.pictures import Preprocess
-from convlens.training import Choice, Recipe, Trial, choose
+from convlens.training import Choice, Recipe, Trial, choose, training_throughput
 from convlens.training.rates import build_optimiser
+from convlens.training.throughput import STEPS
 from convlens.zoo import create
 
 NETWORKS = ("resnet18", "resnet50", "mobilenet_v3_large")
@@ -66,13 +67,13 @@ def ours(network: nn.Module, choice: Choice) -> Step:
     return step
 
 
-def speed(step: Step, images: Tensor, labels: Tensor, steps: int) -> float:
+def speed(step: Step, images: Tensor, labels: Tensor) -> float:
     """Pictures a second, after one step that is not counted."""
     step(images, labels)
     began = time.perf_counter()
-    for _ in range(steps):
+    for _ in range(STEPS):
         step(images, labels)
-    return steps * len(images) / (time.perf_counter() - began)
+    return STEPS * len(images) / (time.perf_counter() - began)
 
 
 def gradient(network: nn.Module, choice: Choice, images: Tensor, labels: Tensor) -> Tensor:
@@ -87,7 +88,7 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
     return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
 
 
-def compare(name: str, batch: int, steps: int, repeats: int) -> None:
+def compare(name: str, batch: int, repeats: int) -> None:
     torch.manual_seed(0)
     network = create(name, num_classes=CLASSES)
     images, labels = torch.randn(batch, 3, SIDE, SIDE), torch.arange(batch) % CLASSES
@@ -96,11 +97,8 @@ def compare(name: str, batch: int, steps: int, repeats: int) -> None:
     angle = F.cosine_similarity(*(gradient(network, way, images, labels) for way in (reference, choice)), dim=0)
     theirs, own = [], []
     for _ in range(repeats):
-        theirs.append(speed(plain(copy.deepcopy(network)), images, labels, steps))
-        with choice.memory():
-            torch.set_num_threads(choice.threads)
-            own.append(speed(ours(copy.deepcopy(network), choice), images, labels, steps))
-            torch.set_num_threads(usable_cpus())
+        theirs.append(speed(plain(copy.deepcopy(network)), images, labels))
+        own.append(training_throughput(network, images, labels, rounds=1, choice=choice).median)
     ratios = [mine / yours for yours, mine in zip(theirs, own, strict=True)]
     print(
         f"{name}: plain {spread(theirs)}, convlens {spread(own)} pictures/s, {spread(ratios, 2)} times; "
@@ -129,7 +127,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", default=NETWORKS, metavar="NETWORK")
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--curve", type=int, metavar="STEPS")
     parser.add_argument("--folder", type=Path)
@@ -140,7 +137,7 @@ def main() -> None:
         if asked.curve:
             curves(name, asked.folder, asked.batch, asked.curve)
         else:
-            compare(name, asked.batch, asked.steps, asked.repeats)
+            compare(name, asked.batch, asked.repeats)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from convlens.runs import Run
+    from convlens.workbench.bench import bench
     from convlens.workbench.create import create
     from convlens.workbench.demo import demo
     from convlens.workbench.doctor import doctor
@@ -32,6 +33,7 @@ __version__ = "0.2.0"
 __all__ = [
     "Run",
     "__version__",
+    "bench",
     "create",
     "demo",
     "doctor",

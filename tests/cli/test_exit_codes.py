@@ -171,6 +171,8 @@ WRONG = {
     "a bound of 300 %": ("train", "digits", "--max-bad", "3"),
     "no classes at all": ("predict", "{run}", "{pictures}", "--top", "0"),
     "no batch": ("measure", "lenet5", "--latency", "--batch", "0"),
+    "neither recipe nor network": ("bench", "mnits"),
+    "no seed": ("bench", "mnist", "--seeds", "0"),
     "no such file of a network": ("measure", "{run}", "--network", "nowhere.py:Net"),
 }
 

@@ -39,7 +39,9 @@ def test_help_loads_neither_torch_nor_numpy():
     assert not helped & set(HEAVY)
 
 
-@pytest.mark.parametrize("command", ["demo", "zoo", "create", "doctor", "train", "evaluate", "predict", "explain"])
+@pytest.mark.parametrize(
+    "command", ["demo", "zoo", "create", "doctor", "train", "evaluate", "predict", "explain", "bench"]
+)
 def test_the_help_of_a_command_ends_with_an_example(command, convlens):
     outcome = convlens(command, "--help")
     assert outcome.status == 0

@@ -14,6 +14,7 @@ TITLES = {
     "decode": "decoding",
     "train": "training",
     "read": "reading",
+    "bench": "timing",
     "features": "fitting the head",
 }
 LINE_EVERY_S = 10.0  # where there is no terminal

@@ -1,5 +1,6 @@
 """One public function for each command, with a typed, frozen result."""
 
+from convlens.workbench.bench import BenchResult, bench
 from convlens.workbench.create import CreateResult, create
 from convlens.workbench.demo import DemoResult, demo
 from convlens.workbench.doctor import DoctorResult, doctor
@@ -13,6 +14,7 @@ from convlens.workbench.train import TrainResult, train
 from convlens.workbench.zoo import ZooResult, zoo
 
 __all__ = [
+    "BenchResult",
     "CreateResult",
     "DemoResult",
     "DoctorResult",
@@ -22,6 +24,7 @@ __all__ = [
     "PredictResult",
     "TrainResult",
     "ZooResult",
+    "bench",
     "create",
     "demo",
     "doctor",

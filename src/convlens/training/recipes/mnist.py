@@ -1,7 +1,7 @@
 """MNIST's 60,000 handwritten digits, of which 54,000 are trained on and 6,000 validate.
 
     convlens train mnist
-    python benchmarks/records.py mnist --seeds 6
+    convlens bench mnist --seeds 6
 
 AMD EPYC with AVX512-BF16 and without AMX, 2 cores, torch 2.13.0: 4.8 s of training (4.1 to 5.2), 9.1 s for the whole
 process (8.4 to 9.6); 99.34 +- 0.04 % of the 10,000 test pictures (6 seeds, last step, no test-time augmentation).

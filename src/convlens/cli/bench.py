@@ -1,0 +1,73 @@
+"""`convlens bench`."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from convlens.cli.guard import guarded
+from convlens.cli.options import DataDir, Json
+from convlens.cli.output import print_facts, print_json, print_table, share
+from convlens.cli.progress import Bars
+
+if TYPE_CHECKING:
+    from convlens.training import Choice
+
+EXAMPLE = "convlens bench lenet5 --batch 64"
+
+
+@guarded
+def bench(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="RECIPE|MODEL", help="All recipes and three networks by default.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of each recipe.")] = 1,
+    batch: Annotated[int, typer.Option(help="Pictures a step, for networks.")] = 32,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Time this machine: train published recipes, and count the pictures a second that networks learn from."""
+    from convlens import workbench
+
+    with Bars() as bars:
+        result = workbench.bench(names or (), seeds=seeds, batch=batch, data_dir=data_dir, progress=bars)
+    if as_json:
+        return print_json(result)
+    machine = result.machine
+    facts = [("processor", machine["processor"]), ("usable", machine["cpus"]), ("flags", ", ".join(machine["flags"]))]
+    print_facts("This machine", [*facts, ("accelerator", machine["accelerator"])])
+    if result.recipes:
+        rows = [
+            (
+                f"{one.name} ({len(one.accuracies)} {'seed' if len(one.accuracies) == 1 else 'seeds'})",
+                share(one.accuracy) if one.deviation is None else f"{100 * one.accuracy:.2f} ± {share(one.deviation)}",
+                spread(one.training_s, 1),
+                spread(one.whole_s, 1),
+            )
+            for one in result.recipes
+        ]
+        print_table("Recipes, on the test part", ["recipe", ">accuracy", ">training, s", ">whole command, s"], rows)
+    if result.networks:
+        rows = [
+            (
+                one.name,
+                "×".join(str(side) for side in one.input_shape),
+                f"{one.throughput.median:,.1f} ({one.throughput.slowest:,.1f} to {one.throughput.fastest:,.1f})",
+                described(one.throughput.choice),
+            )
+            for one in result.networks
+        ]
+        print_table("Networks, in training", ["network", "batch", ">pictures/s", "fastest way"], rows)
+
+
+def described(way: Choice) -> str:
+    return f"{way.precision}, {way.layout}, {way.threads} threads, memory {way.allocator}"
+
+
+def spread(values: Sequence[float], digits: int) -> str:
+    """Median, and from the least to the most."""
+    middle = f"{statistics.median(values):.{digits}f}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):.{digits}f} to {max(values):.{digits}f})"

@@ -1,0 +1,132 @@
+"""`convlens bench`: what this machine trains in what time: published recipes, and networks of the zoo."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+import convlens.zoo as room
+from convlens import training
+from convlens.data import usable_cpus
+from convlens.errors import RunError, UsageError, unknown_name
+from convlens.training.recipes import RECORDS, Record, record_named
+
+Progress = Callable[[str, int, int, str], None]
+
+NETWORKS = ("resnet18", "resnet50", "mobilenet_v3_large")
+BATCH = 32
+COMMAND = (sys.executable, "-m", "convlens.cli")
+
+
+@dataclass(frozen=True)
+class RecipeTimes:
+    """`accuracies`, one a seed, are of the set's test part; `training_s` is in steps, `whole_s` the command's time."""
+
+    name: str
+    data: str
+    accuracies: tuple[float, ...]
+    training_s: tuple[float, ...]
+    whole_s: tuple[float, ...]
+
+    @property
+    def accuracy(self) -> float:
+        return statistics.mean(self.accuracies)
+
+    @property
+    def deviation(self) -> float | None:
+        return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else None
+
+
+@dataclass(frozen=True)
+class NetworkSpeed:
+    """Pictures a second in training, on batches of `input_shape`."""
+
+    name: str
+    input_shape: tuple[int, ...]
+    throughput: training.Throughput
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    machine: dict[str, Any]
+    recipes: tuple[RecipeTimes, ...]
+    networks: tuple[NetworkSpeed, ...]
+
+
+def bench(
+    names: Sequence[str] = (),
+    *,
+    seeds: int = 1,
+    batch: int = BATCH,
+    data_dir: str | Path | None = None,
+    progress: Progress | None = None,
+) -> BenchResult:
+    """Train recipes and time networks, by name; all recipes and three networks where none is named.
+
+    Each training of a recipe is a process of its own, as a user starts it, and its run is dropped. Run it with nothing
+    else on the machine. UsageError for a name that is neither, RunError where a training fails.
+    """
+    if seeds < 1 or batch < 2:
+        raise UsageError(f"--seeds came as {seeds} and --batch as {batch}; expected 1 or more, and 2 or more")
+    names = tuple(names) or (*RECORDS, *NETWORKS)
+    for name in names:
+        if name not in RECORDS and name not in room.names():
+            raise unknown_name("recipe or network", name, (*RECORDS, *room.names()), "see convlens zoo")
+    torch.set_num_threads(usable_cpus())
+    recipes, networks = [], []
+    for number, name in enumerate(names):
+        if progress:
+            progress("bench", number, len(names), name)
+        if name in RECORDS:
+            recipes.append(_trained(record_named(name), seeds, data_dir))
+        else:
+            networks.append(_timed(name, batch))
+    if progress:
+        progress("bench", len(names), len(names), "")
+    return BenchResult(training.describe_machine(), tuple(recipes), tuple(networks))
+
+
+def _trained(record: Record, seeds: int, data_dir: str | Path | None) -> RecipeTimes:
+    more = [] if data_dir is None else ["--data-dir", str(data_dir)]
+    rows = [_one_seed(record, seed, more) for seed in range(seeds)]
+    accuracies, in_steps, whole = zip(*rows, strict=True)
+    return RecipeTimes(record.name, record.data, accuracies, in_steps, whole)
+
+
+def _one_seed(record: Record, seed: int, more: list[str]) -> tuple[float, float, float]:
+    with TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        began = time.perf_counter()
+        _answer("train", record.data, "--recipe", record.name, "--seed", str(seed), "--out", str(run), *more)
+        whole = time.perf_counter() - began
+        in_steps = json.loads((run / "run.json").read_text())["metrics"]["train_seconds"]
+        scored = _answer("evaluate", str(run), record.data, *more)
+        return scored["scores"]["accuracy"], in_steps, round(whole, 3)
+
+
+def _answer(*command: str) -> dict[str, Any]:
+    done = subprocess.run([*COMMAND, *command, "--json"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RunError(f"convlens {command[0]} {command[1]} failed: {done.stderr.strip().splitlines()[-1]}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _timed(name: str, batch: int) -> NetworkSpeed:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        known = room.entry(name)
+        network = room.create(name, num_classes=known.num_classes, in_channels=known.in_channels)
+        shape = (batch, known.in_channels, *network.architecture.image_size)
+        images, labels = torch.randn(shape), torch.arange(batch) % known.num_classes
+    return NetworkSpeed(name, shape, training.training_throughput(network, images, labels))
