@@ -32,7 +32,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from convlens.data import Augment, Batches, Images, decode_pixels, open_images, scan, usable_cpus
 from convlens.pictures import Preprocess
-from convlens.training.allocator import can_keep_memory, kept_memory
 from convlens.workbench.task import kept_for_crops
 
 BATCH, WORKERS, SMALLEST, ASPECT = 64, 2, 0.35, 4 / 3
@@ -121,7 +120,7 @@ def compare(images: Images, kept: Preprocess, size: int, repeats: int) -> None:
     theirs, own = [], []
     for _ in range(repeats):
         theirs.append(peer(images, size))
-        with TemporaryDirectory() as cache, kept_memory(can_keep_memory()):  # as training does
+        with TemporaryDirectory() as cache:
             os.environ["CONVLENS_CACHE"] = cache
             own.append(ours(images, kept, size))
     for place, name in enumerate(("first epoch", "later epochs")):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import sys
+import threading
+import time
 import zlib
 from pathlib import Path
 
@@ -267,3 +270,19 @@ def test_a_file_is_read_at_once_or_bit_by_bit_to_the_same_pixels(
         assert np.array_equal(at_once[0], bit_by_bit[0]) and at_once[1] == bit_by_bit[1]
         with module._open_file(file) as opened:
             assert isinstance(opened, io.BufferedReader)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_is_refused_and_its_writer_goes_on_waiting(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.jpg"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.open("wb").close(), daemon=True)
+    writer.start()
+    time.sleep(0.2)
+    with pytest.raises(PictureError, match="not a file"):
+        decode_and_inspect(pipe)
+    time.sleep(0.1)
+    assert writer.is_alive()
+    pipe.open("rb").close()
+    writer.join(timeout=10)
+    assert not writer.is_alive()

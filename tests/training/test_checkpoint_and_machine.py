@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import resource
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from convlens.data import Augment, Batches, usable_cpus
 from convlens.data import threads as threads_file
-from convlens.data import usable_cpus
 from convlens.errors import RunError, UsageError
-from convlens.training import Choice, Recipe, Trial, choose, choose_device, describe_machine
+from convlens.pictures import Preprocess
+from convlens.training import Choice, Recipe, Setting, Trial, choose, choose_device, describe_machine
 from convlens.training.allocator import can_keep_memory, kept_memory
 from convlens.training.checkpoint import read_checkpoint
 from convlens.training.precision import FEWEST_PICTURES
+
+fit_file = sys.modules["convlens.training.fit"]  # `convlens.training.fit` is the function
 
 
 def test_a_missing_checkpoint_says_how_to_begin(tmp_path):
@@ -102,6 +106,36 @@ def test_buffers_that_are_freed_stay_with_the_process_while_that_is_asked_for_an
         torch.ones(size, dtype=torch.uint8)
         assert resident() > before + size // 2
     assert resident() < before + size // 2
+
+
+@pytest.mark.skipif(not can_keep_memory(), reason="the C library is not glibc")
+def test_afterwards_glibc_still_keeps_what_it_keeps_by_itself():
+    def faults() -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+    size = 4 << 20
+    with kept_memory():
+        torch.ones(size, dtype=torch.uint8)
+    torch.ones(size, dtype=torch.uint8)
+    before = faults()
+    for _ in range(20):
+        torch.ones(size, dtype=torch.uint8)
+    assert faults() - before < 20 * size // resource.getpagesize() // 4
+
+
+def test_a_first_step_that_compiles_kernels_is_no_slow_step(monkeypatch: pytest.MonkeyPatch):
+    taken = iter([0.5, 0.001])
+    monkeypatch.setattr(fit_file, "check_step", lambda *_: next(taken))
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2))
+    pixels, labels = torch.zeros(64, 1, 4, 4, dtype=torch.uint8), torch.arange(64) % 2
+    seen = Preprocess((4, 4), channels=1, mean=(0.5,), std=(0.5,))
+    plan = fit_file.make_plan(
+        network,
+        lambda batch: Batches(pixels, labels, seen, Augment(), batch=batch, seed=0),
+        Recipe(batch=64, epochs=1),
+        Setting(2, seconds=0.5),
+    )
+    assert {one["pictures"] for one in plan.measured} == {64}
 
 
 def test_the_allocator_is_timed_and_recorded_like_any_other_choice():

@@ -165,6 +165,8 @@ def _open_file(path: Path) -> BinaryIO:
 
 def _read_at_once(path: Path) -> bytes:
     """A file of usual size; empty where it is none. Each call of the system lets another thread in: here are few."""
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe that is opened lets its writer go on
+        return b""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         status = os.fstat(descriptor)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of mallopt, from malloc.h
-DEFAULT = 128 << 10  # bytes of both (mallopt(3))
+OWN_LARGEST = 32 << 20  # bytes up to which glibc raises the threshold by itself, until it is set (mallopt(3))
 LARGEST_KEPT = 1 << 30  # bytes of one buffer
 MOST_KEPT = (1 << 31) - 1  # bytes in all that may lie free at the end of the heap; an int
 
@@ -42,6 +42,6 @@ def kept_memory(wanted: bool = True) -> Iterator[None]:
     try:
         yield
     finally:
-        set_threshold(MMAP_THRESHOLD, DEFAULT)
-        set_threshold(TRIM_THRESHOLD, DEFAULT)
+        set_threshold(MMAP_THRESHOLD, OWN_LARGEST)
+        set_threshold(TRIM_THRESHOLD, 2 * OWN_LARGEST)
         library.malloc_trim(0)

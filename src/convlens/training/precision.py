@@ -26,7 +26,7 @@ WORTH = 1.1  # a choice that departs from plain float32 must be a tenth faster
 WORTH_A_THREAD = 1.25  # than one thread: where a machine is shared, several wait for each other
 TIMED_S = 0.25  # the longest that one choice is timed, where a step is short
 TIMED_SHARE = 0.01  # of the training to come
-FEWEST_PICTURES = 8  # on which layouts and precisions still rank as on a whole batch
+FEWEST_PICTURES = 8  # on which ways to run a step still rank as on a whole batch
 STEPS_TO_TIME = 15  # five choices, three steps each
 
 
