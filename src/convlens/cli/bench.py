@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,17 +13,12 @@ from convlens.cli.options import DataDir, Json
 from convlens.cli.output import print_facts, print_json, print_table, share
 from convlens.cli.progress import Bars
 
-if TYPE_CHECKING:
-    from convlens.training import Choice
-
 EXAMPLE = "convlens bench lenet5 --batch 64"
 
 
 @guarded
 def bench(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="RECIPE|MODEL", help="All recipes and three networks by default.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="RECIPE|MODEL", help="All recipes by default.")] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of each recipe.")] = 1,
     batch: Annotated[int, typer.Option(help="Pictures a step, for networks.")] = 32,
     data_dir: DataDir = None,
@@ -56,15 +51,11 @@ def bench(
                 one.name,
                 "×".join(str(side) for side in one.input_shape),
                 f"{one.throughput.median:,.1f} ({one.throughput.slowest:,.1f} to {one.throughput.fastest:,.1f})",
-                described(one.throughput.choice),
+                one.way,
             )
             for one in result.networks
         ]
         print_table("Networks, in training", ["network", "batch", ">pictures/s", "fastest way"], rows)
-
-
-def described(way: Choice) -> str:
-    return f"{way.precision}, {way.layout}, {way.threads} threads, memory {way.allocator}"
 
 
 def spread(values: Sequence[float], digits: int) -> str:

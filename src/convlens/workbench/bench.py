@@ -23,7 +23,6 @@ from convlens.training.recipes import RECORDS, Record, record_named
 
 Progress = Callable[[str, int, int, str], None]
 
-NETWORKS = ("resnet18", "resnet50", "mobilenet_v3_large")
 BATCH = 32
 COMMAND = (sys.executable, "-m", "convlens.cli")
 
@@ -55,6 +54,12 @@ class NetworkSpeed:
     input_shape: tuple[int, ...]
     throughput: training.Throughput
 
+    @property
+    def way(self) -> str:
+        way = self.throughput.choice
+        threads = "1 thread" if way.threads == 1 else f"{way.threads} threads"
+        return f"{way.precision}, {way.layout}, {threads}, memory {way.allocator}"
+
 
 @dataclass(frozen=True)
 class BenchResult:
@@ -71,14 +76,14 @@ def bench(
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> BenchResult:
-    """Train recipes and time networks, by name; all recipes and three networks where none is named.
+    """Train recipes and time networks, by name; all recipes where none is named.
 
     Each training of a recipe is a process of its own, as a user starts it, and its run is dropped. Run it with nothing
     else on the machine. UsageError for a name that is neither, RunError where a training fails.
     """
     if seeds < 1 or batch < 2:
         raise UsageError(f"--seeds came as {seeds} and --batch as {batch}; expected 1 or more, and 2 or more")
-    names = tuple(names) or (*RECORDS, *NETWORKS)
+    names = tuple(names) or tuple(RECORDS)
     for name in names:
         if name not in RECORDS and name not in room.names():
             raise unknown_name("recipe or network", name, (*RECORDS, *room.names()), "see convlens zoo")
