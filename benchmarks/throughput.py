@@ -84,7 +84,7 @@ def gradient(network: nn.Module, choice: Choice, images: Tensor, labels: Tensor)
     with choice.autocast(images.device):
         logits = network(images.contiguous(memory_format=choice.memory_format))
     F.cross_entropy(logits.float(), labels).backward()
-    return torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+    return torch.cat([p.grad.flatten().double() for p in network.parameters() if p.grad is not None])
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
