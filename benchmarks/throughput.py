@@ -4,12 +4,11 @@
     python benchmarks/throughput.py NETWORK --curve 200 --folder FOLDER
 
 The plain loop is float32, channels first, torch.optim.AdamW and glibc's allocator as it comes, in a process of its own,
-whose allocator nothing has touched. Ours runs a step as
-`convlens train` would: the way that was fastest when each was timed on this machine, and our optimiser. Both take the
-same batch of noise, in turns; medians, and from the slowest to the fastest. The gradients of the two ways are compared
-on one batch: cosine of the angle between them, in eval mode of the norms so that both see the same statistics. With
---curve both train on FOLDER's pictures, from the same weights and in the same order, and the mean loss of every tenth
-of the steps is printed for both.
+whose allocator nothing has touched. Ours runs a step as `convlens train` would: the way that was fastest when each was
+timed on this machine, and our optimiser. Both take the same batch of noise, in turns; medians, and from the slowest to
+the fastest. The gradients of the two ways are compared on one batch: cosine of the angle between them, in eval mode of
+the norms so that both see the same statistics. With --curve both train on FOLDER's pictures, from the same weights and
+in the same order, and the mean loss of every tenth of the steps is printed for both.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ from __future__ import annotations
 import argparse
 import copy
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -30,15 +28,12 @@ from torch import Tensor, nn
 from convlens.data import Augment, Batches, decode_pixels, open_images, usable_cpus
 from convlens.pictures import Preprocess
 from convlens.training import Choice, Recipe, Trial, choose, training_throughput
-from convlens.training.rates import build_optimiser
-from convlens.training.throughput import STEPS
+from convlens.training.throughput import RATE, Step, pictures_per_second, step_of
 from convlens.zoo import create
 
 NETWORKS = ("resnet18", "resnet50", "mobilenet_v3_large")
-SIDE, CLASSES, RATE = 224, 10, 1e-3
+SIDE, CLASSES = 224, 10
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-Step = Callable[[Tensor, Tensor], float]
 
 
 def plain(network: nn.Module) -> Step:
@@ -52,31 +47,6 @@ def plain(network: nn.Module) -> Step:
         return loss.item()
 
     return step
-
-
-def ours(network: nn.Module, choice: Choice) -> Step:
-    network = choice.laid_out(network).train()
-    optimiser = build_optimiser(network, Recipe())
-    optimiser.set_rate(RATE)
-
-    def step(images: Tensor, labels: Tensor) -> float:
-        with choice.autocast(images.device):
-            logits = network(images.contiguous(memory_format=choice.memory_format))
-        loss = F.cross_entropy(logits.float(), labels)
-        loss.backward()
-        optimiser.step()
-        return loss.item()
-
-    return step
-
-
-def speed(step: Step, images: Tensor, labels: Tensor) -> float:
-    """Pictures a second, after one step that is not counted."""
-    step(images, labels)
-    began = time.perf_counter()
-    for _ in range(STEPS):
-        step(images, labels)
-    return STEPS * len(images) / (time.perf_counter() - began)
 
 
 def gradient(network: nn.Module, choice: Choice, images: Tensor, labels: Tensor) -> Tensor:
@@ -93,7 +63,7 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
 
 def plain_speed(name: str, batch: int) -> float:
     network, images, labels = made_up(name, batch)
-    return speed(plain(network), images, labels)
+    return pictures_per_second(plain(network), images, labels)
 
 
 def made_up(name: str, batch: int) -> tuple[nn.Module, Tensor, Tensor]:
@@ -132,7 +102,7 @@ def curves(name: str, folder: Path, batch: int, steps: int) -> None:
     torch.manual_seed(0)
     network = create(name, num_classes=len(images.classes))
     choice, _ = choose(Recipe(), Trial(network, *batches(0), seconds=60.0))
-    for way, step in (("plain", plain(copy.deepcopy(network))), (choice.precision, ours(network, choice))):
+    for way, step in (("plain", plain(copy.deepcopy(network))), (choice.precision, step_of(network, choice))):
         losses = [step(*batches(number)) for number in range(steps)]
         tenths = [statistics.mean(losses[part * steps // 10 : (part + 1) * steps // 10]) for part in range(10)]
         print(f"{name}, {way}: {' '.join(f'{loss:.3f}' for loss in tenths)}", flush=True)

@@ -14,7 +14,6 @@ from convlens.cli.progress import Bars
 EXAMPLE = "convlens doctor digits"
 SHOWN = 5
 SEVERITIES = ("error", "warning", "note")  # in the order of the rows
-SEVERITIES = ("error", "warning", "note")
 
 
 @guarded

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,9 @@ from convlens.training.recipe import Recipe
 PROBING_S = 30.0  # for all ways to run a step
 STEPS = 5  # of a round
 ROUNDS = 3
+RATE = 1e-3
+
+Step = Callable[[Tensor, Tensor], float]  # (N, C, H, W), (N,) -> loss
 
 
 @dataclass(frozen=True)
@@ -43,23 +47,35 @@ def training_throughput(
     torch.set_num_threads(choice.threads)
     try:
         with torch.random.fork_rng(devices=[]), choice.memory():
-            speeds = [_speed(copy.deepcopy(network), images, labels, choice) for _ in range(rounds)]
+            speeds = [
+                pictures_per_second(step_of(copy.deepcopy(network), choice), images, labels) for _ in range(rounds)
+            ]
     finally:
         torch.set_num_threads(before)
     return Throughput(statistics.median(speeds), min(speeds), max(speeds), choice)
 
 
-def _speed(network: nn.Module, images: Tensor, labels: Tensor, choice: Choice) -> float:
+def step_of(network: nn.Module, choice: Choice) -> Step:
+    """One step of training after another, by `choice`, without augmentation or schedule."""
     network = choice.laid_out(network).train()
-    images = images.contiguous(memory_format=choice.memory_format)
     optimiser = build_optimiser(network, Recipe())
-    optimiser.set_rate(1e-3)
-    began = 0.0
-    for step in range(1 + STEPS):
-        if step == 1:  # the first compiles kernels
-            began = time.perf_counter()
+    optimiser.set_rate(RATE)
+
+    def step(images: Tensor, labels: Tensor) -> float:
         with choice.autocast(images.device):
-            logits = network(images)
-        F.cross_entropy(logits.float(), labels).backward()
+            logits = network(images.contiguous(memory_format=choice.memory_format))
+        loss = F.cross_entropy(logits.float(), labels)
+        loss.backward()
         optimiser.step()
+        return float(loss.detach())
+
+    return step
+
+
+def pictures_per_second(step: Step, images: Tensor, labels: Tensor) -> float:
+    """After a first step, which compiles kernels and is not counted."""
+    step(images, labels)
+    began = time.perf_counter()
+    for _ in range(STEPS):
+        step(images, labels)
     return STEPS * len(images) / (time.perf_counter() - began)
