@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,8 +20,7 @@ from convlens import training
 from convlens.data import usable_cpus
 from convlens.errors import RunError, UsageError, unknown_name
 from convlens.training.recipes import RECORDS, Record, record_named
-
-Progress = Callable[[str, int, int, str], None]
+from convlens.workbench.results import Progress
 
 BATCH = 32
 COMMAND = (sys.executable, "-m", "convlens.cli")
@@ -122,7 +121,8 @@ def _one_seed(record: Record, seed: int, more: list[str]) -> tuple[float, float,
 def _answer(*command: str) -> dict[str, Any]:
     done = subprocess.run([*COMMAND, *command, "--json"], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RunError(f"convlens {command[0]} {command[1]} failed: {done.stderr.strip().splitlines()[-1]}")
+        reason = done.stderr.strip().splitlines()[-1].removeprefix("convlens: ")
+        raise RunError(f"convlens {command[0]} {command[1]} failed: {reason}")
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
