@@ -94,6 +94,22 @@ def test_each_part_is_scored_by_itself_and_what_is_left_out_adds_up(lesson, part
     assert result.file.name == file
 
 
+def test_a_score_over_several_views_has_a_file_of_its_own_that_says_so(lesson):
+    plain = evaluate(lesson.run)
+    before = plain.file.read_text()
+    many = evaluate(lesson.run, tta="shifts")
+    assert many.file.name == "shapes-with-shifts.json"
+    said = json.loads(many.file.read_text())
+    assert (said["tta"], json.loads(before)["tta"]) == ("shifts", "none")
+    assert said["loss"] != json.loads(before)["loss"]
+    assert plain.file.read_text() == before
+
+
+def test_an_unknown_test_time_augmentation_is_refused_with_the_nearest(lesson):
+    with pytest.raises(UsageError, match=r"'mirrors'.*mirror"):
+        evaluate(lesson.run, tta="mirrors")
+
+
 def test_an_unknown_part_is_refused(lesson):
     with pytest.raises(UsageError, match="'train'; expected one of test, val, all"):
         evaluate(lesson.run, part="train")

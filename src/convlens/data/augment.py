@@ -37,14 +37,21 @@ def move(images: Tensor, ask: Augment, draws: Draws, size: tuple[int, int]) -> T
     if ask.zoom < 1:
         seen = geometry.crop(images, boxes(ask.zoom, draws, images.shape[2:]), size, mirrored=which)
     else:
-        seen = geometry.centre(images, size)
+        seen = geometry.centre(images, within(images.shape[2:], size, ask.shift))
         seen = seen if which is None else geometry.mirror(seen, which)
     if ask.shift:
         rows, columns = (draws.whole(f"shift {name}", 2 * ask.shift + 1) for name in ("rows", "columns"))
         seen = geometry.shift(seen, rows, columns, reach=ask.shift, border=ask.border)
+    seen = geometry.centre(seen, size)
     if ask.rotate:
         seen = geometry.rotate(seen, draws.within("rotate", ask.rotate), border=ask.border)
     return seen
+
+
+def within(sides: tuple[int, ...], size: tuple[int, int], reach: int) -> tuple[int, int]:
+    """What shifts by up to `reach` can bring into a view of `size`, as far as the picture goes."""
+    height, width = (min(side, shown + 2 * reach) for side, shown in zip(sides, size, strict=True))
+    return height, width
 
 
 def mirrored(draws: Draws, *, alternate: bool) -> Tensor:

@@ -45,14 +45,15 @@ class Batches:
         """A short last batch is left to another epoch: it would make oneDNN compile its kernels again."""
         return max(1, len(self.labels) // self.batch)
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+    def __call__(self, step: int, size: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
+        """`size` is smaller than the preprocessing's where pictures grow as training goes on."""
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch = epoch
             self._order = torch.from_numpy(permutation(self.seed, epoch, len(self.labels)))
         chosen = self._order[place * self.batch : (place + 1) * self.batch]
         draws = Draws(self.seed, epoch, chosen.numpy())
-        seen = augment(self._taken(chosen), self.augment, draws, self.preprocess.size, colours=self._colours)
+        seen = augment(self._taken(chosen), self.augment, draws, size or self.preprocess.size, colours=self._colours)
         return self._mixed(self.preprocess.normalise(seen, in_place=True), self.labels[chosen], step)
 
     def _taken(self, chosen: Tensor) -> Tensor:

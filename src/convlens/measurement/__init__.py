@@ -6,8 +6,10 @@ from convlens.measurement.calibration import CalibrationBin, calibration_error, 
 from convlens.measurement.latency import Latency, measure_latency
 from convlens.measurement.network import LayerMeasure, NetworkMeasure, measure_network
 from convlens.measurement.predictions import ClassScore, Scores, bootstrap_interval, score
+from convlens.measurement.views import TTA, check_tta, with_views
 
 __all__ = [
+    "TTA",
     "CalibrationBin",
     "ClassScore",
     "Latency",
@@ -16,9 +18,11 @@ __all__ = [
     "Scores",
     "bootstrap_interval",
     "calibration_error",
+    "check_tta",
     "fit_temperature",
     "measure_latency",
     "measure_network",
     "probabilities",
     "score",
+    "with_views",
 ]

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.data import Batches, memory_bytes
-from convlens.errors import NetworkError, RunError
+from convlens.errors import NetworkError, RunError, UsageError
 from convlens.measurement import calibration_error, fit_temperature, measure_network
 from convlens.runs import Manifest, Run, RunFolder, installed_versions, rewind_history, save_run
 from convlens.training.budget import Budget
@@ -24,10 +24,12 @@ from convlens.training.machine import describe_machine
 from convlens.training.plan import Plan, Setting, first_plan
 from convlens.training.precision import Trial, choose
 from convlens.training.recipe import Recipe
+from convlens.training.schedule import size_at
 from convlens.training.validation import loss_and_accuracy
 
 Tell = Callable[[str], None]
 
+FEW = 8  # pictures that tell whether a size can be trained on
 COLD_S = 1.0  # a first step that is shorter may have compiled kernels for most of its time
 
 
@@ -45,6 +47,8 @@ def make_plan(network: nn.Module, batches_of: Callable[[int], Batches], recipe: 
     step_s = check_step(network, images, labels, setting.num_classes)
     if step_s < COLD_S:
         step_s = check_step(network, images, labels, setting.num_classes)
+    if recipe.progressive < 1:
+        check_smallest_size(network, images, labels, setting.num_classes, recipe.progressive)
     trial = Trial(network, images, labels, setting.seconds, plan.total_steps).shortened(step_s)
     choice, measured = choose(recipe, trial)
     return replace(plan, **asdict(choice), measured=measured)
@@ -75,6 +79,18 @@ def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: 
     if tuple(logits.shape) != (len(images), num_classes):
         raise NetworkError(f"the network gave {tuple(logits.shape)}; expected logits of ({len(images)}, {num_classes})")
     return time.perf_counter() - began
+
+
+def check_smallest_size(network: nn.Module, images: Tensor, labels: Tensor, num_classes: int, start: float) -> None:
+    """UsageError where the network cannot be trained on the size at which growing pictures begin."""
+    height, width = size_at((images.shape[2], images.shape[3]), start, 0.0)
+    try:
+        check_step(network, images[:FEW, :, :height, :width], labels[:FEW], num_classes)
+    except NetworkError as error:
+        raise UsageError(
+            f"--progressive {start:g} begins with pictures of {height}×{width} px, and {error}; "
+            "give a larger share, leave it out, or take a network that sees any size, such as resnet18"
+        ) from error
 
 
 def fit(

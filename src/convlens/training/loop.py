@@ -27,7 +27,7 @@ from convlens.training.plan import Plan
 from convlens.training.precision import Choice
 from convlens.training.rates import build_optimiser, decayed_parameters
 from convlens.training.recipe import Recipe
-from convlens.training.schedule import progress_at, rate_factor
+from convlens.training.schedule import progress_at, rate_factor, size_at
 from convlens.training.signals import StopRequest
 from convlens.training.validation import logits_of, loss_and_accuracy
 
@@ -142,7 +142,8 @@ class Training:
         torch.manual_seed(batch_seed(self.recipe.seed, step))  # dropout, the same when this step is run again
         progress = progress_at(step, self.plan.segments)
         self.optimiser.set_rate(self.plan.learning_rate * rate_factor(self.recipe.schedule, progress))
-        images, labels = self.task.batches(step)
+        size = size_at(self.task.preprocess.size, self.recipe.progressive, progress)
+        images, labels = self.task.batches(step, size)
         images = images.to(self.device).contiguous(memory_format=self.choice.memory_format)
         labels = labels.to(self.device)
         with self.choice.autocast(self.device):

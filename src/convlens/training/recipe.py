@@ -32,6 +32,7 @@ class Recipe:
     `head_rate` and `bias_rate`: rates of the classifier, and of norms and biases, as multiples of the others'.
     `on_sphere`: see `optimisers.Muon`. `momentum` is SGD's and Muon's.
     `ema`: decay a step of the weights' running mean, which is then what is validated and saved.
+    `progressive`: share of the pictures' side at which training begins; see `schedule.size_at`.
     """
 
     epochs: int | None = None
@@ -49,6 +50,7 @@ class Recipe:
     label_smoothing: float = 0.1
     l1: float = 0.0
     ema: float | None = None
+    progressive: float = 1.0
     class_weights: bool = False
     augment: bool = True
     precision: str = "auto"
@@ -76,6 +78,8 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
                 raise UsageError(f"{name} came as {value}; expected 0 or more and less than 1")
+        if not 0 < self.progressive <= 1:
+            raise UsageError(f"progressive came as {self.progressive}; expected a share of the side above 0, up to 1")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise UsageError(f"betas came as {self.betas}; expected two numbers of 0 or more and less than 1")
         if not 0 <= self.l1 < float("inf") or not 0 <= self.weight_decay < float("inf"):

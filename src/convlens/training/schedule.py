@@ -1,4 +1,4 @@
-"""Learning rate as a function of progress, and progress as a function of the step through every plan made."""
+"""Learning rate and picture size as functions of progress, and progress of the step through every plan made."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+GROWN = 0.65  # share of a schedule from which pictures have their full size
+SIZES = 8  # steps of an eighth of a side: each size is a set of kernels to compile
 WARM_UP = 0.2  # share of a one-cycle schedule in which the rate rises (Smith and Topin 2017)
 
 
@@ -37,3 +39,14 @@ def rate_factor(schedule: str, progress: float) -> float:
     if schedule == "linear":
         return 1 - progress
     return 0.5 * (1 + math.cos(math.pi * progress))  # Loshchilov and Hutter 2016
+
+
+def size_at(size: tuple[int, int], start: float, progress: float) -> tuple[int, int]:
+    """Height and width in pixels, `start` of the full ones at a progress of 0, and growing (progressive resizing).
+
+    Howard 2018, https://www.fast.ai/posts/2018-04-30-dawnbench-fastai.html: early epochs on small pictures are cheap.
+    """
+    share = start + (1 - start) * min(1.0, progress / GROWN)
+    eighths = math.floor(share * SIZES + 1e-9)
+    height, width = (max(1, side * eighths // SIZES) for side in size)
+    return height, width

@@ -14,7 +14,7 @@ import torch
 
 from convlens.data import Images, open_images
 from convlens.errors import DataError, PictureError, UsageError
-from convlens.measurement import Scores, probabilities, score
+from convlens.measurement import Scores, check_tta, probabilities, score
 from convlens.pictures import thumbnail
 from convlens.reports import write_report
 from convlens.runs import Run
@@ -68,6 +68,7 @@ def evaluate(
     data: str | Path | None = None,
     *,
     part: str = "test",
+    tta: str = "none",
     include_train: bool = False,
     data_dir: str | Path | None = None,
     network: str | None = None,
@@ -77,28 +78,31 @@ def evaluate(
     """Score a run; `data` defaults to what it was trained on, of which its own test part is taken.
 
     A picture that was trained on is recognised by its content, wherever it lies and whatever it is called, and is never
-    scored unless `include_train`. `network` (file.py:Class) goes with a run of your own network. Raises DataError when
-    nothing remains to score.
+    scored unless `include_train`. `tta` averages over views of each picture (test-time augmentation): "mirror" or
+    "shifts". `network` (file.py:Class) goes with a run of your own network. Raises DataError when nothing remains to
+    score.
     """
     began = time.monotonic()
     run = open_run(run, network)
     if part not in PARTS:
         raise UsageError(f"--part came as '{part}'; expected one of {', '.join(PARTS)}")
+    check_tta(tta)
     if data is None:
         data, data_dir = _own_source(run, data_dir)
     images = open_images(data, data_dir=data_dir, progress=progress)
     labels = match_classes(images, run.classes)
     given = look_over(run, images, labels, progress)
     chosen, left_out, part = choose_pictures(given, part, include_train, tell)
-    logits, kept, unreadable = _predict(run, images, chosen, progress)
+    logits, kept, unreadable = _predict(run, images, chosen, tta, progress)
     if unreadable:
         left_out["unreadable"] = left_out.get("unreadable", 0) + unreadable
     scores = score(logits, labels[kept], run.classes, temperature=run.temperature)
     num_errors, errors = _errors(given, kept, logits)
+    part += "" if tta == "none" else f" with {tta}"
     part += " with train" if include_train else ""
     source = lasting_name(data)
     file = _file(run, images.name, source, part)
-    facts: dict[str, Any] = {"data": images.name, "source": source, "part": part, "left_out": left_out}
+    facts: dict[str, Any] = {"data": images.name, "source": source, "part": part, "tta": tta, "left_out": left_out}
     facts |= {"num_errors": num_errors, "errors": plain(errors)}
     with guard(file):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -176,11 +180,11 @@ def _wanted(part: str, include_train: bool) -> list[str]:
 
 
 def _predict(
-    run: Run, images: Images, chosen: np.ndarray, progress: Progress | None
+    run: Run, images: Images, chosen: np.ndarray, tta: str, progress: Progress | None
 ) -> tuple[torch.Tensor, np.ndarray, int]:
     reads = [lambda side, i=int(i): images.reader.read(i, short_side=side) for i in chosen]
     rows, kept = [], []
-    for place, item in read_logits(run, reads, progress=progress):
+    for place, item in read_logits(run, reads, tta=tta, progress=progress):
         if not isinstance(item, PictureError):
             rows.append(item)
             kept.append(int(chosen[place]))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from convlens.data import usable_cpus
 from convlens.errors import PictureError
+from convlens.measurement import with_views
 from convlens.runs import Run
 from convlens.training import Choice, logits_of
 from convlens.workbench.results import Progress
@@ -23,11 +24,12 @@ def read_logits(
     run: Run,
     reads: Sequence[Callable[[int], np.ndarray]],
     *,
+    tta: str = "none",
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, Tensor | PictureError]]:
     """For each `read(short_side)`, in order: (place, (K,) logits) or (place, the PictureError it raised)."""
     choice = Choice("fp32", "channels_last", usable_cpus())
-    model = choice.laid_out(copy.deepcopy(run.model))  # the run keeps its own layout
+    model = with_views(choice.laid_out(copy.deepcopy(run.model)), tta)  # the run keeps its own layout
 
     def pixels(read: Callable[[int], np.ndarray]) -> np.ndarray | PictureError:
         try:
