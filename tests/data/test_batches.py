@@ -83,14 +83,20 @@ def slow_picture(picture, ask, preprocess, key, size):
         return uniform(seed, epoch, name, np.array([index]))[0]
 
     (height, width), reach = size, ask.shift
-    tall, wide = min(picture.shape[1], height + 2 * reach), min(picture.shape[2], width + 2 * reach)
-    picture = middle(picture, tall, wide).float()
+    room = picture.shape[1] - height, picture.shape[2] - width
+    has_room = 0 < 2 * reach <= min(room)
+    picture = picture.float() if has_room else middle(picture, height, width).float()
     if ask.flip and draw("flip") < 0.5:
         picture = picture.flip(2)
-    if reach:
+    if has_room:
+        row, column = (
+            int(draw(f"shift {name}") * (end + 1)) for name, end in zip(("rows", "columns"), room, strict=True)
+        )
+        picture = picture[:, row : row + height, column : column + width]
+    elif reach:
         row, column = (int(draw(f"shift {name}") * (2 * reach + 1)) for name in ("rows", "columns"))
         padded = torch.nn.functional.pad(picture[None], (reach,) * 4, mode=MODES[ask.border])[0]
-        picture = middle(padded[:, row : row + tall, column : column + wide], height, width)
+        picture = padded[:, row : row + height, column : column + width]
     if ask.contrast:
         picture = picture.mean() + (picture - picture.mean()) * float(1 + ask.contrast * (draw("contrast") * 2 - 1))
     if ask.brightness:

@@ -39,7 +39,7 @@ def test_what_cannot_be_timed_is_said(wrong):
 
 
 def test_a_recipe_is_trained_and_scored_by_the_commands_themselves(monkeypatch: pytest.MonkeyPatch):
-    record = Record("quick", "digits", "perceptron", Recipe(), augment=None)  # type: ignore[arg-type]
+    record = Record("quick", "digits", "perceptron", Recipe(), augment=None, tta="mirror")  # type: ignore[arg-type]
     asked = []
 
     def answer(*command: str) -> dict:
@@ -55,6 +55,7 @@ def test_a_recipe_is_trained_and_scored_by_the_commands_themselves(monkeypatch: 
     assert [words[0] for words in asked] == ["train", "evaluate"] * 2
     assert asked[0][1:6] == ("digits", "--recipe", "quick", "--seed", "0") and asked[2][5] == "1"
     assert asked[0][-2:] == asked[1][-2:] == ("--data-dir", "sets")
+    assert asked[1][3:5] == ("--tta", "mirror") and times.tta == "mirror"
     assert times.accuracies == pytest.approx((0.92, 0.94)) and times.training_s == (1.5, 1.5)
 
 

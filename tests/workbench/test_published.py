@@ -12,7 +12,7 @@ import pytest
 from convlens.errors import UsageError
 from convlens.runs import Run
 from convlens.training import RECORDS, Recipe
-from convlens.workbench import train
+from convlens.workbench import evaluate, train
 from convlens.workbench.design import Request
 from convlens.workbench.published import published, recipe_of
 
@@ -87,3 +87,26 @@ def bands(folder: Path, count: int = 400) -> None:
         (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + pictures.tobytes()))
         header = struct.pack(">4BI", 0, 0, 8, 1, number)
         (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(header + labels.tobytes()))
+
+
+def test_the_recipe_for_cifar10_begins_with_smaller_pictures_and_is_scored_over_views(tmp_path: Path) -> None:
+    blobs(tmp_path / "cifar10")
+    asked = {"data_dir": tmp_path, "threads": 1, "precision": "fp32"}
+    result = train("cifar10", recipe="cifar10_94", out=tmp_path / "run", **asked)  # type: ignore[arg-type]
+    run = Run.load(result.run)
+    assert run.manifest.recipe is not None and run.manifest.recipe["progressive"] == 0.75
+    assert run.preprocess.size == (32, 32) and run.manifest.architecture["name"] == "sprint_cifar"
+    scored = evaluate(result.run, tta=RECORDS["cifar10_94"].tta)
+    assert scored.part == "test with shifts" and scored.scores.accuracy > 0.9
+
+
+def blobs(folder: Path) -> None:
+    """Binary batches as CIFAR-10's: class k is noise with a bright square at its own place."""
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for name, number in (("data_batch_1.bin", 400), ("test_batch.bin", 50)):
+        labels = np.arange(number, dtype=np.uint8) % 10
+        pictures = random.integers(0, 60, (number, 3, 32, 32), dtype=np.uint8)
+        for picture, label in zip(pictures, labels.tolist(), strict=True):
+            picture[label % 3, 6 + label : 12 + label, 6 + 2 * (label // 3) : 16] = 220
+        (folder / name).write_bytes(np.concatenate([labels[:, None], pictures.reshape(number, -1)], axis=1).tobytes())

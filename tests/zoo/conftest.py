@@ -38,6 +38,7 @@ SMALLEST = {
     "mobilenet_v3_small",
     "sprint_cifar",
     "sprint_mnist",
+    "sprint_mnist_deep",
 }
 
 

@@ -50,7 +50,19 @@ def mnist(x: Tensor, given: list[Tensor]) -> Tensor:
     return x.flatten(1) @ next(take).T + next(take)
 
 
-@pytest.mark.parametrize(("of", "written"), [("sprint_cifar", cifar), ("sprint_mnist", mnist)])
+def deep(x: Tensor, given: list[Tensor]) -> Tensor:
+    take = iter(given)
+    for pooled in (True, True, True, False):
+        x = F.conv2d(x, next(take), padding=1)
+        x = F.max_pool2d(x, 2) if pooled else x
+        weight, bias, mean, variance = next(take), next(take), next(take), next(take)
+        x = F.batch_norm(x, mean, variance, weight, bias).relu()
+    return x.flatten(1) @ next(take).T + next(take)
+
+
+@pytest.mark.parametrize(
+    ("of", "written"), [("sprint_cifar", cifar), ("sprint_mnist", mnist), ("sprint_mnist_deep", deep)]
+)
 def test_a_network_computes_what_its_file_says(of, written) -> None:
     network = settled(of)
     entry = zoo.entry(of)

@@ -37,7 +37,7 @@ def bench(
     if result.recipes:
         rows = [
             (
-                f"{one.name} ({len(one.accuracies)} {'seed' if len(one.accuracies) == 1 else 'seeds'})",
+                title(one.name, len(one.accuracies), one.tta),
                 share(one.accuracy) if one.deviation is None else f"{100 * one.accuracy:.2f} ± {share(one.deviation)}",
                 spread(one.training_s, 1),
                 spread(one.whole_s, 1),
@@ -56,6 +56,11 @@ def bench(
             for one in result.networks
         ]
         print_table("Networks, in training", ["network", "batch", ">pictures/s", "fastest way"], rows)
+
+
+def title(name: str, seeds: int, tta: str) -> str:
+    views = "" if tta == "none" else f", --tta {tta}"
+    return f"{name} ({seeds} {'seed' if seeds == 1 else 'seeds'}{views})"
 
 
 def spread(values: Sequence[float], digits: int) -> str:

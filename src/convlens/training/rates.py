@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import nn
 
 from convlens.training.optimisers import SGD, AdamW, Group, Muon, Optimiser
@@ -22,8 +23,10 @@ def decayed_parameters(network: nn.Module) -> list[nn.Parameter]:
     return [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
 
 
-def build_optimiser(network: nn.Module, recipe: Recipe, *, pretrained: bool = False) -> Optimiser:
-    """Each parameter that is trained, in one group."""
+def build_optimiser(
+    network: nn.Module, recipe: Recipe, *, pretrained: bool = False, dtype: torch.dtype = torch.float32
+) -> Optimiser:
+    """Each parameter that is trained, in one group. `dtype` is that of Muon's products."""
     *body, head = [list(m.parameters(recurse=False)) for m in network.modules() if list(m.parameters(False))]
     thirds = list(zip(_thirds(body), RATES, strict=False)) if pretrained else [(_flat(body), 1.0)]
     groups = []
@@ -31,20 +34,22 @@ def build_optimiser(network: nn.Module, recipe: Recipe, *, pretrained: bool = Fa
         matrices = [p for p in part if p.requires_grad and p.ndim > 1]
         others = [p for p in part if p.requires_grad and p.ndim <= 1]
         is_head = part is head
-        groups.append(_group(matrices, recipe, scale, decays=True, turned=not is_head))
-        groups.append(_group(others, recipe, scale * recipe.bias_rate, decays=False, turned=False))
+        groups.append(_group(matrices, recipe, scale, decays=True, turned=None if is_head else dtype))
+        groups.append(_group(others, recipe, scale * recipe.bias_rate, decays=False, turned=None))
     return Optimiser([group for group in groups if group.parameters])
 
 
-def _group(chosen: list[nn.Parameter], recipe: Recipe, scale: float, *, decays: bool, turned: bool) -> Group:
-    """`turned`: by Muon, where that is asked for; it is for the matrices between the pictures and the classifier."""
+def _group(
+    chosen: list[nn.Parameter], recipe: Recipe, scale: float, *, decays: bool, turned: torch.dtype | None
+) -> Group:
+    """`turned`: by Muon in this type, where Muon is asked for; it is for matrices between pictures and classifier."""
     decay = recipe.weight_decay if decays else 0.0
     if recipe.optimiser == "sgd":
         return Group(chosen, SGD(recipe.momentum), decay * SGD_DECAY, scale)
     if recipe.optimiser == "adamw":
         return Group(chosen, AdamW(recipe.betas), decay, scale)
-    if turned:
-        return Group(chosen, Muon(recipe.momentum, on_sphere=recipe.on_sphere), decay, scale)
+    if turned is not None:
+        return Group(chosen, Muon(recipe.momentum, on_sphere=recipe.on_sphere, dtype=turned), decay, scale)
     return Group(chosen, AdamW(recipe.betas), decay, scale * BESIDE_MUON)
 
 

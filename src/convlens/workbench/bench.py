@@ -28,13 +28,17 @@ COMMAND = (sys.executable, "-m", "convlens.cli")
 
 @dataclass(frozen=True)
 class RecipeTimes:
-    """`accuracies`, one a seed, are of the set's test part; `training_s` is in steps, `whole_s` the command's time."""
+    """`accuracies`, one a seed, are of the set's test part; `training_s` is in steps, `whole_s` the command's time.
+
+    `tta` is the test-time augmentation that the recipe is scored with.
+    """
 
     name: str
     data: str
     accuracies: tuple[float, ...]
     training_s: tuple[float, ...]
     whole_s: tuple[float, ...]
+    tta: str = "none"
 
     @property
     def accuracy(self) -> float:
@@ -104,7 +108,7 @@ def _trained(record: Record, seeds: int, data_dir: str | Path | None) -> RecipeT
     more = [] if data_dir is None else ["--data-dir", str(data_dir)]
     rows = [_one_seed(record, seed, more) for seed in range(seeds)]
     accuracies, in_steps, whole = zip(*rows, strict=True)
-    return RecipeTimes(record.name, record.data, accuracies, in_steps, whole)
+    return RecipeTimes(record.name, record.data, accuracies, in_steps, whole, record.tta)
 
 
 def _one_seed(record: Record, seed: int, more: list[str]) -> tuple[float, float, float]:
@@ -114,7 +118,7 @@ def _one_seed(record: Record, seed: int, more: list[str]) -> tuple[float, float,
         _answer("train", record.data, "--recipe", record.name, "--seed", str(seed), "--out", str(run), *more)
         whole = time.perf_counter() - began
         in_steps = json.loads((run / "run.json").read_text())["metrics"]["train_seconds"]
-        scored = _answer("evaluate", str(run), record.data, *more)
+        scored = _answer("evaluate", str(run), record.data, "--tta", record.tta, *more)
         return scored["scores"]["accuracy"], in_steps, round(whole, 3)
 
 

@@ -13,7 +13,10 @@ from convlens.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Record:
-    """`data` is the named set that it was made for; `is_default`: what `convlens train DATA` does there unasked."""
+    """`data` is the named set that it was made for; `is_default`: what `convlens train DATA` does there unasked.
+
+    `tta`: the test-time augmentation with which its result is scored, as `convlens evaluate --tta` takes it.
+    """
 
     name: str
     data: str
@@ -24,3 +27,4 @@ class Record:
     crop_ratio: float = 1.0
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     is_default: bool = False
+    tta: str = "none"
