@@ -127,7 +127,15 @@ def test_the_schema_and_the_page_have_every_augmentation():
     assert set(described["required"]) == {"flip", "shift", "zoom", "brightness", "contrast", "cutout"}  # as in 0.1.0
 
 
-OF_RECIPE = {"betas", "head_rate", "bias_rate", "on_sphere", "progressive", "name"}  # since 0.3.0: not in every run
+OF_RECIPE = {
+    "betas",
+    "head_rate",
+    "bias_rate",
+    "on_sphere",
+    "beside_muon",
+    "progressive",
+    "name",
+}  # since 0.3.0: not in every run
 OF_PLAN = {"allocator"}
 TIMED = names_of(Timed) - {"choice"} | names_of(Choice)
 

@@ -32,10 +32,10 @@ def test_shifts_are_by_a_pixel_down_right_and_up_left_with_a_reflected_border():
     lower_right = (IMAGES[:, :, 0, 1] + IMAGES[:, :, 0, 3]) / 2  # column -1 is reflected to 1
     upper_left = (IMAGES[:, :, 2, 1] + IMAGES[:, :, 2, 3]) / 2  # and column 5 to 3
     expected = middle / 2 + (lower_right + upper_left) / 4
-    torch.testing.assert_close(with_views(Corner(), "shifts")(IMAGES), expected)
+    torch.testing.assert_close(with_views(Corner(), "mirror_shifts")(IMAGES), expected)
 
 
-@pytest.mark.parametrize("tta", ["mirror", "shifts"])
+@pytest.mark.parametrize("tta", ["mirror", "mirror_shifts"])
 def test_modes_reach_the_network(tta):
     network = nn.Sequential(Corner(), nn.Dropout(0.5))
     with_views(network, tta).eval()

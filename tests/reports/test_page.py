@@ -110,6 +110,8 @@ def test_every_link_leads_somewhere_and_ids_are_unique(whole: Any, many: Any) ->
 def test_the_run_s_own_test_part_comes_first(whole: Any) -> None:
     shown = ordered({"a": {"part": "val"}, "c": {"part": "test"}, "b": {"part": "test"}})
     assert [name for name, _ in shown] == ["b", "c", "a"]
+    several = {"a": {"part": "test", "tta": "mirror"}, "b": {"part": "test", "tta": "none"}, "c": {"part": "val"}}
+    assert [name for name, _ in ordered(several)] == ["b", "a", "c"]
     whole.evaluations["aaa"] = {**whole.evaluations["digits"], "part": "all", "accuracy": 0.1234}
     text = Checker(page(whole, None)).text
     assert "Evaluation on aaa" in text and text.index("Evaluation on digits") < text.index("Evaluation on aaa")
@@ -123,6 +125,16 @@ def test_the_head_has_accuracy_with_its_interval(whole: Any, bare: Any) -> None:
     assert "61.7 k" in text and "248 kB" in text and "8.2 s" in text
     bare.manifest["metrics"] = {"val": {"accuracy": 0.983, "num_pictures": 179}}
     assert "Validation accuracy98.3 %179 pictures" in Checker(page(bare, None)).text
+
+
+def test_scores_over_several_views_say_so_wherever_they_stand(whole: Any) -> None:
+    name, evaluation = whole.evaluations.popitem()
+    whole.evaluations["digits-mirror"] = {**evaluation, "tta": "mirror", "temperature": 1.5}
+    text = Checker(page(whole, None)).text
+    assert "on 400 test pictures, each in 2 views" in text and "400 pictures, each in 2 views." in text
+    assert "with temperature 1.5 (fitted on single views)" in text
+    assert "views" not in Checker(page(whole, None)).text.replace("in 2 views", "").replace("on single views", "")
+    assert name == "digits"
 
 
 def test_many_classes_are_listed_by_their_worst_confusions(many: Any) -> None:

@@ -49,12 +49,13 @@ def small_task(count: int = 96, balance: torch.Tensor | None = None) -> Task:
 
 @pytest.fixture
 def training(tmp_path: Path) -> Callable[..., Training]:
-    """training(total_steps=12, **recipe) -> Training in a folder of its own, on one thread in float32."""
+    """training(total_steps=12, network=…, **recipe) -> Training in a folder of its own, on one thread in float32."""
 
-    def make(total_steps: int = 12, name: str = "run", **recipe: Any) -> Training:
+    def make(total_steps: int = 12, name: str = "run", network: nn.Module | None = None, **recipe: Any) -> Training:
         folder = RunFolder(tmp_path / name)
         folder.path.mkdir(exist_ok=True)
-        plan = Plan(16, 6, 0.01, (Segment(0, 0.0, total_steps),))
-        return Training(small_network(), small_task(), Recipe(**recipe), plan, folder)
+        precision = recipe.get("precision", "fp32")
+        plan = Plan(16, 6, 0.01, (Segment(0, 0.0, total_steps),), precision=precision)
+        return Training(network or small_network(), small_task(), Recipe(**recipe), plan, folder)
 
     return make

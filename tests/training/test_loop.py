@@ -18,6 +18,7 @@ from convlens.training.budget import Budget
 from convlens.training.checkpoint import read_checkpoint
 from convlens.training.fit import finish, go_on
 from convlens.training.loop import Training
+from convlens.training.optimisers import Muon
 from convlens.training.validation import loss_and_accuracy
 
 
@@ -51,6 +52,14 @@ def test_a_stopped_training_goes_on_to_the_same_weights(training, options, stop_
     assert digest(second) == digest(whole)
     assert second.tally.__dict__.keys() == whole.tally.__dict__.keys()
     assert second.tally.best_accuracy == whole.tally.best_accuracy
+
+
+def test_muon_iterates_in_the_precision_of_the_training(training):
+    def dtypes(made: Training) -> set[torch.dtype | None]:
+        return {group.rule.dtype for group in made.optimiser.groups if isinstance(group.rule, Muon)}
+
+    assert dtypes(training(1, optimiser="muon")) == {torch.float32}
+    assert dtypes(training(1, "fast", precision="bf16", optimiser="muon")) == {torch.bfloat16}
 
 
 def mixing(made: Training) -> Training:

@@ -82,6 +82,14 @@ def test_an_orthogonalised_step_has_singular_values_near_one_and_keeps_its_direc
     torch.testing.assert_close(inside, torch.diag(inside.diagonal()), atol=1e-4, rtol=0)
 
 
+def test_a_step_orthogonalised_in_bf16_is_near_that_in_the_type_of_the_step() -> None:
+    step = torch.randn(16, 40, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    exact, coarse = orthogonalise(step, 3), orthogonalise(step, 3, torch.bfloat16)
+    assert exact.dtype == coarse.dtype == torch.float64
+    difference = (exact - coarse).norm() / exact.norm()
+    assert 1e-4 < difference < 0.05
+
+
 def test_on_the_sphere_every_bank_of_k_filters_starts_a_step_at_norm_root_k() -> None:
     filters = nn.Parameter(7 * torch.randn(9, 4, 3, 3))
     optimiser = Optimiser([Group([filters], Muon(0.6, on_sphere=True))])
@@ -105,6 +113,15 @@ def test_muon_turns_filters_and_leaves_classifier_norms_and_biases_to_adamw() ->
         "5.weight": (AdamW, 0.2),
         "5.bias": (AdamW, 0.6),
     }
+
+
+def test_sgd_may_stand_beside_muon_at_its_rate() -> None:
+    model = network()
+    optimiser = build_optimiser(model, Recipe(optimiser="muon", beside_muon="sgd", head_rate=2.0, bias_rate=3.0))
+    optimiser.set_rate(1.0)
+    found = {id(p): (type(group.rule), group.rate) for group in optimiser.groups for p in group.parameters}
+    assert found[id(model[0].weight)] == (Muon, 1.0) and found[id(model[1].bias)] == (SGD, 3.0)
+    assert found[id(model[5].weight)] == (SGD, 2.0) and found[id(model[5].bias)] == (SGD, 6.0)
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd", "muon"])

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+from convlens.data import Augment, Batches
 from convlens.errors import Stopped, UsageError
-from convlens.training import Recipe
+from convlens.pictures import Preprocess
+from convlens.training import Recipe, Setting, make_plan
 from convlens.training.loop import Training
 from convlens.training.schedule import size_at
 
-fit_file = sys.modules["convlens.training.fit"]  # `convlens.training.fit` is the function
-ANY_SIZE = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+PREPROCESS = Preprocess((8, 8), "crop", 1, (0.5,), (0.25,))
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,7 @@ ANY_SIZE = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten
         ((224, 224), 0.5, 0.0, (112, 112)),
         ((100, 50), 0.5, 0.1, (50, 25)),
         ((6, 5), 0.5, 0.0, (3, 2)),
+        ((224, 224), 0.01, 0.0, (28, 28)),
         ((6, 5), 0.01, 0.0, (1, 1)),
     ],
 )
@@ -51,12 +53,11 @@ def sized() -> nn.Module:
 
 
 @pytest.fixture
-def growing(training, monkeypatch):
+def growing(training):
     """growing(name) -> a training of 12 steps from half of the side on, and the sides of its batches."""
-    monkeypatch.setitem(training.__globals__, "small_network", sized)
 
     def make(name: str) -> tuple[Training, list[int]]:
-        made, sides = training(12, name, progressive=0.5), []
+        made, sides = training(12, name, network=sized(), progressive=0.5), []
         made.network.register_forward_pre_hook(
             lambda module, given: sides.append(given[0].shape[2]) if module.training else None
         )
@@ -80,15 +81,40 @@ def test_a_stopped_training_goes_on_with_the_sizes_that_it_had_reached(growing):
         torch.testing.assert_close(mine, its, rtol=0, atol=0)
 
 
-def test_a_network_of_one_size_is_refused_before_training():
-    fixed = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
-    images, labels = torch.rand(9, 1, 8, 8), torch.zeros(9, dtype=torch.int64)
-    fit_file.check_smallest_size(ANY_SIZE, images, labels, 2, 0.5)
-    with pytest.raises(UsageError, match=r"--progressive 0.5 begins with pictures of 4×4 px.*leave it out"):
-        fit_file.check_smallest_size(fixed, images, labels, 2, 0.5)
+def batches_of(batch: int) -> Batches:
+    labels = torch.arange(12) % 2
+    pixels = torch.randint(0, 256, (12, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return Batches(pixels, labels, PREPROCESS, Augment(shift=3), batch=batch, seed=0)
+
+
+class UpAndDown(nn.Module):
+    """Adds what was halved and doubled again: sides must be even."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(1, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        again = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2)
+        return self.last((images + again).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("network", "size"), [(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), "4×4"), (UpAndDown(), "5×5")]
+)
+def test_a_network_that_cannot_see_all_sizes_is_refused_before_training(network, size):
+    with pytest.raises(UsageError, match=rf"--progressive 0.5 shows pictures of {size} px too.*leave it out"):
+        make_plan(network, batches_of, Recipe(progressive=0.5, epochs=1, threads=1, precision="fp32"), Setting(2))
+
+
+def test_smaller_pictures_are_the_same_ones_reduced():
+    batches = batches_of(5)
+    (whole, labels), (small, its) = batches(1), batches(1, (4, 4))
+    assert torch.equal(labels, its)
+    torch.testing.assert_close(small, F.interpolate(whole, (4, 4), mode="bilinear", antialias=True))
 
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, 1.5, float("nan")])
-def test_a_share_that_is_none_is_refused(wrong):
+def test_what_is_no_share_is_refused(wrong):
     with pytest.raises(UsageError, match="progressive came as"):
         Recipe(progressive=wrong)

@@ -7,6 +7,7 @@ import pytest
 import convlens.zoo as zoo
 from convlens.data import NAMED
 from convlens.errors import UsageError
+from convlens.measurement import check_tta
 from convlens.training import RECORDS, default_record, record_named
 
 
@@ -15,6 +16,7 @@ def test_a_recipe_names_a_set_a_network_with_its_options_and_a_length(name: str)
     record = RECORDS[name]
     assert record.name == name and record.data in NAMED
     assert record.recipe.epochs is not None and record.recipe.batch is not None
+    check_tta(record.tta)
     zoo.create(record.model, image_size=record.image_size, **record.options)
 
 

@@ -97,10 +97,11 @@ def test_each_part_is_scored_by_itself_and_what_is_left_out_adds_up(lesson, part
 def test_a_score_over_several_views_has_a_file_of_its_own_that_says_so(lesson):
     plain = evaluate(lesson.run)
     before = plain.file.read_text()
-    many = evaluate(lesson.run, tta="shifts")
-    assert many.file.name == "shapes-with-shifts.json"
+    many = evaluate(lesson.run, tta="mirror_shifts")
+    assert many.file.name == "shapes-mirror-shifts.json"
     said = json.loads(many.file.read_text())
-    assert (said["tta"], json.loads(before)["tta"]) == ("shifts", "none")
+    assert (many.part, said["part"], many.tta) == ("test", "test", "mirror_shifts")
+    assert (said["tta"], json.loads(before)["tta"]) == ("mirror_shifts", "none")
     assert said["loss"] != json.loads(before)["loss"]
     assert plain.file.read_text() == before
 

@@ -18,7 +18,7 @@ EXAMPLE = "convlens bench lenet5 --batch 64"
 
 @guarded
 def bench(
-    names: Annotated[list[str] | None, typer.Argument(metavar="RECIPE|MODEL", help="All recipes by default.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="RECIPE|MODEL", help="mnist by default.")] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of each recipe.")] = 1,
     batch: Annotated[int, typer.Option(help="Pictures a step, for networks.")] = 32,
     data_dir: DataDir = None,

@@ -22,7 +22,7 @@ def evaluate(
         str | None, typer.Argument(help="Labelled pictures; what the run was trained on by default.")
     ] = None,
     part: Annotated[str, typer.Option(help="test, val or all.")] = "test",
-    tta: Annotated[str, typer.Option(help="Average over views of a picture: none, mirror or shifts.")] = "none",
+    tta: Annotated[str, typer.Option(help="Average over views of a picture: none, mirror or mirror_shifts.")] = "none",
     include_train: Annotated[bool, typer.Option("--include-train", help="Score pictures trained on, too.")] = False,
     data_dir: DataDir = None,
     network: Network = None,

@@ -34,20 +34,13 @@ def augment(
 def move(images: Tensor, ask: Augment, draws: Draws, size: tuple[int, int]) -> Tensor:
     """(N, C, H0, W0) uint8 -> (N, C, H, W), of float32 where they are rotated."""
     which = mirrored(draws, alternate=ask.alternate) if ask.flip else None
-    room = [side - shown for side, shown in zip(images.shape[2:], size, strict=True)]
-    has_room = ask.zoom == 1 and 0 < 2 * ask.shift <= min(room)
     if ask.zoom < 1:
         seen = geometry.crop(images, boxes(ask.zoom, draws, images.shape[2:]), size, mirrored=which)
     else:
-        seen = images if has_room else geometry.centre(images, size)
+        seen = geometry.centre(images, size)
         seen = seen if which is None else geometry.mirror(seen, which)
-    if has_room:  # anywhere in the picture, without a border
-        rows, columns = (
-            draws.whole(f"shift {way}", end + 1) for way, end in zip(("rows", "columns"), room, strict=True)
-        )
-        seen = geometry.windows(seen, rows, columns, size)
-    elif ask.shift:
-        rows, columns = (draws.whole(f"shift {way}", 2 * ask.shift + 1) for way in ("rows", "columns"))
+    if ask.shift:
+        rows, columns = (draws.whole(f"shift {name}", 2 * ask.shift + 1) for name in ("rows", "columns"))
         seen = geometry.shift(seen, rows, columns, reach=ask.shift, border=ask.border)
     if ask.rotate:
         seen = geometry.rotate(seen, draws.within("rotate", ask.rotate), border=ask.border)

@@ -20,10 +20,9 @@ class Augment:
     """What is drawn for each training picture; 0, False and a zoom of 1 are off.
 
     flip: mirror left and right, half of the time. alternate: the half that is mirrored is drawn once, and the other
-    half is mirrored every second epoch (Jordan 2024). shift: up to so many pixels each way; where what is shown has
-    that much room in the picture, anywhere in it. border: what lies beyond the picture when it is shifted or rotated,
-    "edge" (repeated) or "reflect". zoom: the smallest share of the area that a random crop keeps (aspect 3/4 to 4/3, as
-    Szegedy et al. 2014). rotate: up to so many degrees each way.
+    half is mirrored every second epoch (Jordan 2024). shift: up to so many pixels each way. border: what lies beyond
+    the picture when it is shifted or rotated, "edge" (repeated) or "reflect". zoom: the smallest share of the area that
+    a random crop keeps (aspect 3/4 to 4/3, as Szegedy et al. 2014). rotate: up to so many degrees each way.
     brightness, contrast, saturation: largest relative change; hue: largest part of the circle of colours (Howard 2013).
     lighting: deviation of the factors of the principal colours (Krizhevsky et al. 2012).
     cutout: side in pixels of a square set to the mean (DeVries and Taylor 2017).

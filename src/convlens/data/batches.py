@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from convlens.data import geometry
 from convlens.data.augment import augment
 from convlens.data.augmentation import Augment
 from convlens.data.draws import Draws, batch_seed, permutation
@@ -46,14 +47,16 @@ class Batches:
         return max(1, len(self.labels) // self.batch)
 
     def __call__(self, step: int, size: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
-        """`size` is smaller than the preprocessing's where pictures grow as training goes on."""
+        """`size`, where pictures grow as training goes on: the same pictures, reduced to it after all else is drawn."""
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch = epoch
             self._order = torch.from_numpy(permutation(self.seed, epoch, len(self.labels)))
         chosen = self._order[place * self.batch : (place + 1) * self.batch]
         draws = Draws(self.seed, epoch, chosen.numpy())
-        seen = augment(self._taken(chosen), self.augment, draws, size or self.preprocess.size, colours=self._colours)
+        seen = augment(self._taken(chosen), self.augment, draws, self.preprocess.size, colours=self._colours)
+        if size is not None and size != self.preprocess.size:
+            seen = geometry.reduced(seen, size)
         return self._mixed(self.preprocess.normalise(seen, in_place=True), self.labels[chosen], step)
 
     def _taken(self, chosen: Tensor) -> Tensor:

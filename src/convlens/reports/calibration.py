@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from convlens.reports.axes import BOTTOM, HEIGHT, Axes, drawing, round_ticks
-from convlens.reports.figures import count, percent
+from convlens.reports.figures import count, percent, views
 from convlens.reports.markup import Markup, element, section
 
 TENTHS = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
@@ -27,6 +27,7 @@ def _sentence(evaluation: dict[str, Any], bins: Sequence[dict[str, Any]]) -> str
     tendency = "about right" if abs(lean) < 0.02 else "too sure on the whole" if lean > 0 else "too modest on the whole"
     temperature = evaluation.get("temperature")
     fitted = f", with temperature {temperature:.3g}" if temperature and temperature != 1 else ""
+    fitted += " (fitted on single views)" if fitted and views(evaluation) else ""
     return (
         f"Expected calibration error {percent(error)}{fitted}. The network is {tendency}: "
         "with perfect probabilities all bars end on the diagonal."

@@ -17,6 +17,12 @@ def percent(value: Any, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f} %" if _is_number(value) else MISSING
 
 
+def views(evaluation: dict[str, Any]) -> str:
+    """What is added to "1,000 pictures" where scores are means over views (test-time augmentation)."""
+    number = {"mirror": 2, "mirror_shifts": 6}.get(str(evaluation.get("tta")))
+    return f", each in {number} views" if number else ""
+
+
 def count(value: Any) -> str:
     return f"{round(value):,}" if _is_number(value) else MISSING
 

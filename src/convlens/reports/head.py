@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from convlens.reports.figures import count, duration, percent, plain, short, size
+from convlens.reports.figures import count, duration, percent, plain, short, size, views
 from convlens.reports.markup import Content, Markup, element
 
 
@@ -54,7 +54,7 @@ def _tile(name: str, value: str, below: Content = None, *, kind: str | None = No
 def _accuracy(manifest: dict[str, Any], evaluation: dict[str, Any] | None) -> Markup | None:
     if evaluation and evaluation.get("accuracy") is not None:
         low, high = evaluation.get("accuracy_low"), evaluation.get("accuracy_high")
-        where = f"{count(evaluation.get('num_pictures'))} {_part(evaluation)}pictures"
+        where = f"{count(evaluation.get('num_pictures'))} {_part(evaluation)}pictures{views(evaluation)}"
         interval = f"95 %: {100 * low:.1f} to {percent(high)}, on " if low is not None else "on "
         return _tile("Accuracy", percent(evaluation["accuracy"]), [interval, where], kind="first")
     validation = (manifest.get("metrics") or {}).get("val") or {}

@@ -13,6 +13,7 @@ from convlens.reports.classes import classes_section
 from convlens.reports.confusion import confusion_section
 from convlens.reports.curves import training_section
 from convlens.reports.facts import data_section, machine_section, recipe_section
+from convlens.reports.figures import count, percent, views
 from convlens.reports.gallery import errors_section, explanations_section, shown_errors
 from convlens.reports.head import header, navigation
 from convlens.reports.markup import Markup, element
@@ -66,7 +67,7 @@ def _evaluation(
 ) -> Iterator[Part]:
     """Confusions, classes, calibration and errors of one data set; the first one has the plain ids."""
     prefix = f"e{place}-" if place else ""
-    if several or _saw_trained(evaluation):
+    if several or _saw_trained(evaluation) or views(evaluation):
         yield f"{prefix}evaluation", f"On {name}" if place else "", _banner(name, evaluation, f"{prefix}evaluation")
     groups = shown_errors(evaluation, classes)
     wrong = num_errors(evaluation)
@@ -81,11 +82,9 @@ def _evaluation(
 
 
 def _banner(name: str, evaluation: dict[str, Any], id_: str) -> Markup:
-    from convlens.reports.figures import count, percent
-
     low, high = percent(evaluation.get("accuracy_low")), percent(evaluation.get("accuracy_high"))
     words = f"Accuracy {percent(evaluation.get('accuracy'))} ({low} to {high}) on "
-    words += f"{count(evaluation.get('num_pictures'))} pictures."
+    words += f"{count(evaluation.get('num_pictures'))} pictures{views(evaluation)}."
     warning = None
     if _saw_trained(evaluation):
         text = "Pictures that were trained on are among them, so this says little about new ones."
@@ -107,8 +106,12 @@ def num_errors(evaluation: dict[str, Any]) -> int:
 
 
 def ordered(evaluations: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """The run's own held-out part first, then by name."""
-    return sorted(evaluations.items(), key=lambda item: (item[1].get("part") != "test", item[0]))
+    """The run's own held-out part first, single views before means over several, then by name."""
+
+    def place(item: tuple[str, dict[str, Any]]) -> tuple[bool, bool, str]:
+        return item[1].get("part") != "test", bool(views(item[1])), item[0]
+
+    return sorted(evaluations.items(), key=place)
 
 
 def measured(run: Run) -> dict[str, Any] | None:

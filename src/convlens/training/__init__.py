@@ -8,6 +8,7 @@ from convlens.training.plan import Plan, Setting, default_epochs
 from convlens.training.precision import Choice, Trial, choose
 from convlens.training.recipe import OPTIMISERS, SCHEDULES, Recipe, parse_duration, recipe_from
 from convlens.training.recipes import RECORDS, Record, default_record, record_named
+from convlens.training.schedule import size_at
 from convlens.training.throughput import Throughput, training_throughput
 from convlens.training.validation import logits_of
 
@@ -39,5 +40,6 @@ __all__ = [
     "read_checkpoint",
     "recipe_from",
     "record_named",
+    "size_at",
     "training_throughput",
 ]

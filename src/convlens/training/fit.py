@@ -24,7 +24,7 @@ from convlens.training.machine import describe_machine
 from convlens.training.plan import Plan, Setting, first_plan
 from convlens.training.precision import Trial, choose
 from convlens.training.recipe import Recipe
-from convlens.training.schedule import size_at
+from convlens.training.schedule import sizes_of
 from convlens.training.validation import loss_and_accuracy
 
 Tell = Callable[[str], None]
@@ -48,7 +48,7 @@ def make_plan(network: nn.Module, batches_of: Callable[[int], Batches], recipe: 
     if step_s < COLD_S:
         step_s = check_step(network, images, labels, setting.num_classes)
     if recipe.progressive < 1:
-        check_smallest_size(network, images, labels, setting.num_classes, recipe.progressive)
+        check_sizes(network, batches_of(FEW), setting, recipe.progressive)
     trial = Trial(network, images, labels, setting.seconds, plan.total_steps).shortened(step_s)
     choice, measured = choose(recipe, trial)
     return replace(plan, **asdict(choice), measured=measured)
@@ -81,16 +81,18 @@ def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: 
     return time.perf_counter() - began
 
 
-def check_smallest_size(network: nn.Module, images: Tensor, labels: Tensor, num_classes: int, start: float) -> None:
-    """UsageError where the network cannot be trained on the size at which growing pictures begin."""
-    height, width = size_at((images.shape[2], images.shape[3]), start, 0.0)
-    try:
-        check_step(network, images[:FEW, :, :height, :width], labels[:FEW], num_classes)
-    except NetworkError as error:
-        raise UsageError(
-            f"--progressive {start:g} begins with pictures of {height}×{width} px, and {error}; "
-            "give a larger share, leave it out, or take a network that sees any size, such as resnet18"
-        ) from error
+def check_sizes(network: nn.Module, batches: Batches, setting: Setting, start: float) -> None:
+    """UsageError where the network cannot be trained on a size that growing pictures have."""
+    for size in sizes_of(batches.preprocess.size, start):
+        images, labels = (part.to(setting.device) for part in batches(0, size))
+        try:
+            check_step(network, images, labels, setting.num_classes)
+        except NetworkError as error:
+            reason = " ".join(str(error.__cause__ or error).split())
+            raise UsageError(
+                f"--progressive {start:g} shows pictures of {size[0]}×{size[1]} px too, on which this network cannot "
+                f"be trained ({reason[:200]}); leave it out, or take a network of any size, like --model resnet18"
+            ) from error
 
 
 def fit(

@@ -91,8 +91,8 @@ class Training:
         self.network = self.choice.laid_out(network.to(self.device)).train()
         if plan.pretrained:
             keep_statistics(self.network)
-        dtype = torch.bfloat16 if plan.precision == "bf16" else torch.float32
-        self.optimiser = build_optimiser(self.network, recipe, pretrained=plan.pretrained, dtype=dtype)
+        dtype = self.choice.dtype
+        self.optimiser = build_optimiser(self.network, recipe, pretrained=plan.pretrained, muon_dtype=dtype)
         self.average = WeightAverage(self.network, recipe.ema) if recipe.ema else None
         self.tally = Tally()
         self.budget: Budget | None = None

@@ -43,6 +43,11 @@ class Choice:
     def memory_format(self) -> torch.memory_format:
         return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """That convolutions and matrix products run in."""
+        return torch.bfloat16 if self.precision == "bf16" else torch.float32
+
     def laid_out(self, network: nn.Module) -> nn.Module:
         return network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
 

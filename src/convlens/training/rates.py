@@ -15,7 +15,7 @@ from convlens.training.optimisers import SGD, AdamW, Group, Muon, Optimiser
 from convlens.training.recipe import Recipe
 
 RATES = (0.025, 0.05, 0.1, 1.0)  # of the thirds of a body, and of the classifier, when fine-tuning
-BESIDE_MUON = 0.1  # AdamW's rate for what Muon does not turn, as a share of Muon's
+ADAMW_BESIDE_MUON = 0.1  # its rate for what Muon does not turn, as a share of Muon's
 SGD_DECAY = 0.01  # of AdamW's: a decay of 0.05 is multiplied by AdamW's small rate, SGD's by one of 0.1
 
 
@@ -24,33 +24,30 @@ def decayed_parameters(network: nn.Module) -> list[nn.Parameter]:
 
 
 def build_optimiser(
-    network: nn.Module, recipe: Recipe, *, pretrained: bool = False, dtype: torch.dtype = torch.float32
+    network: nn.Module, recipe: Recipe, *, pretrained: bool = False, muon_dtype: torch.dtype | None = None
 ) -> Optimiser:
-    """Each parameter that is trained, in one group. `dtype` is that of Muon's products."""
+    """Each parameter that is trained, in one group. In `muon_dtype` Muon orthogonalises its steps."""
     *body, head = [list(m.parameters(recurse=False)) for m in network.modules() if list(m.parameters(False))]
     thirds = list(zip(_thirds(body), RATES, strict=False)) if pretrained else [(_flat(body), 1.0)]
+    muon = Muon(recipe.momentum, on_sphere=recipe.on_sphere, dtype=muon_dtype) if recipe.optimiser == "muon" else None
     groups = []
     for part, scale in [*thirds, (head, recipe.head_rate)]:
         matrices = [p for p in part if p.requires_grad and p.ndim > 1]
         others = [p for p in part if p.requires_grad and p.ndim <= 1]
-        is_head = part is head
-        groups.append(_group(matrices, recipe, scale, decays=True, turned=None if is_head else dtype))
-        groups.append(_group(others, recipe, scale * recipe.bias_rate, decays=False, turned=None))
+        groups.append(_group(matrices, recipe, scale, decays=True, muon=None if part is head else muon))
+        groups.append(_group(others, recipe, scale * recipe.bias_rate, decays=False, muon=None))
     return Optimiser([group for group in groups if group.parameters])
 
 
-def _group(
-    chosen: list[nn.Parameter], recipe: Recipe, scale: float, *, decays: bool, turned: torch.dtype | None
-) -> Group:
-    """`turned`: by Muon in this type, where Muon is asked for; it is for matrices between pictures and classifier."""
+def _group(chosen: list[nn.Parameter], recipe: Recipe, scale: float, *, decays: bool, muon: Muon | None) -> Group:
+    """`muon` is for the matrices between the pictures and the classifier, where Muon is asked for."""
     decay = recipe.weight_decay if decays else 0.0
-    if recipe.optimiser == "sgd":
+    if muon is not None:
+        return Group(chosen, muon, decay, scale)
+    is_beside = recipe.optimiser == "muon"
+    if (recipe.beside_muon if is_beside else recipe.optimiser) == "sgd":
         return Group(chosen, SGD(recipe.momentum), decay * SGD_DECAY, scale)
-    if recipe.optimiser == "adamw":
-        return Group(chosen, AdamW(recipe.betas), decay, scale)
-    if turned is not None:
-        return Group(chosen, Muon(recipe.momentum, on_sphere=recipe.on_sphere, dtype=turned), decay, scale)
-    return Group(chosen, AdamW(recipe.betas), decay, scale * BESIDE_MUON)
+    return Group(chosen, AdamW(recipe.betas), decay, scale * ADAMW_BESIDE_MUON if is_beside else scale)
 
 
 def _flat(layers: list[list[nn.Parameter]]) -> list[nn.Parameter]:

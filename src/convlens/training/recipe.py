@@ -10,6 +10,7 @@ from convlens.data import usable_cpus
 from convlens.errors import UsageError, unknown_name
 
 OPTIMISERS = ("adamw", "sgd", "muon")
+BESIDE_MUON = ("adamw", "sgd")
 SCHEDULES = ("one_cycle", "cosine", "linear")
 PRECISIONS = ("auto", "fp32", "bf16")
 POSITIVE = (
@@ -30,7 +31,8 @@ class Recipe:
 
     `label_smoothing`: Szegedy et al. 2015. `l1`: weight of the sum of |w| over filters and matrices in the loss.
     `head_rate` and `bias_rate`: rates of the classifier, and of norms and biases, as multiples of the others'.
-    `on_sphere`: see `optimisers.Muon`. `momentum` is SGD's and Muon's.
+    `on_sphere`: see `optimisers.Muon`. `momentum` is SGD's and Muon's. `beside_muon`: "adamw", at a tenth of the rate,
+    or "sgd" moves what Muon does not: biases, norms and the classifier.
     `ema`: decay a step of the weights' running mean, which is then what is validated and saved.
     `progressive`: share of the pictures' side at which training begins; see `schedule.size_at`.
     """
@@ -45,6 +47,7 @@ class Recipe:
     head_rate: float = 1.0
     bias_rate: float = 1.0
     on_sphere: bool = False
+    beside_muon: str = "adamw"
     weight_decay: float = 0.05
     schedule: str = "one_cycle"
     label_smoothing: float = 0.1
@@ -62,6 +65,7 @@ class Recipe:
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))  # a list in JSON
         _choice("optimiser", self.optimiser, OPTIMISERS)
+        _choice("beside_muon", self.beside_muon, BESIDE_MUON)
         _choice("schedule", self.schedule, SCHEDULES)
         _choice("precision", self.precision, PRECISIONS)
         if self.epochs is not None and self.budget_s is not None:

@@ -42,11 +42,16 @@ def rate_factor(schedule: str, progress: float) -> float:
 
 
 def size_at(size: tuple[int, int], start: float, progress: float) -> tuple[int, int]:
-    """Height and width in pixels, `start` of the full ones at a progress of 0, and growing (progressive resizing).
+    """Height and width in pixels: `start` of the full ones at first, growing evenly (progressive resizing), by eighths.
 
     Howard 2018, https://www.fast.ai/posts/2018-04-30-dawnbench-fastai.html: early epochs on small pictures are cheap.
     """
     share = start + (1 - start) * min(1.0, progress / GROWN)
-    eighths = math.floor(share * SIZES + 1e-9)
+    eighths = max(1, math.floor(share * SIZES + 1e-9))
     height, width = (max(1, side * eighths // SIZES) for side in size)
     return height, width
+
+
+def sizes_of(size: tuple[int, int], start: float) -> list[tuple[int, int]]:
+    """Every size that pictures have from the first step to the last."""
+    return sorted({size_at(size, start, progress / 100) for progress in range(101)})

@@ -61,6 +61,7 @@ class EvaluateResult:
     file: Path
     report: Path
     published: tuple[float | None, float | None] = (None, None)
+    tta: str = "none"
 
 
 def evaluate(
@@ -79,8 +80,8 @@ def evaluate(
 
     A picture that was trained on is recognised by its content, wherever it lies and whatever it is called, and is never
     scored unless `include_train`. `tta` averages over views of each picture (test-time augmentation): "mirror" or
-    "shifts". `network` (file.py:Class) goes with a run of your own network. Raises DataError when nothing remains to
-    score.
+    "mirror_shifts". `network` (file.py:Class) goes with a run of your own network. Raises DataError when nothing
+    remains to score.
     """
     began = time.monotonic()
     run = open_run(run, network)
@@ -92,16 +93,17 @@ def evaluate(
     images = open_images(data, data_dir=data_dir, progress=progress)
     labels = match_classes(images, run.classes)
     given = look_over(run, images, labels, progress)
+    if tta != "none" and not (run.manifest.plan or {}).get("augment", {}).get("flip", True):
+        tell(f"--tta {tta} shows mirror images, on which this network was not trained: they may cost accuracy")
     chosen, left_out, part = choose_pictures(given, part, include_train, tell)
     logits, kept, unreadable = _predict(run, images, chosen, tta, progress)
     if unreadable:
         left_out["unreadable"] = left_out.get("unreadable", 0) + unreadable
     scores = score(logits, labels[kept], run.classes, temperature=run.temperature)
     num_errors, errors = _errors(given, kept, logits)
-    part += "" if tta == "none" else f" with {tta}"
     part += " with train" if include_train else ""
     source = lasting_name(data)
-    file = _file(run, images.name, source, part)
+    file = _file(run, images.name, source, part, tta)
     facts: dict[str, Any] = {"data": images.name, "source": source, "part": part, "tta": tta, "left_out": left_out}
     facts |= {"num_errors": num_errors, "errors": plain(errors)}
     with guard(file):
@@ -109,9 +111,9 @@ def evaluate(
     write_json(file, {**scores.to_dict(), **facts})
     report = write_report(run)
     seconds = round(time.monotonic() - began, 3)
-    published = _published(run)
+    published = _published(run) if tta == "none" else (None, None)
     return EvaluateResult(
-        run.path, images.name, part, scores, left_out, num_errors, errors, seconds, file, report, published
+        run.path, images.name, part, scores, left_out, num_errors, errors, seconds, file, report, published, tta
     )
 
 
@@ -129,9 +131,10 @@ def _own_source(run: Run, data_dir: str | Path | None) -> tuple[str, str | Path 
     return str(run.manifest.data["source"]), data_dir or run.manifest.data.get("data_dir")
 
 
-def _file(run: Run, name: str, source: str, part: str) -> Path:
+def _file(run: Run, name: str, source: str, part: str, tta: str) -> Path:
     """Scores of the same pictures are replaced; other pictures of the same name get a number."""
-    stem = "-".join([name, *(word for word in part.split() if word != "test")])
+    views = [] if tta == "none" else tta.split("_")
+    stem = "-".join([name, *(word for word in part.split() if word != "test"), *views])
     taken = {key: found.get("source") for key, found in run.evaluations.items()}
     names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
     free = next(one for one in names if taken.get(one, source) == source)

@@ -145,10 +145,13 @@ def describe(plan: training.Plan, made: Design, recipe: training.Recipe) -> str:
     length = f"a budget of {recipe.budget_s:g} s" if recipe.budget_s else epochs
     how = "measured on this machine" if plan.measured else "not measured"
     named = f"recipe {recipe.name}: " if recipe.name else ""
+    begins = (
+        "" if recipe.progressive == 1 else "{}×{} to ".format(*training.size_at((height, width), recipe.progressive, 0))
+    )
     options = "".join(f" {key} {value}" for key, value in made.architecture.get("options", {}).items())
     return (
-        f"{named}{made.label}{options} at {height}×{width} px ({made.preprocess.fit}), {length}, batch {plan.batch}, "
-        f"{recipe.optimiser} {plan.learning_rate:.2g} {recipe.schedule}; {how}: {plan.precision}, "
+        f"{named}{made.label}{options} at {begins}{height}×{width} px ({made.preprocess.fit}), {length}, "
+        f"batch {plan.batch}, {recipe.optimiser} {plan.learning_rate:.2g} {recipe.schedule}; {how}: {plan.precision}, "
         f"{plan.layout}, {plan.threads} thread{'s' if plan.threads > 1 else ''}"
     )
 

@@ -5,7 +5,8 @@ sprint_cifar    94 % on CIFAR-10 in 3.29 Seconds on a Single GPU (Jordan 2024), 
                 trained, and 288 that are measured.
                 Departures: the classifier's input is the largest value of what is left, at any resolution.
 sprint_mnist    our own: three convolutions, each pooled before it is normalised, for 28 x 28 px.
-sprint_mnist_deep   the same, wider, with a fourth convolution on what is left.
+sprint_mnist_deep
+                the same, wider, with a fourth convolution on what is left.
 
 Pooling stands before norm and activation, which then have a quarter to do.
 """
@@ -36,7 +37,7 @@ CIFAR_CHANNELS  = [   64, 256, 256]
 MNIST_CHANNELS  = [   16,  32,  64]
 DEEP_CHANNELS   = [   16,  48, 128]
 # fmt: on
-CIFAR_MOMENTUM = 0.4  # of the running statistics: a training has 200 steps
+CIFAR_MOMENTUM = 0.4  # of the running statistics: a training has some hundred steps
 LOGIT_SCALE = 1 / 256  # the classifier's weights begin at a deviation of 1
 
 
@@ -95,12 +96,10 @@ def identity_convolution(in_channels: int, channels: int) -> nn.Conv2d:
 
 
 class SprintMnist(Network):
-    """Three times convolve, pool, norm, ReLU; with a tail convolve, norm, ReLU; one Linear on what is left."""
+    """Three times convolve, pool, norm, ReLU; one Linear on what is left."""
 
     def __init__(
         self,
-        plan: list[int],
-        has_tail: bool,
         *,
         num_classes: int = 10,
         in_channels: int = 1,
@@ -109,32 +108,66 @@ class SprintMnist(Network):
     ) -> None:
         super().__init__()
         check_smallest("sprint_mnist", image_size, 8)
-        channels = [max(1, round(check_width(width) * number)) for number in plan]
-        height, across = (side // 8 for side in image_size)
-        self.stages = nn.Sequential(
-            *(
-                sequence(
-                    conv=nn.Conv2d(before, after, 3, padding=1, bias=False),
-                    pool=nn.MaxPool2d(2),
-                    norm=nn.BatchNorm2d(after),
-                    act=nn.ReLU(),
-                )
-                for before, after in pairwise([in_channels, *channels])
-            )
-        )
-        if has_tail:
-            self.stages.append(
-                sequence(
-                    conv=nn.Conv2d(channels[-1], channels[-1], 3, padding=1, bias=False),
-                    norm=nn.BatchNorm2d(channels[-1]),
-                    act=nn.ReLU(),
-                )
-            )
-        self.head = sequence(flatten=nn.Flatten(), classifier=nn.Linear(channels[-1] * height * across, num_classes))
+        channels = scaled(MNIST_CHANNELS, width)
+        self.stages = pooled_stages(in_channels, channels)
+        self.head = classifier(channels[-1], image_size, num_classes)
         he_initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:  # (N, 1, 28, 28)
         return self.head(self.stages(images))  # (N, num_classes), logits
+
+
+class SprintMnistDeep(Network):
+    """Three times convolve, pool, norm, ReLU; convolve, norm, ReLU; one Linear on what is left."""
+
+    def __init__(
+        self,
+        *,
+        num_classes: int = 10,
+        in_channels: int = 1,
+        image_size: tuple[int, int] = (28, 28),
+        width: float = 1.0,
+    ) -> None:
+        super().__init__()
+        check_smallest("sprint_mnist_deep", image_size, 8)
+        channels = scaled(DEEP_CHANNELS, width)
+        self.stages = pooled_stages(in_channels, channels)
+        self.stages.append(
+            sequence(
+                conv=nn.Conv2d(channels[-1], channels[-1], 3, padding=1, bias=False),
+                norm=nn.BatchNorm2d(channels[-1]),
+                act=nn.ReLU(),
+            )
+        )
+        self.head = classifier(channels[-1], image_size, num_classes)
+        he_initialise(self)
+
+    def forward(self, images: Tensor) -> Tensor:  # (N, 1, 28, 28)
+        return self.head(self.stages(images))  # (N, num_classes), logits
+
+
+def scaled(channels: list[int], width: float) -> list[int]:
+    return [max(1, round(check_width(width) * number)) for number in channels]
+
+
+def pooled_stages(in_channels: int, channels: list[int]) -> nn.Sequential:
+    """(N, C, H, W) -> (N, channels[-1], H // 8, W // 8)."""
+    return nn.Sequential(
+        *(
+            sequence(
+                conv=nn.Conv2d(before, after, 3, padding=1, bias=False),
+                pool=nn.MaxPool2d(2),
+                norm=nn.BatchNorm2d(after),
+                act=nn.ReLU(),
+            )
+            for before, after in pairwise([in_channels, *channels])
+        )
+    )
+
+
+def classifier(channels: int, image_size: tuple[int, int], num_classes: int) -> nn.Sequential:
+    height, across = (side // 8 for side in image_size)
+    return sequence(flatten=nn.Flatten(), classifier=nn.Linear(channels * height * across, num_classes))
 
 
 @register(PAPER, SprintCifar, resolution=32, num_classes=10)
@@ -144,9 +177,9 @@ def sprint_cifar(**options: Any) -> SprintCifar:
 
 @register(PAPER, SprintMnist, resolution=28, in_channels=1, num_classes=10)
 def sprint_mnist(**options: Any) -> SprintMnist:
-    return SprintMnist(MNIST_CHANNELS, False, **options)
+    return SprintMnist(**options)
 
 
-@register(PAPER, SprintMnist, resolution=28, in_channels=1, num_classes=10)
-def sprint_mnist_deep(**options: Any) -> SprintMnist:
-    return SprintMnist(DEEP_CHANNELS, True, **options)
+@register(PAPER, SprintMnistDeep, resolution=28, in_channels=1, num_classes=10)
+def sprint_mnist_deep(**options: Any) -> SprintMnistDeep:
+    return SprintMnistDeep(**options)

@@ -21,13 +21,13 @@ class Muon:
     """`on_sphere`: before each step a bank of K filters is scaled to norm sqrt(K).
 
     For networks that normalise after each convolution, which do not see the norm; the rate is then a rate of turning.
-    `dtype` is that of the products.
+    `dtype`: in which a step is orthogonalised, the gradient's own by default.
     """
 
     momentum: float = 0.9
     iterations: int = 3
     on_sphere: bool = False
-    dtype: torch.dtype = torch.float32
+    dtype: torch.dtype | None = None
 
     def new_state(self, weight: Tensor) -> State:
         return {"momentum_buffer": torch.zeros_like(weight)}
@@ -47,14 +47,15 @@ class Muon:
             weight.sub_(turned, alpha=rate)
 
 
-def orthogonalise(step: Tensor, iterations: int, dtype: torch.dtype = torch.float32) -> Tensor:
+def orthogonalise(step: Tensor, iterations: int, dtype: torch.dtype | None = None) -> Tensor:
     """(K, …) -> the same shape, near the closest matrix of K rows with orthonormal rows (or columns).
 
-    Products are made in `dtype`; bf16's three digits are enough, for singular values end in 0.7 to 1.2 anyway.
+    Iterates in `dtype`, the step's own by default; in bf16, as Jordan does, its three digits are far finer than what
+    the iterations leave of the spread of singular values.
     """
     a, b, c = QUINTIC
     matrix = step.flatten(1)
-    matrix = (matrix / matrix.norm().clamp(min=1e-7)).to(dtype)
+    matrix = (matrix / matrix.norm().clamp(min=1e-7)).to(dtype or step.dtype)
     tall = matrix.shape[0] > matrix.shape[1]
     matrix = matrix.T if tall else matrix
     for _ in range(iterations):
