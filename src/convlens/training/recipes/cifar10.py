@@ -4,7 +4,11 @@
     convlens evaluate RUN --tta mirror_shifts
     python benchmarks/cifar10.py FOLDER --seeds 5
 
-RESULTS
+AMD EPYC with AVX512-BF16 and without AMX, 2 cores, torch 2.13.0; 45,000 training pictures, scored on 5,000 others on
+which nothing was tuned and 1,000 test pictures; 2 seeds, last step:
+this recipe        278.6 and 320.4 s of training, 294.6 and 336.9 s for the whole process; 93.34 +- 0.34 %, with
+                   test-time augmentation over six views 93.92 +- 0.06 %
+airbench94_muon    387.4 and 401.9 s of training; 93.46 +- 0.16 %, over six views 94.34 +- 0.05 %
 After airbench94_muon (Jordan 2024, https://github.com/KellerJordan/cifar10-airbench), whose network it is. Other than
 there: 7 epochs; batches of 500, which make four times the steps; pictures begin at 24 px and reach 32 at 65 % of the
 training; Muon's rate is 0.06 and its momentum 0.8; nothing decays; the whitening's bias is trained to the end. SGD's
