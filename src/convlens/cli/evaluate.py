@@ -56,8 +56,9 @@ def evaluate(
         f"top-{k} {share(value)}" for k, value in zip((1, 5), result.published, strict=True) if value is not None
     )
     left_out = ", ".join(f"{number:,} {why}" for why, number in result.left_out.items())
+    views = "" if result.tta == "none" else f", --tta {result.tta}"
     print_facts(
-        f"{result.run.name} on {result.data} ({result.part}), {scores.num_pictures:,} pictures",
+        f"{result.run.name} on {result.data} ({result.part}), {scores.num_pictures:,} pictures{views}",
         [
             ("accuracy", f"{share(scores.accuracy)}  (95 % interval {interval})"),
             ("top-5 accuracy", share(scores.top5_accuracy)),
