@@ -28,5 +28,5 @@ def test_a_set_has_one_recipe_of_its_own_at_most() -> None:
 
 
 def test_an_unknown_recipe_lists_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"no recipe is called 'minst' \(near: mnist.*\)"):
+    with pytest.raises(UsageError, match=r"no recipe is called 'minst' \(near: mnist, mnist_99_6\)"):
         record_named("minst")

@@ -19,8 +19,8 @@ def percent(value: Any, digits: int = 1) -> str:
 
 def views(evaluation: dict[str, Any]) -> str:
     """What is added to "1,000 pictures" where scores are means over views (test-time augmentation)."""
-    number = {"mirror": 2, "mirror_shifts": 6}.get(str(evaluation.get("tta")))
-    return f", each in {number} views" if number else ""
+    tta = evaluation.get("tta", "none")
+    return "" if tta == "none" else f", with test-time augmentation ({tta})"
 
 
 def count(value: Any) -> str:

@@ -82,8 +82,8 @@ def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: 
 
 
 def check_sizes(network: nn.Module, batches: Batches, setting: Setting, start: float) -> None:
-    """UsageError where the network cannot be trained on a size that growing pictures have."""
-    for size in sizes_of(batches.preprocess.size, start):
+    """UsageError where the network cannot be trained on a size that growing pictures have; the last was checked."""
+    for size in sizes_of(batches.preprocess.size, start)[:-1]:
         images, labels = (part.to(setting.device) for part in batches(0, size))
         try:
             check_step(network, images, labels, setting.num_classes)

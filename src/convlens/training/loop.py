@@ -91,7 +91,7 @@ class Training:
         self.network = self.choice.laid_out(network.to(self.device)).train()
         if plan.pretrained:
             keep_statistics(self.network)
-        dtype = self.choice.dtype
+        dtype = self.choice.dtype  # Muon's steps need no more digits than the gradients that they are made of
         self.optimiser = build_optimiser(self.network, recipe, pretrained=plan.pretrained, muon_dtype=dtype)
         self.average = WeightAverage(self.network, recipe.ema) if recipe.ema else None
         self.tally = Tally()

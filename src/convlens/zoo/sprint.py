@@ -98,6 +98,8 @@ def identity_convolution(in_channels: int, channels: int) -> nn.Conv2d:
 class SprintMnist(Network):
     """Three times convolve, pool, norm, ReLU; one Linear on what is left."""
 
+    name, plan = "sprint_mnist", MNIST_CHANNELS
+
     def __init__(
         self,
         *,
@@ -107,67 +109,41 @@ class SprintMnist(Network):
         width: float = 1.0,
     ) -> None:
         super().__init__()
-        check_smallest("sprint_mnist", image_size, 8)
-        channels = scaled(MNIST_CHANNELS, width)
-        self.stages = pooled_stages(in_channels, channels)
-        self.head = classifier(channels[-1], image_size, num_classes)
+        check_smallest(self.name, image_size, 8)
+        channels = [max(1, round(check_width(width) * number)) for number in self.plan]
+        height, across = (side // 8 for side in image_size)
+        self.stages = self.build_stages([in_channels, *channels])
+        self.head = sequence(flatten=nn.Flatten(), classifier=nn.Linear(channels[-1] * height * across, num_classes))
         he_initialise(self)
+
+    def build_stages(self, channels: list[int]) -> nn.Sequential:
+        """(N, channels[0], H, W) -> (N, channels[-1], H // 8, W // 8)."""
+        return nn.Sequential(
+            *(
+                sequence(
+                    conv=nn.Conv2d(before, after, 3, padding=1, bias=False),
+                    pool=nn.MaxPool2d(2),
+                    norm=nn.BatchNorm2d(after),
+                    act=nn.ReLU(),
+                )
+                for before, after in pairwise(channels)
+            )
+        )
 
     def forward(self, images: Tensor) -> Tensor:  # (N, 1, 28, 28)
         return self.head(self.stages(images))  # (N, num_classes), logits
 
 
-class SprintMnistDeep(Network):
+class SprintMnistDeep(SprintMnist):
     """Three times convolve, pool, norm, ReLU; convolve, norm, ReLU; one Linear on what is left."""
 
-    def __init__(
-        self,
-        *,
-        num_classes: int = 10,
-        in_channels: int = 1,
-        image_size: tuple[int, int] = (28, 28),
-        width: float = 1.0,
-    ) -> None:
-        super().__init__()
-        check_smallest("sprint_mnist_deep", image_size, 8)
-        channels = scaled(DEEP_CHANNELS, width)
-        self.stages = pooled_stages(in_channels, channels)
-        self.stages.append(
-            sequence(
-                conv=nn.Conv2d(channels[-1], channels[-1], 3, padding=1, bias=False),
-                norm=nn.BatchNorm2d(channels[-1]),
-                act=nn.ReLU(),
-            )
-        )
-        self.head = classifier(channels[-1], image_size, num_classes)
-        he_initialise(self)
+    name, plan = "sprint_mnist_deep", DEEP_CHANNELS
 
-    def forward(self, images: Tensor) -> Tensor:  # (N, 1, 28, 28)
-        return self.head(self.stages(images))  # (N, num_classes), logits
-
-
-def scaled(channels: list[int], width: float) -> list[int]:
-    return [max(1, round(check_width(width) * number)) for number in channels]
-
-
-def pooled_stages(in_channels: int, channels: list[int]) -> nn.Sequential:
-    """(N, C, H, W) -> (N, channels[-1], H // 8, W // 8)."""
-    return nn.Sequential(
-        *(
-            sequence(
-                conv=nn.Conv2d(before, after, 3, padding=1, bias=False),
-                pool=nn.MaxPool2d(2),
-                norm=nn.BatchNorm2d(after),
-                act=nn.ReLU(),
-            )
-            for before, after in pairwise([in_channels, *channels])
-        )
-    )
-
-
-def classifier(channels: int, image_size: tuple[int, int], num_classes: int) -> nn.Sequential:
-    height, across = (side // 8 for side in image_size)
-    return sequence(flatten=nn.Flatten(), classifier=nn.Linear(channels * height * across, num_classes))
+    def build_stages(self, channels: list[int]) -> nn.Sequential:
+        last = channels[-1]
+        stages = super().build_stages(channels)
+        conv = nn.Conv2d(last, last, 3, padding=1, bias=False)
+        return stages.append(sequence(conv=conv, norm=nn.BatchNorm2d(last), act=nn.ReLU()))
 
 
 @register(PAPER, SprintCifar, resolution=32, num_classes=10)

@@ -8,7 +8,7 @@ AMD EPYC with AVX512-BF16 and without AMX, 2 cores, torch 2.13.0; 10 seeds, last
 `lenet5_99_2`  8.3 s of training (7.1 to 10.7), 12.7 s for the whole process; 99.38 +- 0.06 % of the 10,000 test
                pictures (99.31 to 99.46)
 `lenet5_99_4`  18.4 s of training (14.7 to 22.6), 23.7 s for the whole process; 99.44 +- 0.04 % (99.39 to 99.52)
-Muon on all filters and matrices but the last: with AdamW, 8 epochs reach what 4 do here.
+Muon on all filters and matrices but the last: with AdamW it takes about twice the epochs (docs/speed-notes.md).
 """
 
 from __future__ import annotations
