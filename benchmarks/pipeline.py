@@ -6,8 +6,8 @@ The files of FOLDER are linked until there are enough, and with MEGAPIXELS some 
 enlarged first, as in scan.py. Both ways draw crops of 35 to 100 % of a picture's area, resize them bilinearly to SIZE,
 mirror half of them and normalise, in batches of 64. The peer is what ImageFolder, RandomResizedCrop and a DataLoader
 with two workers that persist do, in Pillow and torch alone. Our first epoch decodes and makes its batches; later ones
-only make batches; the next training finds the pixels in the cache (if decoding took two seconds). The two take turns;
-medians, and from the slowest to the fastest.
+only make batches; the next training finds the pixels in the cache (if decoding took two seconds). Ours keeps freed
+buffers, as a training does. The two take turns; medians, and from the slowest to the fastest.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from convlens.data import Augment, Batches, Images, decode_pixels, open_images, scan, usable_cpus
 from convlens.pictures import Preprocess
+from convlens.training.allocator import kept_memory
 from convlens.workbench.task import kept_for_crops
 
 BATCH, WORKERS, SMALLEST, ASPECT = 64, 2, 0.35, 4 / 3
@@ -122,7 +123,8 @@ def compare(images: Images, kept: Preprocess, size: int, repeats: int) -> None:
         theirs.append(peer(images, size))
         with TemporaryDirectory() as cache:
             os.environ["CONVLENS_CACHE"] = cache
-            own.append(ours(images, kept, size))
+            with kept_memory():
+                own.append(ours(images, kept, size))
     for place, name in enumerate(("first epoch", "later epochs")):
         pair = [[speeds[place] for speeds in way] for way in (theirs, own)]
         ratios = [mine / yours for yours, mine in zip(*pair, strict=True)]

@@ -7,8 +7,9 @@ The plain loop is float32, channels first, torch.optim.AdamW and glibc's allocat
 whose allocator nothing has touched. Ours runs a step as `convlens train` would: the way that was fastest when each was
 timed on this machine, and our optimiser. Both take the same batch of noise, in turns; medians, and from the slowest to
 the fastest. The gradients of the two ways are compared on one batch: cosine of the angle between them, in eval mode of
-the norms so that both see the same statistics. With --curve both train on FOLDER's pictures, from the same weights and
-in the same order, and the mean loss of every tenth of the steps is printed for both.
+the norms so that both see the same statistics. With --curve both train on FOLDER's pictures, from the same weights, in
+the same order and with the same weight decay, and the mean loss of every tenth of the steps is printed for both, beside
+that of a second plain loop whose weights began a ten-millionth off: what float32 itself leaves to chance.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ from convlens.zoo import create
 NETWORKS = ("resnet18", "resnet50", "mobilenet_v3_large")
 SIDE, CLASSES = 224, 10
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+DECAY = Recipe().weight_decay
 
 
-def plain(network: nn.Module) -> Step:
-    optimiser = torch.optim.AdamW(network.train().parameters(), lr=RATE)
+def plain(network: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> Step:
+    optimiser = optimiser or torch.optim.AdamW(network.train().parameters(), lr=RATE)
 
     def step(images: Tensor, labels: Tensor) -> float:
         loss = F.cross_entropy(network(images), labels)
@@ -102,10 +104,36 @@ def curves(name: str, folder: Path, batch: int, steps: int) -> None:
     torch.manual_seed(0)
     network = create(name, num_classes=len(images.classes))
     choice, _ = choose(Recipe(), Trial(network, *batches(0), seconds=60.0))
-    for way, step in (("plain", plain(copy.deepcopy(network))), (choice.precision, step_of(network, choice))):
+    first = []
+    for way, step in ways(network, choice).items():
         losses = [step(*batches(number)) for number in range(steps)]
         tenths = [statistics.mean(losses[part * steps // 10 : (part + 1) * steps // 10]) for part in range(10)]
-        print(f"{name}, {way}: {' '.join(f'{loss:.3f}' for loss in tenths)}", flush=True)
+        first = first or tenths
+        apart = statistics.mean(abs(mine - its) for mine, its in zip(tenths, first, strict=True))
+        off = statistics.mean(tenths) - statistics.mean(first)
+        print(
+            f"{name}, {way}: {' '.join(f'{loss:.3f}' for loss in tenths)}; from the first {off:+.3f} on the mean, "
+            f"{apart:.3f} apart in a tenth",
+            flush=True,
+        )
+
+
+def adamw(network: nn.Module) -> torch.optim.AdamW:
+    """That decays what ours does: filters and matrices."""
+    wide, narrow = ([p for p in network.parameters() if (p.ndim > 1) is is_wide] for is_wide in (True, False))
+    return torch.optim.AdamW([{"params": wide}, {"params": narrow, "weight_decay": 0.0}], RATE, weight_decay=DECAY)
+
+
+def ways(network: nn.Module, choice: Choice) -> dict[str, Step]:
+    first, nudged = copy.deepcopy(network).train(), copy.deepcopy(network).train()
+    with torch.no_grad():
+        for weight in nudged.parameters():
+            weight.mul_(1 + 1e-7 * torch.randn_like(weight))
+    return {
+        "plain": plain(first, adamw(first)),
+        "plain, nudged": plain(nudged, adamw(nudged)),
+        f"convlens, {choice.precision}": step_of(network, choice),
+    }
 
 
 def main() -> None:

@@ -64,7 +64,8 @@ def test_the_page_of_pictures_names_every_finding_with_its_severity():
 def test_the_page_of_training_names_every_option_of_the_recipe():
     options = {f"--{name.replace('_', '-')}" for name in Recipe.__dataclass_fields__}
     options = options - {"--budget-s", "--name"} | {"--budget", "--recipe"}
-    for name in ("momentum", "betas", "head-rate", "bias-rate", "on-sphere", "beside-muon"):  # from Python alone
+    # From Python alone:
+    for name in ("momentum", "betas", "head-rate", "bias-rate", "on-sphere", "beside-muon", "lookahead"):
         assert f"`{name.replace('-', '_')}`" in DOCS["training"]
         options.remove(f"--{name}")
     assert [option for option in sorted(options) if option not in DOCS["training"]] == []

@@ -134,6 +134,7 @@ OF_RECIPE = {
     "on_sphere",
     "beside_muon",
     "progressive",
+    "lookahead",
     "name",
 }  # since 0.3.0: not in every run
 OF_PLAN = {"allocator"}

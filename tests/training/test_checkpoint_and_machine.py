@@ -18,7 +18,7 @@ from convlens.pictures import Preprocess
 from convlens.training import Choice, Recipe, Setting, Trial, choose, choose_device, describe_machine
 from convlens.training.allocator import can_keep_memory, kept_memory
 from convlens.training.checkpoint import read_checkpoint
-from convlens.training.precision import FEWEST_PICTURES
+from convlens.training.precision import FEWEST_PICTURES, Timed
 
 fit_file = sys.modules["convlens.training.fit"]  # `convlens.training.fit` is the function
 
@@ -142,6 +142,20 @@ def test_the_allocator_is_timed_and_recorded_like_any_other_choice():
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(8, 2))
     _, measured = choose(Recipe(), Trial(network, torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64)))
     assert {one["allocator"] for one in measured} == ({"system", "kept"} if can_keep_memory() else {"system"})
+
+
+@pytest.mark.skipif(not can_keep_memory(), reason="the C library is not glibc")
+@pytest.mark.parametrize(("kept_ms", "wanted"), [(9.0, "kept"), (10.5, "kept"), (12.0, "system")])
+def test_memory_is_kept_unless_that_is_clearly_slower(kept_ms: float, wanted: str, monkeypatch: pytest.MonkeyPatch):
+    def time(self: Trial, choice: Choice) -> Timed:
+        step_ms = kept_ms if choice.allocator == "kept" else 10.0 if choice.layout == "channels_last" else 20.0
+        return Timed(choice, step_ms if choice.threads > 1 else 2 * step_ms, len(self.images))
+
+    monkeypatch.setattr(Trial, "time", time)
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(8, 2))
+    trial = Trial(network, torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64))
+    choice, _ = choose(Recipe(), trial)
+    assert (choice.allocator, choice.layout) == (wanted, "channels_last")
 
 
 def test_a_short_training_is_not_kept_waiting_by_its_measuring():

@@ -35,7 +35,9 @@ def test_it_learns(training):
     assert [row["epoch"] for row in rows] == list(range(1, 11))
 
 
-@pytest.mark.parametrize("options", [{}, {"optimiser": "sgd", "l1": 1e-4}, {"ema": 0.9, "class_weights": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"optimiser": "sgd", "l1": 1e-4}, {"ema": 0.9, "class_weights": True}, {"lookahead": 0.5}]
+)
 @pytest.mark.parametrize("stop_at", [1, 5, 6, 9])
 def test_a_stopped_training_goes_on_to_the_same_weights(training, options, stop_at):
     whole = training(12, "whole", **options)

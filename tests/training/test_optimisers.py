@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from convlens.training import Recipe
-from convlens.training.optimisers import SGD, AdamW, Group, Muon, Optimiser, Rule
+from convlens.training.optimisers import SGD, AdamW, Group, Lookahead, Muon, Optimiser, Rule
 from convlens.training.optimisers.muon import orthogonalise
 from convlens.training.rates import build_optimiser
 
@@ -124,9 +124,33 @@ def test_sgd_may_stand_beside_muon_at_its_rate() -> None:
     assert found[id(model[5].weight)] == (SGD, 2.0) and found[id(model[5].bias)] == (SGD, 6.0)
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "sgd", "muon"])
-def test_state_that_was_saved_goes_on_to_the_same_weights(optimiser: str) -> None:
-    recipe, whole, half = Recipe(optimiser=optimiser), network(), network()
+def test_lookahead_steps_back_towards_the_slow_weights_at_each_fifth_step() -> None:
+    weight = nn.Parameter(torch.tensor([10.0]))
+    optimiser = Lookahead([Group([weight], SGD(0.0))], 0.5)
+    optimiser.set_rate(1.0)
+    seen = []
+    for _ in range(11):
+        weight.sum().backward()
+        optimiser.step()
+        seen.append(weight.item())
+    assert seen == [9, 8, 7, 6, 7.5, 6.5, 5.5, 4.5, 3.5, 5.0, 4.0]
+
+
+def test_lookahead_leaves_alone_what_has_no_gradient() -> None:
+    moved, frozen = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+    optimiser = Lookahead([Group([moved, frozen], SGD())], 0.5)
+    optimiser.set_rate(0.1)
+    for _ in range(5):
+        moved.sum().backward()
+        optimiser.step()
+    assert torch.equal(frozen, torch.ones(2)) and torch.all(moved < 1)
+
+
+@pytest.mark.parametrize(
+    "options", [{"optimiser": "adamw"}, {"optimiser": "sgd"}, {"optimiser": "muon"}, {"lookahead": 0.5}]
+)
+def test_state_that_was_saved_goes_on_to_the_same_weights(options: dict[str, Any]) -> None:
+    recipe, whole, half = Recipe(**options), network(), network()
     ours = build_optimiser(whole, recipe)
     ours.set_rate(0.02)
     wanted = walk(whole, ours.step, 6)

@@ -51,6 +51,8 @@ def test_an_unknown_option_names_the_nearest():
         {"label_smoothing": 1.0},
         {"l1": -1.0},
         {"ema": 1.0},
+        {"lookahead": 0.0},
+        {"lookahead": 1.5},
         {"precision": "fp16"},
         {"epochs": 2.5},
         {"seed": 1 << 64},

@@ -136,8 +136,8 @@ def choose(recipe: Recipe, trial: Trial) -> tuple[Choice, tuple[dict[str, Any], 
     if not is_left():
         return kept, tuple(one.to_dict() for one in timed)  # no measurement has shown memory that is kept to cost time
     if allocator == "kept":
-        timed.append(trial.time(kept))
-        best = min(best, timed[-1], key=lambda one: one.step_ms)
+        timed.append(trial.time(kept))  # three steps leave more to chance than the allocator is worth to most networks
+        best = best if best.step_ms * WORTH < timed[-1].step_ms else timed[-1]
     if recipe.threads is None and threads > 1 and is_left():
         timed.append(trial.time(replace(best.choice, threads=1)))
         best = best if best.step_ms * WORTH_A_THREAD < timed[-1].step_ms else timed[-1]

@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from convlens.training.optimisers import SGD, AdamW, Group, Muon, Optimiser
+from convlens.training.optimisers import SGD, AdamW, Group, Lookahead, Muon, Optimiser
 from convlens.training.recipe import Recipe
 
 RATES = (0.025, 0.05, 0.1, 1.0)  # of the thirds of a body, and of the classifier, when fine-tuning
@@ -36,7 +36,8 @@ def build_optimiser(
         others = [p for p in part if p.requires_grad and p.ndim <= 1]
         groups.append(_group(matrices, recipe, scale, decays=True, muon=None if part is head else muon))
         groups.append(_group(others, recipe, scale * recipe.bias_rate, decays=False, muon=None))
-    return Optimiser([group for group in groups if group.parameters])
+    groups = [group for group in groups if group.parameters]
+    return Optimiser(groups) if recipe.lookahead is None else Lookahead(groups, recipe.lookahead)
 
 
 def _group(chosen: list[nn.Parameter], recipe: Recipe, scale: float, *, decays: bool, muon: Muon | None) -> Group:

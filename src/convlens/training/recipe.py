@@ -34,6 +34,7 @@ class Recipe:
     `on_sphere`: see `optimisers.Muon`. `momentum` is SGD's and Muon's. `beside_muon`: "adamw", at a tenth of the rate,
     or "sgd" moves what Muon does not: biases, norms and the classifier.
     `ema`: decay a step of the weights' running mean, which is then what is validated and saved.
+    `lookahead`: share of the way that slow weights go to the trained ones; see `optimisers.Lookahead`.
     `progressive`: share of the pictures' side at which training begins; see `schedule.size_at`.
     """
 
@@ -53,6 +54,7 @@ class Recipe:
     label_smoothing: float = 0.1
     l1: float = 0.0
     ema: float | None = None
+    lookahead: float | None = None
     progressive: float = 1.0
     class_weights: bool = False
     augment: bool = True
@@ -82,6 +84,10 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
                 raise UsageError(f"{name} came as {value}; expected 0 or more and less than 1")
+        if self.lookahead is not None and not 0 < self.lookahead <= 1:
+            raise UsageError(
+                f"lookahead came as {self.lookahead}; expected a share above 0, up to 1; the paper's is 0.5"
+            )
         if not 0 < self.progressive <= 1:
             raise UsageError(f"progressive came as {self.progressive}; expected a share of the side above 0, up to 1")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
