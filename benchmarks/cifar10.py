@@ -4,10 +4,10 @@
 
 FOLDER holds the binary batches. Both train on the last 45,000 training pictures, and are scored on the other 5,000 and
 whatever test pictures there are, without and with the same test-time augmentation (six views). The recipe was tuned
-with the last 5,000 held out, and never scored on these. Seconds of training are, of ours, its steps and, of the peer
-(benchmarks/peers/cifar10_muon.py), all between reading the files and scoring; the whole of `convlens train`, from the
-command to the saved run, is given beside them. Each trains in a process of its own, one after the other, and who begins
-alternates: leave the machine alone.
+with the last 5,000 or 10,000 held out, and never scored on these. Seconds of training are, of ours, its steps and, of
+the peer (benchmarks/peers/cifar10_muon.py), all between reading the files and scoring; the whole of `convlens train`,
+from the command to the saved run, is given beside them. Each trains in a process of its own, one after the other, and
+who begins alternates: leave the machine alone.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     python benchmarks/throughput.py NETWORK --curve 200 --folder FOLDER
 
 The plain loop is float32, channels first, torch.optim.AdamW and glibc's allocator as it comes, in a process of its own,
-whose allocator nothing has touched. Ours runs a step as `convlens train` would: the way that was fastest when each was
-timed on this machine, and our optimiser. Both take the same batch of noise, in turns; medians, and from the slowest to
+whose allocator nothing has touched. Ours runs a step as `convlens train` would: the way that it chooses after timing
+each on this machine, and our optimiser. Both take the same batch of noise, in turns; medians, and from the slowest to
 the fastest. The gradients of the two ways are compared on one batch: cosine of the angle between them, in eval mode of
 the norms so that both see the same statistics. With --curve both train on FOLDER's pictures, from the same weights, in
 the same order and with the same weight decay, and the mean loss of every tenth of the steps is printed for both, beside
@@ -106,7 +106,10 @@ def curves(name: str, folder: Path, batch: int, steps: int) -> None:
     choice, _ = choose(Recipe(), Trial(network, *batches(0), seconds=60.0))
     first = []
     for way, step in ways(network, choice).items():
-        losses = [step(*batches(number)) for number in range(steps)]
+        losses = []
+        for number in range(steps):
+            torch.manual_seed(number)  # the same dropout
+            losses.append(step(*batches(number)))
         tenths = [statistics.mean(losses[part * steps // 10 : (part + 1) * steps // 10]) for part in range(10)]
         first = first or tenths
         apart = statistics.mean(abs(mine - its) for mine, its in zip(tenths, first, strict=True))

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import convlens.zoo as zoo
+from convlens.layers import BiasNorm2d
 
 
 def settled(name: str) -> zoo.Network:
@@ -76,6 +77,11 @@ def test_convolutions_start_by_handing_their_inputs_on() -> None:
     layer = zoo.create("sprint_cifar").stages[1].conv1
     images = torch.rand(2, 64, 9, 9)
     torch.testing.assert_close(layer(images)[:, :64], images)
+
+
+def test_running_statistics_are_those_of_nineteen_batches() -> None:
+    norms = [m for m in zoo.create("sprint_cifar").modules() if isinstance(m, BiasNorm2d)]
+    assert len(norms) == 6 and {(2 - norm.momentum) / norm.momentum for norm in norms} == {pytest.approx(19)}
 
 
 def test_half_of_the_width_has_half_of_the_channels() -> None:

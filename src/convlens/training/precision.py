@@ -22,7 +22,7 @@ from convlens.training.allocator import can_keep_memory, kept_memory
 from convlens.training.machine import has_fast_bf16
 from convlens.training.recipe import Recipe
 
-WORTH = 1.1  # a choice that departs from plain float32 must be a tenth faster
+WORTH = 1.1  # a choice that departs from plain float32 must be a tenth faster, as must giving buffers back
 WORTH_A_THREAD = 1.25  # than one thread: where a machine is shared, several wait for each other
 TIMED_S = 0.25  # the longest that one choice is timed, where a step is short
 TIMED_SHARE = 0.01  # of the training to come
@@ -113,7 +113,10 @@ class Trial:
 
 
 def choose(recipe: Recipe, trial: Trial) -> tuple[Choice, tuple[dict[str, Any], ...]]:
-    """The fastest way to train this network on batches like this one, and every figure measured."""
+    """The fastest way to train this network on batches like this one, and every figure measured.
+
+    Freed buffers are kept unless that was a tenth slower: three steps leave more to chance than it is worth to most.
+    """
     threads = recipe.threads or usable_cpus()
     device = trial.images.device
     allocator = "kept" if can_keep_memory() and device.type == "cpu" else "system"
@@ -136,7 +139,7 @@ def choose(recipe: Recipe, trial: Trial) -> tuple[Choice, tuple[dict[str, Any], 
     if not is_left():
         return kept, tuple(one.to_dict() for one in timed)  # no measurement has shown memory that is kept to cost time
     if allocator == "kept":
-        timed.append(trial.time(kept))  # three steps leave more to chance than the allocator is worth to most networks
+        timed.append(trial.time(kept))
         best = best if best.step_ms * WORTH < timed[-1].step_ms else timed[-1]
     if recipe.threads is None and threads > 1 and is_left():
         timed.append(trial.time(replace(best.choice, threads=1)))

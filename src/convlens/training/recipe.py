@@ -85,9 +85,7 @@ class Recipe:
             if value is not None and not 0 <= value < 1:
                 raise UsageError(f"{name} came as {value}; expected 0 or more and less than 1")
         if self.lookahead is not None and not 0 < self.lookahead <= 1:
-            raise UsageError(
-                f"lookahead came as {self.lookahead}; expected a share above 0, up to 1; the paper's is 0.5"
-            )
+            raise UsageError(f"lookahead came as {self.lookahead}; expected a share above 0, up to 1, like 0.8")
         if not 0 < self.progressive <= 1:
             raise UsageError(f"progressive came as {self.progressive}; expected a share of the side above 0, up to 1")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):

@@ -1,4 +1,4 @@
-"""How many pictures a second a network learns from on this machine, in the fastest way that was measured."""
+"""How many pictures a second a network learns from on this machine, in the way that a training would choose."""
 
 from __future__ import annotations
 

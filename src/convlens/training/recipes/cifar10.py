@@ -12,8 +12,8 @@ airbench94_muon    401.5 and 394.0 s of training; 93.46 +- 0.16 %, over six view
 After airbench94_muon (Jordan 2024, https://github.com/KellerJordan/cifar10-airbench), whose network it is. Other than
 there: 7 epochs; batches of 500, which make four times the steps; pictures begin at 24 px and reach 32 at 65 % of the
 training; Muon's rate is 0.06 and its momentum 0.8; labels are smoothed by 0.1; nothing decays; running statistics
-remember four times the batches; the whitening's bias is trained to the end. SGD's rates for biases and classifier are
-multiples of Muon's, of a mean over the batch where Jordan has a sum over 2,000.
+are those of 19 batches in place of 4; the whitening's bias is trained to the end. SGD's rates for biases and classifier
+are multiples of Muon's, of a mean over the batch where Jordan has a sum over 2,000.
 """
 
 from __future__ import annotations
