@@ -8,7 +8,7 @@ mirror half of them and normalise, in batches of 64. The peer is what ImageFolde
 with two workers that persist do, in Pillow and torch alone. Our first epoch decodes and makes its batches; later ones
 only make batches; the next training finds the pixels in the cache (if decoding took two seconds). Ours keeps freed
 buffers while it makes batches, as a training does; the peer has a process of its own, whose allocator nothing has
-touched. The two take turns; medians, and from the slowest to the fastest.
+touched, and starts its workers in its first epoch. The two take turns; medians, and from the slowest to the fastest.
 """
 
 from __future__ import annotations
