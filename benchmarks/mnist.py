@@ -3,7 +3,7 @@
     python benchmarks/mnist.py DATA [--seeds 5]
 
 DATA is the folder that has mnist/, with the four IDX files as they are published (.gz). The example
-(benchmarks/peers/mnist_example.py) takes eight minutes or more, so it runs once between two sets of `--seeds` trainings.
+(benchmarks/peers/mnist_example.py) takes eight minutes and more, so it runs between two sets of `--seeds` trainings.
 Its whole process, which scores the test pictures after each of its 14 epochs, as it comes, is divided by each of ours,
 which validates on a tenth and saves a run: the median, and from the least to the most. Leave the machine alone.
 """
