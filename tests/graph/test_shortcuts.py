@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -34,6 +36,81 @@ CASES += [
     for op in ELEMENTWISE
     if "_." not in str(op)
 ]
+
+PICTURES = tensor(2, 4, 9, 11)
+
+
+def convolution(
+    filters: torch.Tensor, strides: Any, paddings: Any, dilations: Any = (1, 1), groups: int = 1
+) -> tuple[Any, ...]:
+    bias = tensor(len(filters)) if groups == 1 else None
+    return (PICTURES, filters, bias, list(strides), list(paddings), list(dilations), False, [0, 0], groups)
+
+
+TAKEN: list[tuple[Any, tuple[Any, ...]]] = [
+    (aten.convolution.default, convolution(tensor(6, 4, 3, 3), (1, 1), (1, 1))),
+    (aten.convolution.default, convolution(tensor(6, 4, 3, 5), (2, 3), (0, 2), (3, 2))),
+    (aten.convolution.default, convolution(tensor(8, 1, 2, 2), (2, 2), (0, 1), groups=4)),
+    (aten.max_pool2d_with_indices.default, (PICTURES, [2, 2])),
+    (aten.max_pool2d_with_indices.default, (PICTURES, [2, 3], [2, 2], [0, 1], [1, 1], True)),
+    (aten.max_pool2d_with_indices.default, (PICTURES, [2, 2], [3, 3], [1, 1], [1, 1], True)),
+    (aten.avg_pool2d.default, (PICTURES, [3, 2], [2, 2], [0, 1], False, True)),
+    (aten.avg_pool2d.default, (PICTURES, [2, 2], [2, 2], [1, 1], True)),
+    (aten._adaptive_avg_pool2d.default, (PICTURES, [1, 1])),
+    (aten._adaptive_avg_pool2d.default, (PICTURES, [13, 6])),
+    (aten.adaptive_max_pool2d.default, (PICTURES, [2, 3])),
+    (aten.cat.default, ([PICTURES, tensor(2, 1, 9, 11)], 1)),
+    (aten.cat.default, ([tensor(2, 3), tensor(5, 3)],)),
+    (aten.mm.default, (tensor(2, 3), tensor(3, 5))),
+    (aten.addmm.default, (tensor(5), tensor(2, 3), tensor(3, 5))),
+    (aten.mul.Tensor, (tensor(2, 3, 4, 4), tensor(3, 1, 1))),
+]
+LEFT: list[tuple[Any, tuple[Any, ...]]] = [
+    (aten.convolution.default, convolution(tensor(6, 3, 3, 3), (1, 1), (1, 1))),
+    (aten.convolution.default, convolution(tensor(6, 4, 12, 3), (1, 1), (1, 1))),
+    (aten.convolution.default, convolution(tensor(6, 4, 3, 3, dtype=torch.float64), (1, 1), (1, 1))),
+    (aten.convolution.default, (PICTURES, tensor(4, 6, 3, 3), None, [1, 1], [0, 0], [1, 1], True, [0, 0], 1)),
+    (aten.max_pool2d_with_indices.default, (PICTURES, [10, 2])),
+    (aten.max_pool2d_with_indices.default, (PICTURES, [2, 2], [2, 2], [2, 0])),
+    (aten.max_pool2d_with_indices.default, (PICTURES, [2, 2], [2, 2], [0, 0], [2, 2])),
+    (aten.avg_pool2d.default, (PICTURES, [10, 2])),
+    (aten._adaptive_avg_pool2d.default, (PICTURES.to(memory_format=torch.channels_last), [1, 1])),
+    (aten.cat.default, ([PICTURES, tensor(2, 4, 9, 10)], 1)),
+    (aten.mm.default, (tensor(2, 3), tensor(4, 5))),
+    (aten.mul.Tensor, (tensor(4, 4), tensor(3, 1, 1))),
+    (aten.mul.Tensor, (tensor(4, 1), tensor(4))),
+]
+
+
+def on_meta(args: Any) -> list[Any]:
+    moved = [[t.to("meta") for t in v] if isinstance(v, list) and isinstance(v[0], torch.Tensor) else v for v in args]
+    return [value.to("meta") if isinstance(value, torch.Tensor) else value for value in moved]
+
+
+@pytest.mark.parametrize(("operation", "args"), TAKEN)
+def test_what_a_shortcut_is_for_it_takes_and_agrees_with_torch(operation, args):
+    got, want = known_result(operation, on_meta(args)), operation(*args)
+    assert isinstance(got, tuple) == isinstance(want, tuple)
+    pairs = zip(got, want, strict=True) if isinstance(got, tuple) else [(got, want)]
+    for mine, torchs in pairs:
+        assert mine.is_meta and (mine.shape, mine.dtype) == (torchs.shape, torchs.dtype)
+        assert mine.stride() == torchs.stride()
+
+
+@pytest.mark.parametrize(("operation", "args"), LEFT)
+def test_all_else_is_left_to_torch(operation, args):
+    assert known_result(operation, on_meta(args)) is None
+
+
+@pytest.mark.parametrize("name", ["lenet5", "alexnet", "googlenet", "densenet121", "resnet50", "mobilenet_v3_small"])
+def test_measuring_a_network_imports_no_part_of_torchs_compiler(name):
+    code = (
+        "import sys; from convlens import measure; "
+        f"measure({name!r}); "
+        "print([m for m in ('sympy', 'torch._dynamo', 'torch.fx.experimental.symbolic_shapes') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(("operation", "args"), CASES)

@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from convlens.errors import NetworkError, UsageError
 from convlens.graph.graph import Graph
 from convlens.graph.recording import Recorder
+from convlens.graph.shortcuts import empty_like
 
 Inputs = Sequence[int] | Tensor | tuple[Any, ...]
 
@@ -91,7 +92,7 @@ def _traced(model: nn.Module, examples: tuple[Any, ...], *, on_meta: bool) -> Gr
 
 
 def _to_meta(tensor: Tensor) -> Tensor:
-    return torch.empty_like(tensor.detach(), device="meta")
+    return empty_like(tensor.detach())
 
 
 def _to_cpu(tensor: Tensor) -> Tensor:
