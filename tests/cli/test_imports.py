@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 import convlens as package
 from convlens.cli import let_threads_sleep
+from convlens.cli.guard import load
 
 HEAVY = ("torch", "numpy", "PIL", "sklearn", "matplotlib", "safetensors")
 
@@ -77,3 +79,18 @@ def test_idle_threads_sleep_soon_unless_the_user_said_otherwise(given, expected,
     let_threads_sleep()
     assert os.environ.get("GOMP_SPINCOUNT") == expected
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+
+
+def test_what_a_command_imports_the_collector_leaves_alone():
+    code = (
+        "import gc; from convlens.cli.guard import load; load('convlens.workbench'); "
+        "print(gc.isenabled(), gc.get_freeze_count() > 100_000)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True"]
+
+
+def test_an_import_that_fails_leaves_the_collector_at_work():
+    with pytest.raises(ModuleNotFoundError):
+        load("convlens.no_such_room")
+    assert gc.isenabled()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, TypeVar
 
 import typer
@@ -14,10 +16,26 @@ from convlens.errors import ConvlensError
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def load(room: str) -> None:
+    """Import what a command needs, and have the garbage collector leave it alone for good.
+
+    It would go through all objects of torch while these are made, and again whenever a command has made many of its
+    own: 0.4 s of a training on MNIST.
+    """
+    if room not in sys.modules:
+        gc.disable()
+        try:
+            import_module(room)
+            gc.freeze()
+        finally:
+            gc.enable()
+
+
 def guarded(command: Command) -> Command:
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
+            load("convlens.workbench")
             return command(*args, **kwargs)
         except ConvlensError as error:
             print(f"convlens: {' '.join(str(error).split())}", file=sys.stderr)

@@ -36,8 +36,8 @@ class Gathered:
 
     def aspect(self) -> float:
         """The 90th percentile of long side over short side."""
-        looks = self.scan.looks.at(np.flatnonzero(self.scan.readable))
-        high, wide = looks.heights, looks.widths
+        readable = self.scan.readable
+        high, wide = self.scan.looks.heights[readable], self.scan.looks.widths[readable]
         return float(np.percentile(np.maximum(high, wide) / np.minimum(high, wide), 90))
 
     def facts(self) -> dict[str, Any]:
