@@ -1,13 +1,14 @@
 """CIFAR-10: convlens' own recipe beside the record recipe for one GPU, put on this machine, in turns.
 
-    python benchmarks/cifar10.py FOLDER [--seeds 5]
+    python benchmarks/cifar10.py FOLDER [--seeds 5] [--first 0]
 
-FOLDER holds the binary batches. Both train on the last 45,000 training pictures, and are scored on the other 5,000 and
-whatever test pictures there are, without and with the same test-time augmentation (six views). The recipe was tuned
-with the last 5,000 or 10,000 held out, and never scored on these. Seconds of training are, of ours, its steps and, of
-the peer (benchmarks/peers/cifar10_muon.py), all between reading the files and scoring; the whole of `convlens train`,
-from the command to the saved run, is given beside them. Each trains in a process of its own, one after the other, and
-who begins alternates: leave the machine alone.
+FOLDER holds the binary batches; seeds are counted from --first, so that ten pairs, two hours, can be had in two parts.
+Both train on the last 45,000 training pictures, and are scored on the other 5,000 and whatever test pictures there are,
+without and with the same test-time augmentation (six views). The recipe was tuned with the last 5,000 or 10,000 held
+out, and never scored on these. Seconds of training are, of ours, its steps and, of the peer
+(benchmarks/peers/cifar10_muon.py), all between reading the files and scoring; the whole of `convlens train`, from the
+command to the saved run, is given beside them. Each trains in a process of its own, one after the other, and who begins
+alternates: leave the machine alone.
 """
 
 from __future__ import annotations
@@ -103,6 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0)
     asked = parser.parse_args()
     with TemporaryDirectory() as place:
         sets = Path(place) / "sets"
@@ -113,7 +115,7 @@ def main() -> None:
             "convlens": lambda seed: convlens(sets, seed, Path(place) / f"run{seed}", expected),
         }
         rows: dict[str, list[Trained]] = {who: [] for who in ways}
-        for seed in range(asked.seeds):
+        for seed in range(asked.first, asked.first + asked.seeds):
             for who in sorted(ways, reverse=seed % 2 == 0):
                 rows[who].append(ways[who](seed))
             print(f"seed {seed}: " + "; ".join(f"{who} {them[-1]}" for who, them in rows.items()), flush=True)

@@ -135,6 +135,7 @@ OF_RECIPE = {
     "beside_muon",
     "progressive",
     "lookahead",
+    "freeze_stem",
     "name",
 }  # since 0.3.0: not in every run
 OF_PLAN = {"allocator"}

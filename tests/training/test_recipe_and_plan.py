@@ -53,6 +53,8 @@ def test_an_unknown_option_names_the_nearest():
         {"ema": 1.0},
         {"lookahead": 0.0},
         {"lookahead": 1.5},
+        {"freeze_stem": 0.0},
+        {"freeze_stem": 1.5},
         {"precision": "fp16"},
         {"epochs": 2.5},
         {"seed": 1 << 64},

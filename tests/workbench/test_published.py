@@ -96,7 +96,7 @@ def test_the_recipe_for_cifar10_begins_with_smaller_pictures_and_is_scored_over_
     result = train("cifar10", recipe="cifar10", out=tmp_path / "run", tell=told.append, **asked)  # type: ignore[arg-type]
     run = Run.load(result.run)
     assert run.manifest.recipe is not None and run.manifest.recipe["progressive"] == 0.75
-    assert any(line.startswith("recipe cifar10: sprint_cifar at 24×24 to 32×32 px (crop), 7 epochs") for line in told)
+    assert any(line.startswith("recipe cifar10: sprint_cifar at 24×24 to 32×32 px (crop), 8 epochs") for line in told)
     assert run.preprocess.size == (32, 32) and run.manifest.architecture["name"] == "sprint_cifar"
     scored = evaluate(result.run, tta=RECORDS["cifar10"].tta)
     assert scored.tta == "mirror_shifts" and scored.scores.accuracy > 0.9

@@ -19,6 +19,7 @@ from convlens.measurement import calibration_error, fit_temperature, measure_net
 from convlens.runs import Manifest, Run, RunFolder, installed_versions, rewind_history, save_run
 from convlens.training.budget import Budget
 from convlens.training.checkpoint import read_checkpoint
+from convlens.training.freeze import check_stem
 from convlens.training.loop import Progress, Task, Training
 from convlens.training.machine import describe_machine
 from convlens.training.plan import Plan, Setting, first_plan
@@ -36,8 +37,11 @@ COLD_S = 1.0  # a first step that is shorter may have compiled kernels for most 
 def make_plan(network: nn.Module, batches_of: Callable[[int], Batches], recipe: Recipe, setting: Setting) -> Plan:
     """Resolve a recipe for this data and machine; times a copy of the network on its first batch.
 
-    Raises NetworkError when one training step on a copy of the network fails.
+    Raises UsageError where a stem shall be frozen and there is none, NetworkError when one training step on a copy of
+    the network fails.
     """
+    if recipe.freeze_stem is not None:
+        check_stem(network)
     one = batches_of(1)
     most = largest_batch(network, one(0)[0].shape)
     plan = first_plan(recipe, len(one.labels), network, setting, most=most)

@@ -22,6 +22,7 @@ from convlens.training.average import WeightAverage
 from convlens.training.budget import Budget
 from convlens.training.checkpoint import read_checkpoint, restore, write_checkpoint
 from convlens.training.first_look import show_pictures
+from convlens.training.freeze import freeze_stem
 from convlens.training.head_first import SHARE, fit_classifier
 from convlens.training.plan import Plan
 from convlens.training.precision import Choice
@@ -143,6 +144,8 @@ class Training:
         torch.manual_seed(batch_seed(self.recipe.seed, step))  # dropout, the same when this step is run again
         progress = progress_at(step, self.plan.segments)
         self.optimiser.set_rate(self.plan.learning_rate * rate_factor(self.recipe.schedule, progress))
+        if self.recipe.freeze_stem is not None and progress >= self.recipe.freeze_stem:
+            freeze_stem(self.network)
         size = size_at(self.task.preprocess.size, self.recipe.progressive, progress)
         images, labels = self.task.batches(step, size)
         images = images.to(self.device).contiguous(memory_format=self.choice.memory_format)

@@ -35,6 +35,7 @@ class Recipe:
     or "sgd" moves what Muon does not: biases, norms and the classifier.
     `ema`: decay a step of the weights' running mean, which is then what is validated and saved.
     `lookahead`: share of the way that slow weights go to the trained ones; see `optimisers.Lookahead`.
+    `freeze_stem`: share of the schedule after which the stem learns no more; see `freeze`.
     `progressive`: share of the pictures' side at which training begins; see `schedule.size_at`.
     """
 
@@ -55,6 +56,7 @@ class Recipe:
     l1: float = 0.0
     ema: float | None = None
     lookahead: float | None = None
+    freeze_stem: float | None = None
     progressive: float = 1.0
     class_weights: bool = False
     augment: bool = True
@@ -86,6 +88,10 @@ class Recipe:
                 raise UsageError(f"{name} came as {value}; expected 0 or more and less than 1")
         if self.lookahead is not None and not 0 < self.lookahead <= 1:
             raise UsageError(f"lookahead came as {self.lookahead}; expected a share above 0, up to 1, like 0.8")
+        if self.freeze_stem is not None and not 0 < self.freeze_stem <= 1:
+            raise UsageError(
+                f"freeze_stem came as {self.freeze_stem}; expected a share of the schedule above 0, up to 1"
+            )
         if not 0 < self.progressive <= 1:
             raise UsageError(f"progressive came as {self.progressive}; expected a share of the side above 0, up to 1")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):

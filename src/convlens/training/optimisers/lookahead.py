@@ -30,7 +30,7 @@ class Lookahead(Optimiser):
         super().step()
         self.steps += 1
         if self.steps % EVERY == 0:
-            moved = [parameter for parameter, _ in self._ruled() if parameter in self._states]
+            moved = [p for p, _ in self._ruled() if p in self._states and p.requires_grad]
             slow = [self._states[parameter]["slow_weight"] for parameter in moved]
             fast: list[Tensor] = [parameter.detach() for parameter in moved]
             torch._foreach_lerp_(slow, fast, self.share)
