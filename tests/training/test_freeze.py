@@ -52,10 +52,11 @@ def test_running_statistics_of_a_frozen_stem_go_on(training):
     assert int(made.network.stem[1].num_batches_tracked) == 12
 
 
+@pytest.mark.parametrize("more", [{}, {"lookahead": 0.5}, {"ema": 0.9, "optimiser": "muon"}])
 @pytest.mark.parametrize("stop_at", [3, 6, 9])
-def test_a_stopped_training_goes_on_to_the_same_weights(training, stop_at):
+def test_a_stopped_training_goes_on_to_the_same_weights(training, stop_at, more):
     def asked(name):
-        return training(12, name, network=Stemmed(), freeze_stem=0.5)
+        return training(12, name, network=Stemmed(), freeze_stem=0.5, **more)
 
     whole, first, second = asked("whole"), asked("stopped"), asked("stopped")
     whole.run()
@@ -63,8 +64,23 @@ def test_a_stopped_training_goes_on_to_the_same_weights(training, stop_at):
         first.run(progress=lambda _, done, *__: os.kill(os.getpid(), signal.SIGINT) if done == stop_at else None)
     second.resume()
     second.run()
-    for name, value in whole.network.state_dict().items():
-        assert torch.equal(second.network.state_dict()[name], value), name
+    for name, value in whole.judged.state_dict().items():
+        assert torch.equal(second.judged.state_dict()[name], value), name
+
+
+def test_what_was_trained_before_can_be_trained_again(training):
+    made = training(12, network=Stemmed(), freeze_stem=0.5)
+    made.network.head[1].bias.requires_grad_(False)
+    before = {name: p.requires_grad for name, p in made.network.named_parameters()}
+    made.run()
+    assert {name: p.requires_grad for name, p in made.network.named_parameters()} == before
+
+
+def test_a_network_that_is_all_stem_is_refused():
+    network = Stemmed()
+    network.stem, network.head = nn.Sequential(network.stem, network.head), nn.Identity()
+    with pytest.raises(UsageError, match="nothing but the stem is trained"):
+        make_plan(network, None, Recipe(freeze_stem=0.5), Setting(10))
 
 
 @pytest.mark.parametrize("network", [nn.Flatten(), create("lenet5")])

@@ -86,7 +86,7 @@ def test_the_zoo_has_every_network_of_the_lineage() -> None:
     dense = ["densenet121", "densenet161", "densenet169", "densenet201", "densenet_bc_100_12", "se_resnet50"]
     light = [f"shufflenet_v2_x{width}" for width in ("0_5", "1_0", "1_5", "2_0")] + ["shufflenet_v1"]
     light += ["squeezenet1_0", "squeezenet1_1", "mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3", "mnasnet_a1"]
-    sprint = ["sprint_cifar", "sprint_mnist", "sprint_mnist_deep"]
+    sprint = ["sprint_cifar", "sprint_cifar_deep", "sprint_mnist", "sprint_mnist_deep"]
     every = {*vgg, *resnet, "plain18", "plain34", *wider, *readers, *mobile, *inception, *dense, *light, *others}
     assert set(zoo.names()) == every | {"wide_resnet16_8", *sprint}
 

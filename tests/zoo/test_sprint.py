@@ -37,6 +37,20 @@ def cifar(x: Tensor, given: list[Tensor]) -> Tensor:
     return F.max_pool2d(x, 3).flatten(1) @ next(take).T / 256
 
 
+def cifar_deep(x: Tensor, given: list[Tensor]) -> Tensor:
+    """airbench96: a third convolution, and a shortcut around it and the second."""
+    take = iter(given)
+    x = F.gelu(F.conv2d(x, next(take), next(take)))
+    for _ in range(3):
+        x = F.max_pool2d(F.conv2d(x, next(take), padding=1), 2)
+        x = y = F.gelu(shifted(x, next(take), next(take), next(take)))
+        x = F.conv2d(x, next(take), padding=1)
+        x = F.gelu(shifted(x, next(take), next(take), next(take)))
+        x = F.conv2d(x, next(take), padding=1)
+        x = F.gelu(shifted(x, next(take), next(take), next(take)) + y)
+    return F.max_pool2d(x, 3).flatten(1) @ next(take).T / 512
+
+
 def shifted(x: Tensor, bias: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
     each = (-1, 1, 1)
     return (x - mean.view(each)) / (variance + 1e-12).sqrt().view(each) + bias.view(each)
@@ -62,7 +76,13 @@ def deep(x: Tensor, given: list[Tensor]) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("of", "written"), [("sprint_cifar", cifar), ("sprint_mnist", mnist), ("sprint_mnist_deep", deep)]
+    ("of", "written"),
+    [
+        ("sprint_cifar", cifar),
+        ("sprint_cifar_deep", cifar_deep),
+        ("sprint_mnist", mnist),
+        ("sprint_mnist_deep", deep),
+    ],
 )
 def test_a_network_computes_what_its_file_says(of, written) -> None:
     network = settled(of)

@@ -22,7 +22,7 @@ def load(room: str) -> None:
     It would go through all objects of torch while these are made, and again whenever a command has made many of its
     own: 0.4 s of a training on MNIST.
     """
-    if room not in sys.modules:
+    if room not in sys.modules and gc.isenabled():
         gc.disable()
         try:
             import_module(room)

@@ -59,7 +59,7 @@ class Recorder(TorchDispatchMode):
         if self._on_meta:
             # A tensor kept as a plain attribute is not among the parameters and still lies on its own device.
             moved, options = tree_map_only(Tensor, lambda t: t if t.is_meta else t.to("meta"), (args, kwargs))
-            outputs = known_result(func, moved)
+            outputs = known_result(func, moved, options)
             outputs = func(*moved, **options) if outputs is None else outputs
         else:
             outputs = func(*args, **kwargs)

@@ -6,6 +6,7 @@ and takes half of the time of a ResNet's trace. Whatever is not plainly one of t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,39 +23,33 @@ ELEMENTWISE = frozenset({
 # fmt: on
 
 
-def known_result(func: Any, args: Any) -> Any:
+def known_result(func: Any, args: Any, options: Any) -> Any:
     """The outputs of this call as meta tensors, or None where torch shall say."""
     if func is aten.cat.default:
         return _cat(*args)
-    if not args or not isinstance(args[0], Tensor) or not args[0].is_floating_point():
+    if "dtype" in options or not args or not isinstance(args[0], Tensor) or not args[0].is_floating_point():
         return None
-    if func is aten.convolution.default:
-        return _convolution(*args)
-    if func is aten.max_pool2d_with_indices.default:
-        return _max_pool(*args)
-    if func is aten.avg_pool2d.default:
-        return _avg_pool(*args)
-    if func is aten._adaptive_avg_pool2d.default:
-        return _resized(*args)
-    if func is aten.adaptive_max_pool2d.default:
-        return _with_indices(_resized(*args))
-    if func is aten.mm.default:
-        return _product(*args)
-    if func is aten.native_batch_norm.default:
-        width = args[0].shape[1]
-        return empty_like(args[0]), args[0].new_empty(width), args[0].new_empty(width)
-    if func is aten.addmm.default:
-        return _linear(*args[:3])
-    if func is aten.mean.dim:
-        return _mean(args[0], args[1], keep=len(args) > 2 and args[2]) if args[1] and len(args) <= 3 else None
-    return _elementwise(func, args) if func in ELEMENTWISE else None
+    if func in ELEMENTWISE:
+        return _elementwise(func, args)
+    shape_of = SHAPES.get(func)
+    return None if shape_of is None else shape_of(*args)
 
 
 def empty_like(tensor: Tensor) -> Tensor:
     """A meta tensor of the same shape, type and layout."""
-    if tensor.is_contiguous():
+    if _is_plain(tensor):
         return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
     return torch.empty_like(tensor, device="meta")
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """In channels_first by its strides, by which torch goes: with sides of 1 a tensor can be in two layouts at once."""
+    stride = 1
+    for side, own in zip(reversed(tensor.shape), reversed(tensor.stride()), strict=True):
+        if own != stride:
+            return False
+        stride *= max(side, 1)
+    return True
 
 
 def _convolution(
@@ -71,8 +66,8 @@ def _convolution(
     count, channels, *sides = images.shape
     width, depth, *kernel = filters.shape
     listed = len(strides) == len(paddings) == len(dilations) == len(kernel) == len(sides)
-    fits = channels == depth * groups and width % groups == 0 and (bias is None or bias.shape == (width,))
-    if transposed or not (listed and fits and images.dtype == filters.dtype and images.is_contiguous()):
+    fits = channels == depth * groups > 0 and width % groups == 0 and (bias is None or bias.shape == (width,))
+    if transposed or not (listed and fits and images.dtype == filters.dtype and _is_plain(images)):
         return None
     outputs = [
         _windows(side, dilation * (k - 1) + 1, stride, padding)
@@ -93,19 +88,33 @@ def _max_pool(
 
 
 def _avg_pool(
-    images: Tensor, kernel: list[int], strides: Any = (), paddings: Any = (0, 0), ceil: Any = False, *_: Any
+    images: Tensor,
+    kernel: list[int],
+    strides: Any = (),
+    paddings: Any = (0, 0),
+    ceil: Any = False,
+    count_padding: Any = True,
+    divisor: Any = None,
 ) -> Tensor | None:
-    listed = images.ndim == 4 and len(kernel) == len(strides or kernel) == len(paddings) == 2
-    if not listed or any(2 * padding > k for k, padding in zip(kernel, paddings, strict=True)):
+    strides = strides or kernel
+    listed = len(kernel) == len(strides) == len(paddings) == 2
+    if not (listed and _is_batch(images)) or min(*kernel, *strides) < 1 or divisor is not None:
         return None
-    steps = zip(images.shape[2:], kernel, strides or kernel, paddings, strict=True)
+    if not all(0 <= 2 * padding <= k for k, padding in zip(kernel, paddings, strict=True)):
+        return None
+    steps = zip(images.shape[2:], kernel, strides, paddings, strict=True)
     sides = [_windows(*step, ceil=ceil) for step in steps]
-    return images.new_empty(*images.shape[:2], *sides) if images.is_contiguous() and min(sides) > 0 else None
+    return images.new_empty(*images.shape[:2], *sides) if min(sides) > 0 else None
 
 
 def _resized(images: Tensor, sides: list[int]) -> Tensor | None:
-    fits = images.is_contiguous() and images.ndim == 4 and len(sides) == 2 and min(*images.shape[1:], *sides) > 0
+    fits = _is_batch(images) and len(sides) == 2 and min(sides) > 0
     return images.new_empty(*images.shape[:2], *sides) if fits else None
+
+
+def _is_batch(images: Tensor) -> bool:
+    """(N, C, H, W) of at least a pixel, laid out in this order."""
+    return images.ndim == 4 and min(images.shape[1:]) > 0 and _is_plain(images)
 
 
 def _with_indices(values: Tensor | None) -> tuple[Tensor, Tensor] | None:
@@ -113,12 +122,15 @@ def _with_indices(values: Tensor | None) -> tuple[Tensor, Tensor] | None:
 
 
 def _cat(tensors: list[Tensor], dim: int = 0) -> Tensor | None:
-    first, dim = tensors[0], dim % max(1, tensors[0].ndim)
-    others = [(*tensor.shape[:dim], *tensor.shape[dim + 1 :]) for tensor in tensors]
-    if len(set(others)) > 1 or any(t.dtype != first.dtype or not t.is_contiguous() for t in tensors):
+    first = tensors[0]
+    if not -first.ndim <= dim < first.ndim:
+        return None
+    dim %= first.ndim
+    others = {(*tensor.shape[:dim], *tensor.shape[dim + 1 :]) for tensor in tensors}
+    if len(others) > 1 or any(t.ndim != first.ndim or t.dtype != first.dtype or not _is_plain(t) for t in tensors):
         return None
     joined = sum(tensor.shape[dim] for tensor in tensors)
-    return first.new_empty(*first.shape[:dim], joined, *first.shape[dim + 1 :]) if first.ndim else None
+    return first.new_empty(*first.shape[:dim], joined, *first.shape[dim + 1 :])
 
 
 def _windows(side: int, window: int, stride: int, padding: int, *, ceil: bool = False) -> int:
@@ -128,7 +140,7 @@ def _windows(side: int, window: int, stride: int, padding: int, *, ceil: bool = 
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor | None:
-    fits = left.shape[1] == right.shape[0] and left.dtype == right.dtype
+    fits = left.ndim == right.ndim == 2 and left.shape[1] == right.shape[0] and left.dtype == right.dtype
     return left.new_empty(left.shape[0], right.shape[1]) if fits else None
 
 
@@ -136,7 +148,14 @@ def _linear(bias: Tensor, left: Tensor, right: Tensor) -> Tensor | None:
     return _product(left, right) if bias.shape[-1:] in (right.shape[1:], (1,)) else None
 
 
-def _mean(images: Tensor, dims: list[int], *, keep: bool) -> Tensor | None:
+def _norm(images: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
+    width = images.shape[1]
+    return empty_like(images), images.new_empty(width), images.new_empty(width)
+
+
+def _mean(images: Tensor, dims: list[int] | None, keep: bool = False) -> Tensor | None:
+    if not dims or not all(-images.ndim <= dim < images.ndim for dim in dims):
+        return None
     gone = {dim % images.ndim for dim in dims}
     shape = [1 if dim in gone else size for dim, size in enumerate(images.shape) if keep or dim not in gone]
     return images.new_empty(shape) if len(gone) == len(dims) else None
@@ -154,3 +173,18 @@ def _elementwise(func: Any, args: Any) -> Tensor | None:
 def _fits_into(larger: Tensor, tensor: Tensor) -> bool:
     sides = zip(reversed(larger.shape), reversed(tensor.shape), strict=False)
     return tensor.ndim <= larger.ndim and tensor.dtype == larger.dtype and all(own in (side, 1) for side, own in sides)
+
+
+# fmt: off
+SHAPES: dict[Any, Callable[..., Any]] = {
+    aten.convolution.default: _convolution,
+    aten.max_pool2d_with_indices.default: _max_pool,
+    aten.avg_pool2d.default: _avg_pool,
+    aten._adaptive_avg_pool2d.default: _resized,
+    aten.adaptive_max_pool2d.default: lambda *args: _with_indices(_resized(*args)),
+    aten.native_batch_norm.default: _norm,
+    aten.mean.dim: _mean,
+    aten.addmm.default: _linear,
+    aten.mm.default: _product,
+}
+# fmt: on

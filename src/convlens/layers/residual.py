@@ -11,13 +11,13 @@ from convlens.layers.convolution import ConvNormAct
 
 
 class ResidualBlock(nn.Module):
-    """y = relu(residual(x) + shortcut(x)), equations 1 and 2."""
+    """y = act(residual(x) + shortcut(x)), equations 1 and 2; `act` is a ReLU where none is given, as there."""
 
-    def __init__(self, residual: nn.Module, shortcut: nn.Module) -> None:
+    def __init__(self, residual: nn.Module, shortcut: nn.Module, act: nn.Module | None = None) -> None:
         super().__init__()
         self.residual = residual
         self.shortcut = shortcut
-        self.act = nn.ReLU()
+        self.act = act or nn.ReLU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.act(self.residual(x) + self.shortcut(x))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from shlex import quote
 from typing import Any
 
@@ -22,7 +22,7 @@ from convlens.training.average import WeightAverage
 from convlens.training.budget import Budget
 from convlens.training.checkpoint import read_checkpoint, restore, write_checkpoint
 from convlens.training.first_look import show_pictures
-from convlens.training.freeze import freeze_stem
+from convlens.training.freeze import freeze_stem, thawed_afterwards
 from convlens.training.head_first import SHARE, fit_classifier
 from convlens.training.plan import Plan
 from convlens.training.precision import Choice
@@ -30,6 +30,7 @@ from convlens.training.rates import build_optimiser, decayed_parameters
 from convlens.training.recipe import Recipe
 from convlens.training.schedule import progress_at, rate_factor, size_at
 from convlens.training.signals import StopRequest
+from convlens.training.tally import Tally
 from convlens.training.validation import logits_of, loss_and_accuracy
 
 Progress = Callable[[str, int, int, str], None]
@@ -52,34 +53,6 @@ class Task:
     preprocess: Preprocess
     class_weights: Tensor | None
     facts: dict[str, Any]  # everything else that the run's manifest will say, as JSON
-
-
-@dataclass
-class Tally:
-    """Sums over the current epoch, and what is known so far. Part of every checkpoint."""
-
-    step: int = 0
-    pictures: int = 0
-    right: int = 0
-    loss: float = 0.0
-    steps: int = 0
-    train_seconds: float = 0.0
-    epoch_began: float = 0.0  # of train_seconds
-    best_accuracy: float = -1.0
-    best_loss: float | None = None  # None before the first validation
-    best_step: int = 0
-    spent_s: float = 0.0  # of a budget
-    last_val: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def speed(self) -> float:
-        """Training pictures a second in this epoch, validation apart."""
-        return self.pictures / max(self.train_seconds - self.epoch_began, 1e-9)
-
-    def clear_epoch(self) -> None:
-        self.pictures = self.right = self.steps = 0
-        self.loss = 0.0
-        self.epoch_began = self.train_seconds
 
 
 class Training:
@@ -115,7 +88,7 @@ class Training:
         """Raises Stopped, after saving, when a signal asked; StorageError when a checkpoint cannot be written."""
         torch.set_num_threads(self.choice.threads)
         torch.set_flush_denormal(True)  # near-zero weights make a convolution 5 to 50 times slower
-        with StopRequest() as request, self.choice.memory():
+        with StopRequest() as request, self.choice.memory(), thawed_afterwards(self.network):
             if self.tally.step == 0:
                 self._begin(progress)
                 self.save()
@@ -177,13 +150,7 @@ class Training:
                 f"the loss became NaN at step {tally.step}; begin again in another folder (--out), with "
                 f"--learning-rate {self.plan.learning_rate / 5:.1g} or --precision fp32"
             )
-        tally.step += 1
-        tally.steps += 1
-        tally.loss += value
-        tally.pictures += len(labels)
-        classes = labels if labels.ndim == 1 else labels.argmax(1)  # of mixed pictures, that of the larger share
-        tally.right += int((logits.detach().argmax(1) == classes).sum())
-        tally.train_seconds += seconds
+        tally.count(value, logits.detach(), labels, seconds)
 
     def _between_steps(self) -> None:
         step = self.tally.step

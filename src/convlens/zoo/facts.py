@@ -165,6 +165,7 @@ TABLE = [
     ("mobilenet_v3_large",    5_483_032,    216_589_760,  64,  595, TV,    74.042, 91.340, CROP,  WEIGHTS),
     ("mobilenet_v3_small",    2_542_856,     56_510_400,  54,  639, TV,    67.668, 87.402, CROP,  WEIGHTS),
     ("sprint_cifar",          1_971_640,    118_147_360,   8,   51, PAPER,  94.01,  None,   VIEWS, JORDAN),
+    ("sprint_cifar_deep",     9_915_704,    451_967_264,  11,   79, PAPER,  96.03,  None,   VIEWS, JORDAN),
     ("sprint_mnist",             29_178,      1_924_992,   4,   22, OWN,    None,   None,   NONE,  None),
     ("sprint_mnist_deep",       221_978,      5_515_776,   5,   38, OWN,    None,   None,   NONE,  None),
 ]

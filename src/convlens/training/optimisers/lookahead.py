@@ -30,6 +30,7 @@ class Lookahead(Optimiser):
         super().step()
         self.steps += 1
         if self.steps % EVERY == 0:
+            # what was frozen since must not be pulled back
             moved = [p for p, _ in self._ruled() if p in self._states and p.requires_grad]
             slow = [self._states[parameter]["slow_weight"] for parameter in moved]
             fast: list[Tensor] = [parameter.detach() for parameter in moved]
