@@ -5,8 +5,8 @@
     convlens bench mnist mnist_99_6 --seeds 10
 
 AMD EPYC with AVX512-BF16 and without AMX, 2 cores, torch 2.13.0; 10 seeds, last step, no test-time augmentation:
-`mnist`       2.7 s of training (2.4 to 3.7), 6.7 s for the whole process (6.2 to 7.9); 99.27 +- 0.07 % of the 10,000
-              test pictures (99.14 to 99.34)
+`mnist`       2.5 s of training (2.2 to 2.7), 5.2 s for the whole process (4.7 to 5.3); 99.28 +- 0.07 % of the 10,000
+              test pictures (99.14 to 99.37)
 `mnist_99_6`  25.7 s of training (23.4 to 30.2), 31.7 s for the whole process (29.5 to 37.1); 99.62 +- 0.04 %
               (99.56 to 99.69)
 Digits lie in the middle 20 x 20 of 28 x 28 px: at 24 px there is a quarter less to compute.
