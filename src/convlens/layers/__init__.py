@@ -6,7 +6,7 @@ LocalResponseNorm      Krizhevsky's normalisation across channels
 BiasNorm2d             batch normalisation without a weight
 WhiteningConv2d        filters measured on pictures, not trained
 Scale                  times a constant
-ResidualBlock          relu(residual(x) + shortcut(x))
+ResidualBlock          act(residual(x) + shortcut(x))
 make_shortcut          its shortcuts, options A (a PaddedIdentity), B and C
 SqueezeExcite          a weight for every channel
 pooled_classifier      global average, dropout, one Linear

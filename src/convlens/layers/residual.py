@@ -17,7 +17,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.residual = residual
         self.shortcut = shortcut
-        self.act = act or nn.ReLU()
+        self.act = nn.ReLU() if act is None else act  # an empty Sequential is false
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.act(self.residual(x) + self.shortcut(x))
