@@ -15,7 +15,7 @@ import argparse
 import ctypes
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -91,29 +91,40 @@ def turned(gradient: Tensor) -> Tensor:
     return (matrix.T if tall else matrix).reshape(gradient.shape).to(gradient.dtype)
 
 
-def epochs_of(images: Tensor, labels: Tensor) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
-    """Epoch after epoch of batches: flipped every second time, shifted by groups of one shift."""
+def epochs_of(
+    images: Tensor, labels: Tensor, *, batch: int = BATCH, shift: int = 2, cutout: int = 0
+) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+    """Epoch after epoch of batches: flipped every second time, shifted by groups of one shift, a square cut out."""
     mirrored = torch.rand(len(images)) < 0.5
     images = torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
-    padded = F.pad(images, (2,) * 4, mode="reflect")
+    padded = F.pad(images, (shift,) * 4, mode="reflect")
     epoch = 0
     while True:
-        shifts = torch.randint(-2, 3, (len(images), 2))
+        corners = torch.randint(0, 2 * shift + 1, (len(images), 2))
         shown = torch.empty_like(images)
-        for down in range(-2, 3):
-            for right in range(-2, 3):
-                chosen = (shifts[:, 0] == down) & (shifts[:, 1] == right)
-                shown[chosen] = padded[chosen][:, :, 2 + down : 34 + down, 2 + right : 34 + right]
+        for down in range(2 * shift + 1):
+            for right in range(2 * shift + 1):
+                chosen = (corners[:, 0] == down) & (corners[:, 1] == right)
+                shown[chosen] = padded[chosen][:, :, down : 32 + down, right : 32 + right]
         shown = shown.flip(3) if epoch % 2 else shown
+        shown = cut(shown, cutout) if cutout else shown
         order = torch.randperm(len(images))
 
         def batches(shown: Tensor = shown, order: Tensor = order) -> Iterator[tuple[Tensor, Tensor]]:
-            for start in range(0, len(order) - BATCH + 1, BATCH):
-                chosen = order[start : start + BATCH]
+            for start in range(0, len(order) - batch + 1, batch):
+                chosen = order[start : start + batch]
                 yield shown[chosen].contiguous(memory_format=torch.channels_last), labels[chosen]
 
         yield batches()
         epoch += 1
+
+
+def cut(images: Tensor, size: int) -> Tensor:
+    """In each picture a square, anywhere within it, of the mean colour."""
+    top, left = torch.randint(0, 33 - size, (2, len(images), 1))
+    place = torch.arange(32)
+    rows, columns = (((place >= first) & (place < first + size)) for first in (top, left))
+    return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
 
 
 def train(net: Net, images: Tensor, labels: Tensor, epochs: float) -> None:
@@ -171,11 +182,11 @@ def logits_of(net: Net, images: Tensor, *, augmented: bool) -> Tensor:
     return torch.cat(rows)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def run(make: type[Net], learn: Callable[..., None], *, epochs: float, description: str) -> None:
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=float, default=8)
+    parser.add_argument("--epochs", type=float, default=epochs)
     parser.add_argument("--held-out", type=int, default=5000)
     asked = parser.parse_args()
     if platform.libc_ver()[0] == "glibc":
@@ -189,9 +200,9 @@ def main() -> None:
     truth = torch.cat([labels[kept:], test_labels])
     started = time.perf_counter()
     normalised = (images[:kept].float() / 255 - MEAN) / STD
-    net = Net().to(memory_format=torch.channels_last)
+    net = make().to(memory_format=torch.channels_last)
     net.measure_whitening(normalised[:5000])
-    train(net, normalised, labels[:kept], asked.epochs)
+    learn(net, normalised, labels[:kept], asked.epochs)
     seconds = time.perf_counter() - started
     net.eval()
     judged = (judged.float() / 255 - MEAN) / STD
@@ -202,4 +213,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(Net, train, epochs=8, description=__doc__.splitlines()[0])
