@@ -5,16 +5,23 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PEERS := .venv-peers
 
-.PHONY: demo test test-all peers lint types install clean
+.PHONY: demo test test-all browser peers lint types install clean
 
 demo: $(INSTALLED)
 	$(BIN)/convlens demo
 
 test: lint types
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not browser"
 
 test-all: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not browser"
+
+# Pages in headless Chromium, which is installed where neither it nor Chrome is there.
+browser: $(INSTALLED)
+	command -v chromium || command -v google-chrome || command -v chromium-browser || { \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; }
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt playwright
+	$(BIN)/python -m pytest -m browser tests/browser
 
 # The zoo against torchvision and timm, which live in an environment of their own (torchvision never in ours).
 peers: $(PEERS)/.installed

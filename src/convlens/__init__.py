@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from convlens.runs import Run
     from convlens.workbench.bench import bench
+    from convlens.workbench.compare import compare
     from convlens.workbench.create import create
     from convlens.workbench.demo import demo
     from convlens.workbench.doctor import doctor
+    from convlens.workbench.estimator import ConvClassifier
     from convlens.workbench.evaluate import evaluate
     from convlens.workbench.explain import explain
     from convlens.workbench.measure import measure
@@ -31,9 +33,11 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "ConvClassifier",
     "Run",
     "__version__",
     "bench",
+    "compare",
     "create",
     "demo",
     "doctor",
@@ -70,6 +74,8 @@ def __getattr__(name: str) -> Any:
         return import_module("convlens.zoo")
     if name == "Run":
         return import_module("convlens.runs").Run
+    if name == "ConvClassifier":
+        return import_module("convlens.workbench.estimator").ConvClassifier
     if name in __all__:
         return getattr(import_module("convlens.workbench"), name)
     raise AttributeError(f"convlens has no '{name}'; it has {', '.join(__all__)}")

@@ -63,7 +63,7 @@ def test_the_module_is_the_command(process):
 def test_every_public_name_is_there_and_another_is_told():
     for name in package.__all__:
         assert getattr(package, name) is not None
-    with pytest.raises(AttributeError, match="convlens has no 'nonesuch'; it has Run"):
+    with pytest.raises(AttributeError, match="convlens has no 'nonesuch'; it has ConvClassifier, Run"):
         assert package.nonesuch
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": (("{run}",), {"scores", "left_out", "errors", "part"}),
     "predict":  (("{run}", "{pictures}"), {"predictions", "unreadable"}),
     "measure":  (("{run}", "--latency"), {"network", "latency", "input_shape"}),
+    "compare":  (("lenet5", "perceptron", "{run}"), {"rows", "pairs", "same_speed", "cost"}),
     "bench":    (("perceptron",), {"machine", "recipes", "networks"}),
     "explain":  (("{run}", "{pictures}", "--method", "saliency", "--out", "{out}"), {"files", "pictures", "sanity"}),
 }

@@ -73,8 +73,9 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def working_folder(demo_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder of the test: it holds runs/demo."""
+    """The current folder of the test: it holds runs/demo, and the same as runs/plain."""
     shutil.copytree(demo_run, tmp_path / "runs" / "demo")
+    shutil.copytree(demo_run, tmp_path / "runs" / "plain")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

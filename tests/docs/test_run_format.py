@@ -207,12 +207,13 @@ def test_every_file_of_a_run_is_in_the_table(demo_run):
         "demo.json",
     }
     table |= {"checkpoints/best.safetensors", "evaluation/NAME.json", "thumbnails/HASH.jpg", "explanations/NAME.png"}
+    table |= {"overlays/HASH-CLASS.jpg"}
     table |= {"examples/digit-N.png"}
     assert all(f"`{name}`" in TEXT for name in table)
     exact = {name for name in table if not any(word in name for word in ("NAME", "HASH", "-N"))}
     for file in (path for path in demo_run.rglob("*") if path.is_file()):
         place = file.relative_to(demo_run).as_posix()
-        kinds = ("evaluation/*.json", "thumbnails/*.jpg", "explanations/*.*", "examples/digit-*.png")
+        kinds = ("evaluation/*.json", "thumbnails/*.jpg", "overlays/*.jpg", "explanations/*.*", "examples/digit-*.png")
         assert place in exact or any(Path(place).match(kind) for kind in kinds), place
 
 

@@ -111,3 +111,12 @@ def test_no_mistake_is_no_certainty(count):
     low, high = bootstrap_interval(count, count)
     assert high == 1 and low**count == pytest.approx(0.025)
     assert bootstrap_interval(0, count) == pytest.approx((0, 1 - low))
+
+
+def test_five_guesses_have_an_interval_of_their_own():
+    logits = np.eye(6)[[0, 1, 2, 3]] * 9.0
+    logits[3, :] = [9, 8, 7, 6, 5, 0]  # the last class is the sixth guess
+    scores = score(logits, [0, 1, 2, 5], [str(number) for number in range(6)])
+    assert (scores.top5_accuracy, scores.accuracy) == (0.75, 0.75)
+    assert (scores.top5_low, scores.top5_high) == bootstrap_interval(3, 4)
+    assert scores.top5_low < 0.75 < scores.top5_high

@@ -15,6 +15,7 @@ from PIL import Image
 
 from convlens.data import open_images
 from convlens.errors import DataError, RunError, UsageError
+from convlens.measurement.corruptions import CORRUPTIONS
 from convlens.runs import Run
 from convlens.workbench import create, evaluate, explain, measure, predict, train
 from convlens.workbench.evaluate import match_classes
@@ -271,7 +272,7 @@ def test_thumbnails_are_small_pictures_in_the_run(lesson, tmp_path):
 
 
 def test_thumbnails_never_exceed_the_limit_over_all_evaluations(lesson, tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("convlens.workbench.evaluate"), "MAX_THUMBNAILS", 3)
+    monkeypatch.setattr(importlib.import_module("convlens.workbench.mistakes"), "MAX_THUMBNAILS", 3)
     wrong = evaluate(lesson.run, include_train=True).errors
     wrong += evaluate(lesson.run, swapped(lesson.data, tmp_path / "swapped"), include_train=True).errors
     assert len({one.thumbnail for one in wrong} - {None}) == 3
@@ -286,7 +287,7 @@ def test_errors_begin_with_the_most_confident(lesson):
 def test_only_the_most_confident_errors_are_listed_and_all_are_counted(lesson, tmp_path, monkeypatch):
     everything = evaluate(lesson.run, swapped(lesson.data, tmp_path / "swapped"), include_train=True)
     assert everything.num_errors == len(everything.errors) > 3
-    monkeypatch.setattr(importlib.import_module("convlens.workbench.evaluate"), "MAX_ERRORS", 3)
+    monkeypatch.setattr(importlib.import_module("convlens.workbench.mistakes"), "MAX_ERRORS", 3)
     result = evaluate(lesson.run, tmp_path / "swapped", include_train=True)
     assert result.errors == everything.errors[:3]
     written = json.loads(result.file.read_text())
@@ -310,3 +311,48 @@ def test_a_copy_without_loss_of_a_large_jpeg_that_was_trained_on_is_not_scored(t
         image.save(copy / "circle" / "copy.png")
     result = evaluate(run, copy)
     assert (result.scores.num_pictures, result.left_out) == (2, {"trained on": 1})
+
+
+def test_robustness_is_scored_and_drawn_beside_another_run(copied_run, tmp_path):
+    options = {"model": "lenet5", "epochs": 1, "precision": "fp32", "threads": 1}
+    other = train("digits", augment=False, out=tmp_path / "p", **options).run
+    result = evaluate(copied_run, beside=other)
+    stored = json.loads(result.file.read_text())
+    assert [curve["corruption"] for curve in stored["robustness"]] == list(CORRUPTIONS)
+    assert result.beside is not None and stored["beside"]["name"] == "p" and stored["beside"]["augmented"] is False
+    unchanged = next(curve for curve in result.robustness if curve.corruption == "noise").points[0]
+    assert (unchanged.level, unchanged.accuracy) == (0, result.scores.accuracy)
+    assert result.robustness[0].num_pictures == result.scores.num_pictures
+    page = result.report.read_text()
+    assert 'id="robustness"' in page and "In grey: p, trained without augmentation." in page
+    assert "robustness" not in json.loads(evaluate(copied_run).file.read_text())
+
+
+def test_another_run_of_other_classes_is_refused_before_anything_is_scored(copied_run, tmp_path):
+    strange = create("lenet5", num_classes=3, out=tmp_path / "strange").run
+    with pytest.raises(UsageError, match="runs are compared on the same classes"):
+        evaluate(copied_run, beside=strange)
+    assert not (copied_run / "evaluation").exists()
+
+
+def test_ten_crops_are_scored_and_say_so(copied_run):
+    result = evaluate(copied_run, tta="ten_crop")
+    assert result.file.name == "digits-ten-crop.json"
+    assert abs(result.scores.accuracy - evaluate(copied_run).scores.accuracy) < 0.5
+
+
+def test_the_surest_errors_have_a_map_of_what_speaks_for_the_wrong_class(copied_run, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("convlens.workbench.mistakes"), "MAX_OVERLAYS", 3)
+    result = evaluate(copied_run, part="all", include_train=True)
+    assert len(result.errors) > 3
+    maps = [one.overlay for one in result.errors]
+    assert all(maps[:3]) and not any(maps[3:])
+    with Image.open(copied_run / maps[0]) as drawn:
+        assert drawn.mode == "RGB" and max(drawn.size) == 96
+    assert len(list((copied_run / "overlays").iterdir())) <= 3
+
+
+def test_what_the_temperature_changes_is_said(copied_run):
+    scores = evaluate(copied_run).scores
+    assert scores.temperature != 1
+    assert scores.untempered_loss != scores.loss

@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 import convlens
-from convlens.errors import RunError, UsageError
+from convlens.errors import RunError, StorageError, UsageError
 from convlens.runs import Run
 from convlens.workbench import create, measure, zoo
 from convlens.workbench.zoo import SORTS
@@ -42,7 +42,7 @@ def test_options_and_sizes_reach_the_network():
 
 def test_latency_is_timed_only_when_asked_for():
     assert measure("perceptron").latency is None
-    timed = measure("perceptron", latency=True, batch=4).latency
+    (timed,) = measure("perceptron", latency=True, batch=4).latency.model
     assert timed.batch == 4
     assert 0 < timed.p50_ms <= timed.p99_ms
 
@@ -167,3 +167,30 @@ def test_every_network_has_a_card():
 def test_the_zoo_is_a_room_and_a_verb():
     assert convlens.zoo("lenet5").networks == zoo("lenet5").networks
     assert convlens.zoo.create("lenet5").architecture.name == "lenet5"
+
+
+def test_a_network_is_timed_on_several_batches_and_from_a_file_on():
+    timed = measure("perceptron", latency=True, batch=(4, 1)).latency
+    assert [one.batch for one in timed.model] == [1, 4]
+    assert timed.end_to_end.batch == 1 and timed.end_to_end.p50_ms > timed.model[0].p50_ms
+    assert timed.picture.startswith("JPEG of 640 × 480 px")
+
+
+def test_a_run_is_timed_with_its_own_preprocessing(trained_run):
+    timed = measure(trained_run, latency=True, batch=2).latency
+    assert timed.model[0].batch == 2 and timed.end_to_end.num_runs >= 10
+
+
+def test_a_drawing_is_written_where_it_is_asked_for(tmp_path):
+    result = measure("lenet5", diagram=tmp_path / "lenet5.svg")
+    assert result.diagram == tmp_path / "lenet5.svg"
+    assert (tmp_path / "lenet5.svg").read_text().startswith("<svg ")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="file"):
+        measure("lenet5", diagram=tmp_path / "file" / "lenet5.svg")
+
+
+def test_a_module_of_other_channels_is_timed_without_a_picture():
+    timed = measure(nn.Conv2d(4, 2, 3), image_size=8, in_channels=4, latency=True, batch=1).latency
+    assert timed.end_to_end is None and timed.model[0].p50_ms > 0
+    assert measure(nn.Conv2d(3, 2, 3), image_size=8, latency=True, batch=1).latency.end_to_end is None  # no logits

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
+from convlens.cli.evaluate_tables import print_classes, print_robustness, print_scores
 from convlens.cli.guard import guarded
 from convlens.cli.options import DataDir, Json, Network, RunFolder
-from convlens.cli.output import print_facts, print_json, print_table, share
+from convlens.cli.output import print_json
 from convlens.cli.progress import Bars
 
 EXAMPLE = "convlens evaluate runs/demo digits"
-SHOWN_CLASSES = 30
 
 
 @guarded
@@ -22,8 +22,10 @@ def evaluate(
         str | None, typer.Argument(help="Labelled pictures; what the run was trained on by default.")
     ] = None,
     part: Annotated[str, typer.Option(help="test, val or all.")] = "test",
-    tta: Annotated[str, typer.Option(help="Average over views of a picture: none, mirror or mirror_shifts.")] = "none",
+    tta: Annotated[str, typer.Option(help="Average over views: none, mirror, mirror_shifts or ten_crop.")] = "none",
     include_train: Annotated[bool, typer.Option("--include-train", help="Score pictures trained on, too.")] = False,
+    robustness: Annotated[bool, typer.Option("--robustness", help="Score them turned, blurred …, too.")] = False,
+    beside: Annotated[str | None, typer.Option(help="Another run, for --robustness.", metavar="RUN")] = None,
     data_dir: DataDir = None,
     network: Network = None,
     as_json: Json = False,
@@ -38,6 +40,8 @@ def evaluate(
             part=part,
             tta=tta,
             include_train=include_train,
+            robustness=robustness,
+            beside=beside,
             data_dir=data_dir,
             network=network,
             progress=bars,
@@ -45,28 +49,7 @@ def evaluate(
         )
     if as_json:
         return print_json(result)
-    scores = result.scores
-    rows = [
-        (one.name, one.support, share(one.precision), share(one.recall), share(one.f1))
-        for one in sorted((one for one in scores.per_class if one.support), key=lambda one: one.f1)[:SHOWN_CLASSES]
-    ]
-    print_table("Classes, the hardest first", ["class", ">pictures", ">precision", ">recall", ">F1"], rows)
-    interval = f"{share(scores.accuracy_low)} to {share(scores.accuracy_high)}"
-    published = ", ".join(
-        f"top-{k} {share(value)}" for k, value in zip((1, 5), result.published, strict=True) if value is not None
-    )
-    left_out = ", ".join(f"{number:,} {why}" for why, number in result.left_out.items())
-    views = "" if result.tta == "none" else f", --tta {result.tta}"
-    print_facts(
-        f"{result.run.name} on {result.data} ({result.part}), {scores.num_pictures:,} pictures{views}",
-        [
-            ("accuracy", f"{share(scores.accuracy)}  (95 % interval {interval})"),
-            ("top-5 accuracy", share(scores.top5_accuracy)),
-            ("calibration error", share(scores.expected_calibration_error)),
-            *([("published", published)] if published else []),
-            ("wrong", f"{result.num_errors:,} pictures"),
-            ("not scored", left_out or "none"),
-            ("written to", result.file),
-            ("the report", result.report),
-        ],
-    )
+    print_classes(result)
+    if result.robustness:
+        print_robustness(result)
+    print_scores(result)

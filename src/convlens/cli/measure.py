@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from convlens.cli.cost_tables import print_cost, print_layers, print_timing
+from convlens.cli.formula_tables import print_formulas
 from convlens.cli.guard import guarded
-from convlens.cli.named_values import model_options
+from convlens.cli.named_values import model_options, whole_numbers
 from convlens.cli.options import Json, ModelOption, Network
-from convlens.cli.output import count, print_facts, print_json, print_table
+from convlens.cli.output import print_json
 
-EXAMPLE = "convlens measure resnet18 --image-size 32 --num-classes 10"
+EXAMPLE = "convlens measure mobilenet_v1 --formulas"
 
 
 @guarded
@@ -21,8 +24,10 @@ def measure(
     in_channels: Annotated[int | None, typer.Option(help="Channels of the pictures.")] = None,
     num_classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
     option: ModelOption = None,
+    formulas: Annotated[bool, typer.Option("--formulas", help="Print what each count is the product of.")] = False,
+    diagram: Annotated[Path | None, typer.Option(help="Draw the network into this SVG file.")] = None,
     latency: Annotated[bool, typer.Option("--latency", help="Time it on this machine, too.")] = False,
-    batch: Annotated[int, typer.Option(help="Pictures at a time, for --latency.")] = 1,
+    batch: Annotated[str, typer.Option(help="Pictures at a time, for --latency.", metavar="N,N,…")] = "1,8,32",
     network: Network = None,
     as_json: Json = False,
 ) -> None:
@@ -36,42 +41,15 @@ def measure(
         num_classes=num_classes,
         model_options=model_options(option),
         latency=latency,
-        batch=batch,
+        batch=whole_numbers("--batch", batch),
+        diagram=diagram,
         network=network,
     )
     if as_json:
         return print_json(result)
-    found = result.network
-    rows = [
-        (
-            layer.path,
-            layer.kind,
-            "×".join(str(side) for side in layer.output_shape[1:]),
-            f"{layer.parameters:,}" if layer.parameters else None,
-            count(layer.macs),
-            f"{max(layer.receptive_field)} px" if layer.receptive_field else None,
-        )
-        for layer in found.layers
-    ]
-    columns = ["layer", "kind", ">output", ">parameters", ">MACs", ">receptive field"]
-    print_table(f"{result.name} at {'×'.join(str(side) for side in result.input_shape[1:])}", columns, rows)
-    facts = [
-        ("parameters", f"{found.parameters:,} ({found.weight_bytes / 1e6:.2f} MB)"),
-        ("MACs", f"{found.macs:,}" if found.complete else f"at least {found.macs:,}"),
-        ("FLOPs", f"{found.flops:,}"),
-        (
-            "activations",
-            f"{found.activation_bytes / 1e6:.2f} MB, at most {found.peak_activation_bytes / 1e6:.2f} MB at a time",
-        ),
-    ]
-    if found.unknown_operators:
-        facts.append(("not counted", ", ".join(found.unknown_operators)))
+    (print_formulas if formulas else print_layers)(result)
+    print_cost(result)
     if result.latency:
-        timed = result.latency
-        facts.append(
-            (
-                "latency",
-                f"p50 {timed.p50_ms:.2f} ms, p90 {timed.p90_ms:.2f}, p99 {timed.p99_ms:.2f} ({timed.num_runs} runs)",
-            )
-        )
-    print_facts("In total", facts)
+        print_timing(result.latency)
+    if result.diagram:
+        typer.echo(f"drawn in {result.diagram}")

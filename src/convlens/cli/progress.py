@@ -15,6 +15,8 @@ TITLES = {
     "train": "training",
     "read": "reading",
     "bench": "timing",
+    "time": "timing",
+    "corrupt": "changing pictures",
     "features": "fitting the head",
 }
 LINE_EVERY_S = 10.0  # where there is no terminal

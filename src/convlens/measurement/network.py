@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, nn
 
 from convlens.graph import Graph, ModuleCall, Node, trace
+from convlens.measurement.formulas import Formula, legend, total
 from convlens.measurement.memory import activation_bytes, peak_activation_bytes
-from convlens.measurement.operations import cost
+from convlens.measurement.operations import Cost, cost
+from convlens.measurement.separable import SeparableConvolution, separable_convolutions
 
 Shape = tuple[int, ...]
 
@@ -21,20 +23,26 @@ class LayerMeasure:
 
     `macs` and `flops` are None where they are unknown. `calls` is 0 for parameters that the forward never used, else
     how often the layer ran; its MACs are those of all calls, its parameters stand in one row only.
-    `receptive_field` and `stride` (pixels, per axis) are those of its output, from the input on; None without pictures.
+    `receptive_field` and `stride` (pixels, per axis) are those of its output, from the input on, and `centre` is that
+    of its first unit's field, the first pixel's own being 0.0; None without pictures.
+    `macs_formula` (K·K·M·N·D·D) has its numbers in `macs_numbers`; the letters stand in `NetworkMeasure.symbols`.
     """
 
     path: str
     kind: str
     output_shape: Shape
-    parameters: int
-    macs: int | None
-    flops: int | None
-    activation_bytes: int
-    receptive_field: Shape | None
-    stride: tuple[float, ...] | None
+    parameters: int = 0
+    macs: int | None = None
+    flops: int | None = None
+    activation_bytes: int = 0
+    receptive_field: Shape | None = None
+    stride: tuple[float, ...] | None = None
     whole_picture: bool = False
     calls: int = 1
+    centre: tuple[float, ...] | None = None
+    macs_formula: str | None = None
+    macs_numbers: str | None = None
+    flops_formula: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,8 @@ class NetworkMeasure:
     stride: tuple[float, ...] | None
     unknown_operators: tuple[str, ...]
     complete: bool
+    symbols: dict[str, str] = field(default_factory=dict)
+    separable: tuple[SeparableConvolution, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and dicts, ready for JSON."""
@@ -69,34 +79,36 @@ class NetworkMeasure:
 def measure_network(model: nn.Module, input_shape: Any) -> NetworkMeasure:
     """A network and the whole shape of its input, (1, 3, 224, 224), or a tuple of example tensors -> NetworkMeasure.
 
-    Nothing is computed and no weight is allocated; the formulas stand in `measurement/operations.py`. NetworkError when
-    the network cannot take this input.
+    A trace that is there already may come in place of the shape. Nothing is computed and no weight is allocated; the
+    formulas stand in `measurement/operations.py`. NetworkError when the network cannot take this input.
     """
-    graph = trace(model, input_shape)
-    layers = _with_parameters(_rows(graph), model)
-    unknown = tuple(dict.fromkeys(node.qualified_name for node in graph.nodes if cost(node) is None))
+    graph = input_shape if isinstance(input_shape, Graph) else trace(model, input_shape)
+    costs = [cost(node) for node in graph.nodes]
+    layers = _with_parameters(_rows(graph, costs), model)
+    known = [one for one in costs if one is not None]
+    unknown = tuple(
+        dict.fromkeys(node.qualified_name for node, one in zip(graph.nodes, costs, strict=True) if one is None)
+    )
     parameters = list(model.parameters())
     weights = [*parameters, *model.buffers()]
-    field = _of_last_map(graph)
+    seen = _of_last_map(graph)
     return NetworkMeasure(
         input_shape=graph.input_shape,
         layers=layers,
         parameters=sum(p.numel() for p in parameters),
         trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
-        macs=sum(_known(node)[0] for node in graph.nodes),
-        flops=sum(_known(node)[1] for node in graph.nodes),
+        macs=sum(one.macs.value for one in known),
+        flops=sum(one.flops.value for one in known),
         activation_bytes=activation_bytes(graph.nodes),
         peak_activation_bytes=peak_activation_bytes(graph),
         weight_bytes=sum(t.numel() * t.element_size() for t in weights),
-        receptive_field=None if field is None else field[0],
-        stride=None if field is None else field[1],
+        receptive_field=None if seen is None else seen[0],
+        stride=None if seen is None else seen[1],
         unknown_operators=unknown,
         complete=not unknown,
+        symbols=legend(formula for one in known for formula in one),
+        separable=separable_convolutions(graph),
     )
-
-
-def _known(node: Node) -> tuple[int, int]:
-    return cost(node) or (0, 0)
 
 
 def _of_last_map(graph: Graph) -> tuple[Shape, tuple[float, ...]] | None:
@@ -113,48 +125,49 @@ class _Row:
     names: frozenset[str]
 
 
-def _rows(graph: Graph) -> list[_Row]:
+def _rows(graph: Graph, costs: list[Cost | None]) -> list[_Row]:
     """A row for each leaf module, where it first ran, and for each operation of the modules above, views left out."""
     calls: dict[str, list[ModuleCall]] = {}
     for call in graph.modules:
         if call.is_leaf:
             calls.setdefault(call.path, []).append(call)
-    placed = [((group[0].first, 0, n), _leaf_row(graph, group)) for n, group in enumerate(calls.values())]
+    placed = [((group[0].first, 0, n), _leaf_row(graph, costs, group)) for n, group in enumerate(calls.values())]
     loose = [node for node in graph.nodes if node.module not in calls and node.inputs and not node.is_view]
-    placed += [((node.index, 1, 0), _operation_row(graph, node)) for node in loose]
+    placed += [((node.index, 1, 0), _operation_row(graph, costs, node)) for node in loose]
     return [row for _, row in sorted(placed, key=lambda pair: pair[0])]
 
 
-def _leaf_row(graph: Graph, group: list[ModuleCall]) -> _Row:
+def _leaf_row(graph: Graph, costs: list[Cost | None], group: list[ModuleCall]) -> _Row:
     nodes = [node for call in group for node in graph.nodes[call.first : call.last]]
     last = group[-1]
-    return _row(graph, nodes, last.path, last.kind, last.output_shape, last.node, len(group))
+    layer = LayerMeasure(last.path, last.kind, last.output_shape, calls=len(group), **_counted(nodes, costs))
+    return _row(graph, layer, nodes, last.node)
 
 
-def _operation_row(graph: Graph, node: Node) -> _Row:
-    return _row(graph, [node], node.module, node.op, node.output_shape, node.index, 1)
+def _operation_row(graph: Graph, costs: list[Cost | None], node: Node) -> _Row:
+    layer = LayerMeasure(node.module, node.op, node.output_shape, **_counted([node], costs))
+    return _row(graph, layer, [node], node.index)
 
 
-def _row(
-    graph: Graph, nodes: list[Node], path: str, kind: str, shape: Shape, output: int | None, num_calls: int
-) -> _Row:
-    costs = [cost(node) for node in nodes]
-    known = [pair for pair in costs if pair is not None]
+def _counted(nodes: list[Node], costs: list[Cost | None]) -> dict[str, Any]:
+    """MACs, FLOPs, their formulas and memory; None for what is not known of an operation among them."""
+    known = [one for node in nodes if (one := costs[node.index]) is not None]
+    memory: dict[str, Any] = {"activation_bytes": activation_bytes(nodes)}
+    if len(known) < len(nodes):
+        return memory
+    macs, flops = (total(formulas) for formulas in zip(*known, strict=True)) if known else (Formula(), Formula())
+    counts = {"macs": macs.value, "flops": flops.value}
+    return counts | memory | {"macs_formula": str(macs), "macs_numbers": macs.numbers, "flops_formula": str(flops)}
+
+
+def _row(graph: Graph, layer: LayerMeasure, nodes: list[Node], output: int | None) -> _Row:
+    names = frozenset(name for node in nodes for name in node.parameters)
     field = graph.receptive_field(output) if output is not None and output >= 0 else None
-    layer = LayerMeasure(
-        path=path,
-        kind=kind,
-        output_shape=shape,
-        parameters=0,
-        macs=sum(macs for macs, _ in known) if len(known) == len(costs) else None,
-        flops=sum(flops for _, flops in known) if len(known) == len(costs) else None,
-        activation_bytes=activation_bytes(nodes),
-        receptive_field=None if field is None else field.size,
-        stride=None if field is None else field.stride,
-        whole_picture=field is not None and all(field.whole),
-        calls=num_calls,
-    )
-    return _Row(layer, frozenset(name for node in nodes for name in node.parameters))
+    if field is None:
+        return _Row(layer, names)
+    sight = {"receptive_field": field.size, "stride": field.stride, "centre": field.start}
+    seen: dict[str, Any] = {**sight, "whole_picture": all(field.whole)}
+    return _Row(replace(layer, **seen), names)
 
 
 def _with_parameters(rows: list[_Row], model: nn.Module) -> tuple[LayerMeasure, ...]:
@@ -179,7 +192,8 @@ def _with_parameters(rows: list[_Row], model: nn.Module) -> tuple[LayerMeasure, 
 
 
 def _unused_row(path: str, module: nn.Module, parameters: int) -> LayerMeasure:
-    return LayerMeasure(path, type(module).__name__, (), parameters, 0, 0, 0, None, None, calls=0)
+    nothing: dict[str, Any] = {"macs_formula": "0", "macs_numbers": "0", "flops_formula": "0"}
+    return LayerMeasure(path, type(module).__name__, (), parameters, macs=0, flops=0, calls=0, **nothing)
 
 
 def _listed(value: Any) -> Any:

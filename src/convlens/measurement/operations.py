@@ -1,12 +1,14 @@
-"""What one operation costs: multiply-accumulates (MACs) and floating-point operations (FLOPs).
+"""What one operation costs: multiply-accumulates (MACs) and floating-point operations (FLOPs), as formulas.
 
 MACs are those of convolutions and matrix products, taps on the padding included, as papers count them:
 
-    convolution        N · K · P · Q · (C / groups) · R · S     K filters of R x S on C channels, output P x Q
-    transposed         N · C · H · W · (K / groups) · R · S     each input pixel stamps its filter
-    matrix product     M · K · P                                (M, K) times (K, P); batched: times the batch
-    attention          B · L · S · (E + V)                      L queries, S keys of E numbers, values of V numbers
-    LSTM, GRU, RNN     T · N · gates · hidden · (input + hidden)  a layer and direction; it arises from matrix products
+    convolution        K·K·M·N·D·D          N kernels of side K on M channels, an output of side D
+    grouped            K·K·(M/G)·N·D·D      each of G groups reads its own channels
+    depthwise          K·K·M·D·D            each channel has one kernel, and reads itself
+    transposed         K·K·M·(N/G)·d·d      each pixel of the input, of side d, stamps its kernel
+    matrix product     L·M·N                (L, M) times (M, N); batched: B times
+    attention          B·L·S·E + B·L·S·V    L queries, S keys of E numbers, values of V numbers
+    LSTM, GRU, RNN     T·gates·H·I + T·gates·H·H  a layer and direction; it arises from matrix products
 
 FLOPs are 2 · MACs, one more for each output that gets a bias, and for all else, whatever function it is: 1 an output
 for elementwise operations; 1 an input for reductions and adaptive pooling; the window's size an output for pooling;
@@ -20,11 +22,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from typing import NamedTuple
 
 from convlens.graph import Node, Operand
+from convlens.measurement.formulas import Factor, Formula, elements, number, product, several, sides
 
-Cost = tuple[int, int]  # MACs, FLOPs
-PRODUCTS: dict[str, Callable[[Node], int]] = {}
+Rule = Callable[[Node], Formula]
+PRODUCTS: dict[str, Rule] = {}
+NOTHING = Formula()
 
 # fmt: off
 FREE = frozenset({
@@ -59,38 +64,57 @@ STORED_STATISTICS = frozenset({"native_batch_norm", "_native_batch_norm_legit_no
 BIASES = {"convolution": "bias", "addmm": "self", "baddbmm": "self", "addmv": "self", "linear": "bias"}
 
 
+class Cost(NamedTuple):
+    macs: Formula
+    flops: Formula
+
+
 def cost(node: Node) -> Cost | None:
-    """The (MACs, FLOPs) of one operation; None when it is unknown."""
-    outputs = prod(node.output_shape)
+    """The MACs and FLOPs of one operation; None when it is unknown."""
     if node.op in PRODUCTS:
         macs = PRODUCTS[node.op](node)
         has_bias = isinstance(node.arguments.get(BIASES.get(node.op, "")), Operand)
-        return macs, 2 * macs + (outputs if has_bias else 0)
-    flops = _flops(node, outputs)
-    return None if flops is None else (0, flops)
+        bias = product(_outputs(node)) if has_bias else NOTHING
+        return Cost(macs, Formula((*macs.times(number(2)).terms, *bias.terms)))
+    flops = _flops(node)
+    return None if flops is None else Cost(NOTHING, flops)
 
 
-def _flops(node: Node, outputs: int) -> int | None:
+def _flops(node: Node) -> Formula | None:
+    outputs = elements(node.output_shape)
     if node.op in FREE:
-        return 0
+        return NOTHING
     if node.op in PER_OUTPUT:
-        return PER_OUTPUT[node.op] * outputs
+        return product(_times(PER_OUTPUT[node.op]), outputs)
     if node.op in WINDOWS:
         kernel, rank = node.arguments["kernel_size"], int(node.op.split("pool")[1][0])
-        return outputs * (kernel[0] ** rank if len(kernel) == 1 else prod(kernel))
+        return product(sides("K", tuple(kernel) * (rank if len(kernel) == 1 else 1)), outputs)
     if node.op in OWN_STATISTICS or (node.op in STORED_STATISTICS and node.arguments.get("training")):
-        return 7 * outputs
+        return product(number(7), outputs)
     if node.op in STORED_STATISTICS:
-        return 2 * outputs
+        return product(number(2), outputs)
     if node.op in ADAPTIVE or (node.is_reduction and "::" not in node.op):
-        return prod(node.operands()[0].shape)
+        return product(elements(node.operands()[0].shape, "d"))
     if node.is_pointwise and "::" not in node.op:
-        return outputs
+        return product(outputs)
     return None
 
 
-def product(*names: str) -> Callable[[Callable[[Node], int]], Callable[[Node], int]]:
-    def add(function: Callable[[Node], int]) -> Callable[[Node], int]:
+def _outputs(node: Node) -> tuple[Factor, ...]:
+    """Of a convolution B·N·D·D, of a matrix product L·N, as in its MACs."""
+    if node.op == "convolution":
+        batch, channels, *side = node.output_shape
+        return (*several("B", batch), Factor("N", channels), *sides("D", tuple(side)))
+    *before, rows, columns = (1, 1, *node.output_shape)
+    return (*several("B", prod(before)), *several("L", rows), Factor("N", columns))
+
+
+def _times(value: int) -> tuple[Factor, ...]:
+    return () if value == 1 else (number(value),)
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    def add(function: Rule) -> Rule:
         PRODUCTS.update(dict.fromkeys(names, function))
         return function
 
@@ -103,51 +127,68 @@ def _shape(node: Node, name: str) -> tuple[int, ...]:
     return operand.shape
 
 
-@product("convolution")
-def _convolution(node: Node) -> int:
-    weight = _shape(node, "weight")  # (K, C / groups, R, S), transposed (C, K / groups, R, S)
-    places = _shape(node, "input") if node.arguments["transposed"] else node.output_shape
-    return prod(places) * prod(weight[1:])
+@rule("convolution")
+def _convolution(node: Node) -> Formula:
+    weight, groups = _shape(node, "weight"), node.arguments["groups"]
+    kernel = sides("K", weight[2:])
+    if node.arguments["transposed"]:  # the weight is (M, N / groups, K, K)
+        batch, channels, *side = _shape(node, "input")
+        stamped = Factor("(N/G)" if groups > 1 else "N", weight[1])
+        return product(several("B", batch), kernel, Factor("M", channels), stamped, sides("d", tuple(side)))
+    batch, channels, *side = node.output_shape  # the weight is (N, M / groups, K, K)
+    output = sides("D", tuple(side))
+    if groups > 1 and weight[1] == 1:
+        return product(several("B", batch), kernel, Factor("M" if groups == channels else "N", channels), output)
+    read = Factor("(M/G)" if groups > 1 else "M", weight[1])
+    return product(several("B", batch), kernel, read, Factor("N", channels), output)
 
 
-@product("addmm", "mm", "bmm", "baddbmm", "mv", "addmv", "dot", "vdot", "linear")
-def _matrix_product(node: Node) -> int:
+@rule("addmm", "mm", "bmm", "baddbmm", "mv", "addmv", "dot", "vdot", "linear")
+def _matrix_product(node: Node) -> Formula:
     """Each output is a dot product as long as the last dimension of the left factor."""
     left = next(name for name in ("mat1", "mat", "batch1", "input", "self") if name in node.arguments)
-    return prod(node.output_shape) * _shape(node, left)[-1]
+    *before, rows, columns = (1, 1, *node.output_shape)
+    inner = Factor("M", _shape(node, left)[-1])
+    return product(several("B", prod(before)), several("L", rows), inner, Factor("N", columns))
 
 
-@product("addbmm")
-def _summed_product(node: Node) -> int:
-    return prod(_shape(node, "batch1")) * _shape(node, "batch2")[-1]
+@rule("addbmm")
+def _summed_product(node: Node) -> Formula:
+    batch, rows, inner = _shape(node, "batch1")
+    columns = _shape(node, "batch2")[-1]
+    return product(several("B", batch), several("L", rows), Factor("M", inner), Factor("N", columns))
 
 
-@product("addr")
-def _outer_product(node: Node) -> int:
-    return prod(node.output_shape)
+@rule("addr")
+def _outer_product(node: Node) -> Formula:
+    rows, columns = node.output_shape
+    return product(Factor("M", rows), Factor("N", columns))
 
 
-@product("_trilinear")
-def _bilinear_layer(node: Node) -> int:
-    """x W y for each of K outputs: (1, I) times (I, J), then a dot product of J."""
+@rule("_trilinear")
+def _bilinear_layer(node: Node) -> Formula:
+    """x W y for each of N outputs: (1, I) times (I, J), then a dot product of J."""
     *_, left, right = _shape(node, "i2")
-    return prod(node.output_shape) * (left * right + right)
+    outputs, second = elements(node.output_shape), Factor("J", right)
+    return Formula(((*outputs, Factor("I", left), second), (*outputs, second)))
 
 
-@product(
+@rule(
     "_scaled_dot_product_flash_attention_for_cpu",
     "_scaled_dot_product_flash_attention",
     "_scaled_dot_product_efficient_attention",
     "_scaled_dot_product_cudnn_attention",
     "_scaled_dot_product_fused_attention_overrideable",
 )
-def _attention(node: Node) -> int:
+def _attention(node: Node) -> Formula:
     query, key, value = (_shape(node, name) for name in ("query", "key", "value"))
-    return prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+    pairs = (*several("B", prod(query[:-2])), Factor("L", query[-2]), Factor("S", key[-2]))
+    return Formula(((*pairs, Factor("E", query[-1])), (*pairs, Factor("V", value[-1]))))
 
 
-@product("mkldnn_rnn_layer")
-def _lstm_on_cpu(node: Node) -> int:
+@rule("mkldnn_rnn_layer")
+def _lstm_on_cpu(node: Node) -> Formula:
     """One direction of one layer over (T, N, input), its four gates stacked in the weights."""
-    steps = prod(_shape(node, "input")[:2])
-    return steps * (prod(_shape(node, "weight0")) + prod(_shape(node, "weight1")))
+    steps = Factor("T", prod(_shape(node, "input")[:2]))
+    weights = zip("IH", (_shape(node, name) for name in ("weight0", "weight1")), strict=True)
+    return Formula(tuple((steps, Factor("4H", rows), Factor(letter, length)) for letter, (rows, length) in weights))

@@ -11,7 +11,12 @@ import torch
 from torch import Tensor
 
 from convlens.errors import DataError
-from convlens.measurement.calibration import CalibrationBin, calibration_bins, expected_calibration_error
+from convlens.measurement.calibration import (
+    CalibrationBin,
+    calibration_bins,
+    calibration_error,
+    expected_calibration_error,
+)
 from convlens.measurement.logits import checked_labels, checked_logits, checked_temperature
 
 NUM_RESAMPLES = 10_000
@@ -30,19 +35,27 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """Shares are 0 to 1; `confusion[truth][prediction]` counts pictures; `loss` is the mean cross-entropy in nats."""
+    """Shares are 0 to 1, `…_low` and `…_high` the ends of 95 % bootstrap intervals.
+
+    `confusion[truth][prediction]` counts pictures; `loss` is the mean cross-entropy in nats. `untempered_…` is what it
+    would be without the temperature.
+    """
 
     num_pictures: int
     accuracy: float
     accuracy_low: float
     accuracy_high: float
     top5_accuracy: float | None
+    top5_low: float | None
+    top5_high: float | None
     loss: float
     per_class: tuple[ClassScore, ...]
     confusion: tuple[tuple[int, ...], ...]
     expected_calibration_error: float
     calibration_bins: tuple[CalibrationBin, ...]
     temperature: float
+    untempered_loss: float
+    untempered_calibration_error: float
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and dicts, ready for JSON."""
@@ -69,18 +82,23 @@ def score(logits: Any, labels: Any, classes: Sequence[str], *, temperature: floa
     correct = (predicted == truth).numpy()
     bins = calibration_bins(confidence.numpy(), correct)
     low, high = bootstrap_interval(int(correct.sum()), len(correct), seed=seed)
+    top5, top5_low, top5_high = _top5(values, truth, seed)
     return Scores(
         num_pictures=len(correct),
         accuracy=float(correct.mean()),
         accuracy_low=low,
         accuracy_high=high,
-        top5_accuracy=_top5(values, truth),
+        top5_accuracy=top5,
+        top5_low=top5_low,
+        top5_high=top5_high,
         loss=float(torch.nn.functional.cross_entropy(scaled, truth)),
         per_class=_per_class(truth.numpy(), predicted.numpy(), classes),
         confusion=_confusion(truth.numpy(), predicted.numpy(), len(classes)),
         expected_calibration_error=expected_calibration_error(bins),
         calibration_bins=bins,
         temperature=float(temperature),
+        untempered_loss=float(torch.nn.functional.cross_entropy(values, truth)),
+        untempered_calibration_error=calibration_error(values, truth),
     )
 
 
@@ -99,10 +117,12 @@ def bootstrap_interval(num_correct: int, num_pictures: int, *, seed: int = 0) ->
     return float(low), float(high)
 
 
-def _top5(values: Tensor, truth: Tensor) -> float | None:
+def _top5(values: Tensor, truth: Tensor, seed: int) -> tuple[float | None, float | None, float | None]:
+    """-> the share whose class is among the five likeliest, and its interval."""
     if values.shape[1] <= 5:
-        return None
-    return float((values.topk(5, dim=1).indices == truth[:, None]).any(dim=1).double().mean())
+        return None, None, None
+    right = int((values.topk(5, dim=1).indices == truth[:, None]).any(dim=1).sum())
+    return right / len(truth), *bootstrap_interval(right, len(truth), seed=seed)
 
 
 def _per_class(truth: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> tuple[ClassScore, ...]:

@@ -27,6 +27,8 @@ def _sentence(evaluation: dict[str, Any], bins: Sequence[dict[str, Any]]) -> str
     tendency = "about right" if abs(lean) < 0.02 else "too sure on the whole" if lean > 0 else "too modest on the whole"
     temperature = evaluation.get("temperature")
     fitted = f", with temperature {temperature:.3g}" if temperature and temperature != 1 else ""
+    before = evaluation.get("untempered_calibration_error")
+    fitted += f", {percent(before)} without it" if fitted and before is not None else ""
     fitted += " (fitted on single views)" if fitted and views(evaluation) else ""
     return (
         f"Expected calibration error {percent(error)}{fitted}. The network is {tendency}: "

@@ -75,6 +75,8 @@ def errors_section(
     shown = sum(map(len, groups.values()))
     lead = f"{count(num_errors)} picture{'s were' if num_errors != 1 else ' was'} taken for another class"
     lead += f"; the {shown} with the highest confidence are shown." if shown < num_errors else "; the surest first."
+    if any(error.get("overlay") for errors in groups.values() for error in errors):
+        lead += " Beside the surest ones: what speaks for the wrong class (Grad-CAM)."
     blocks = [_group(pair, errors, classes, run, prefix) for pair, errors in groups.items()]
     return section("Errors", element("div", blocks, class_="errors"), id_=f"{prefix}errors", lead=lead)
 
@@ -91,5 +93,7 @@ def _card(error: dict[str, Any], run: Path, truth: str, predicted: str) -> Marku
     address = data_address(run / name, run) if name else None
     words = f"{key}: {truth} taken for {predicted}"
     picture = element("img", src=address, alt=words) if address else element("span", "no thumbnail", class_="blank")
+    seen = data_address(run / error["overlay"], run) if error.get("overlay") else None
+    why = element("img", src=seen, alt=f"what speaks for {predicted} (Grad-CAM)") if seen else None
     caption = element("figcaption", percent(error.get("confidence")), element("span", key.rsplit("/", 1)[-1]))
-    return element("figure", picture, caption, title=key)
+    return element("figure", [picture, why], caption, title=key, class_="explained" if why else None)

@@ -78,12 +78,19 @@ def _other(
     macs = (measure or {}).get("macs")
     seconds = (manifest.get("metrics") or {}).get("train_seconds")
     return [
-        _tile("Top 5", percent(top5), "right class among the first five") if top5 is not None else None,
+        _tile("Top 5", percent(top5), _top5(evaluation or {})) if top5 is not None else None,
         _tile("Calibration error", percent(error), "expected; lower is better") if error is not None else None,
         _tile("Parameters", short((measure or {}).get("parameters")), f"{short(macs)} MACs") if measure else None,
         _tile("Weights", size(weight_bytes), "on disk") if weight_bytes else None,
         _tile("Trained in", duration(seconds), _processor(manifest)) if seconds else None,
     ]
+
+
+def _top5(evaluation: dict[str, Any]) -> str:
+    """Written by 0.2.0 and before, an evaluation has no interval of it."""
+    if evaluation.get("top5_low") is None:
+        return "right class among the first five"
+    return f"95 %: {100 * evaluation['top5_low']:.1f} to {percent(evaluation['top5_high'])}"
 
 
 def _processor(manifest: dict[str, Any]) -> str | None:

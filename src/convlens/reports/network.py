@@ -11,7 +11,7 @@ HEAD = ["layer", "kind", "output", "parameters", "MACs", "activations", "recepti
 MOST_OPEN = 40
 
 
-def network_section(measure: dict[str, Any] | None) -> Markup | None:
+def network_section(measure: dict[str, Any] | None, diagram: Markup | None = None) -> Markup | None:
     layers = (measure or {}).get("layers")
     if not measure or not layers:
         return None
@@ -20,7 +20,12 @@ def network_section(measure: dict[str, Any] | None) -> Markup | None:
     body = table(HEAD, [*rows, _sum(measure)], kind="layers", text=3)
     if len(layers) > MOST_OPEN:
         body = element("details", element("summary", f"all {count(len(layers))} layers"), body)
-    return section("Network", body, id_="network", lead=_sentence(measure))
+    drawn = element("details", element("summary", "the network as a drawing"), _scrolling(diagram)) if diagram else None
+    return section("Network", body, drawn, id_="network", lead=_sentence(measure))
+
+
+def _scrolling(diagram: Markup) -> Markup:
+    return element("div", diagram, class_="scroll diagram", tabindex="0")
 
 
 def _row(layer: dict[str, Any], total_macs: float) -> list[Content]:

@@ -12,12 +12,14 @@ from convlens.reports.calibration import calibration_section
 from convlens.reports.classes import classes_section
 from convlens.reports.confusion import confusion_section
 from convlens.reports.curves import training_section
+from convlens.reports.diagram import network_diagram
 from convlens.reports.facts import data_section, machine_section, recipe_section
 from convlens.reports.figures import count, percent, views
 from convlens.reports.gallery import errors_section, explanations_section, shown_errors
 from convlens.reports.head import header, navigation
 from convlens.reports.markup import Markup, element
 from convlens.reports.network import network_section
+from convlens.reports.robustness import robustness_section
 
 if TYPE_CHECKING:
     from convlens.runs import Run
@@ -34,15 +36,15 @@ def write_report(run: Run, path: str | Path | None = None) -> Path:
     from convlens.storage import write_text
 
     target = Path(path) if path is not None else run.folder.report
-    write_text(target, page(run, measured(run)))
+    write_text(target, page(run, *measured(run)))
     return target
 
 
-def page(run: Run, measure: dict[str, Any] | None) -> str:
-    """The whole document; `measure` is a NetworkMeasure as a dict."""
+def page(run: Run, measure: dict[str, Any] | None, diagram: Markup | None = None) -> str:
+    """The whole document; `measure` is a NetworkMeasure as a dict, `diagram` the network as an SVG."""
     manifest = run.manifest.to_dict()
     evaluations = ordered(run.evaluations)
-    parts = [part for part in _parts(run, manifest, evaluations, measure) if part[2] is not None]
+    parts = [part for part in _parts(run, manifest, evaluations, measure, diagram) if part[2] is not None]
     main = evaluations[0][1] if evaluations else None
     top = header(manifest, main, measure)
     menu = navigation([(id_, title) for id_, title, _ in parts if title])
@@ -50,13 +52,17 @@ def page(run: Run, measure: dict[str, Any] | None) -> str:
 
 
 def _parts(
-    run: Run, manifest: dict[str, Any], evaluations: list[tuple[str, dict[str, Any]]], measure: dict[str, Any] | None
+    run: Run,
+    manifest: dict[str, Any],
+    evaluations: list[tuple[str, dict[str, Any]]],
+    measure: dict[str, Any] | None,
+    diagram: Markup | None,
 ) -> Iterator[Part]:
     yield "training", "Training", training_section(run.history)
     for place, (name, evaluation) in enumerate(evaluations):
         yield from _evaluation(run, manifest["classes"], name, evaluation, several=len(evaluations) > 1, place=place)
     yield "explanations", "Explanations", explanations_section(run.explanations, run.path)
-    yield "network", "Network", network_section(measure)
+    yield "network", "Network", network_section(measure, diagram)
     yield "data", "Data", data_section(manifest.get("data"))
     yield "recipe", "Recipe", recipe_section(manifest.get("recipe"), manifest.get("plan"), manifest.get("seed"))
     yield "machine", "Machine", machine_section(manifest)
@@ -75,6 +81,7 @@ def _evaluation(
         "confusions": confusion_section(evaluation, classes, groups, prefix),
         "classes": classes_section(evaluation, prefix),
         "calibration": calibration_section(evaluation, prefix),
+        "robustness": robustness_section(evaluation, prefix),
         "errors": errors_section(groups, classes, run.path, num_errors=wrong, prefix=prefix),
     }
     for id_, made in sections.items():
@@ -114,14 +121,17 @@ def ordered(evaluations: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str,
     return sorted(evaluations.items(), key=place)
 
 
-def measured(run: Run) -> dict[str, Any] | None:
-    """Numbers of the network, layer by layer; None where it cannot be built here, such as a user's own."""
+def measured(run: Run) -> tuple[dict[str, Any] | None, Markup | None]:
+    """Numbers of the network, layer by layer, and its drawing; None where it cannot be built here, as a user's own."""
+    from convlens.graph import trace
     from convlens.measurement import measure_network
 
     try:
-        return measure_network(run.model, run.input_shape).to_dict()
+        graph = trace(run.model, run.input_shape)
     except ConvlensError:
-        return None
+        return None, None
+    measure = measure_network(run.model, graph)
+    return measure.to_dict(), network_diagram(graph, measure)
 
 
 def _document(name: str, body: list[Markup], manifest: dict[str, Any]) -> str:

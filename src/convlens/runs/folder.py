@@ -47,6 +47,10 @@ class RunFolder:
         return self.path / "thumbnails"
 
     @property
+    def overlays(self) -> Path:
+        return self.path / "overlays"
+
+    @property
     def explanations(self) -> Path:
         return self.path / "explanations"
 

@@ -4,7 +4,7 @@ from convlens.training.checkpoint import read_checkpoint
 from convlens.training.fit import fit, go_on, interrupted, make_plan
 from convlens.training.loop import Task
 from convlens.training.machine import choose_device, cpu_flags, describe_machine, has_fast_bf16
-from convlens.training.plan import Plan, Setting, default_epochs
+from convlens.training.plan import Plan, Setting, default_epochs, first_plan
 from convlens.training.precision import Choice, Trial, choose
 from convlens.training.recipe import OPTIMISERS, SCHEDULES, Recipe, parse_duration, recipe_from
 from convlens.training.recipes import RECORDS, Record, default_record, record_named
@@ -30,6 +30,7 @@ __all__ = [
     "default_epochs",
     "default_record",
     "describe_machine",
+    "first_plan",
     "fit",
     "go_on",
     "has_fast_bf16",

@@ -1,6 +1,7 @@
 """One public function for each command, with a typed, frozen result."""
 
 from convlens.workbench.bench import BenchResult, bench
+from convlens.workbench.compare import CompareResult, compare
 from convlens.workbench.create import CreateResult, create
 from convlens.workbench.demo import DemoResult, demo
 from convlens.workbench.doctor import DoctorResult, doctor
@@ -10,11 +11,13 @@ from convlens.workbench.measure import MeasureResult, measure
 from convlens.workbench.own_network import open_run
 from convlens.workbench.predict import PredictResult, predict
 from convlens.workbench.results import plain
+from convlens.workbench.timing import Timing
 from convlens.workbench.train import TrainResult, train
 from convlens.workbench.zoo import ZooResult, zoo
 
 __all__ = [
     "BenchResult",
+    "CompareResult",
     "CreateResult",
     "DemoResult",
     "DoctorResult",
@@ -22,9 +25,11 @@ __all__ = [
     "ExplainResult",
     "MeasureResult",
     "PredictResult",
+    "Timing",
     "TrainResult",
     "ZooResult",
     "bench",
+    "compare",
     "create",
     "demo",
     "doctor",

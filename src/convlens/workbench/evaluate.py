@@ -14,40 +14,31 @@ import torch
 
 from convlens.data import Images, open_images
 from convlens.errors import DataError, PictureError, UsageError
-from convlens.measurement import Scores, check_tta, probabilities, score
-from convlens.pictures import thumbnail
+from convlens.measurement import RobustnessCurve, Scores, check_tta, score
 from convlens.reports import write_report
 from convlens.runs import Run
-from convlens.storage import guard, write_bytes, write_json
+from convlens.storage import guard, write_json
+from convlens.workbench.corrupted import Beside, curves_of, open_beside
 from convlens.workbench.create import published_accuracy
 from convlens.workbench.gather import lasting_name
 from convlens.workbench.inference import read_logits
+from convlens.workbench.mistakes import WrongPicture, most_confident
 from convlens.workbench.own_network import open_run
 from convlens.workbench.recognise import LOOKS_TRAINED_ON, TRAINED_ON, Candidates, look_over, roles_of
 from convlens.workbench.results import Progress, Tell, plain, silent
 from convlens.zoo import Architecture, imagenet_names
 
+__all__ = ["EvaluateResult", "Scores", "evaluate", "summary"]
+
 PARTS = ("test", "val", "all")
-MAX_ERRORS = 2000  # listed by an evaluation; all are counted
-MAX_THUMBNAILS = 2000  # in a run, over all evaluations
-
-
-@dataclass(frozen=True)
-class WrongPicture:
-    """A picture that was taken for another class, with how sure the network was; `thumbnail` is a file of the run."""
-
-    key: str
-    truth: str
-    predicted: str
-    confidence: float
-    thumbnail: str | None
 
 
 @dataclass(frozen=True)
 class EvaluateResult:
     """`left_out` counts pictures by why they were not scored; `errors` are the most confident ones of `num_errors`.
 
-    `published` are top-1 and top-5 of a created run's network on the pictures of its paper, None where there are none.
+    `robustness` is there where it was asked for, `beside` the same of another run. `published` are top-1 and top-5 of a
+    created run's network on the pictures of its paper, None where there are none.
     """
 
     run: Path
@@ -62,6 +53,8 @@ class EvaluateResult:
     report: Path
     published: tuple[float | None, float | None] = (None, None)
     tta: str = "none"
+    robustness: tuple[RobustnessCurve, ...] = ()
+    beside: Beside | None = None
 
 
 def evaluate(
@@ -71,6 +64,8 @@ def evaluate(
     part: str = "test",
     tta: str = "none",
     include_train: bool = False,
+    robustness: bool = False,
+    beside: Run | str | Path | None = None,
     data_dir: str | Path | None = None,
     network: str | None = None,
     progress: Progress | None = None,
@@ -79,33 +74,36 @@ def evaluate(
     """Score a run; `data` defaults to what it was trained on, of which its own test part is taken.
 
     A picture that was trained on is recognised by its content, wherever it lies and whatever it is called, and is never
-    scored unless `include_train`. `tta` averages over views of each picture (test-time augmentation): "mirror" or
-    "mirror_shifts". `network` (file.py:Class) goes with a run of your own network. Raises DataError when nothing
-    remains to score.
+    scored unless `include_train`. `tta` averages over views of each picture (test-time augmentation): "mirror",
+    "mirror_shifts" or "ten_crop". `robustness` scores up to 1,000 of them turned, scaled, moved, blurred, noisy,
+    compressed and covered, too, by this run and by another `beside` it, such as one trained without augmentation.
+    `network` (file.py:Class) goes with a run of your own network. Raises DataError when nothing remains to score.
     """
     began = time.monotonic()
     run = open_run(run, network)
-    if part not in PARTS:
-        raise UsageError(f"--part came as '{part}'; expected one of {', '.join(PARTS)}")
+    check_part(part)
     check_tta(tta)
+    other = None if beside is None else open_beside(beside, run)
     if data is None:
-        data, data_dir = _own_source(run, data_dir)
+        data, data_dir = own_source(run, data_dir)
     images = open_images(data, data_dir=data_dir, progress=progress)
     labels = match_classes(images, run.classes)
     given = look_over(run, images, labels, progress)
     if tta != "none" and not (run.manifest.plan or {}).get("augment", {}).get("flip", True):
         tell(f"--tta {tta} shows mirror images, on which this network was not trained: they may cost accuracy")
     chosen, left_out, part = choose_pictures(given, part, include_train, tell)
-    logits, kept, unreadable = _predict(run, images, chosen, tta, progress)
+    logits, kept, unreadable = logits_on(run, images, chosen, tta, progress)
     if unreadable:
         left_out["unreadable"] = left_out.get("unreadable", 0) + unreadable
     scores = score(logits, labels[kept], run.classes, temperature=run.temperature)
-    num_errors, errors = _errors(given, kept, logits)
+    num_errors, errors = most_confident(given, kept, logits)
     part += " with train" if include_train else ""
     source = lasting_name(data)
     file = _file(run, images.name, source, part, tta)
     facts: dict[str, Any] = {"data": images.name, "source": source, "part": part, "tta": tta, "left_out": left_out}
     facts |= {"num_errors": num_errors, "errors": plain(errors)}
+    curves, compared = curves_of(given, kept, other, progress) if robustness or other else ((), None)
+    facts |= {"robustness": plain(curves), "beside": plain(compared)} if curves else {}
     with guard(file):
         file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, {**scores.to_dict(), **facts})
@@ -113,8 +111,15 @@ def evaluate(
     seconds = round(time.monotonic() - began, 3)
     published = _published(run) if tta == "none" else (None, None)
     return EvaluateResult(
-        run.path, images.name, part, scores, left_out, num_errors, errors, seconds, file, report, published, tta
-    )
+        run.path, images.name, part, scores, left_out, num_errors, errors, seconds, file, report, published, tta,
+        curves, compared,
+    )  # fmt: skip
+
+
+def check_part(part: str) -> None:
+    """UsageError for a part that cannot be scored."""
+    if part not in PARTS:
+        raise UsageError(f"--part came as '{part}'; expected one of {', '.join(PARTS)}")
 
 
 def _published(run: Run) -> tuple[float | None, float | None]:
@@ -124,7 +129,7 @@ def _published(run: Run) -> tuple[float | None, float | None]:
     return published_accuracy(Architecture.from_dict(run.manifest.architecture))
 
 
-def _own_source(run: Run, data_dir: str | Path | None) -> tuple[str, str | Path | None]:
+def own_source(run: Run, data_dir: str | Path | None) -> tuple[str, str | Path | None]:
     """What the run was trained on, and the folder in which a named set was found."""
     if run.manifest.data is None:
         raise UsageError(f"{run.path} was not trained here, so it has no pictures of its own; give DATA to evaluate on")
@@ -182,9 +187,10 @@ def _wanted(part: str, include_train: bool) -> list[str]:
     return [*wanted, TRAINED_ON, LOOKS_TRAINED_ON] if include_train else wanted
 
 
-def _predict(
+def logits_on(
     run: Run, images: Images, chosen: np.ndarray, tta: str, progress: Progress | None
 ) -> tuple[torch.Tensor, np.ndarray, int]:
+    """-> (logits (N, K), indices of the N pictures that could be read, how many could not)."""
     reads = [lambda side, i=int(i): images.reader.read(i, short_side=side) for i in chosen]
     rows, kept = [], []
     for place, item in read_logits(run, reads, tta=tta, progress=progress):
@@ -194,42 +200,6 @@ def _predict(
     if not rows:
         raise DataError(f"none of the {len(chosen)} pictures to score could be read")
     return torch.stack(rows), np.array(kept), len(chosen) - len(kept)
-
-
-def _errors(given: Candidates, kept: np.ndarray, logits: torch.Tensor) -> tuple[int, tuple[WrongPicture, ...]]:
-    """-> (how many pictures were taken for another class, the most confident of them)."""
-    run, truth = given.run, given.labels[kept]
-    likeliest = probabilities(logits, run.temperature).max(dim=1)
-    confidence, predicted = likeliest.values.numpy(), likeliest.indices.numpy()
-    wrong = np.flatnonzero(predicted != truth)
-    shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:MAX_ERRORS]
-    thumbnails = _keep_thumbnails(given, kept[shown].tolist())
-    return len(wrong), tuple(
-        WrongPicture(
-            given.images.reader.key(int(kept[row])),
-            run.classes[truth[row]],
-            run.classes[predicted[row]],
-            round(float(confidence[row]), 4),
-            small,
-        )
-        for row, small in zip(shown, thumbnails, strict=True)
-    )
-
-
-def _keep_thumbnails(given: Candidates, indices: list[int]) -> list[str | None]:
-    """A small JPEG in the run for each picture, until the run is full; none where it keeps no pictures."""
-    folder = given.run.folder.thumbnails
-    if not given.run.manifest.keep_pictures or not indices:
-        return [None] * len(indices)
-    with guard(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    there = {file.name for file in folder.iterdir()}
-    names = [f"{given.scan.hashes[index]}.jpg" for index in indices]
-    for index, name in zip(indices, names, strict=True):
-        if name not in there and len(there) < MAX_THUMBNAILS:
-            write_bytes(folder / name, thumbnail(given.images.reader.read(index, short_side=192)))
-            there.add(name)
-    return [f"{folder.name}/{name}" if name in there else None for name in names]
 
 
 def summary(result: EvaluateResult) -> dict[str, Any]:

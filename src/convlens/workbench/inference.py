@@ -12,7 +12,8 @@ from torch import Tensor
 
 from convlens.data import usable_cpus
 from convlens.errors import PictureError
-from convlens.measurement import with_views
+from convlens.measurement import framed, with_views
+from convlens.pictures import Preprocess
 from convlens.runs import Run
 from convlens.training import Choice, logits_of
 from convlens.workbench.results import Progress
@@ -29,11 +30,12 @@ def read_logits(
 ) -> Iterator[tuple[int, Tensor | PictureError]]:
     """For each `read(short_side)`, in order: (place, (K,) logits) or (place, the PictureError it raised)."""
     choice = Choice("fp32", "channels_last", usable_cpus())
-    model = with_views(choice.laid_out(copy.deepcopy(run.model)), tta)  # the run keeps its own layout
+    own = choice.laid_out(copy.deepcopy(run.model))  # the run keeps its own layout
+    model, preprocess = with_views(own, tta, run.preprocess.size), framed(run.preprocess, tta)
 
     def pixels(read: Callable[[int], np.ndarray]) -> np.ndarray | PictureError:
         try:
-            return run.preprocess.pixels(read(run.preprocess.decode_side))
+            return preprocess.pixels(read(preprocess.decode_side))
         except PictureError as error:
             return error
 
@@ -41,15 +43,17 @@ def read_logits(
         for start in range(0, len(reads), CHUNK):
             found = list(threads.map(pixels, reads[start : start + CHUNK]))
             good = [item for item in found if not isinstance(item, PictureError)]
-            rows = _logits(model, good, run, choice)
+            rows = _logits(model, good, preprocess, choice)
             for place, item in enumerate(found, start):
                 yield (place, item) if isinstance(item, PictureError) else (place, next(rows))
             if progress:
                 progress("read", min(start + CHUNK, len(reads)), len(reads), "")
 
 
-def _logits(model: torch.nn.Module, pixels: list[np.ndarray], run: Run, choice: Choice) -> Iterator[Tensor]:
+def _logits(
+    model: torch.nn.Module, pixels: list[np.ndarray], preprocess: Preprocess, choice: Choice
+) -> Iterator[Tensor]:
     if not pixels:
         return iter(())
     stacked = torch.from_numpy(np.stack(pixels))
-    return iter(logits_of(model, stacked, run.preprocess, choice, device=torch.device("cpu")))
+    return iter(logits_of(model, stacked, preprocess, choice, device=torch.device("cpu")))

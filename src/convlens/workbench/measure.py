@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +12,27 @@ import torch
 from torch import nn
 
 import convlens.zoo as room
-from convlens.data import usable_cpus
 from convlens.errors import UsageError
+from convlens.graph import trace
 from convlens.layers import unallocated
-from convlens.measurement import Latency, NetworkMeasure, measure_latency, measure_network
+from convlens.measurement import NetworkMeasure, measure_network
+from convlens.pictures import Preprocess
+from convlens.reports import network_diagram
 from convlens.runs import Run
+from convlens.storage import write_text
 from convlens.workbench.own_network import open_run
+from convlens.workbench.timing import BATCHES, Timing, time_network
 
 
 @dataclass(frozen=True)
 class MeasureResult:
-    """`latency` is None unless it was asked for; `input_shape` is (1, C, H, W)."""
+    """`latency` is None unless it was asked for, and so is `diagram`, its file; `input_shape` is (1, C, H, W)."""
 
     name: str
     input_shape: tuple[int, ...]
     network: NetworkMeasure
-    latency: Latency | None
+    latency: Timing | None
+    diagram: Path | None = None
 
 
 def measure(
@@ -37,24 +43,43 @@ def measure(
     num_classes: int | None = None,
     model_options: dict[str, Any] | None = None,
     latency: bool = False,
-    batch: int = 1,
+    batch: int | Sequence[int] = BATCHES,
+    diagram: str | Path | None = None,
     network: str | None = None,
 ) -> MeasureResult:
     """Measure a run, a network of the zoo by name, or any module (with `image_size` and `in_channels`).
 
-    Parameters, MACs, FLOPs, memory and receptive field are exact and need no weights; `latency` is timed here and now.
+    Parameters, MACs, FLOPs, memory and receptive field are exact and need no weights; `latency` is timed here and now,
+    on each `batch` of pictures and from a file to probabilities. `diagram` is where a drawing of it goes, an SVG.
     `network` (file.py:Class) goes with a run of your own network.
     """
-    _check_counts(image_size=image_size, in_channels=in_channels, num_classes=num_classes, batch=batch)
+    batches = (batch,) if isinstance(batch, int) else tuple(batch)
+    counts: dict[str, int | None] = {"image_size": image_size, "in_channels": in_channels, "num_classes": num_classes}
+    _check_counts(**counts, batch=min(batches, default=0))
     if network is not None and not isinstance(target, nn.Module):
         target = open_run(target, network)
+    elif isinstance(target, str | Path) and Path(target).is_dir():
+        target = Run.load(target)
     name, built, shape = _resolve(target, image_size, in_channels, num_classes, model_options or {}, latency)
-    measured = measure_network(built, shape)
-    timed = None
-    if latency:
-        torch.set_num_threads(usable_cpus())
-        timed = measure_latency(built, (batch, *shape[1:]))
-    return MeasureResult(name, shape, measured, timed)
+    graph = trace(built, shape)
+    measured = measure_network(built, graph)
+    timed = time_network(built, shape[1:], _preprocess(target, shape), batches) if latency else None
+    if diagram is not None:
+        diagram = Path(diagram)
+        write_text(diagram, network_diagram(graph, measured))
+    return MeasureResult(name, shape, measured, timed, diagram)
+
+
+def _preprocess(target: Run | nn.Module | str | Path, shape: tuple[int, ...]) -> Preprocess | None:
+    """A run's own, at the size that is asked for; else to the middle of the range. None where it reads no pictures."""
+    _, channels, height, width = shape
+    if isinstance(target, Run):
+        return replace(target.preprocess, size=(height, width))
+    return (
+        Preprocess((height, width), "crop", channels, (0.5,) * channels, (0.5,) * channels)
+        if channels in (1, 3)
+        else None
+    )
 
 
 def _check_counts(**given: int | None) -> None:
@@ -73,16 +98,15 @@ def _resolve(
 ) -> tuple[str, nn.Module, tuple[int, ...]]:
     if isinstance(target, nn.Module):
         return type(target).__name__, target, (1, in_channels or 3, image_size or 224, image_size or 224)
-    if isinstance(target, Run) or Path(target).is_dir():
-        run = target if isinstance(target, Run) else Run.load(target)
-        side = (image_size, image_size) if image_size else run.preprocess.size
-        network: nn.Module = run.model
-        if image_size and "name" in run.manifest.architecture:  # another resolution may mean another stem
-            found = room.Architecture.from_dict(run.manifest.architecture)
+    if isinstance(target, Run):
+        side = (image_size, image_size) if image_size else target.preprocess.size
+        network: nn.Module = target.model
+        if image_size and "name" in target.manifest.architecture:  # another resolution may mean another stem
+            found = room.Architecture.from_dict(target.manifest.architecture)
             network = room.build(
                 room.Architecture(found.name, found.num_classes, found.in_channels, side, found.options)
             )
-        return run.manifest.name, network, (1, run.preprocess.channels, *side)
+        return target.manifest.name, network, (1, target.preprocess.channels, *side)
     entry = room.entry(str(target))
     channels = in_channels or entry.in_channels
     # without latency nothing is computed, so no memory is needed for the weights either

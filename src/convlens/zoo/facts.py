@@ -19,6 +19,7 @@ Ways in which accuracies (in per cent) were taken; their source is what was publ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,10 @@ class Facts:
 
 @dataclass(frozen=True)
 class Multiplier:
-    """A row of a multiplier table: counts at a width and an image size, and the paper's rounded ones in millions."""
+    """A row of a multiplier table: counts at a width and an image size, and the paper's rounded ones in millions.
+
+    `top1` and `top5`, 0 to 1, are ImageNet's, of one crop, with the published weights of that width and size.
+    """
 
     network: str
     width: float
@@ -57,10 +61,14 @@ class Multiplier:
     paper_parameters: float | None
     paper_macs: float | None
     source: str
+    top1: float | None = None
+    top5: float | None = None
+    accuracy_source: str | None = None
 
 
 TV, TIMM, PAPER = "torchvision 0.28", "timm 1.0.31", "arithmetic on the paper's table"
 OWN = "arithmetic on this project's table"
+CHECKPOINTS = "github.com/tensorflow/models, research/slim/nets/mobilenet_v1.md (2018), one crop"
 GATED = frozenset({"se_resnet50", "mnasnet_a1", "mobilenet_v3_large", "mobilenet_v3_small"})
 DATA_SETS = ("MNIST", "CIFAR-10", "ImageNet")
 
@@ -170,24 +178,34 @@ TABLE = [
     ("sprint_mnist_deep",       221_978,      5_515_776,   5,   38, OWN,    None,   None,   NONE,  None),
 ]
 
-# Howard et al. 2017, tables 6 and 7; the other rows are published implementations.
-#               network               width   px  parameters         MACs  paper's M      source
-MULTIPLIERS = tuple(Multiplier(*row) for row in [
-    ("mobilenet_v1",        1.0,   224,  4_231_976, 568_740_352, 4.2,  569.0, PAPER),
-    ("mobilenet_v1",        0.75,  224,  2_585_560, 325_400_448, 2.6,  325.0, PAPER),
-    ("mobilenet_v1",        0.5,   224,  1_331_592, 149_497_088, 1.3,  149.0, PAPER),
-    ("mobilenet_v1",        0.25,  224,    470_072,  41_030_272, 0.5,   41.0, PAPER),
-    ("mobilenet_v1",        1.0,   192,  4_231_976, 418_121_728, 4.2,  418.0, PAPER),
-    ("mobilenet_v1",        1.0,   160,  4_231_976, 290_675_200, 4.2,  290.0, PAPER),
-    ("mobilenet_v1",        1.0,   128,  4_231_976, 186_400_768, 4.2,  186.0, PAPER),
-    ("mobilenet_v1",        1.25,  224,  6_270_840, 879_516_800, None,  None, TIMM),
+# Howard et al. 2017, tables 6 and 7, and the sizes of the published checkpoints between them; the other rows are
+# published implementations.
+#               network               width   px  parameters         MACs  paper's M     source  top-1  top-5  source
+MULTIPLIER_TABLE: list[tuple[Any, ...]] = [
+    ("mobilenet_v1",        1.0,   224,  4_231_976, 568_740_352, 4.2,  569.0, PAPER, 0.709, 0.899, CHECKPOINTS),
+    ("mobilenet_v1",        1.0,   192,  4_231_976, 418_121_728, 4.2,  418.0, PAPER, 0.700, 0.892, CHECKPOINTS),
+    ("mobilenet_v1",        1.0,   160,  4_231_976, 290_675_200, 4.2,  290.0, PAPER, 0.680, 0.877, CHECKPOINTS),
+    ("mobilenet_v1",        1.0,   128,  4_231_976, 186_400_768, 4.2,  186.0, PAPER, 0.652, 0.858, CHECKPOINTS),
+    ("mobilenet_v1",        0.75,  224,  2_585_560, 325_400_448, 2.6,  325.0, PAPER, 0.684, 0.882, CHECKPOINTS),
+    ("mobilenet_v1",        0.75,  192,  2_585_560, 239_273_472, 2.6,  None,  PAPER, 0.672, 0.873, CHECKPOINTS),
+    ("mobilenet_v1",        0.75,  160,  2_585_560, 166_396_800, 2.6,  None,  PAPER, 0.653, 0.860, CHECKPOINTS),
+    ("mobilenet_v1",        0.75,  128,  2_585_560, 106_770_432, 2.6,  None,  PAPER, 0.621, 0.839, CHECKPOINTS),
+    ("mobilenet_v1",        0.5,   224,  1_331_592, 149_497_088, 1.3,  149.0, PAPER, 0.633, 0.849, CHECKPOINTS),
+    ("mobilenet_v1",        0.5,   192,  1_331_592, 109_970_432, 1.3,  None,  PAPER, 0.617, 0.836, CHECKPOINTS),
+    ("mobilenet_v1",        0.5,   160,  1_331_592,  76_524_800, 1.3,  None,  PAPER, 0.591, 0.819, CHECKPOINTS),
+    ("mobilenet_v1",        0.5,   128,  1_331_592,  49_160_192, 1.3,  None,  PAPER, 0.563, 0.794, CHECKPOINTS),
+    ("mobilenet_v1",        0.25,  224,    470_072,  41_030_272, 0.5,   41.0, PAPER, 0.498, 0.742, CHECKPOINTS),
+    ("mobilenet_v1",        0.25,  192,    470_072,  30_212_608, 0.5,  None,  PAPER, 0.477, 0.723, CHECKPOINTS),
+    ("mobilenet_v1",        0.25,  160,    470_072,  21_059_200, 0.5,  None,  PAPER, 0.455, 0.703, CHECKPOINTS),
+    ("mobilenet_v1",        0.25,  128,    470_072,  13_570_048, 0.5,  None,  PAPER, 0.415, 0.663, CHECKPOINTS),
+    ("mobilenet_v1",        1.25,  224,  6_270_840, 879_516_800, None, None,  TIMM),
     ("mobilenet_v2",        0.5,   224,  1_968_680,  97_131_840, None,  97.0, TIMM),
     ("mobilenet_v2",        1.4,   224,  6_108_776, 582_195_824, None, 585.0, TIMM),
-    ("mnasnet_a1",          0.5,   224,  2_082_006, 103_162_992, None,  None, TIMM),
-    ("mnasnet_a1",          1.4,   224,  6_105_992, 586_317_952, None,  None, TIMM),
+    ("mnasnet_a1",          0.5,   224,  2_082_006, 103_162_992, None, None,  TIMM),
+    ("mnasnet_a1",          1.4,   224,  6_105_992, 586_317_952, None, None,  TIMM),
     ("mobilenet_v3_large",  0.75,  224,  3_993_528, 154_560_624, 4.0,  155.0, TIMM),
-    ("mobilenet_v3_small",  0.5,   224,  1_593_224,  24_188_688, None,  None, TIMM),
-])
+    ("mobilenet_v3_small",  0.5,   224,  1_593_224,  24_188_688, None, None,  TIMM),
+]
 # fmt: on
 
 
@@ -195,6 +213,7 @@ def _ratio(per_cent: float | None) -> float | None:
     return None if per_cent is None else round(per_cent / 100, 5)
 
 
+MULTIPLIERS = tuple(Multiplier(*row) for row in MULTIPLIER_TABLE)
 FACTS = {
     name: Facts(parameters, macs, depth, field, name in GATED, counted, _ratio(top1), _ratio(top5), *taken, source)
     for name, parameters, macs, depth, field, counted, top1, top5, taken, source in TABLE

@@ -1,0 +1,69 @@
+"""What may be given to `ConvClassifier` as X, told apart: paths, pictures as arrays, or a table of numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convlens.pictures import decode
+from convlens.storage import write_text
+
+
+def as_pictures(X: Any) -> np.ndarray | list[str] | None:
+    """Paths as a list of text, pictures as an array (N, H, W) or of four dimensions; None for a table.
+
+    ValueError for pictures of several shapes, and for one path where a list is expected.
+    """
+    if isinstance(X, str | Path):
+        raise ValueError(f"X came as one path, {X}; expected a list of paths")
+    if getattr(X, "ndim", 1) == 1 and (isinstance(X, Sequence | np.ndarray) or hasattr(X, "to_list")):
+        items = list(X)
+        if items and all(isinstance(item, str | Path) for item in items):
+            return [str(item) for item in items]
+    if isinstance(X, list | tuple) and X and getattr(X[0], "ndim", 0) in (2, 3):
+        shapes = {np.shape(item) for item in X}
+        if len(shapes) > 1:
+            some = " and ".join(map(str, sorted(shapes)[:2]))
+            raise ValueError(f"X has pictures of {len(shapes)} shapes, such as {some}; give paths, or pictures of one")
+        X = np.stack(X)
+    return np.asarray(X) if getattr(X, "ndim", 0) in (3, 4) else None
+
+
+def readers(pictures: np.ndarray | list[str]) -> list[Callable[[int], np.ndarray]]:
+    """For each picture, `read(short_side)` -> uint8 (H, W) or (H, W, 3); arrays are uint8 already."""
+    if isinstance(pictures, list):
+        return [partial(_decoded, path) for path in pictures]
+    return [partial(_as_it_is, picture) for picture in _upright(pictures)]
+
+
+def _decoded(path: str, short_side: int) -> np.ndarray:
+    return decode(path, short_side=short_side)
+
+
+def _as_it_is(picture: np.ndarray, _: int) -> np.ndarray:
+    return picture
+
+
+def _upright(pixels: np.ndarray) -> np.ndarray:
+    """(N, H, W, C) or (N, C, H, W) -> (N, H, W) or (N, H, W, 3)."""
+    if pixels.ndim == 4 and pixels.shape[3] not in (1, 3) and pixels.shape[1] in (1, 3):
+        pixels = pixels.transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(pixels[..., 0] if pixels.ndim == 4 and pixels.shape[3] == 1 else pixels)
+
+
+def written(place: Path, pictures: np.ndarray | list[str], numbers: np.ndarray, names: Sequence[str]) -> Path:
+    """What `train` takes: an NPZ of uint8 arrays, or a table of path and label; `numbers` are places in `names`."""
+    if isinstance(pictures, np.ndarray):
+        np.savez(place / "pictures.npz", images=pictures, labels=numbers, classes=np.array(names))
+        return place / "pictures.npz"
+    text = io.StringIO()
+    rows = ((str(Path(path).resolve()), names[number]) for path, number in zip(pictures, numbers, strict=True))
+    csv.writer(text).writerows([("path", "label"), *rows])
+    write_text(place / "pictures.csv", text.getvalue())
+    return place / "pictures.csv"

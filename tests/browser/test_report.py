@@ -1,0 +1,144 @@
+"""The report in a real browser: everything can be clicked and reached by keys, and nothing is fetched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+SECTIONS = ("training", "confusions", "classes", "calibration", "robustness", "errors", "explanations", "network")
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture
+def page(chromium: Any, report: Path) -> Iterator[Any]:
+    """The report, opened from its file; at the end nothing was asked of any network and no error was said."""
+    context = chromium.new_context(viewport=WIDE)
+    opened = context.new_page()
+    asked: list[str] = []
+    said: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.goto(report.as_uri())
+    yield opened
+    assert said == []
+    assert [url for url in asked if not url.startswith(("data:", report.as_uri()))] == []
+    context.close()
+
+
+def errors(report: Path) -> list[dict[str, Any]]:
+    return json.loads((report.parent / "evaluation" / "digits.json").read_text())["errors"]
+
+
+def test_every_section_is_seen_and_every_picture_loaded(page, report):
+    for name in SECTIONS:
+        assert page.locator(f"section#{name}").is_visible(), name
+    broken = page.evaluate("[...document.images].filter(i => !i.complete || i.naturalWidth == 0).length")
+    page.evaluate("document.querySelectorAll('img').forEach(i => i.loading = 'eager')")
+    page.wait_for_function("[...document.images].every(i => i.complete)")
+    assert page.evaluate("document.images.length") >= 2 * min(24, len(errors(report)))
+    assert page.evaluate("[...document.images].filter(i => i.naturalWidth == 0).length") == 0, broken
+
+
+def test_every_link_and_cell_leads_to_what_it_says(page):
+    page.add_style_tag(content="html { scroll-behavior: auto !important; }")
+    links = page.locator("a[href]")
+    assert links.count() > len(SECTIONS)
+    cells = page.locator("td a[href]")
+    assert cells.count() >= 1
+    for number in range(links.count()):
+        link = links.nth(number)
+        target = link.get_attribute("href")
+        assert target.startswith("#")
+        link.click()
+        assert page.evaluate("location.hash") == target
+        top = page.locator(f"[id='{target[1:]}']").bounding_box()["y"]
+        assert -2 <= top < WIDE["height"], target
+
+
+def test_a_cell_of_the_matrix_opens_the_pictures_that_it_counts(page):
+    cell = page.locator("#confusions td a").first
+    counted, target = int(cell.inner_text()), cell.get_attribute("href")
+    cell.click()
+    pictures = page.locator(f"[id='{target[1:]}'] figure")
+    assert pictures.count() == counted and pictures.first.is_visible()
+
+
+def test_the_surest_errors_are_shown_with_what_speaks_for_the_wrong_class(page, report):
+    with_maps = [one for one in errors(report) if one["overlay"]]
+    assert len(with_maps) == min(24, len(errors(report))) > 0
+    assert page.locator("#errors figure.explained").count() == len(with_maps)
+    assert page.locator("#errors figure.explained img").count() == 2 * len(with_maps)
+
+
+def test_whatever_is_folded_opens(page):
+    folded = page.locator("details")
+    assert folded.count() >= 1
+    for number in range(folded.count()):
+        one = folded.nth(number)
+        one.locator("summary").click()
+        assert one.get_attribute("open") is not None
+        assert one.locator(":scope > *").nth(1).is_visible()
+    assert page.locator("svg.network g.convolution").count() >= 2
+
+
+def test_every_link_is_reached_by_keys_and_shows_where_it_is(page):
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    wanted = page.evaluate("document.querySelectorAll('a[href], summary, [tabindex=\"0\"]').length")
+    reached = set()
+    for _ in range(wanted + 5):
+        page.keyboard.press("Tab")
+        found = page.evaluate(
+            """() => { const all = [...document.querySelectorAll('a[href], summary, [tabindex="0"]')];
+                       const at = all.indexOf(document.activeElement);
+                       return [at, getComputedStyle(document.activeElement).outlineStyle]; }"""
+        )
+        if found[0] >= 0:
+            reached.add(found[0])
+            assert found[1] != "none"
+    assert len(reached) == wanted
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(page):
+    page.set_viewport_size(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    for name in SECTIONS:
+        box = page.locator(f"section#{name}").bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"] + 1, name
+    assert page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") >= 14
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_in_light_and_dark(page, scheme):
+    """WCAG 2's contrast of body and quiet text is 4.5 at least."""
+    page.emulate_media(color_scheme=scheme)
+    ratios = page.evaluate(
+        """() => {
+            const channel = v => (v /= 255) <= 0.03928 ? v / 12.92 : Math.pow((v + 0.055) / 1.055, 2.4);
+            const light = c => { const [r, g, b] = c.match(/[0-9.]+/g).map(Number);
+                                 return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b); };
+            const ground = e => { for (; e; e = e.parentElement) {
+                const c = getComputedStyle(e).backgroundColor; if (!/, 0\\)$/.test(c) && c != 'transparent') return c; }
+                return 'rgb(255, 255, 255)'; };
+            return [...document.querySelectorAll('p, h2, h3, td, th, figcaption, .lead, nav a')]
+                .filter(e => e.innerText && !e.matches('.right, .wrong, .none') )
+                .map(e => { const [a, b] = [light(getComputedStyle(e).color), light(ground(e))].sort((x, y) => y - x);
+                            return (a + 0.05) / (b + 0.05); });
+        }"""
+    )
+    assert len(ratios) > 50 and min(ratios) >= 4.5
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, dark[4:-1].split(","))) < 200) == (scheme == "dark")
+
+
+def test_it_prints(page, tmp_path):
+    page.emulate_media(media="print")
+    assert not page.locator("nav").is_visible()
+    page.pdf(path=tmp_path / "report.pdf", format="A4")
+    assert (tmp_path / "report.pdf").stat().st_size > 50_000
