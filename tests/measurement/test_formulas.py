@@ -106,7 +106,7 @@ def test_formulas_add_and_say_what_their_letters_mean():
     assert (str(total([one, two, one])), total([one, two, one]).value) == ("2·2·K·K + M", 41)
     assert str(Formula()) == Formula().numbers == "0"
     assert list(legend([one, two])) == ["K", "M"]
-    assert list(legend([product(sides("K", (1, 7)))])) == ["K"]
+    assert list(legend([product(sides("K", (1, 7)))])) == ["K", "h", "w"]
 
 
 def separable(channels: int, out: int, kernel: int, side: int, between: nn.Module) -> nn.Sequential:

@@ -82,3 +82,18 @@ def test_what_cannot_be_compared_is_said(trained_run, tmp_path):
     strange = create("lenet5", num_classes=3, out=tmp_path / "strange").run
     with pytest.raises(UsageError, match="runs are compared on the same classes"):
         compare([trained_run, strange])
+
+
+def test_a_picture_that_one_run_was_trained_on_is_left_out_for_all(trained_run, tmp_path):
+    """The other divided the digits anew."""
+    other = train("digits", model="perceptron", epochs=1, seed=1, precision="fp32", threads=1, out=tmp_path / "b").run
+    told: list[str] = []
+    result = compare([trained_run, other], tell=told.append)
+    tests, seen = Run.load(trained_run).splits.hashes_of("test"), Run.load(other).splits.hashes_of("train")
+    assert result.num_pictures == len(tests - seen) > 0
+    assert any("another run was trained on them" in line for line in told)
+
+
+def test_a_cost_that_is_not_known_is_on_no_front():
+    row = Compared("", 1.0, (8, 8), 0, 1, 0, 0.9, None, None, "pictures", None)
+    assert [one.on_front for one in on_front([replace(row, complete=False), row])] == [False, True]

@@ -238,3 +238,37 @@ def test_ranges():
 
 def test_it_is_there_by_its_short_name():
     assert convlens.ConvClassifier is ConvClassifier and "ConvClassifier" in dir(convlens)
+
+
+def test_a_run_outlives_its_estimator(digits):
+    X, y = load_iris(return_X_y=True)
+    run = ConvClassifier(epochs=1).fit(X, y).run_
+    assert measure(run).network.parameters > 0
+
+
+def test_a_run_of_rows_reads_no_pictures(digits):
+    seen, _, answers, _ = digits
+    run = ConvClassifier(epochs=1).fit(seen[:60].reshape(60, 64), answers[:60]).run_
+    with pytest.raises(UsageError, match="reads rows of 64 numbers, and a picture of 8×8 px came"):
+        evaluate(run, "digits", part="all")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "X", "says"),
+    [
+        (ConvClassifier(), np.zeros((4, 8, 8)) + 1j, "not complex"),
+        (ConvClassifier(), np.zeros((4, 8, 8, 4)), "expected 1 or 3 channels"),
+        (ConvClassifier(8), np.zeros((4, 8)), "image_shape is 8, and X has 8 features"),
+        (ConvClassifier((-8, -8)), np.zeros((4, 64)), "image_shape is"),
+        (ConvClassifier(epochs=2, budget="5s"), np.zeros((4, 8, 8)), "a training has one end"),
+    ],
+    ids=["complex", "four channels", "one side", "negative sides", "two ends"],
+)
+def test_what_is_no_picture_is_a_value_error(estimator, X, says):
+    with pytest.raises(ValueError, match=says):
+        estimator.fit(X, [0, 1, 0, 1])
+
+
+def test_pictures_of_another_shape_are_refused(fitted):
+    with pytest.raises(ValueError, match=r"X has pictures of \(9, 8\), and this estimator was fitted on \(8, 8\)"):
+        fitted.predict(np.zeros((2, 9, 8)))

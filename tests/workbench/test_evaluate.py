@@ -356,3 +356,23 @@ def test_what_the_temperature_changes_is_said(copied_run):
     scores = evaluate(copied_run).scores
     assert scores.temperature != 1
     assert scores.untempered_loss != scores.loss
+
+
+def test_unreadable_pictures_are_named(copied_run, tmp_path):
+    for name in ("3", "7"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for number in range(3):
+            picture = np.random.default_rng(number + 10 * int(name)).integers(0, 255, (28, 28), np.uint8)
+            Image.fromarray(picture).save(tmp_path / "set" / name / f"{number}.png")
+    (tmp_path / "set" / "7" / "broken.png").write_bytes(b"no picture")
+    told: list[str] = []
+    result = evaluate(copied_run, tmp_path / "set", tell=told.append)
+    assert [Path(key).name for key in result.unreadable] == ["broken.png"]
+    assert json.loads(result.file.read_text())["unreadable"] == list(result.unreadable)
+    assert any("not read: " in line and "broken.png" in line for line in told)
+    assert "pictures of set" in result.report.read_text()
+
+
+def test_a_run_beside_itself_is_refused(copied_run):
+    with pytest.raises(UsageError, match="the run itself"):
+        evaluate(copied_run, beside=copied_run)

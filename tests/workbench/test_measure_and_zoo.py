@@ -194,3 +194,8 @@ def test_a_module_of_other_channels_is_timed_without_a_picture():
     timed = measure(nn.Conv2d(4, 2, 3), image_size=8, in_channels=4, latency=True, batch=1).latency
     assert timed.end_to_end is None and timed.model[0].p50_ms > 0
     assert measure(nn.Conv2d(3, 2, 3), image_size=8, latency=True, batch=1).latency.end_to_end is None  # no logits
+
+
+def test_what_a_run_has_itself_is_not_asked_for(trained_run):
+    with pytest.raises(UsageError, match="--in-channels, --option came with"):
+        measure(trained_run, in_channels=3, model_options={"width": 2})

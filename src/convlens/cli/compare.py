@@ -9,7 +9,7 @@ import typer
 
 from convlens.cli.compare_tables import print_grid, print_pairs, print_rows
 from convlens.cli.guard import guarded
-from convlens.cli.options import DataDir, Json
+from convlens.cli.options import DataDir, Json, Network
 from convlens.cli.output import print_json
 from convlens.cli.progress import Bars
 
@@ -25,6 +25,7 @@ def compare(
     latency: Annotated[bool, typer.Option("--latency", help="Time them on this machine, in turn.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw accuracy against cost into this SVG file.")] = None,
     data_dir: DataDir = None,
+    network: Network = None,
     as_json: Json = False,
 ) -> None:
     """Set runs and networks side by side: accuracy, parameters, MACs, bytes, latency, agreement, McNemar's test."""
@@ -39,6 +40,7 @@ def compare(
             part=part,
             plot=plot,
             data_dir=data_dir,
+            network=network,
             progress=bars,
             tell=bars.tell,
         )

@@ -30,7 +30,8 @@ def _row(row: Compared) -> tuple[object, ...]:
     if row.accuracy_low is not None:
         interval = f"{share(row.accuracy_low)} to {share(row.accuracy_high)}"
     size = "×".join(str(side) for side in dict.fromkeys(row.image_size))
-    counts = (f"{row.parameters:,}", count(row.macs), f"{row.weight_bytes / 1e6:.2f} MB")
+    macs = count(row.macs) if row.complete else f"≥ {count(row.macs)}"
+    counts = (f"{row.parameters:,}", macs, f"{row.weight_bytes / 1e6:.2f} MB")
     return (row.name, size, *counts, share(row.accuracy), interval)
 
 

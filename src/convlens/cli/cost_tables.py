@@ -69,7 +69,7 @@ def print_timing(timing: Timing) -> None:
     rows = [_times(f"{one.batch} at a time", one) for one in timing.model]
     rows += [_times(f"end to end, one {timing.picture}", timing.end_to_end)] if timing.end_to_end else []
     columns = ["pictures", ">p50 ms", ">p90", ">p99", ">pictures/s", ">noise", ">memory", ">runs"]
-    print_table(f"Latency, float32, {timing.model[0].threads} threads", columns, rows)
+    print_table(f"Latency, float32, threads: {timing.model[0].threads}", columns, rows)
     for one, two in timing.not_told_apart:
         console().print(f"{one} and {two} at a time: their times for a picture cannot be told apart")
 

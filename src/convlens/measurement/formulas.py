@@ -25,6 +25,9 @@ LEGEND = {
     "T": "steps, of all sequences",
     "V": "numbers of a value",
     "d": "side of the input",
+    "h": "of it, the height",
+    "t": "of it, the depth",
+    "w": "of it, the width",
 }
 # fmt: on
 AXES = {1: ("",), 2: ("h", "w"), 3: ("t", "h", "w")}  # depth or time, height, width

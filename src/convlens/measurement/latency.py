@@ -84,10 +84,12 @@ def time_calls(
     """As `measure_latency`, of calls that take `batch` pictures each; waits for the device `on`."""
     if num_runs < 1 or warmup < 0:
         raise UsageError(f"num_runs is {num_runs} and warmup {warmup}; expected at least 1 and 0")
+    if warmup:
+        _one_run(call, on)  # what is made once is no part of what a pass takes
     before = _start_watching(on)
     end = perf_counter() + seconds
-    for done in range(warmup):
-        if done and perf_counter() > end:
+    for _ in range(warmup - 1):
+        if perf_counter() > end:
             break
         _one_run(call, on)
     times: list[float] = []

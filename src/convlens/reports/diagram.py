@@ -48,11 +48,12 @@ def network_diagram(graph: Graph, measure: NetworkMeasure) -> Markup:
     boxes = boxes_of(graph)
     layout = layered([box.sources for box in boxes])
     facts = _facts(measure)
+    macs = f"{'' if measure.complete else 'at least '}{short(measure.macs)}"
     width = round(LEFT + layout.width * (BOX + GAP) + BOX + LEFT)
     height = TOP + (layout.num_layers - 1) * STEP + HEIGHT + TOP
     return element(
         "svg",
-        element("title", f"{len(boxes)} steps, {count(measure.parameters)} parameters, {short(measure.macs)} MACs"),
+        element("title", f"{len(boxes)} steps, {count(measure.parameters)} parameters, {macs} MACs"),
         element("style", Markup(STYLE)),
         _bands(boxes, layout, width),
         (_line(line) for line in layout.lines),

@@ -54,7 +54,7 @@ def _tile(name: str, value: str, below: Content = None, *, kind: str | None = No
 def _accuracy(manifest: dict[str, Any], evaluation: dict[str, Any] | None) -> Markup | None:
     if evaluation and evaluation.get("accuracy") is not None:
         low, high = evaluation.get("accuracy_low"), evaluation.get("accuracy_high")
-        where = f"{count(evaluation.get('num_pictures'))} {_part(evaluation)}pictures{views(evaluation)}"
+        where = f"{count(evaluation.get('num_pictures'))} {_kind(manifest, evaluation)}{views(evaluation)}"
         interval = f"95 %: {100 * low:.1f} to {percent(high)}, on " if low is not None else "on "
         return _tile("Accuracy", percent(evaluation["accuracy"]), [interval, where], kind="first")
     validation = (manifest.get("metrics") or {}).get("val") or {}
@@ -64,9 +64,13 @@ def _accuracy(manifest: dict[str, Any], evaluation: dict[str, Any] | None) -> Ma
     return _tile("Validation accuracy", percent(validation["accuracy"]), below, kind="first")
 
 
-def _part(evaluation: dict[str, Any]) -> str:
+def _kind(manifest: dict[str, Any], evaluation: dict[str, Any]) -> str:
+    """Which pictures these are: of a part of the run's own, or of another set."""
+    own, source = (manifest.get("data") or {}).get("source"), evaluation.get("source")
+    if own and source and source != own:
+        return f"pictures of {evaluation.get('data') or source}"
     part = evaluation.get("part")
-    return f"{part} " if part and part != "all" else ""
+    return f"{part} pictures" if part and part != "all" else "pictures"
 
 
 def _other(
@@ -76,11 +80,12 @@ def _other(
     error = (evaluation or {}).get("expected_calibration_error")
     weight_bytes = (manifest.get("weights") or {}).get("size_bytes") or (measure or {}).get("weight_bytes")
     macs = (measure or {}).get("macs")
+    cost = f"{'' if (measure or {}).get('complete', True) else 'at least '}{short(macs)} MACs"
     seconds = (manifest.get("metrics") or {}).get("train_seconds")
     return [
         _tile("Top 5", percent(top5), _top5(evaluation or {})) if top5 is not None else None,
         _tile("Calibration error", percent(error), "expected; lower is better") if error is not None else None,
-        _tile("Parameters", short((measure or {}).get("parameters")), f"{short(macs)} MACs") if measure else None,
+        _tile("Parameters", short((measure or {}).get("parameters")), cost) if measure else None,
         _tile("Weights", size(weight_bytes), "on disk") if weight_bytes else None,
         _tile("Trained in", duration(seconds), _processor(manifest)) if seconds else None,
     ]

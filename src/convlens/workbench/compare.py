@@ -29,9 +29,9 @@ from convlens.workbench.same_pictures import Answers, answers_of
 class Compared:
     """One run or network. `accuracy` (0 to 1) is on `judged_on`, as its `source` says: measured here or published.
 
-    `macs` are of one picture, `weight_bytes` of parameters and buffers; `latency`, None unless asked for, is of one
-    picture at a time. `on_front`: nothing that was judged on the same is as accurate and cheaper, or as cheap and more
-    accurate (Pareto).
+    `macs` are of one picture, "at least" where not `complete`, for an operator is unknown; `weight_bytes` are those of
+    parameters and buffers; `latency`, None unless asked for, is of one picture at a time. `on_front`: nothing that was
+    judged on the same is as accurate and cheaper, or as cheap and more accurate (Pareto).
     """
 
     name: str
@@ -47,6 +47,7 @@ class Compared:
     source: str | None
     latency: Latency | None = None
     on_front: bool = False
+    complete: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def compare(
     part: str = "test",
     plot: str | Path | None = None,
     data_dir: str | Path | None = None,
+    network: str | None = None,
     progress: Progress | None = None,
     tell: Tell = silent,
 ) -> CompareResult:
@@ -86,11 +88,12 @@ def compare(
 
     Runs are scored on the pictures that none of them was trained on: those of `data`, by default the test part of the
     first run's own. Networks have their published accuracy, where there is one. `latency` times all of them in turn on
-    this machine. `plot` is where an SVG goes: accuracy against MACs, or against latency where it is timed. UsageError
-    for fewer than two, or for runs of other classes; DataError where no picture is new to all runs.
+    this machine. `plot` is where an SVG goes: accuracy against MACs, or against latency where it is timed. `network`
+    (file.py:Class) goes with runs of your own network. UsageError for fewer than two, or for runs of other classes;
+    DataError where no picture is new to all runs.
     """
     check_part(part)
-    runs = [open_run(target) for target in targets if isinstance(target, Run) or Path(target).is_dir()]
+    runs = [_opened(target, network) for target in targets if isinstance(target, Run) or Path(target).is_dir()]
     wanted = [str(target) for target in targets if not isinstance(target, Run) and not Path(target).is_dir()]
     networks = [of_network(name, real=latency) for name in wanted]
     networks += of_pattern(zoo, real=latency) if zoo is not None else []
@@ -113,6 +116,12 @@ def compare(
     return CompareResult(tuple(rows), pairs, _same_speed(rows), len(answers.labels) if answers else 0, cost, plot)
 
 
+def _opened(target: Run | str | Path, network: str | None) -> Run:
+    run = open_run(target)
+    own = network is not None and "network" in run.manifest.architecture and run.given_model is None
+    return open_run(run, network) if own else run
+
+
 def _judged(runs: Sequence[Run], names: Sequence[str], answers: Answers) -> list[Contender]:
     return [of_run(*one, answers.data) for one in zip(runs, names, answers.scores, strict=True)]
 
@@ -133,6 +142,7 @@ def _row(contender: Contender, latency: Latency | None) -> Compared:
         contender.judged_on,
         contender.source,
         latency,
+        complete=found.complete,
     )
 
 
@@ -162,11 +172,16 @@ def on_front(rows: Sequence[Compared]) -> list[Compared]:
 
     def beaten(row: Compared) -> bool:
         mine = (row.accuracy or 0.0, -_cost(row))
-        rivals = [other for other in rows if other.judged_on == row.judged_on and other.accuracy is not None]
+        rivals = [other for other in rows if other.judged_on == row.judged_on and _has_place(other)]
         others = [(other.accuracy or 0.0, -_cost(other)) for other in rivals]
         return any(a >= mine[0] and c >= mine[1] and (a, c) != mine for a, c in others)
 
-    return [replace(row, on_front=row.accuracy is not None and not beaten(row)) for row in rows]
+    return [replace(row, on_front=_has_place(row) and not beaten(row)) for row in rows]
+
+
+def _has_place(row: Compared) -> bool:
+    """Are both its accuracy and its cost known?"""
+    return row.accuracy is not None and (row.complete or row.latency is not None)
 
 
 def _point(row: Compared) -> ParetoPoint:

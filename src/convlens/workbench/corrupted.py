@@ -55,6 +55,8 @@ def open_beside(other: Run | str | Path, run: Run) -> Run:
             f"{other.path} knows the classes {', '.join(other.classes[:5])} …, and {run.path} "
             f"{', '.join(run.classes[:5])} …; runs are compared on the same classes"
         )
+    if other.path.resolve() == run.path.resolve():
+        raise UsageError(f"--beside came as {other.path}, the run itself; give another run, or --robustness alone")
     other.model  # noqa: B018 (what does not fit is said before anything is scored)
     return other
 

@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from convlens.errors import PictureError
 from convlens.measurement import probabilities
 from convlens.runs import Run
-from convlens.workbench.given_pictures import as_pictures, readers, written
+from convlens.workbench.given_pictures import as_pictures, readers, upright, written
 from convlens.workbench.inference import read_logits
 from convlens.workbench.pixel_range import PixelRange
 from convlens.workbench.rows import train_on_rows
@@ -76,6 +76,8 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: Any) -> Self:
         """Train on pictures or rows X with their labels y, (N,)."""
         pictures = as_pictures(X)
+        if self.epochs is not None and self.budget is not None:
+            raise ValueError(f"epochs is {self.epochs} and budget {self.budget}; a training has one end: give one")
         if pictures is None:
             rows, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
             pictures = rows if self.image_shape is None else self._reshaped(rows)
@@ -88,6 +90,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"y has {len(classes)} class; a classifier needs two classes or more")
         range_ = None if isinstance(pictures, list) else PixelRange.of(pictures)
         seen = pictures if isinstance(pictures, list) or range_ is None else range_.pixels(pictures)
+        sides = None if range_ is None else _sides(pictures)
         made = Path(mkdtemp(prefix="convlens-")) if self.out is None else None
         place = Path(str(self.out)) if made is None else made / "run"
         try:
@@ -97,8 +100,9 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
             if made is not None:
                 shutil.rmtree(made, ignore_errors=True)
             raise
-        self._hold(made)
+        _hold(run, made)
         self.classes_, self._run, self._range, self._kind = classes, run, range_, _kind(pictures)
+        self._shape = sides
         self._order = [run.classes.index(str(name).strip()) for name in classes]
         return self
 
@@ -138,6 +142,8 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"X came as {kind}, and this estimator was fitted on {self._kind}; give the same kind")
         if not len(pictures):
             raise ValueError("X has no pictures; expected 1 or more")
+        if self._shape is not None and (shape := _sides(pictures)) != self._shape:
+            raise ValueError(f"X has pictures of {shape}, and this estimator was fitted on {self._shape}")
         seen = pictures if isinstance(pictures, list) or self._range is None else self._range.pixels(pictures)
         with _process_kept():
             by_row = isinstance(seen, np.ndarray) and seen.ndim == 2
@@ -176,25 +182,19 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         return self._run
 
     def _reshaped(self, rows: np.ndarray) -> np.ndarray:
-        shape = tuple(self.image_shape or ())
-        if len(shape) not in (2, 3) or int(np.prod(shape)) != rows.shape[1]:
+        asked, features = self.image_shape, rows.shape[1]
+        given = list(asked) if isinstance(asked, tuple | list) else []
+        shape = [side for side in given if isinstance(side, int | np.integer) and side > 0]
+        if len(shape) not in (2, 3) or len(shape) < len(given) or int(np.prod(shape)) != features:
             raise ValueError(
-                f"image_shape is {shape}, and X has {rows.shape[1]} features; expected (H, W) or (H, W, C) with as many"
+                f"image_shape is {asked}, and X has {features} features; expected (H, W) or (H, W, C) with as many"
             )
         return rows.reshape(len(rows), *shape)
-
-    def _hold(self, folder: Path | None) -> None:
-        """The folder goes when the estimator does, or when it is fitted again."""
-        if (former := self.__dict__.pop("_held", None)) is not None:
-            former()
-        if folder is not None:
-            self._held = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
 
     def __getstate__(self) -> dict[str, Any]:
         """The files of the run go along, so that it can be unpacked anywhere."""
         state = dict(super().__getstate__())
         run = state.pop("_run", None)
-        state.pop("_held", None)
         if run is not None:
             place = run.folder
             files = (place.manifest, place.weights, place.splits, place.looks, place.history)
@@ -209,13 +209,24 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         folder = Path(mkdtemp(prefix="convlens-"))
         for name, data in files.items():
             (folder / name).write_bytes(data)
-        self._hold(folder)
         self._run = Run.load(folder)
+        _hold(self._run, folder)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _hold(run: Run, folder: Path | None) -> None:
+    """A temporary folder goes when its run does."""
+    if folder is not None:
+        weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
+
+
+def _sides(pictures: np.ndarray | list[str]) -> tuple[int, ...]:
+    """(H, W) or (H, W, 3) of each picture, however the channels lie."""
+    return upright(np.asarray(pictures)[:1]).shape[1:] if np.ndim(pictures) > 2 else ()
 
 
 def _kind(pictures: np.ndarray | list[str]) -> str:

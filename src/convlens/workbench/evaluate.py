@@ -31,13 +31,15 @@ from convlens.zoo import Architecture, imagenet_names
 __all__ = ["EvaluateResult", "Scores", "evaluate", "summary"]
 
 PARTS = ("test", "val", "all")
+SHOWN, MOST_NAMED = 5, 100  # unreadable pictures on the terminal, and in the file
 
 
 @dataclass(frozen=True)
 class EvaluateResult:
     """`left_out` counts pictures by why they were not scored; `errors` are the most confident ones of `num_errors`.
 
-    `robustness` is there where it was asked for, `beside` the same of another run. `published` are top-1 and top-5 of a
+    `robustness` is there where it was asked for, `beside` the same of another run. `unreadable` names pictures, 100 at
+    most. `published` are top-1 and top-5 of a
     created run's network on the pictures of its paper, None where there are none.
     """
 
@@ -55,6 +57,7 @@ class EvaluateResult:
     tta: str = "none"
     robustness: tuple[RobustnessCurve, ...] = ()
     beside: Beside | None = None
+    unreadable: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -100,8 +103,11 @@ def evaluate(
     part += " with train" if include_train else ""
     source = lasting_name(data)
     file = _file(run, images.name, source, part, tta)
+    unread = _unreadable(given, kept, chosen)
     facts: dict[str, Any] = {"data": images.name, "source": source, "part": part, "tta": tta, "left_out": left_out}
-    facts |= {"num_errors": num_errors, "errors": plain(errors)}
+    facts |= {"num_errors": num_errors, "errors": plain(errors), "unreadable": list(unread)}
+    if unread:
+        tell(f"not read: {', '.join(unread[:SHOWN])}{', …' if len(unread) > SHOWN else ''}")
     curves, compared = curves_of(given, kept, other, progress) if robustness or other else ((), None)
     facts |= {"robustness": plain(curves), "beside": plain(compared)} if curves else {}
     with guard(file):
@@ -112,7 +118,7 @@ def evaluate(
     published = _published(run) if tta == "none" else (None, None)
     return EvaluateResult(
         run.path, images.name, part, scores, left_out, num_errors, errors, seconds, file, report, published, tta,
-        curves, compared,
+        curves, compared, unread,
     )  # fmt: skip
 
 
@@ -144,6 +150,12 @@ def _file(run: Run, name: str, source: str, part: str, tta: str) -> Path:
     names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
     free = next(one for one in names if taken.get(one, source) == source)
     return run.folder.evaluations / f"{free}.json"
+
+
+def _unreadable(given: Candidates, kept: np.ndarray, chosen: np.ndarray) -> tuple[str, ...]:
+    """Keys of what a scan, or reading, could not decode."""
+    bad = {index for index, content in enumerate(given.scan.hashes) if content is None} | (set(chosen) - set(kept))
+    return tuple(given.images.reader.key(int(index)) for index in sorted(bad))[:MOST_NAMED]
 
 
 def match_classes(images: Images, classes: tuple[str, ...]) -> np.ndarray:

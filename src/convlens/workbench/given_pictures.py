@@ -32,14 +32,19 @@ def as_pictures(X: Any) -> np.ndarray | list[str] | None:
             some = " and ".join(map(str, sorted(shapes)[:2]))
             raise ValueError(f"X has pictures of {len(shapes)} shapes, such as {some}; give paths, or pictures of one")
         X = np.stack(X)
-    return np.asarray(X) if getattr(X, "ndim", 0) in (3, 4) else None
+    if getattr(X, "ndim", 0) not in (3, 4):
+        return None
+    pictures = np.asarray(X)
+    if pictures.dtype.kind not in "biuf":
+        raise ValueError(f"X has pictures of {pictures.dtype}; expected numbers, not complex ones")
+    return pictures
 
 
 def readers(pictures: np.ndarray | list[str]) -> list[Callable[[int], np.ndarray]]:
     """For each picture, `read(short_side)` -> uint8 (H, W) or (H, W, 3); arrays are uint8 already."""
     if isinstance(pictures, list):
         return [partial(_decoded, path) for path in pictures]
-    return [partial(_as_it_is, picture) for picture in _upright(pictures)]
+    return [partial(_as_it_is, picture) for picture in upright(pictures)]
 
 
 def _decoded(path: str, short_side: int) -> np.ndarray:
@@ -50,10 +55,12 @@ def _as_it_is(picture: np.ndarray, _: int) -> np.ndarray:
     return picture
 
 
-def _upright(pixels: np.ndarray) -> np.ndarray:
-    """(N, H, W, C) or (N, C, H, W) -> (N, H, W) or (N, H, W, 3)."""
+def upright(pixels: np.ndarray) -> np.ndarray:
+    """(N, H, W, C) or (N, C, H, W) -> (N, H, W) or (N, H, W, 3); ValueError for other channels than 1 or 3."""
     if pixels.ndim == 4 and pixels.shape[3] not in (1, 3) and pixels.shape[1] in (1, 3):
         pixels = pixels.transpose(0, 2, 3, 1)
+    if pixels.ndim == 4 and pixels.shape[3] not in (1, 3):
+        raise ValueError(f"X has pictures of {pixels.shape[1:]}; expected 1 or 3 channels, first or last")
     return np.ascontiguousarray(pixels[..., 0] if pixels.ndim == 4 and pixels.shape[3] == 1 else pixels)
 
 

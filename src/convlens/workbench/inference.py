@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from convlens.data import usable_cpus
-from convlens.errors import PictureError
+from convlens.errors import PictureError, UsageError
 from convlens.measurement import framed, with_views
 from convlens.pictures import Preprocess
 from convlens.runs import Run
@@ -33,9 +33,18 @@ def read_logits(
     own = choice.laid_out(copy.deepcopy(run.model))  # the run keeps its own layout
     model, preprocess = with_views(own, tta, run.preprocess.size), framed(run.preprocess, tta)
 
+    def fitting(picture: np.ndarray) -> np.ndarray:
+        """A run of rows (`ConvClassifier` without a picture's shape) reads what is one pixel high, and as wide."""
+        if preprocess.size[0] == 1 and picture.shape[:2] != preprocess.size:
+            raise UsageError(
+                f"{run.path} reads rows of {preprocess.size[1]} numbers, and a picture of {picture.shape[0]}×"
+                f"{picture.shape[1]} px came; give rows to the estimator that was fitted"
+            )
+        return picture
+
     def pixels(read: Callable[[int], np.ndarray]) -> np.ndarray | PictureError:
         try:
-            return preprocess.pixels(read(preprocess.decode_side))
+            return preprocess.pixels(fitting(read(preprocess.decode_side)))
         except PictureError as error:
             return error
 

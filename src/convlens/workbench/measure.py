@@ -99,6 +99,9 @@ def _resolve(
     if isinstance(target, nn.Module):
         return type(target).__name__, target, (1, in_channels or 3, image_size or 224, image_size or 224)
     if isinstance(target, Run):
+        asked = {"--in-channels": in_channels, "--num-classes": num_classes, "--option": options or None}
+        if given := [name for name, value in asked.items() if value is not None]:
+            raise UsageError(f"{', '.join(given)} came with {target.path}, which has its own; leave them out")
         side = (image_size, image_size) if image_size else target.preprocess.size
         network: nn.Module = target.model
         if image_size and "name" in target.manifest.architecture:  # another resolution may mean another stem

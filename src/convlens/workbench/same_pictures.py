@@ -14,7 +14,7 @@ from convlens.errors import DataError, UsageError
 from convlens.measurement import Scores, score
 from convlens.runs import Run
 from convlens.workbench.evaluate import choose_pictures, logits_on, match_classes, own_source
-from convlens.workbench.recognise import look_over
+from convlens.workbench.recognise import LOOKS_TRAINED_ON, TRAINED_ON, look_over, roles_of
 from convlens.workbench.results import Progress, Tell
 
 
@@ -69,11 +69,16 @@ def answers_of(
 
 
 def _new_to_all(runs: Sequence[Run], images: Images, part: str, progress: Progress | None, tell: Tell) -> np.ndarray:
-    common: set[int] | None = None
-    for run in runs:
-        given = look_over(run, images, match_classes(images, run.classes), progress)
-        found = set(choose_pictures(given, part, False, tell)[0].tolist())
-        common = found if common is None else common & found
-    if not common:
+    """The first run's part, but for what one of the others was trained on."""
+    first, *others = runs
+    given = look_over(first, images, match_classes(images, first.classes), progress)
+    kept = choose_pictures(given, part, False, tell)[0]
+    num_first = len(kept)
+    for run in others:
+        roles = roles_of(look_over(run, images, match_classes(images, run.classes), progress))[kept]
+        kept = kept[~np.isin(roles, [TRAINED_ON, LOOKS_TRAINED_ON])]
+    if not len(kept):
         raise DataError(f"no picture of {images.source} is new to all {len(runs)} runs; give others with --data")
-    return np.array(sorted(common))
+    if len(kept) < num_first:
+        tell(f"{num_first - len(kept):,} of {num_first:,} pictures are left out: another run was trained on them")
+    return kept
