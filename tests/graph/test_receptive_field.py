@@ -269,3 +269,38 @@ def test_padding_counts_in_the_size_and_the_start_may_lie_outside():
 def test_a_node_that_hangs_on_no_picture_has_no_field():
     graph = trace(nn.Linear(4, 2), (2, 4))
     assert graph.receptive_field(graph.nodes[-1]) is None
+
+
+class Turned(nn.Module):
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how, self.conv = how, nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flip(3) if self.how == "flip" else torch.roll(x, (2, -3), (2, 3))
+        return self.conv(x)
+
+
+@pytest.mark.parametrize("how", ["flip", "roll"])
+def test_flips_and_rolls_read_where_they_say(how):
+    model = Turned(how).double().eval()
+    nn.init.uniform_(model.conv.weight, 0.1, 1.0)
+    image = torch.rand(1, 1, SIDE, SIDE, dtype=torch.float64)
+    field = field_of(model, (1, 1, SIDE, SIDE))
+    assert field.exact
+    assert field.window(10, 12) == seen_by_gradient(model, image, 10, 12)
+
+
+class Blocks(nn.Module):
+    """Space to depth by views: a rule that is not there."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        return x.view(n, c, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4).reshape(n, 4 * c, h // 2, w // 2)
+
+
+def test_what_has_no_rule_is_at_most_so_large():
+    assert not field_of(Blocks()).exact
+    assert not field_of(nn.Sequential(nn.Conv2d(3, 3, 3), Blocks(), nn.Conv2d(12, 3, 3)), (1, 3, 42, 42)).exact
+    exact = nn.Sequential(nn.Conv2d(3, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    assert field_of(exact).exact

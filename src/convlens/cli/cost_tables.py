@@ -23,7 +23,7 @@ def print_layers(result: MeasureResult) -> None:
             "×".join(str(side) for side in layer.output_shape[1:]),
             f"{layer.parameters:,}" if layer.parameters else None,
             count(layer.macs),
-            "whole" if layer.whole_picture else pixels(layer.receptive_field),
+            f"{'' if layer.exact else '≤ '}{'whole' if layer.whole_picture else pixels(layer.receptive_field)}",
             count(layer.flops),
             f"{layer.activation_bytes / 1e6:.2f} MB",
             pixels(layer.stride),

@@ -16,6 +16,7 @@ class ReceptiveField:
     `stride`: pixels from one unit's field to the next one's. `start`: the centre of the first unit's field, where the
     first pixel's centre is 0.0; negative means that it begins in the padding. `whole`: every unit sees the same, the
     whole picture (after global pooling, a linear layer on all positions, a squeeze-and-excitation gate, group norm).
+    `exact` is False where an operation without a rule was taken to see everything: then it is at most this.
     """
 
     size: tuple[int, ...]
@@ -24,6 +25,7 @@ class ReceptiveField:
     whole: tuple[bool, ...]
     low: tuple[tuple[int, ...], ...]
     high: tuple[tuple[int, ...], ...]
+    exact: bool = True
 
     def window(self, *position: int) -> tuple[tuple[int, int], ...]:
         """(row, column) of a unit -> ((top, bottom), (left, right)), last pixels included, padding not cut off."""
@@ -42,6 +44,7 @@ class AxisField:
     stride: Fraction
     num_pixels: int
     whole: bool = False
+    exact: bool = True
 
     @staticmethod
     def of_picture(num_pixels: int) -> AxisField:
@@ -84,9 +87,10 @@ class AxisField:
             one, two = self.mixed(extent), other.mixed(extent)
             local = max((self, other), key=lambda field: len(field.low))
             low, high = np.minimum(one.low, two.low), np.maximum(one.high, two.high)
-            return AxisField(low, high, local.stride, self.num_pixels, whole=True)
+            return AxisField(low, high, local.stride, self.num_pixels, True, self.exact and other.exact)
         local = max((self, other), key=lambda field: len(field.low))
-        return replace(local, low=np.minimum(self.low, other.low), high=np.maximum(self.high, other.high))
+        low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        return replace(local, low=low, high=high, exact=self.exact and other.exact)
 
 
 def summary(axes: tuple[AxisField, ...]) -> ReceptiveField:
@@ -98,4 +102,5 @@ def summary(axes: tuple[AxisField, ...]) -> ReceptiveField:
         whole=tuple(axis.whole for axis in axes),
         low=tuple(tuple(axis.low.tolist()) for axis in axes),
         high=tuple(tuple(axis.high.tolist()) for axis in axes),
+        exact=all(axis.exact for axis in axes),
     )

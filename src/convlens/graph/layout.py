@@ -61,11 +61,19 @@ class Sight:
         lost = axes_of(self.dims) - gone - axes_of(dims)
         return replace(sight, dims=dims).mixed(lost, keep=False) if lost else replace(sight, dims=dims)
 
+    def at_most(self, axes: Iterable[int], *, keep: bool) -> Sight:
+        """As `mixed`, of what may be seen: how much of it really is, nobody says."""
+        chosen = tuple(axes)
+        sight = self.mixed(chosen, keep=keep)
+        for axis in chosen:
+            sight = sight.with_field(axis, replace(sight.fields[axis], exact=False))
+        return sight
+
     def all_mixed(self, shape: Shape) -> Sight:
         """Nothing is known but that everything may be seen; the axes are kept where the shape is unchanged."""
         if self.shape == shape:
-            return self.mixed(range(len(self.fields)), keep=True)
-        sight = self.mixed(range(len(self.fields)), keep=False)
+            return self.at_most(range(len(self.fields)), keep=True)
+        sight = self.at_most(range(len(self.fields)), keep=False)
         return replace(sight, dims=tuple(plain(size) for size in shape))
 
     def fitted(self, shape: Shape) -> Sight:
@@ -75,7 +83,7 @@ class Sight:
         if len(self.dims) != len(shape):
             return self.all_mixed(shape)
         changed = [d for d, dim in enumerate(self.dims) if size_of(dim) != shape[d]]
-        sight = self.mixed(axes_of(self.dims[d] for d in changed), keep=False)
+        sight = self.at_most(axes_of(self.dims[d] for d in changed), keep=False)
         return replace(sight, dims=tuple(plain(shape[d]) if d in changed else dim for d, dim in enumerate(sight.dims)))
 
     def viewed(self, shape: Shape) -> Sight:
@@ -90,7 +98,7 @@ class Sight:
         sight = replace(self, dims=tuple(dims))
         missing = axes_of(self.dims) - axes_of(dims) - broken
         short = {axis for axis in missing if len(self.fields[axis].low) > 1}
-        return sight.mixed(broken | short, keep=False)
+        return sight.at_most(broken | short, keep=False)
 
 
 def _take(pending: list[Factor], size: int) -> tuple[Dimension, list[Factor], set[int]]:
@@ -123,7 +131,7 @@ def merged(sights: list[Sight], shape: Shape) -> Sight:
     first, *others = aligned
     for other in others:
         clash = _clash(first, other)
-        one, two = first.mixed(clash, keep=False), other.mixed(clash, keep=False)
+        one, two = first.at_most(clash, keep=False), other.at_most(clash, keep=False)
         dims = tuple(a if axes_of([a]) else b for a, b in zip(one.dims, two.dims, strict=True))
         fields = tuple(a.union(b) for a, b in zip(one.fields, two.fields, strict=True))
         first = Sight(dims, fields)

@@ -24,7 +24,8 @@ class LayerMeasure:
     `macs` and `flops` are None where they are unknown. `calls` is 0 for parameters that the forward never used, else
     how often the layer ran; its MACs are those of all calls, its parameters stand in one row only.
     `receptive_field` and `stride` (pixels, per axis) are those of its output, from the input on, and `centre` is that
-    of its first unit's field, the first pixel's own being 0.0; None without pictures.
+    of its first unit's field, the first pixel's own being 0.0; None without pictures. They are `exact`, or the field is
+    at most so large, after an operation without a rule of its own.
     `macs_formula` (K·K·M·N·D·D) has its numbers in `macs_numbers`; the letters stand in `NetworkMeasure.symbols`.
     """
 
@@ -40,6 +41,7 @@ class LayerMeasure:
     whole_picture: bool = False
     calls: int = 1
     centre: tuple[float, ...] | None = None
+    exact: bool = True
     macs_formula: str | None = None
     macs_numbers: str | None = None
     flops_formula: str | None = None
@@ -166,7 +168,7 @@ def _row(graph: Graph, layer: LayerMeasure, nodes: list[Node], output: int | Non
     if field is None:
         return _Row(layer, names)
     sight = {"receptive_field": field.size, "stride": field.stride, "centre": field.start}
-    seen: dict[str, Any] = {**sight, "whole_picture": all(field.whole)}
+    seen: dict[str, Any] = {**sight, "whole_picture": all(field.whole), "exact": field.exact}
     return _Row(replace(layer, **seen), names)
 
 

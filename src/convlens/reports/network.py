@@ -38,7 +38,8 @@ def _row(layer: dict[str, Any], total_macs: float) -> list[Content]:
         count(layer.get("parameters")) if layer.get("parameters") else MISSING,
         [_macs(macs), bar(share)],
         size(layer.get("activation_bytes")),
-        _field(layer.get("receptive_field"), whole=bool(layer.get("whole_picture"))),
+        ("" if layer.get("exact", True) else "at most ")
+        + _field(layer.get("receptive_field"), whole=bool(layer.get("whole_picture"))),
     ]
 
 

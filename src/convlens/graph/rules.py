@@ -1,0 +1,54 @@
+"""What every rule has: for unit o of an output, which units of the input does it read? One rule an operation.
+
+An operation without a rule is taken to see all that its inputs see, so the field is never too small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from convlens.graph.layout import Sight, axes_of, merged, plain
+from convlens.graph.nodes import Node
+
+Rule = Callable[[Node, list[Sight]], Sight]
+RULES: dict[str, Rule] = {}
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    def add(function: Rule) -> Rule:
+        RULES.update(dict.fromkeys(names, function))
+        return function
+
+    return add
+
+
+def each(value: Any, count: int) -> tuple[int, ...]:
+    """[2] for every dimension, [2, 1] for two: as torch's schema has them."""
+    values = tuple(value) if isinstance(value, list | tuple) else (value,)
+    return values * count if len(values) == 1 else values
+
+
+def anything(node: Node, seen: list[Sight]) -> Sight:
+    """All that any input sees."""
+    sights = [sight.all_mixed(node.output_shape) for sight in seen]
+    return merged(sights, node.output_shape)
+
+
+@rule("detach", "alias", "lift_fresh", "channel_shuffle")
+def pointwise(node: Node, seen: list[Sight]) -> Sight:
+    return merged(seen, node.output_shape)
+
+
+def along(sight: Sight, place: int, first: np.ndarray, last: np.ndarray, scale: Fraction) -> Sight:
+    """Dimension `place` is read anew: unit o reads first[o] to last[o]; `scale` multiplies the stride."""
+    dim = sight.dims[place]
+    if len(dim) == 1 and dim[0][1] is not None:
+        axis = dim[0][1]
+        field = sight.fields[axis]
+        moved = sight.with_field(axis, field.gather(first, last, field.stride * scale))
+        return moved.with_dim(place, ((len(first), axis),))
+    return sight.mixed(axes_of([dim]), keep=False).with_dim(place, plain(len(first)))

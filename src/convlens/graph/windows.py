@@ -1,0 +1,136 @@
+"""Operations that read windows: convolutions, poolings, resizing, padding, pixel shuffles."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
+
+import numpy as np
+
+from convlens.graph.layout import Sight, axes_of, plain
+from convlens.graph.nodes import Node
+from convlens.graph.rules import along, anything, each, rule
+
+
+@rule("convolution")
+def convolution(node: Node, seen: list[Sight]) -> Sight:
+    """Unit o reads o * stride - padding + t * dilation, for the taps t; transposed, the other way round."""
+    if len(seen) != 1:
+        return anything(node, seen)
+    given, weight = node.arguments, node.arguments["weight"].shape
+    sight = seen[0].mixed(axes_of(seen[0].dims[1:2]), keep=False).with_dim(1, plain(node.output_shape[1]))
+    rank = len(weight) - 2
+    windows = zip(
+        weight[2:], *(each(given[k], rank) for k in ("stride", "padding", "dilation")), range(2, 2 + rank), strict=True
+    )
+    for kernel, stride, padding, dilation, place in windows:
+        units = np.arange(node.output_shape[place])
+        if given["transposed"]:
+            first, last = transposed_taps(units + padding, kernel, stride, dilation)
+            sight = along(sight, place, first, last, Fraction(1, stride))
+        else:
+            first = units * stride - padding
+            sight = along(sight, place, first, first + (kernel - 1) * dilation, Fraction(stride))
+    return sight
+
+
+def transposed_taps(shifted: np.ndarray, kernel: int, stride: int, dilation: int) -> tuple[np.ndarray, np.ndarray]:
+    """Input i reaches output i * stride + t * dilation - padding; a unit that none reaches is given its neighbour."""
+    offsets = shifted[:, None] - np.arange(kernel) * dilation
+    reached = offsets % stride == 0
+    inputs = offsets // stride
+    first = np.where(reached, inputs, np.iinfo(np.int64).max).min(axis=1)
+    last = np.where(reached, inputs, np.iinfo(np.int64).min).max(axis=1)
+    nobody = ~reached.any(axis=1)
+    nearest = shifted // stride
+    return np.where(nobody, nearest, first), np.where(nobody, nearest, last)
+
+
+@rule("max_pool2d_with_indices", "max_pool3d_with_indices", "max_pool2d", "avg_pool1d", "avg_pool2d", "avg_pool3d")
+def pooling(node: Node, seen: list[Sight]) -> Sight:
+    given, sight = node.arguments, seen[0]
+    rank = int(node.op.split("pool")[1][0])
+    kernels = each(given["kernel_size"], rank)
+    strides = each(given["stride"], rank) if given["stride"] else kernels
+    paddings, dilations = each(given["padding"], rank), each(given.get("dilation", 1), rank)
+    for axis in range(rank):
+        place = len(sight.dims) - rank + axis
+        first = np.arange(node.output_shape[place]) * strides[axis] - paddings[axis]
+        last = first + (kernels[axis] - 1) * dilations[axis]
+        sight = along(sight, place, first, last, Fraction(strides[axis]))
+    return sight
+
+
+@rule(
+    "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_max_pool2d", "adaptive_max_pool3d", "adaptive_avg_pool2d"
+)
+def adaptive_pooling(node: Node, seen: list[Sight]) -> Sight:
+    """Unit o of k reads floor(o n / k) to ceil((o + 1) n / k) - 1; one unit reads the whole picture."""
+    sight = seen[0]
+    rank = int(node.op.split("pool")[1][0])
+    for place in range(len(sight.dims) - rank, len(sight.dims)):
+        n, k = sight.shape[place], node.output_shape[place]
+        if k == 1:
+            sight = sight.mixed(axes_of(sight.dims[place : place + 1]), keep=False).with_dim(place, plain(1))
+            continue
+        units = np.arange(k)
+        sight = along(sight, place, units * n // k, -(-(units + 1) * n // k) - 1, Fraction(n, k))
+    return sight
+
+
+@rule("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact2d")
+@rule(
+    "upsample_linear1d", "upsample_bilinear2d", "upsample_bicubic2d", "upsample_trilinear3d", "_upsample_bilinear2d_aa"
+)
+def upsampling(node: Node, seen: list[Sight]) -> Sight:
+    """Nearest reads one unit, linear the two around it, cubic four."""
+    sight = seen[0]
+    for place in range(2, len(sight.dims)):
+        n, k = sight.shape[place], node.output_shape[place]
+        if n == k:
+            continue
+        first, last = _interpolated(node, n, k)
+        sight = along(sight, place, np.clip(first, 0, n - 1), np.clip(last, 0, n - 1), Fraction(n, k))
+    return sight
+
+
+def _interpolated(node: Node, n: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    units = np.arange(k)
+    if "nearest" in node.op:
+        index = (2 * units + 1) * n // (2 * k) if "exact" in node.op else units * n // k
+        return index, index
+    if node.arguments.get("align_corners") and k > 1:
+        numerator, denominator = units * (n - 1), k - 1
+    else:
+        numerator, denominator = (2 * units + 1) * n - k, 2 * k
+    reach = ceil(n / k) if node.op.endswith("aa") else 1 if "cubic" in node.op else 0
+    return numerator // denominator - reach, -(-numerator // denominator) + reach
+
+
+@rule("constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d")
+def padding(node: Node, seen: list[Sight]) -> Sight:
+    sight = seen[0]
+    amounts = node.arguments.get("pad", node.arguments.get("padding"))
+    for back, (left, right) in enumerate(zip(amounts[::2], amounts[1::2], strict=True)):
+        place = len(sight.dims) - 1 - back
+        if left == right == 0:
+            continue
+        n = sight.shape[place]
+        index = np.arange(-left, n + right)
+        if node.op.startswith("reflection"):
+            index = (n - 1) - np.abs((n - 1) - np.abs(index))
+        elif node.op.startswith("replication"):
+            index = np.clip(index, 0, n - 1)
+        sight = along(sight, place, index, index, Fraction(1))
+    return sight
+
+
+@rule("pixel_shuffle", "pixel_unshuffle")
+def pixel_shuffle(node: Node, seen: list[Sight]) -> Sight:
+    sight, shuffle = seen[0], node.op == "pixel_shuffle"
+    r = node.arguments["upscale_factor" if shuffle else "downscale_factor"]
+    for place in (-2 % len(sight.dims), -1 % len(sight.dims)):
+        units = np.arange(node.output_shape[place])
+        first, last = (units // r, units // r) if shuffle else (units * r, units * r + r - 1)
+        sight = along(sight, place, first, last, Fraction(1, r) if shuffle else Fraction(r))
+    return sight.with_dim(-3 % len(sight.dims), plain(node.output_shape[-3]))
