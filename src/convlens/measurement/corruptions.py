@@ -26,7 +26,7 @@ Change = Callable[[Tensor, float, torch.Generator], Tensor]
 
 @dataclass(frozen=True)
 class Corruption:
-    """`levels` begin with the one that changes nothing, where there is one; `unit` is what they count."""
+    """`levels` begin with the one that changes least, nothing where that can be; `unit` is what they count."""
 
     name: str
     unit: str

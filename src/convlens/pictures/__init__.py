@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from convlens.pictures.channels import is_grey
 from convlens.pictures.decode import MAX_PIXELS, Source, decode, decode_and_inspect, inspect
-from convlens.pictures.drawing import colour, overlay
+from convlens.pictures.drawing import colour, enlarged, overlay
 from convlens.pictures.encode import png_bytes, thumbnail
 from convlens.pictures.facts import PictureFacts
 from convlens.pictures.failures import failure_kind
@@ -21,6 +21,7 @@ __all__ = [
     "contact_sheet",
     "decode",
     "decode_and_inspect",
+    "enlarged",
     "failure_kind",
     "inspect",
     "is_grey",

@@ -33,5 +33,11 @@ def overlay(picture: np.ndarray, heat: np.ndarray, *, opacity: float = 0.75, nam
     return np.rint((1 - cover) * grey[..., None] + cover * colour(heat, name)).clip(0, 255).astype(np.uint8)
 
 
+def enlarged(picture: np.ndarray, side: int) -> np.ndarray:
+    """A picture smaller than `side`, (H, W) or (H, W, 3), by whole pixels up to it: a map over it is not as coarse."""
+    times = max(1, side // max(picture.shape[:2]))
+    return picture.repeat(times, 0).repeat(times, 1)
+
+
 def _clean(heat: np.ndarray) -> np.ndarray:
     return np.clip(np.nan_to_num(np.asarray(heat, np.float32)), 0, 1)

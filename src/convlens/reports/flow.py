@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from convlens.graph import Graph, Node
+from convlens.measurement.operations import OWN_STATISTICS, STORED_STATISTICS
 
 NETWORK_INPUT = -1
 JOINS = {"add": "+", "sub": "−", "mul": "×", "cat": "concatenate", "stack": "stack", "maximum": "largest of each"}
@@ -24,7 +25,7 @@ ADAPTIVE_POOLS = frozenset(
     {f"{how}adaptive_{kind}_pool{rank}d" for how in ("", "_") for kind in ("avg", "max") for rank in (2, 3)}
 )
 WINDOWS = frozenset({"max_pool2d", "max_pool2d_with_indices", "max_pool3d_with_indices", "avg_pool2d", "avg_pool3d"})
-NORMS = ("native_batch_norm", "_native_batch_norm_legit_no_training", "native_layer_norm", "native_group_norm")
+NORMS = STORED_STATISTICS | OWN_STATISTICS
 
 
 @dataclass

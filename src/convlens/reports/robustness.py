@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from convlens.measurement.corruptions import CORRUPTIONS
 from convlens.reports.axes import Axes, drawing
 from convlens.reports.figures import count, percent
 from convlens.reports.markup import Markup, element, section
@@ -38,7 +39,8 @@ def _sentence(curves: Sequence[Curve], beside: dict[str, Any]) -> str:
 
 def _drop(curve: Curve) -> float:
     """From the picture as it is, or nearly so, to the worst."""
-    unchanged = {"scale": 1, "jpeg": 95}.get(curve["corruption"], 0)
+    known = CORRUPTIONS.get(curve["corruption"])
+    unchanged = known.levels[0] if known else 0
     values = {point["level"]: point["accuracy"] for point in curve["points"]}
     return float(values.get(unchanged, max(values.values())) - min(values.values()))
 

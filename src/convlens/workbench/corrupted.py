@@ -16,7 +16,7 @@ from convlens.measurement import RobustnessCurve, robustness
 from convlens.runs import Run
 from convlens.training import Choice, logits_of
 from convlens.workbench.own_network import open_run
-from convlens.workbench.recognise import LOOKS_TRAINED_ON, TRAINED_ON, Candidates, look_over, roles_of
+from convlens.workbench.recognise import Candidates, new_to
 from convlens.workbench.results import Progress
 
 MOST = 1000  # pictures, evenly over those that were scored
@@ -36,8 +36,7 @@ def curves_of(
 ) -> tuple[tuple[RobustnessCurve, ...], Beside | None]:
     """`kept` are the pictures that were scored; of the other run, none that it was trained on is taken."""
     if other is not None:
-        roles = roles_of(look_over(other, given.images, given.labels, progress))[kept]
-        kept = kept[~np.isin(roles, [TRAINED_ON, LOOKS_TRAINED_ON])]
+        kept = new_to(other, given.images, given.labels, kept, progress)
         if not len(kept):
             raise DataError(f"{other.path} was trained on every picture that could be scored; give other pictures")
     some = kept[np.linspace(0, len(kept) - 1, min(MOST, len(kept))).round().astype(int)]

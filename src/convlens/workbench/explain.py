@@ -15,7 +15,7 @@ from convlens import explanation
 from convlens.errors import PictureError, UsageError, unknown_name
 from convlens.explanation import METHODS, SanityCheck
 from convlens.measurement import probabilities
-from convlens.pictures import contact_sheet, overlay, png_bytes
+from convlens.pictures import contact_sheet, enlarged, overlay, png_bytes
 from convlens.reports import write_report
 from convlens.runs import Run
 from convlens.storage import guard, write_bytes, write_json
@@ -167,16 +167,10 @@ def _tile(asked: _Asked, one: _Seen, wanted: int | None, shares: torch.Tensor) -
     run = asked.run
     number = int(shares.argmax()) if wanted is None else wanted
     found = explanation.explain(run.model, run.preprocess([one.pixels]), number, method=asked.method, layer=asked.layer)
-    shown = _large_enough(one.shown)
+    shown = enlarged(one.shown, TILE)
     heat = run.preprocess.place(found.heat()[0], shown.shape[:2])
     said = Explained(one.name, run.classes[number], float(shares[number]), found.note)
     return _Tile(shown, overlay(shown, heat), said), found.layer
-
-
-def _large_enough(picture: np.ndarray) -> np.ndarray:
-    """A small picture by whole pixels as large as its tile, so that the map over it is not as coarse as it is."""
-    times = max(1, TILE // max(picture.shape[:2]))
-    return picture.repeat(times, 0).repeat(times, 1)
 
 
 def _sheets(method: str, title: str, badge: str, tiles: list[_Tile]) -> list[Sheet]:

@@ -10,7 +10,7 @@ import torch
 from convlens.errors import ExplanationError
 from convlens.explanation import explain
 from convlens.measurement import probabilities
-from convlens.pictures import overlay, thumbnail
+from convlens.pictures import enlarged, overlay, thumbnail
 from convlens.storage import guard, write_bytes
 from convlens.workbench.recognise import Candidates
 
@@ -89,15 +89,9 @@ def _keep_overlays(given: Candidates, indices: list[int], classes: list[int]) ->
         folder.mkdir(parents=True, exist_ok=True)
     files: list[str | None] = []
     for index, number, picture, heat in zip(indices, classes, pictures, heats, strict=True):
-        shown = _enlarged(picture)
+        shown = enlarged(picture, SIDE)
         over = overlay(shown, run.preprocess.place(heat, shown.shape[:2]))
         file = folder / f"{given.scan.hashes[index]}-{number}.jpg"
         write_bytes(file, thumbnail(over, SIDE))
         files.append(f"{folder.name}/{file.name}")
     return files
-
-
-def _enlarged(picture: np.ndarray) -> np.ndarray:
-    """A small picture by whole pixels, so that the map over it is not as coarse as it is."""
-    times = max(1, SIDE // max(picture.shape[:2]))
-    return picture.repeat(times, 0).repeat(times, 1)

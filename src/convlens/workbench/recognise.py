@@ -63,6 +63,12 @@ def roles_of(given: Candidates, tell: Tell = silent) -> np.ndarray:
     return found
 
 
+def new_to(run: Run, images: Images, labels: np.ndarray, kept: np.ndarray, progress: Progress | None) -> np.ndarray:
+    """Of the pictures `kept`, (n,) places, those that this run was not trained on; labels (N,) in its numbering."""
+    roles = roles_of(look_over(run, images, labels, progress))[kept]
+    return kept[~np.isin(roles, [TRAINED_ON, LOOKS_TRAINED_ON])]
+
+
 def _seen_in_other_files(given: Candidates, new: np.ndarray) -> dict[int, str | None]:
     """Large pictures, new by their hashes, that look like ones that were trained or fitted on -> what they are.
 

@@ -14,7 +14,7 @@ from convlens.errors import DataError, UsageError
 from convlens.measurement import Scores, score
 from convlens.runs import Run
 from convlens.workbench.evaluate import choose_pictures, logits_on, match_classes, own_source
-from convlens.workbench.recognise import LOOKS_TRAINED_ON, TRAINED_ON, look_over, roles_of
+from convlens.workbench.recognise import look_over, new_to
 from convlens.workbench.results import Progress, Tell
 
 
@@ -75,8 +75,7 @@ def _new_to_all(runs: Sequence[Run], images: Images, part: str, progress: Progre
     kept = choose_pictures(given, part, False, tell)[0]
     num_first = len(kept)
     for run in others:
-        roles = roles_of(look_over(run, images, match_classes(images, run.classes), progress))[kept]
-        kept = kept[~np.isin(roles, [TRAINED_ON, LOOKS_TRAINED_ON])]
+        kept = new_to(run, images, match_classes(images, run.classes), kept, progress)
     if not len(kept):
         raise DataError(f"no picture of {images.source} is new to all {len(runs)} runs; give others with --data")
     if len(kept) < num_first:

@@ -25,6 +25,8 @@ epochs in place of 37.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from convlens.data import Augment
 from convlens.training.recipe import Recipe
 from convlens.training.recipes.record import Record
@@ -56,21 +58,7 @@ CIFAR10_96 = Record(
     "cifar10_96",
     "cifar10",
     "sprint_cifar_deep",
-    Recipe(
-        epochs=24,
-        batch=500,
-        optimiser="muon",
-        learning_rate=0.06,
-        momentum=0.8,
-        on_sphere=True,
-        beside_muon="sgd",
-        bias_rate=1180.0,
-        head_rate=15000.0,
-        weight_decay=0.0,
-        schedule="linear",
-        freeze_stem=0.1,
-        progressive=0.75,
-    ),
-    Augment(flip=True, alternate=True, shift=4, cutout=12, border="reflect"),
+    replace(CIFAR10.recipe, epochs=24, bias_rate=1180.0, head_rate=15000.0, freeze_stem=0.1),
+    replace(CIFAR10.augment, shift=4, cutout=12),
     tta="mirror_shifts",
 )
