@@ -78,6 +78,7 @@ class Stopped(ConvlensError):
 
 def unknown_name(kind: str, name: str, choices: Iterable[str], remedy: str) -> UsageError:
     """An error for a name that nothing has, with the nearest: "no network is called 'resnet5' (near: resnet50)"."""
-    near = get_close_matches(name, list(choices), n=3, cutoff=0.5)
+    lower = {choice.lower(): choice for choice in choices}
+    near = [lower[one] for one in get_close_matches(name.lower(), lower, n=3, cutoff=0.5)]
     hint = f" (near: {', '.join(near)})" if near else ""
     return UsageError(f"no {kind} is called '{name}'{hint}; {remedy}")

@@ -157,7 +157,91 @@ class ChosenChannels(nn.Module):
         return first + second[:, [2, 0, 1], 1:-1, 1:-1]
 
 
+class Blocks(nn.Module):
+    """Space to depth by views."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, x: Tensor) -> Tensor:
+        (n, c, h, w), r = x.shape, self.side
+        x = x.view(n, c, h // r, r, w // r, r).permute(0, 1, 3, 5, 2, 4)
+        return x.reshape(n, r * r * c, h // r, w // r)
+
+
+class Unblocks(Blocks):
+    """Depth to space by views."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        (n, c, h, w), r = x.shape, self.side
+        x = x.view(n, c // r**2, r, r, h, w).permute(0, 1, 4, 2, 5, 3)
+        return x.reshape(n, c // r**2, h * r, w * r)
+
+
+class Im2col(nn.Module):
+    """A convolution as a matrix product, from either side."""
+
+    def __init__(self, *, transposed: bool) -> None:
+        super().__init__()
+        self.transposed = transposed
+        self.weight = nn.Parameter(torch.rand(4, 3 * 9) + 0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        side = (x.shape[2] + 2 - 5) // 2 + 1
+        columns = F.unfold(x, 3, dilation=2, padding=1, stride=2)
+        if self.transposed:
+            return (columns.transpose(1, 2) @ self.weight.T).transpose(1, 2).reshape(-1, 4, side, side)
+        return (self.weight @ columns).view(-1, 4, side, side)
+
+
+class Sliding(nn.Module):
+    """Maximum over windows of Tensor.unfold."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.unfold(2, 5, 3).unfold(3, 3, 1).amax((4, 5))
+
+
+class Windows(nn.Module):
+    """Each window of 4 × 4 units is normalised by itself, as windowed networks do, and goes back where it was."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        x = x.view(n, c, h // 4, 4, w // 4, 4).permute(0, 2, 4, 1, 3, 5).reshape(-1, c * 16)
+        x = torch.softmax(x, 1).view(n, h // 4, w // 4, c, 4, 4)
+        return x.permute(0, 3, 1, 4, 2, 5).reshape(n, c, h, w)
+
+
+class Halves(nn.Module):
+    """Top and bottom go their own ways, and are put together the other way round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 3, 3, padding=(0, 1)), nn.Conv2d(3, 3, 5, padding=(0, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        top, bottom = x.chunk(2, 2)
+        first, middle, last = torch.cat([self.two(bottom), self.one(top)], 2).split([10, 15, 9], 2)
+        return torch.cat([last, first, middle], 2)
+
+
+class Rows(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(torch.stack(x.unbind(2)[::-1], 2), 3, 1)
+
+
 EXACT = {
+    "space to depth": nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), Blocks(2), nn.Conv2d(12, 3, 3), nn.MaxPool2d(3, 2)),
+    "space to depth of 5": nn.Sequential(Blocks(5), nn.Conv2d(75, 3, 3, padding=1)),
+    "depth to space": nn.Sequential(nn.Conv2d(3, 8, 3, 2), Unblocks(2), nn.Conv2d(2, 3, 3)),
+    "there and back": nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), Blocks(2), Unblocks(2), nn.Conv2d(4, 3, 3)),
+    "im2col": Im2col(transposed=False),
+    "im2col, transposed": nn.Sequential(nn.Conv2d(3, 3, 3), Im2col(transposed=True), nn.Conv2d(4, 3, 3)),
+    "sliding windows": nn.Sequential(nn.Conv2d(3, 3, 3, 2), Sliding()),
+    "windows by themselves": Windows(),
+    "windows between": nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), Windows(), nn.Conv2d(3, 3, 3)),
+    "halves": Halves(),
+    "rows": Rows(),
     "chosen channels": ChosenChannels(),
     "max pooling": nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(3, 2), nn.Conv2d(4, 4, 3, stride=2)),
     "ceil mode": nn.Sequential(nn.MaxPool2d(3, 2, ceil_mode=True), nn.MaxPool2d(2, 2, ceil_mode=True)),
@@ -291,16 +375,20 @@ def test_flips_and_rolls_read_where_they_say(how):
     assert field.window(10, 12) == seen_by_gradient(model, image, 10, 12)
 
 
-class Blocks(nn.Module):
-    """Space to depth by views: a rule that is not there."""
+class Sampled(nn.Module):
+    """Reads where its input says: no rule can know."""
 
     def forward(self, x: Tensor) -> Tensor:
-        n, c, h, w = x.shape
-        return x.view(n, c, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4).reshape(n, 4 * c, h // 2, w // 2)
+        return F.grid_sample(x, x[:, :2].permute(0, 2, 3, 1), align_corners=False)
 
 
 def test_what_has_no_rule_is_at_most_so_large():
-    assert not field_of(Blocks()).exact
-    assert not field_of(nn.Sequential(nn.Conv2d(3, 3, 3), Blocks(), nn.Conv2d(12, 3, 3)), (1, 3, 42, 42)).exact
+    assert not field_of(Sampled()).exact
+    assert not field_of(nn.Sequential(nn.Conv2d(3, 3, 3), Sampled(), nn.Conv2d(3, 3, 3))).exact
     exact = nn.Sequential(nn.Conv2d(3, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
     assert field_of(exact).exact
+
+
+def test_what_is_split_has_the_stride_of_its_longest_steps():
+    field = field_of(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, stride=2), Blocks(2)))
+    assert field.exact and field.stride == (4.0, 4.0) and field.size == (5, 5) and len(field.low[0]) == 10

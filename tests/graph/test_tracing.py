@@ -235,6 +235,19 @@ def test_a_shape_must_be_a_shape(inputs):
         trace(nn.Conv2d(3, 4, 3), inputs)
 
 
+def test_what_spreads_a_network_over_devices_is_looked_through():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    assert [node.op for node in trace(nn.DataParallel(net), (1, 3, 8, 8)).nodes] == ["convolution", "relu"]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_torchscript_is_refused_with_what_to_give_instead():
+    hidden = torch.jit.trace(nn.Conv2d(3, 4, 3), torch.rand(1, 3, 8, 8))
+    for model in (hidden, nn.Sequential(nn.ReLU(), hidden)):
+        with pytest.raises(NetworkError, match=r"TorchScript, whose layers cannot be looked into; give the nn.Module"):
+            trace(model, (1, 3, 8, 8))
+
+
 def test_a_lazy_module_asks_to_be_run_first():
     model = nn.LazyConv2d(4, 3)
     with pytest.raises(NetworkError, match="has no shape yet"):

@@ -125,6 +125,23 @@ def test_a_depthwise_separable_convolution_is_set_beside_the_one_it_stands_for()
     assert pair.share == pytest.approx(1 / 16 + 1 / 9)
 
 
+def test_several_kernels_a_channel_stand_for_the_same_convolution():
+    twice = nn.Sequential(nn.Conv2d(8, 16, 3, padding=1, groups=8), nn.ReLU(), nn.Conv2d(16, 32, 1))
+    (pair,) = measure_network(twice, (1, 8, 10, 10)).separable
+    assert (pair.multiplier, pair.channels) == (2, (8, 16, 32))
+    assert pair.macs == 9 * 16 * 100 + 16 * 32 * 100
+    assert pair.standard_macs == measure_network(nn.Conv2d(8, 32, 3, padding=1), (1, 8, 10, 10)).macs
+    assert pair.share == pytest.approx(2 / 32 + 2 / 9)
+
+
+@pytest.mark.parametrize(("kind", "gates"), [(nn.LSTM, "4·"), (nn.GRU, "3·"), (nn.RNN, "")])
+def test_a_recurrent_layer_is_its_gates_at_every_step(kind, gates):
+    (layer,) = (layer for layer in measure_network(kind(16, 8), (5, 3, 16)).layers if layer.macs)
+    assert layer.macs == 5 * 3 * int(gates[:-1] or 1) * 8 * (16 + 8)
+    assert set(layer.macs_formula.split(" + ")) == {f"5·B·{gates}H·I", f"5·B·{gates}H·H"}
+    assert set(layer.macs_numbers.split(" + ")) == {f"5·3·{gates}8·16", f"5·3·{gates}8·8"}
+
+
 class TwoWays(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -34,6 +34,19 @@ def test_what_has_no_accuracy_is_left_out_and_nothing_is_a_plot_too():
 
 
 def test_names_do_not_lie_on_one_another():
-    points = [point(f"network_{number}", 1e6, 0.5) for number in range(5)]
+    points = [point(f"network_{number}", 1e6, 0.5) for number in range(9)]
     svg = ET.fromstring(pareto_plot(points, "MACs"))
-    assert sum(text.get("class") == "name" for text in svg.iter(f"{SVG}text")) == 1
+    places = {(t.get("x"), t.get("y")) for t in svg.iter(f"{SVG}text") if t.get("class") == "name"}
+    assert len(places) == sum(t.get("class") == "name" for t in svg.iter(f"{SVG}text")) == 4  # a side each
+
+
+def test_a_name_lies_on_no_other_point():
+    """One stands where the first one's name would begin."""
+    points = [point("a name", 1e6, 0.5), point("b", 1.05e6, 0.5), point("c", 1e7, 0.7)]
+    svg = ET.fromstring(pareto_plot(points, "MACs"))
+    name = next(t for t in svg.iter(f"{SVG}text") if t.text == "a name")
+    circles = [(float(c.get("cx")), float(c.get("cy"))) for c in svg.iter(f"{SVG}circle")]
+    assert name.get("text-anchor") != "start"
+    wide = {"end": 1, "middle": 0.5}[name.get("text-anchor")] * 6 * 3.6
+    left, base = float(name.get("x")) - wide, float(name.get("y"))
+    assert not any(left - 3 < x < left + 6 * 3.6 + 3 and base - 9 < y < base + 4.5 for x, y in circles)

@@ -10,7 +10,7 @@ from torch import nn
 import convlens
 from convlens.errors import RunError, StorageError, UsageError
 from convlens.runs import Run
-from convlens.workbench import create, measure, zoo
+from convlens.workbench import compare, create, measure, zoo
 from convlens.workbench.zoo import SORTS
 
 
@@ -49,8 +49,26 @@ def test_latency_is_timed_only_when_asked_for():
 
 @pytest.mark.parametrize("name", ["image_size", "in_channels", "num_classes", "batch"])
 def test_counts_below_one_are_refused(name):
-    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} came as 0; expected 1 or more"):
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} came as 0; expected a whole number of 1 or more"):
         measure("lenet5", **{name: 0})
+
+
+@pytest.mark.parametrize("given", [{"image_size": "8"}, {"batch": "x"}, {"batch": (1, 2.5)}, {"num_classes": 2.0}])
+def test_counts_are_whole_numbers(given):
+    with pytest.raises(UsageError, match="expected a whole number of 1 or more"):
+        measure("lenet5", **given)
+
+
+def test_a_folder_is_no_drawing(tmp_path):
+    with pytest.raises(UsageError, match=r"--diagram came as the folder .*expected a file, like .*diagram\.svg"):
+        measure("lenet5", diagram=tmp_path)
+    with pytest.raises(UsageError, match="--plot came as the folder"):
+        compare(["lenet5", "vgg11"], plot=tmp_path)
+
+
+def test_the_nearest_name_is_found_whatever_its_case():
+    with pytest.raises(UsageError, match="near: lenet5"):
+        measure("LENET5")
 
 
 def test_what_is_neither_a_network_nor_a_run_is_told(tmp_path):

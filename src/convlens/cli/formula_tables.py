@@ -28,7 +28,7 @@ def print_formulas(result: MeasureResult) -> None:
         (
             f"{one.depthwise} + {one.pointwise}",
             pixels(one.kernel),
-            f"{one.channels_in} → {one.channels_out}",
+            " → ".join(map(str, one.channels)),
             f"{one.macs:,}",
             f"{one.standard_macs:,}",
             f"{one.share:.3f}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -51,34 +52,57 @@ class AxisField:
         pixels = np.arange(num_pixels)
         return AxisField(pixels, pixels, Fraction(1), num_pixels)
 
-    def gather(self, first: np.ndarray, last: np.ndarray, stride: Fraction) -> AxisField:
-        """New units, of which unit o reads the present units first[o] to last[o]; those outside are padding."""
+    def gather(
+        self, first: np.ndarray, last: np.ndarray, scale: Fraction, along: tuple[int, int], *, coarsest: bool = True
+    ) -> AxisField:
+        """New units, of which unit o reads the present units first[o] to last[o]; those outside are padding.
+
+        `along` is the (size, step) of the factor that is read anew, of the others each unit reads its own; `scale`
+        multiplies the stride, which is that of the coarsest factor.
+        """
+        stride = self.stride * scale if coarsest else self.stride
+        lows, highs = (_columns(ends, along) for ends in (self.low, self.high))
         if self.whole:
-            ends = (np.repeat(self.low[:1], len(first)), np.repeat(self.high[:1], len(first)))
-            return replace(self, low=ends[0], high=ends[1], stride=stride)
-        low, high = self._beyond(self.low, first), self._beyond(self.high, last)
+            ends = (_flat(np.repeat(each[:1], len(first), axis=0), along[1]) for each in (lows, highs))
+            return replace(self, low=next(ends), high=next(ends), stride=stride)
+        own = self.stride if coarsest else _stride_along(lows)
+        low, high = _beyond(lows, first, own), _beyond(highs, last, own)
         for step in range(1, int((last - first).max(initial=0)) + 1):
             # After a reflection the outermost unit does not see farthest: ask each unit between as well.
             between = np.minimum(first + step, last)
-            low = np.minimum(low, self._beyond(self.low, between))
-            high = np.maximum(high, self._beyond(self.high, last - (between - first)))
-        return replace(self, low=low, high=high, stride=stride)
+            low = np.minimum(low, _beyond(lows, between, own))
+            high = np.maximum(high, _beyond(highs, last - (between - first), own))
+        return replace(self, low=_flat(low, along[1]), high=_flat(high, along[1]), stride=stride)
 
-    def _beyond(self, ends: np.ndarray, index: np.ndarray) -> np.ndarray:
-        """Reads ends[index]; outside it goes on as inside, in whole periods where the stride is a fraction."""
-        period, pixels = self.stride.denominator, self.stride.numerator
-        if len(ends) < period:
-            period, pixels = 1, round(self.stride)
-        over = np.maximum(index - (len(ends) - 1), 0)
-        under = np.maximum(-index, 0)
-        periods = -(-under // period) - (-(-over // period))
-        return ends[np.clip(index + periods * period, 0, len(ends) - 1)] - periods * pixels
+    def mixed_along(self, size: int, step: int, *, keep: bool) -> AxisField:
+        """Along one factor every unit sees what any one saw; the others each their own."""
+        low = _columns(self.low, (size, step)).min(axis=0, keepdims=True)
+        high = _columns(self.high, (size, step)).max(axis=0, keepdims=True)
+        extent = size if keep else 1
+        low, high = (_flat(np.repeat(ends, extent, axis=0), step) for ends in (low, high))
+        field = replace(self, low=low, high=high)
+        if keep or size * step < len(self.low):
+            return field
+        return replace(field, stride=_stride_along(low[:, None]))  # its longest steps are gone
+
+    def repeated(self, times: int, along: tuple[int, int], *, coarsest: bool) -> AxisField:
+        """Every unit along a factor becomes so many that see the same."""
+        low, high = (_flat(np.repeat(_columns(ends, along), times, axis=0), along[1]) for ends in (self.low, self.high))
+        return replace(self, low=low, high=high, stride=self.stride / times if coarsest else self.stride)
 
     def mixed(self, extent: int = 1) -> AxisField:
         """Every unit sees what any one saw, cut to the picture."""
         low = max(int(self.low.min()), 0)
         high = min(int(self.high.max()), self.num_pixels - 1)
         return replace(self, low=np.full(extent, low), high=np.full(extent, high), whole=True)
+
+    def followed_by(self, others: Sequence[AxisField]) -> AxisField:
+        """The units of all, in a row."""
+        fields = (self, *others)
+        low, high = (np.concatenate([getattr(field, end) for field in fields]) for end in ("low", "high"))
+        same = bool((low == low[0]).all() and (high == high[0]).all())
+        exact = all(field.exact for field in fields)
+        return replace(self, low=low, high=high, whole=all(field.whole for field in fields) and same, exact=exact)
 
     def union(self, other: AxisField) -> AxisField:
         """Both at the same unit; a field of one entry is met by every unit."""
@@ -91,6 +115,33 @@ class AxisField:
         local = max((self, other), key=lambda field: len(field.low))
         low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
         return replace(local, low=low, high=high, exact=self.exact and other.exact)
+
+
+def _columns(ends: np.ndarray, along: tuple[int, int]) -> np.ndarray:
+    """(units,) -> (units along the factor, all the others)."""
+    size, step = along
+    return np.moveaxis(ends.reshape(-1, size, step), 1, 0).reshape(size, -1)
+
+
+def _flat(columns: np.ndarray, step: int) -> np.ndarray:
+    """The way back: (units along the factor, all the others) -> (units,)."""
+    return np.moveaxis(columns.reshape(len(columns), -1, step), 0, 1).reshape(-1)
+
+
+def _stride_along(columns: np.ndarray) -> Fraction:
+    steps = len(columns) - 1
+    return Fraction(int(columns[-1, 0] - columns[0, 0]), steps) if steps else Fraction(1)
+
+
+def _beyond(ends: np.ndarray, index: np.ndarray, stride: Fraction) -> np.ndarray:
+    """Reads ends[index]; outside it goes on as inside, in whole periods where the stride is a fraction."""
+    period, pixels = stride.denominator, stride.numerator
+    if len(ends) < period:
+        period, pixels = 1, round(stride)
+    over = np.maximum(index - (len(ends) - 1), 0)
+    under = np.maximum(-index, 0)
+    periods = -(-under // period) - (-(-over // period))
+    return ends[np.clip(index + periods * period, 0, len(ends) - 1)] - (periods * pixels)[:, None]
 
 
 def summary(axes: tuple[AxisField, ...]) -> ReceptiveField:

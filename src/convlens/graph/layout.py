@@ -1,37 +1,23 @@
-"""Which dimension of a tensor is which axis of the picture, through views, permutations and flattening.
-
-A dimension is a run of factors (size, axis): the axis of the picture that it walks along, or None for batch and
-channels. Flattening joins the factors of several dimensions into one, and a later view can take them apart again.
-"""
+"""What a tensor sees: which of its dimensions walks along which axis of the picture, and what each unit there reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from math import prod
+from fractions import Fraction
 
+import numpy as np
+
+from convlens.graph.factors import Dimension, Factor, Shape, axes_of, plain, size_of, split
 from convlens.graph.fields import AxisField
-
-Factor = tuple[int, int | None]
-Dimension = tuple[Factor, ...]
-Shape = tuple[int, ...]
-
-
-def plain(size: int) -> Dimension:
-    return ((size, None),)
-
-
-def size_of(dimension: Dimension) -> int:
-    return prod(size for size, _ in dimension)
-
-
-def axes_of(dimensions: Iterable[Dimension]) -> set[int]:
-    return {axis for dimension in dimensions for _, axis in dimension if axis is not None}
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What a tensor sees: its dimensions, and one field for each axis of the picture."""
+    """The dimensions of a tensor, and one field for each axis of the picture.
+
+    A field has as many units as the factors of its axis have together (one where nothing walks along it any more).
+    """
 
     dims: tuple[Dimension, ...]
     fields: tuple[AxisField, ...]
@@ -48,24 +34,82 @@ class Sight:
         dims[place] = dim
         return replace(self, dims=tuple(dims))
 
-    def mixed(self, axes: Iterable[int], *, keep: bool) -> Sight:
-        """Along these axes every unit now sees what all did; `keep` when the axes are still walked along."""
+    def places(self, axis: int) -> tuple[tuple[int, Factor], ...]:
+        """Every factor of this axis, and the dimension that it is in; the longest steps first."""
+        found = [(d, factor) for d, dim in enumerate(self.dims) for factor in dim if factor.axis == axis]
+        return tuple(sorted(found, key=lambda one: -one[1].step))
+
+    def read(self, place: int, first: np.ndarray, last: np.ndarray, scale: Fraction) -> Sight | None:
+        """Dimension `place` anew: unit o reads first[o] to last[o], and `scale` multiplies the stride.
+
+        None where it does not walk along one axis.
+        """
+        old, *inner = self.dims[place]
+        axis = old.axis
+        if axis is None or axes_of([tuple(inner)]):
+            return None
+        coarsest = self.places(axis)[0][1] == old
+        field, sight = self.fields[axis], self
+        if inner:  # (units, channels) as one dimension, as depth to space makes it
+            times = size_of(tuple(inner))
+            field = field.repeated(times, (old.size, old.step), coarsest=coarsest)
+            sight, old = sight._resized(old, old.size * times), old._replace(size=old.size * times)
+        field = field.gather(first, last, scale, (old.size, old.step), coarsest=coarsest)
+        new = old._replace(size=len(first))
+        return sight._resized(old, new.size).with_dim(place, (new,)).with_field(axis, field)
+
+    def _resized(self, old: Factor, size: int) -> Sight:
+        """The factors that step over all of `old`, whose size becomes this."""
+        span = old.size * old.step
+
+        def fit(factor: Factor) -> Factor:
+            over = factor.axis == old.axis and factor.step >= span and factor != old
+            return factor._replace(step=factor.step // old.size * size) if over else factor
+
+        return replace(self, dims=tuple(tuple(map(fit, dim)) for dim in self.dims))
+
+    def mixed(self, places: Iterable[int], *, keep: bool, exact: bool = True) -> Sight:
+        """Along these dimensions every unit now sees what all did; `keep` when they are still walked along.
+
+        Not `exact` where it may see less.
+        """
+        chosen = set(places)
+        axes = axes_of(self.dims[place] for place in chosen)
         sight = self
         for axis in axes:
-            extent = next((n for dim in self.dims for n, a in dim if a == axis), 1)
-            sight = sight.with_field(axis, self.fields[axis].mixed(extent if keep else 1))
-        if keep:
-            return sight
-        gone = set(axes)
-        dims = tuple(plain(size_of(dim)) if axes_of([dim]) & gone else dim for dim in sight.dims)
-        lost = axes_of(self.dims) - gone - axes_of(dims)
-        return replace(sight, dims=dims).mixed(lost, keep=False) if lost else replace(sight, dims=dims)
+            elsewhere = [factor for d, factor in self.places(axis) if d not in chosen and factor.size > 1]
+            sight = sight._partly_mixed(axis, chosen, keep=keep) if elsewhere else sight._wholly_mixed(axis, keep=keep)
+            if not exact and not self.fields[axis].whole:
+                sight = sight.with_field(axis, replace(sight.fields[axis], exact=False))
+        return sight
+
+    def _wholly_mixed(self, axis: int, *, keep: bool) -> Sight:
+        extent = len(self.fields[axis].low) if keep else 1
+        sight = self.with_field(axis, self.fields[axis].mixed(extent))
+        return sight if keep else replace(sight, dims=tuple(_without(dim, axis) for dim in self.dims))
+
+    def _partly_mixed(self, axis: int, chosen: set[int], *, keep: bool) -> Sight:
+        sight = self
+        for place in chosen:
+            for at in range(len(self.dims[place])):
+                factor = sight.dims[place][at]
+                if factor.axis != axis:
+                    continue
+                field = sight.fields[axis].mixed_along(factor.size, factor.step, keep=keep)
+                sight = (sight if keep else sight._without_factor(place, at)).with_field(axis, field)
+        return sight
+
+    def _without_factor(self, place: int, at: int) -> Sight:
+        factor = self.dims[place][at]
+        sight = self._resized(factor, 1)
+        dim = sight.dims[place]
+        return sight.with_dim(place, (*dim[:at], Factor(factor.size), *dim[at + 1 :]))
 
     def at_most(self, axes: Iterable[int], *, keep: bool) -> Sight:
-        """As `mixed`, of what may be seen: how much of it really is, nobody says."""
-        chosen = tuple(axes)
-        sight = self.mixed(chosen, keep=keep)
-        for axis in chosen:
+        """Along these axes every unit may see what any one did: how much of it really is, nobody says."""
+        sight = self
+        for axis in axes:
+            sight = sight._wholly_mixed(axis, keep=keep)
             sight = sight.with_field(axis, replace(sight.fields[axis], exact=False))
         return sight
 
@@ -87,79 +131,33 @@ class Sight:
         return replace(sight, dims=tuple(plain(shape[d]) if d in changed else dim for d, dim in enumerate(sight.dims)))
 
     def viewed(self, shape: Shape) -> Sight:
-        """The same elements in order under another shape; an axis that would be split is mixed."""
-        pending = [factor for dim in self.dims for factor in dim if factor[0] != 1]
-        dims: list[Dimension] = []
-        broken: set[int] = set()
-        for size in shape:
-            dim, pending, torn = _take(pending, size)
-            dims.append(dim)
-            broken |= torn
-        sight = replace(self, dims=tuple(dims))
-        missing = axes_of(self.dims) - axes_of(dims) - broken
-        short = {axis for axis in missing if len(self.fields[axis].low) > 1}
-        return sight.at_most(broken | short, keep=False)
+        """The same elements in order under another shape."""
+        dims, broken = split(self.dims, shape)
+        sight = self.at_most(broken, keep=False)
+        strides = dict(enumerate(field.stride for field in sight.fields))
+        viewed = replace(sight, dims=tuple(_without_all(dim, broken) for dim in dims))
+        for axis in axes_of(viewed.dims):
+            before, after = (one.places(axis)[0][1].step for one in (sight, viewed))
+            viewed = viewed.with_field(axis, replace(viewed.fields[axis], stride=strides[axis] * after / before))
+        missing = axes_of(sight.dims) - axes_of(viewed.dims)
+        return viewed.at_most({axis for axis in missing if len(viewed.fields[axis].low) > 1}, keep=False)
+
+    def coarse(self) -> Sight:
+        """Of an axis that is split, the units along its longest steps; each sees what those between them see."""
+        sight = self
+        for axis in axes_of(self.dims):
+            while len(found := sight.places(axis)) > 1:
+                place, factor = found[-1]
+                field = sight.fields[axis].mixed_along(factor.size, factor.step, keep=False)
+                sight = sight._without_factor(place, sight.dims[place].index(factor)).with_field(axis, field)
+        return sight
 
 
-def _take(pending: list[Factor], size: int) -> tuple[Dimension, list[Factor], set[int]]:
-    """The factors that make up the next dimension of this size, those that are left, and the axes torn apart."""
-    taken: list[Factor] = []
-    torn: set[int] = set()
-    rest = list(pending)
-    need = size
-    while need > 1 and rest:
-        (available, axis), rest = rest[0], rest[1:]
-        if need % available == 0:
-            taken.append((available, axis))
-            need //= available
-            continue
-        if axis is not None:
-            torn.add(axis)
-        if available % need == 0:
-            rest = [(available // need, None), *rest]
-            taken.append((need, None))
-            need = 1
-        else:
-            torn |= {a for _, a in [*taken, *rest] if a is not None}
-            return plain(size), [], torn
-    return (tuple(taken) or plain(size)), rest, torn
+def _without(dim: Dimension, axis: int) -> Dimension:
+    return tuple(Factor(factor.size) if factor.axis == axis else factor for factor in dim)
 
 
-def merged(sights: list[Sight], shape: Shape) -> Sight:
-    """Element by element with broadcasting: each unit sees what any of its operands sees there."""
-    aligned = [_aligned(sight, shape) for sight in sights]
-    first, *others = aligned
-    for other in others:
-        clash = _clash(first, other)
-        one, two = first.at_most(clash, keep=False), other.at_most(clash, keep=False)
-        dims = tuple(a if axes_of([a]) else b for a, b in zip(one.dims, two.dims, strict=True))
-        fields = tuple(a.union(b) for a, b in zip(one.fields, two.fields, strict=True))
-        first = Sight(dims, fields)
-    return first
-
-
-def _aligned(sight: Sight, shape: Shape) -> Sight:
-    """Broadcast to this shape: new dimensions in front, and those of size 1 stretched."""
-    if len(sight.dims) > len(shape):
-        return sight.all_mixed(shape)
-    dims = (plain(1),) * (len(shape) - len(sight.dims)) + sight.dims
-    stretched = tuple(dim if size_of(dim) == size else plain(size) for dim, size in zip(dims, shape, strict=True))
-    lost = axes_of(dims) - axes_of(stretched)
-    narrow = {axis for axis in lost if len(sight.fields[axis].low) > 1}
-    return replace(sight, dims=stretched).mixed(narrow, keep=False)
-
-
-def _clash(one: Sight, two: Sight) -> set[int]:
-    """The axes that two sights have at different places."""
-    clash: set[int] = set()
-    for a, b in zip(one.dims, two.dims, strict=True):
-        if axes_of([a]) and axes_of([b]) and a != b:
-            clash |= axes_of([a, b])
-    for axis in axes_of(one.dims) & axes_of(two.dims):
-        if _place(one, axis) != _place(two, axis):
-            clash.add(axis)
-    return clash
-
-
-def _place(sight: Sight, axis: int) -> int:
-    return next(d for d, dim in enumerate(sight.dims) if axis in axes_of([dim]))
+def _without_all(dim: Dimension, axes: set[int]) -> Dimension:
+    for axis in axes:
+        dim = _without(dim, axis)
+    return dim

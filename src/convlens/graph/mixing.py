@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from convlens.graph.layout import Sight, axes_of, plain
+from convlens.graph.factors import plain
+from convlens.graph.layout import Sight
 from convlens.graph.nodes import Node
 from convlens.graph.rules import anything, each, rule
 
@@ -10,24 +11,25 @@ from convlens.graph.rules import anything, each, rule
 @rule("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm")
 def batch_norm(node: Node, seen: list[Sight]) -> Sight:
     """Its stored statistics see nothing; those of the batch see every position."""
-    return seen[0].mixed(range(len(seen[0].fields)), keep=True) if node.arguments.get("training") else seen[0]
+    return seen[0].mixed(range(len(seen[0].dims)), keep=True) if node.arguments.get("training") else seen[0]
 
 
 @rule("native_group_norm")
 def group_norm(node: Node, seen: list[Sight]) -> Sight:
-    return seen[0].mixed(range(len(seen[0].fields)), keep=True)
+    return seen[0].mixed(range(len(seen[0].dims)), keep=True)
 
 
 @rule("native_layer_norm", "_fused_rms_norm")
 def layer_norm(node: Node, seen: list[Sight]) -> Sight:
     sight = seen[0]
-    return sight.mixed(axes_of(sight.dims[-len(node.arguments["normalized_shape"]) :]), keep=True)
+    count = len(sight.dims)
+    return sight.mixed(range(count - len(node.arguments["normalized_shape"]), count), keep=True)
 
 
 @rule("_softmax", "_log_softmax", "_safe_softmax", "cumsum", "logcumsumexp")
 def along_one_dimension(node: Node, seen: list[Sight]) -> Sight:
     sight, place = seen[0], node.arguments["dim"] % len(seen[0].dims)
-    return sight.mixed(axes_of(sight.dims[place : place + 1]), keep=True)
+    return sight.mixed([place], keep=True)
 
 
 def reduce(node: Node, seen: list[Sight]) -> Sight:
@@ -35,7 +37,7 @@ def reduce(node: Node, seen: list[Sight]) -> Sight:
     sight, dim = seen[0], node.arguments.get("dim")
     named = () if dim is None else each(dim, 1)
     gone = {d % len(sight.dims) for d in named} or set(range(len(sight.dims)))
-    sight = sight.mixed(axes_of(sight.dims[d] for d in gone), keep=False)
+    sight = sight.mixed(gone, keep=False)
     if len(node.output_shape) == len(sight.dims):
         return Sight(tuple(plain(1) if d in gone else dim for d, dim in enumerate(sight.dims)), sight.fields)
     return Sight(tuple(dim for d, dim in enumerate(sight.dims) if d not in gone), sight.fields)
@@ -43,14 +45,15 @@ def reduce(node: Node, seen: list[Sight]) -> Sight:
 
 @rule("addmm", "mm", "bmm", "baddbmm", "linear", "mv", "addmv")
 def matrix_product(node: Node, seen: list[Sight]) -> Sight:
-    """(…, M, K) times weights: what runs along K is mixed, what runs along M stays."""
+    """(…, M, K) times weights, or weights times (…, K, N): what runs along K is mixed, what runs along M or N stays."""
     given, sight = node.arguments, seen[0]
     left = next(
         given[k] for k in ("mat1", "batch1", "input", "self") if k in given and (k != "self" or "mat1" not in given)
     )
-    if left.node is None:
+    if left.node is None and (len(sight.dims) < 2 or node.op in ("linear", "mv", "addmv")):
         return anything(node, seen)
-    sight = sight.mixed(axes_of(sight.dims[-1:]), keep=False)
+    place = len(sight.dims) - (2 if left.node is None else 1)
+    sight = sight.mixed([place], keep=False)
     if len(node.output_shape) < len(sight.dims):
         return Sight(sight.dims[:-1], sight.fields)
-    return sight.with_dim(len(sight.dims) - 1, plain(node.output_shape[-1]))
+    return sight.with_dim(place, plain(node.output_shape[place]))

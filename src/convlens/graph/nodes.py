@@ -14,12 +14,13 @@ class Operand(NamedTuple):
     """A tensor that an operation reads.
 
     `node` made it: -1 is the network's input, None means parameters, buffers or constants alone; `names` are the
-    parameters and buffers that it is, or is a view of.
+    parameters and buffers that it is, or is a view of; `output` says which of the node's tensors it is.
     """
 
     shape: Shape
     node: int | None
     names: tuple[str, ...] = ()
+    output: int = 0
 
 
 @dataclass(frozen=True)

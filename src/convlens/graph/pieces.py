@@ -6,7 +6,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from convlens.graph.layout import Sight, axes_of, merged, plain
+from convlens.graph.factors import Dimension, Factor, axes_of, plain
+from convlens.graph.layout import Sight
+from convlens.graph.merging import merged
 from convlens.graph.nodes import Node
 from convlens.graph.rules import along, anything, each, rule
 
@@ -83,25 +85,59 @@ def index(node: Node, seen: list[Sight]) -> Sight:
     if len(seen) != 1 or len(places) != 1 or len(node.output_shape) != len(sight.dims):
         return anything(node, seen)
     place = places[0] % len(sight.dims)
-    sight = sight.mixed(axes_of(sight.dims[place : place + 1]), keep=False)
+    sight = sight.mixed([place], keep=False, exact=False)
     return sight.with_dim(place, plain(node.output_shape[place]))
 
 
 @rule("split", "split_with_sizes", "unsafe_split", "chunk", "unbind")
-def split(node: Node, seen: list[Sight]) -> Sight:
-    """Exact along channels; parts along an axis of the picture are each taken to see all."""
-    sight, place = seen[0], node.arguments["dim"] % len(seen[0].dims)
-    sight = sight.at_most(axes_of(sight.dims[place : place + 1]), keep=False)
-    if node.op == "unbind":
-        return Sight(sight.dims[:place] + sight.dims[place + 1 :], sight.fields)
-    return sight.with_dim(place, plain(node.output_shape[place]))
+def split(node: Node, seen: list[Sight]) -> tuple[Sight, ...]:
+    """One sight for every part."""
+    given, sight = node.arguments, seen[0]
+    place, n = given["dim"] % len(sight.dims), sight.shape[given["dim"]]
+    size = 1 if node.op == "unbind" else -(-n // given["chunks"]) if node.op == "chunk" else given.get("split_size", n)
+    sizes = given["split_sizes"] if "split_sizes" in given else [min(size, n - at) for at in range(0, n, size)]
+    if not isinstance(sizes, list | tuple):
+        sizes = (sizes,)
+    parts, start = [], 0
+    for size in sizes:
+        index = np.arange(start, start + size)
+        part = along(sight, place, index, index, Fraction(1)) if size else sight.with_dim(place, plain(0))
+        parts.append(Sight(part.dims[:place] + part.dims[place + 1 :], part.fields) if node.op == "unbind" else part)
+        start += size
+    return tuple(parts)
 
 
 @rule("cat", "stack")
 def concatenate(node: Node, seen: list[Sight]) -> Sight:
     place = node.arguments["dim"] % len(node.output_shape)
     if node.op == "stack":
-        seen = [Sight((*s.dims[:place], plain(1), *s.dims[place:]), s.fields) for s in seen]
-    parts = [s.at_most(axes_of(s.dims[place : place + 1]), keep=False) for s in seen]
+        dim = _told_apart_by(seen)
+        seen = [Sight((*s.dims[:place], dim, *s.dims[place:]), s.fields) for s in seen]
     size = node.output_shape[place]
-    return merged([part.with_dim(place, plain(size)) for part in parts], node.output_shape)
+    if len(seen) == len(node.operands()) and (row := _in_a_row(seen, place)) is not None:
+        return merged(row, node.output_shape)
+    parts = [s.mixed([place], keep=False, exact=False).with_dim(place, plain(size)) for s in seen]
+    return merged(parts, node.output_shape)
+
+
+def _told_apart_by(seen: list[Sight]) -> Dimension:
+    """What a new dimension walks along: the one axis along which each part has a unit of its own, if there is one."""
+    free = [axis for axis, field in enumerate(seen[0].fields) if all(len(s.fields[axis].low) == 1 for s in seen)]
+    differ = [
+        axis for axis in free if len({(int(s.fields[axis].low[0]), int(s.fields[axis].high[0])) for s in seen}) > 1
+    ]
+    return (Factor(1, differ[0]),) if len(differ) == 1 else plain(1)
+
+
+def _in_a_row(seen: list[Sight], place: int) -> list[Sight] | None:
+    """Parts of one axis, one after the other: each as if it had the units of all; None for anything else."""
+    walked = {axis for sight in seen for axis in axes_of([sight.dims[place]])}
+    if len(walked) != 1 or any(len(sight.dims[place]) != 1 or sight.dims[place][0].axis is None for sight in seen):
+        return None
+    (axis,) = walked
+    if any(len(sight.places(axis)) != 1 for sight in seen):
+        return None
+    fields = [sight.fields[axis] for sight in seen]
+    joint = fields[0].followed_by(fields[1:])
+    whole = Factor(len(joint.low), axis)
+    return [sight.with_dim(place, (whole,)).with_field(axis, joint) for sight in seen]

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from convlens.graph import pieces, windows  # noqa: F401 (they enter their rules)
+from convlens.graph.factors import Factor, Shape, axes_of, plain
 from convlens.graph.fields import AxisField, ReceptiveField, summary
-from convlens.graph.layout import Shape, Sight, axes_of, plain
+from convlens.graph.layout import Sight
 from convlens.graph.mixing import matrix_product, reduce
 from convlens.graph.nodes import NETWORK_INPUT, Node, Operand
 from convlens.graph.rules import RULES, anything, pointwise
+
+Sights = tuple[Sight, ...]  # of the tensors that an operation gives; none where they hang on no picture
 
 
 def receptive_fields(
@@ -17,20 +20,20 @@ def receptive_fields(
 ) -> tuple[ReceptiveField | None, ...]:
     """One for each node; None where it hangs on no picture. Without `gates` see `_without_gates`."""
     picture = next((shape for shape in input_shapes if len(shape) >= 3), ())
-    sights: dict[int, Sight | None] = {}
+    sights: dict[int, Sights] = {}
     for node in nodes:
-        sights[node.index] = _sight_of(node, sights, picture, gates)
-    return tuple(None if sight is None else summary(sight.fields) for sight in sights.values())
+        sights[node.index] = _sights_of(node, sights, picture, gates)
+    return tuple(summary(parts[0].coarse().fields) if parts else None for parts in sights.values())
 
 
-def _sight_of(node: Node, sights: dict[int, Sight | None], picture: Shape, gates: bool) -> Sight | None:
+def _sights_of(node: Node, sights: dict[int, Sights], picture: Shape, gates: bool) -> Sights:
     def of(operand: Operand) -> Sight | None:
         if operand.node is None:
             return None
         if operand.node == NETWORK_INPUT:
             return _of_picture(operand.shape, picture)
-        sight = sights[operand.node]
-        return None if sight is None else sight.fitted(operand.shape)
+        parts = sights[operand.node]
+        return parts[min(operand.output, len(parts) - 1)].fitted(operand.shape) if parts else None
 
     operands = node.operands()
     seen = [sight for operand in operands if (sight := of(operand)) is not None]
@@ -38,11 +41,11 @@ def _sight_of(node: Node, sights: dict[int, Sight | None], picture: Shape, gates
         seen = _without_gates(seen)
     direct = {operand.node for operand in operands}
     # Memory that another operation wrote meanwhile, through a view: its sight joins in.
-    late = [sight for i in node.inputs if i not in direct and i >= 0 and (sight := sights[i]) is not None]
+    late = [part for i in node.inputs if i not in direct and i >= 0 for part in sights[i]]
     if not seen and not late:
-        return None
-    sight = _ruled(node, seen, operands) if seen else late[0].all_mixed(node.output_shape)
-    return _joined(sight, late)
+        return ()
+    parts = _ruled(node, seen, operands) if seen else (late[0].all_mixed(node.output_shape),)
+    return tuple(_joined(part, late) for part in parts)
 
 
 def _without_gates(seen: list[Sight]) -> list[Sight]:
@@ -50,13 +53,15 @@ def _without_gates(seen: list[Sight]) -> list[Sight]:
     return [sight for sight in seen if axes_of(sight.dims)] or seen
 
 
-def _ruled(node: Node, seen: list[Sight], operands: tuple[Operand, ...]) -> Sight:
+def _ruled(node: Node, seen: list[Sight], operands: tuple[Operand, ...]) -> Sights:
     rule = RULES.get(node.op, pointwise if node.is_pointwise else reduce if node.is_reduction else anything)
     data = [operand.node is not None for operand in operands]
     if rule is matrix_product and (sum(data) != 1 or len(seen) != 1):
         rule = anything
-    sight = rule(node, seen)
-    return sight if sight.shape == node.output_shape else sight.all_mixed(node.output_shape)
+    found = rule(node, seen)
+    parts = found if isinstance(found, tuple) else (found,)
+    fits = parts[0].shape == node.output_shape
+    return parts if fits else (parts[0].all_mixed(node.output_shape),)
 
 
 def _joined(sight: Sight, late: list[Sight]) -> Sight:
@@ -67,7 +72,7 @@ def _joined(sight: Sight, late: list[Sight]) -> Sight:
             fields = tuple(a.union(b) for a, b in zip(sight.fields, other.fields, strict=True))
             sight = Sight(sight.dims, fields)
         else:
-            whole = other.mixed(range(len(other.fields)), keep=False)
+            whole = other.mixed(range(len(other.dims)), keep=False)
             fields = tuple(a.union(b) for a, b in zip(sight.fields, whole.fields, strict=True))
             sight = Sight(sight.dims, fields)
     return sight
@@ -78,5 +83,5 @@ def _of_picture(shape: Shape, picture: Shape) -> Sight | None:
     if not picture or shape[2:] != picture[2:]:
         return None
     sizes = picture[2:]
-    dims = (plain(shape[0]), plain(shape[1]), *(((size, axis),) for axis, size in enumerate(sizes)))
+    dims = (plain(shape[0]), plain(shape[1]), *((Factor(size, axis),) for axis, size in enumerate(sizes)))
     return Sight(dims, tuple(AxisField.of_picture(size) for size in sizes))

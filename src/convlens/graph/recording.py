@@ -20,6 +20,7 @@ POINTWISE = frozenset({
     "fill", "zero", "copy", "clone", "_to_copy", "masked_fill", "where", "eq", "ne", "lt", "gt", "le", "ge",
 })
 # fmt: on
+NOBODY: tuple[int | None, tuple[str, ...], int] = (None, (), 0)
 
 
 class Recorder(TorchDispatchMode):
@@ -35,7 +36,7 @@ class Recorder(TorchDispatchMode):
         self.calls: list[ModuleCall | None] = []
         self.finished: list[ModuleCall] = []
         self._open: list[tuple[str, str, int, int]] = [("", "", 0, -1)]
-        self._makers: dict[int, tuple[int | None, tuple[str, ...]]] = {}
+        self._makers: dict[int, tuple[int | None, tuple[str, ...], int]] = {}
         self._kept: list[Tensor] = []
         self._storages: dict[int, int] = {}
         self._last_write: dict[int, int] = {}
@@ -45,8 +46,8 @@ class Recorder(TorchDispatchMode):
         for tensor in inputs:
             self._own(tensor, NETWORK_INPUT, ())
 
-    def _own(self, tensor: Tensor, node: int | None, names: tuple[str, ...]) -> None:
-        self._makers[id(tensor)] = (node, names)
+    def _own(self, tensor: Tensor, node: int | None, names: tuple[str, ...], output: int = 0) -> None:
+        self._makers[id(tensor)] = (node, names, output)
         self._kept.append(tensor)
 
     @classmethod
@@ -83,8 +84,8 @@ class Recorder(TorchDispatchMode):
             return
         index = len(self.nodes)
         inputs = self._dependencies(operands, args, kwargs)
-        for tensor in tensors:
-            self._own(tensor, index, ())
+        for output, tensor in enumerate(tensors):
+            self._own(tensor, index, (), output)
         for tensor in written:
             self._own(tensor, index, ())
             self._last_write[self._storage(tensor)] = index
@@ -120,15 +121,14 @@ class Recorder(TorchDispatchMode):
         return arguments, written
 
     def _operand(self, tensor: Tensor) -> Operand:
-        node, names = self._makers.get(id(tensor), (None, ()))
-        return Operand(tuple(tensor.shape), node, names)
+        return Operand(tuple(tensor.shape), *self._makers.get(id(tensor), NOBODY))
 
     def _dependencies(self, operands: list[Operand], args: Any, kwargs: Any) -> tuple[int, ...]:
         """The makers of the operands, and whoever wrote into their memory since."""
         nodes = [operand.node for operand in operands if operand.node is not None]
         for tensor in (leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)):
             write = self._last_write.get(self._storage(tensor))
-            maker = self._makers.get(id(tensor), (None, ()))[0]
+            maker = self._makers.get(id(tensor), NOBODY)[0]
             if write is not None and (maker is None or write > maker):
                 nodes.append(write)
         return tuple(dict.fromkeys(nodes))
@@ -137,7 +137,7 @@ class Recorder(TorchDispatchMode):
         return self._storages.setdefault(tensor.untyped_storage()._cdata, len(self._storages))
 
     def node_of(self, tensor: Tensor) -> int | None:
-        return self._makers.get(id(tensor), (None, ()))[0]
+        return self._makers.get(id(tensor), NOBODY)[0]
 
     def hooks(self, path: str, module: nn.Module) -> tuple[Callable[..., None], Callable[..., None]]:
         """The two hooks that tell when this module begins and ends."""

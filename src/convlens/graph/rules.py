@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from convlens.graph.layout import Sight, axes_of, merged, plain
+from convlens.graph.factors import plain
+from convlens.graph.layout import Sight
+from convlens.graph.merging import merged
 from convlens.graph.nodes import Node
 
-Rule = Callable[[Node, list[Sight]], Sight]
+Rule = Callable[[Node, list[Sight]], "Sight | tuple[Sight, ...]"]
 RULES: dict[str, Rule] = {}
 
 
@@ -45,10 +47,7 @@ def pointwise(node: Node, seen: list[Sight]) -> Sight:
 
 def along(sight: Sight, place: int, first: np.ndarray, last: np.ndarray, scale: Fraction) -> Sight:
     """Dimension `place` is read anew: unit o reads first[o] to last[o]; `scale` multiplies the stride."""
-    dim = sight.dims[place]
-    if len(dim) == 1 and dim[0][1] is not None:
-        axis = dim[0][1]
-        field = sight.fields[axis]
-        moved = sight.with_field(axis, field.gather(first, last, field.stride * scale))
-        return moved.with_dim(place, ((len(first), axis),))
-    return sight.mixed(axes_of([dim]), keep=False).with_dim(place, plain(len(first)))
+    anew = sight.read(place, first, last, scale)
+    if anew is not None:
+        return anew
+    return sight.mixed([place], keep=False, exact=False).with_dim(place, plain(len(first)))

@@ -28,7 +28,7 @@ def trace(model: nn.Module, inputs: Inputs) -> Graph:
     network whose path depends on values is traced on the CPU with copies of its weights instead. The model is as before
     afterwards, also after an error. NetworkError when neither works.
     """
-    model = getattr(model, "_orig_mod", model)
+    model = _within(model)
     lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
     if lazy:
         raise NetworkError(f"the parameter '{lazy[0]}' has no shape yet (a lazy module); run the network once first")
@@ -47,6 +47,23 @@ def trace(model: nn.Module, inputs: Inputs) -> Graph:
             f"{type(model).__name__} cannot run on an input of {shapes}: {type(error).__name__}: {reason}; "
             "check the shape (batch included), or give example tensors"
         ) from error
+
+
+def _within(model: nn.Module) -> nn.Module:
+    """The network in what compiles it or spreads it over devices."""
+    while True:
+        spread = isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel)
+        inner = getattr(model, "module" if spread else "_orig_mod", None)
+        if not isinstance(inner, nn.Module):
+            break
+        model = inner
+    hidden = next((part for part in model.modules() if isinstance(part, torch.jit.ScriptModule)), None)
+    if hidden is not None:
+        raise NetworkError(
+            f"{type(hidden).__name__} is TorchScript, whose layers cannot be looked into; give the nn.Module that it "
+            "was made from, or torch.export's program.module()"
+        )
+    return model
 
 
 def _examples(model: nn.Module, inputs: Inputs) -> tuple[Any, ...]:

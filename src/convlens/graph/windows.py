@@ -1,4 +1,4 @@
-"""Operations that read windows: convolutions, poolings, resizing, padding, pixel shuffles."""
+"""Operations that read windows: convolutions, poolings, unfolding, resizing, padding, pixel shuffles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from math import ceil
 
 import numpy as np
 
-from convlens.graph.layout import Sight, axes_of, plain
+from convlens.graph.factors import Factor, plain
+from convlens.graph.layout import Sight
 from convlens.graph.nodes import Node
 from convlens.graph.rules import along, anything, each, rule
 
@@ -18,7 +19,7 @@ def convolution(node: Node, seen: list[Sight]) -> Sight:
     if len(seen) != 1:
         return anything(node, seen)
     given, weight = node.arguments, node.arguments["weight"].shape
-    sight = seen[0].mixed(axes_of(seen[0].dims[1:2]), keep=False).with_dim(1, plain(node.output_shape[1]))
+    sight = seen[0].mixed([1], keep=False).with_dim(1, plain(node.output_shape[1]))
     rank = len(weight) - 2
     windows = zip(
         weight[2:], *(each(given[k], rank) for k in ("stride", "padding", "dilation")), range(2, 2 + rank), strict=True
@@ -71,7 +72,7 @@ def adaptive_pooling(node: Node, seen: list[Sight]) -> Sight:
     for place in range(len(sight.dims) - rank, len(sight.dims)):
         n, k = sight.shape[place], node.output_shape[place]
         if k == 1:
-            sight = sight.mixed(axes_of(sight.dims[place : place + 1]), keep=False).with_dim(place, plain(1))
+            sight = sight.mixed([place], keep=False).with_dim(place, plain(1))
             continue
         units = np.arange(k)
         sight = along(sight, place, units * n // k, -(-(units + 1) * n // k) - 1, Fraction(n, k))
@@ -134,3 +135,43 @@ def pixel_shuffle(node: Node, seen: list[Sight]) -> Sight:
         first, last = (units // r, units // r) if shuffle else (units * r, units * r + r - 1)
         sight = along(sight, place, first, last, Fraction(1, r) if shuffle else Fraction(r))
     return sight.with_dim(-3 % len(sight.dims), plain(node.output_shape[-3]))
+
+
+@rule("im2col")
+def unfolded(node: Node, seen: list[Sight]) -> Sight:
+    """(N, C, H, W) -> (N, C · taps, windows): every tap of every window walks along the picture."""
+    given, sight = node.arguments, seen[0]
+    if len(sight.dims) != 4:
+        return anything(node, seen)
+    taps: list[Factor] = []
+    windows: list[Factor] = []
+    for axis, place in enumerate((2, 3)):
+        kernel, stride, padding, dilation = (
+            each(given[k], 2)[axis] for k in ("kernel_size", "stride", "padding", "dilation")
+        )
+        count = (sight.shape[place] + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+        sight = windowed(sight, place, np.arange(count) * stride - padding, np.arange(kernel) * dilation)
+        windows += sight.dims[place][:-1]
+        taps += sight.dims[place][-1:]
+    return Sight((sight.dims[0], (*sight.dims[1], *taps), tuple(windows)), sight.fields)
+
+
+@rule("unfold")
+def sliding(node: Node, seen: list[Sight]) -> Sight:
+    """Tensor.unfold: the windows stay along the dimension, their taps are a new, last one."""
+    given, sight = node.arguments, seen[0]
+    place = given["dimension"] % len(sight.dims)
+    starts = np.arange(node.output_shape[place]) * given["step"]
+    sight = windowed(sight, place, starts, np.arange(given["size"]))
+    *windows, taps = sight.dims[place]
+    return Sight((*sight.with_dim(place, tuple(windows)).dims, (taps,)), sight.fields)
+
+
+def windowed(sight: Sight, place: int, starts: np.ndarray, taps: np.ndarray) -> Sight:
+    """Dimension `place` becomes (windows, taps), which overlap as they will."""
+    units = (starts[:, None] + taps).ravel()
+    stride = Fraction(int(starts[1] - starts[0])) if len(starts) > 1 else Fraction(1)
+    sight = along(sight, place, units, units, stride)
+    (factor,) = sight.dims[place]
+    windows = Factor(len(starts), factor.axis, factor.step * len(taps))
+    return sight.with_dim(place, (windows, Factor(len(taps), factor.axis, factor.step)))

@@ -22,7 +22,7 @@ LEGEND = {
     "M": "channels in",
     "N": "channels out",
     "S": "keys",
-    "T": "steps, of all sequences",
+    "T": "steps",
     "V": "numbers of a value",
     "d": "side of the input",
     "h": "of it, the height",

@@ -8,7 +8,7 @@ MACs are those of convolutions and matrix products, taps on the padding included
     transposed         K·K·M·(N/G)·d·d      each pixel of the input, of side d, stamps its kernel
     matrix product     L·M·N                (L, M) times (M, N); batched: B times
     attention          B·L·S·E + B·L·S·V    L queries, S keys of E numbers, values of V numbers
-    LSTM, GRU, RNN     T·gates·H·I + T·gates·H·H  a layer and direction; it arises from matrix products
+    LSTM, GRU, RNN     T·gates·H·I + T·gates·H·H  a layer and direction over T steps; it arises from matrix products
 
 FLOPs are 2 · MACs, one more for each output that gets a bias, and for all else, whatever function it is: 1 an output
 for elementwise operations; 1 an input for reductions and adaptive pooling; the window's size an output for pooling;
@@ -61,6 +61,8 @@ PER_OUTPUT |= {
     "upsample_trilinear3d": 15,
 }
 STORED_STATISTICS = frozenset({"native_batch_norm", "_native_batch_norm_legit_no_training"})
+GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}  # torch's own, which stack the gates' weights
+READS = {"weight_ih": "I", "weight_hh": "H"}
 BIASES = {"convolution": "bias", "addmm": "self", "baddbmm": "self", "addmv": "self", "linear": "bias"}
 
 
@@ -148,8 +150,11 @@ def _matrix_product(node: Node) -> Formula:
     """Each output is a dot product as long as the last dimension of the left factor."""
     left = next(name for name in ("mat1", "mat", "batch1", "input", "self") if name in node.arguments)
     *before, rows, columns = (1, 1, *node.output_shape)
-    inner = Factor("M", _shape(node, left)[-1])
-    return product(several("B", prod(before)), several("L", rows), inner, Factor("N", columns))
+    inner, gates = _shape(node, left)[-1], GATES.get(node.module_type, 0)
+    reads = next((letter for part, letter in READS.items() if any(part in name for name in node.parameters)), None)
+    if gates and reads:
+        return product(several("B", rows), _times(gates), Factor("H", columns // gates), Factor(reads, inner))
+    return product(several("B", prod(before)), several("L", rows), Factor("M", inner), Factor("N", columns))
 
 
 @rule("addbmm")
@@ -189,6 +194,11 @@ def _attention(node: Node) -> Formula:
 @rule("mkldnn_rnn_layer")
 def _lstm_on_cpu(node: Node) -> Formula:
     """One direction of one layer over (T, N, input), its four gates stacked in the weights."""
-    steps = Factor("T", prod(_shape(node, "input")[:2]))
+    steps, batch, _ = _shape(node, "input")
+    shared = (*several("B", batch), *several("T", steps))
     weights = zip("IH", (_shape(node, name) for name in ("weight0", "weight1")), strict=True)
-    return Formula(tuple((steps, Factor("4H", rows), Factor(letter, length)) for letter, (rows, length) in weights))
+    return Formula(
+        tuple(
+            (*shared, number(4), Factor("H", rows // 4), Factor(letter, length)) for letter, (rows, length) in weights
+        )
+    )

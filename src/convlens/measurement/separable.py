@@ -16,7 +16,8 @@ from convlens.measurement.operations import STORED_STATISTICS, cost
 class SeparableConvolution:
     """A depthwise convolution and the pointwise one that reads it; `standard_macs` are those of one in their place.
 
-    `kernel` is (height, width); `share` is macs / standard_macs: 1/N + 1/K² for N channels out.
+    `kernel` is (height, width); `share` is macs / standard_macs: 1/N + 1/K² for N channels out. With a `multiplier` m
+    each channel has m kernels, which the pointwise convolution reads all: m/N + m/K².
     """
 
     depthwise: str
@@ -27,6 +28,13 @@ class SeparableConvolution:
     macs: int
     standard_macs: int
     share: float
+    multiplier: int = 1
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """In and out; between them those of the depthwise convolution, where it has several kernels a channel."""
+        between = () if self.multiplier == 1 else (self.channels_in * self.multiplier,)
+        return (self.channels_in, *between, self.channels_out)
 
 
 def separable_convolutions(graph: Graph) -> tuple[SeparableConvolution, ...]:
@@ -54,11 +62,11 @@ def _is_pointwise(node: Node) -> bool:
 
 
 def _is_depthwise(node: Node) -> bool:
-    """One kernel, larger than a pixel, a channel."""
+    """Each channel by itself, with one kernel or more, larger than a pixel."""
     if node.op != "convolution" or node.arguments["transposed"]:
         return False
-    channels, read, *kernel = _weight(node)
-    return channels == node.arguments["groups"] > 1 and read == 1 and max(kernel) > 1
+    _, read, *kernel = _weight(node)
+    return node.arguments["groups"] > 1 and read == 1 and max(kernel) > 1
 
 
 def _depthwise_before(graph: Graph, node: Node) -> Node | None:
@@ -79,9 +87,10 @@ def _depthwise_before(graph: Graph, node: Node) -> Node | None:
 
 
 def _pair(depthwise: Node, pointwise: Node) -> SeparableConvolution:
-    channels_out, channels_in, *_ = _weight(pointwise)
+    channels_out, channels_in = _weight(pointwise)[0], depthwise.arguments["groups"]
+    multiplier = _weight(depthwise)[0] // channels_in
     one, two = (counted.macs.value for node in (depthwise, pointwise) if (counted := cost(node)) is not None)
-    macs, standard = one + two, one * channels_out  # K·K·M·D·D, N times
+    macs, standard = one + two, one // multiplier * channels_out  # K·K·M·D·D, N times
     names = (depthwise.module, pointwise.module)
     kernel = _weight(depthwise)[2:]
-    return SeparableConvolution(*names, kernel, channels_in, channels_out, macs, standard, macs / standard)
+    return SeparableConvolution(*names, kernel, channels_in, channels_out, macs, standard, macs / standard, multiplier)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from convlens.reports.axes import Axes, label, round_ticks
+from convlens.reports.axes import LEFT, WIDTH, Axes, label, round_ticks
 from convlens.reports.figures import percent, short
 from convlens.reports.markup import Markup, element
 
@@ -58,7 +59,8 @@ def pareto_plot(points: Sequence[ParetoPoint], cost: str) -> Markup:
     others = element("g", (_point(axes, p, cost) for p in drawn if not p.on_front))
     groups = dict.fromkeys(point.judged_on for point in drawn)
     fronts = [_front(axes, [p for p in drawn if p.on_front and p.judged_on == group], cost) for group in groups]
-    return _figure(f"Accuracy against {cost} of {len(drawn)}", frame, others, fronts, _names(axes, drawn))
+    upwards = label(4, 8, "accuracy", "start", kind="axis")
+    return _figure(f"Accuracy against {cost} of {len(drawn)}", frame, upwards, others, fronts, _names(axes, drawn))
 
 
 def _front(axes: Axes, points: Sequence[ParetoPoint], cost: str) -> Markup:
@@ -86,19 +88,38 @@ def _point(axes: Axes, point: ParetoPoint, cost: str) -> Markup:
     return element("g", told, interval, element("circle", cx=x, cy=y, r=2.6))
 
 
+class _Box(NamedTuple):
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def meets(self, other: _Box) -> bool:
+        beside = self.right <= other.left or other.right <= self.left
+        return not (beside or self.bottom <= other.top or other.bottom <= self.top)
+
+
 def _names(axes: Axes, points: Sequence[ParetoPoint]) -> list[Markup]:
-    """Beside its point, where no other name stands; the front's first."""
-    taken: list[tuple[float, float, float]] = []
+    """Beside, over or under its point, where neither a name nor a point stands; the front's first."""
+    places = {id(point): (axes.x(math.log10(point.cost)), axes.y(point.accuracy or 0)) for point in points}
+    taken = [_Box(x - 3, y - 3, x + 3, y + 3) for x, y in places.values()]
     names = []
     for point in sorted(points, key=lambda p: not p.on_front):
-        x, y = axes.x(math.log10(point.cost)), axes.y(point.accuracy or 0)
-        wide = 3.5 * len(point.name)
-        before = x + 5 + wide > 360
-        left = x - 5 - wide if before else x + 5
-        if any(left < end and left + wide > start and abs(y - at) < 7 for start, end, at in taken):
-            continue
-        taken.append((left, left + wide, y))
-        names.append(label(x - 5 if before else x + 5, y + 2.5, point.name, "end" if before else "start", kind="name"))
+        x, y = places[id(point)]
+        wide = 3.9 * len(point.name)
+        for at, base, anchor in (
+            (x + 5, y + 2.5, "start"),
+            (x - 5, y + 2.5, "end"),
+            (x, y - 6, "middle"),
+            (x, y + 11, "middle"),
+            (x + 3, y - 6, "end"),
+        ):
+            left = at - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
+            box = _Box(left, base - 6, left + wide, base + 1.5)
+            if left >= LEFT and box.right <= WIDTH and not any(box.meets(other) for other in taken):
+                taken.append(box)
+                names.append(label(round(at, 1), round(base, 1), point.name, anchor, kind="name"))
+                break
     return names
 
 

@@ -19,6 +19,7 @@ from convlens.reports import ParetoPoint, pareto_plot
 from convlens.runs import Run
 from convlens.storage import write_text
 from convlens.workbench.contenders import Contender, of_network, of_pattern, of_run
+from convlens.workbench.drawing_file import drawing_file
 from convlens.workbench.evaluate import check_part
 from convlens.workbench.own_network import open_run
 from convlens.workbench.results import Progress, Tell, silent
@@ -93,6 +94,7 @@ def compare(
     DataError where no picture is new to all runs.
     """
     check_part(part)
+    drawn = drawing_file("--plot", plot)
     runs = [_opened(target, network) for target in targets if isinstance(target, Run) or Path(target).is_dir()]
     wanted = [str(target) for target in targets if not isinstance(target, Run) and not Path(target).is_dir()]
     networks = [of_network(name, real=latency) for name in wanted]
@@ -109,11 +111,10 @@ def compare(
         times = [*_times(contenders, progress)]
     rows = on_front([_row(*one) for one in zip(contenders, times, strict=True)])
     cost = "ms" if latency else "MACs"
-    if plot is not None:
-        plot = Path(plot)
-        write_text(plot, pareto_plot([_point(row) for row in rows], cost))
+    if drawn is not None:
+        write_text(drawn, pareto_plot([_point(row) for row in rows], cost))
     pairs = () if answers is None else _pairs(names, answers)
-    return CompareResult(tuple(rows), pairs, _same_speed(rows), len(answers.labels) if answers else 0, cost, plot)
+    return CompareResult(tuple(rows), pairs, _same_speed(rows), len(answers.labels) if answers else 0, cost, drawn)
 
 
 def _opened(target: Run | str | Path, network: str | None) -> Run:

@@ -20,6 +20,7 @@ from convlens.pictures import Preprocess
 from convlens.reports import network_diagram
 from convlens.runs import Run
 from convlens.storage import write_text
+from convlens.workbench.drawing_file import drawing_file
 from convlens.workbench.own_network import open_run
 from convlens.workbench.timing import BATCHES, Timing, time_network
 
@@ -53,9 +54,11 @@ def measure(
     on each `batch` of pictures and from a file to probabilities. `diagram` is where a drawing of it goes, an SVG.
     `network` (file.py:Class) goes with a run of your own network.
     """
-    batches = (batch,) if isinstance(batch, int) else tuple(batch)
+    batches = tuple(batch) if isinstance(batch, list | tuple | range) else (batch,)
     counts: dict[str, int | None] = {"image_size": image_size, "in_channels": in_channels, "num_classes": num_classes}
-    _check_counts(**counts, batch=min(batches, default=0))
+    drawn = drawing_file("--diagram", diagram)
+    for one in batches or (0,):
+        _check_counts(**counts, batch=one)
     if network is not None and not isinstance(target, nn.Module):
         target = open_run(target, network)
     elif isinstance(target, str | Path) and Path(target).is_dir():
@@ -64,10 +67,9 @@ def measure(
     graph = trace(built, shape)
     measured = measure_network(built, graph)
     timed = time_network(built, shape[1:], _preprocess(target, shape), batches) if latency else None
-    if diagram is not None:
-        diagram = Path(diagram)
-        write_text(diagram, network_diagram(graph, measured))
-    return MeasureResult(name, shape, measured, timed, diagram)
+    if drawn is not None:
+        write_text(drawn, network_diagram(graph, measured))
+    return MeasureResult(name, shape, measured, timed, drawn)
 
 
 def _preprocess(target: Run | nn.Module | str | Path, shape: tuple[int, ...]) -> Preprocess | None:
@@ -84,8 +86,8 @@ def _preprocess(target: Run | nn.Module | str | Path, shape: tuple[int, ...]) ->
 
 def _check_counts(**given: int | None) -> None:
     for name, value in given.items():
-        if value is not None and value < 1:
-            raise UsageError(f"--{name.replace('_', '-')} came as {value}; expected 1 or more")
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise UsageError(f"--{name.replace('_', '-')} came as {value!r}; expected a whole number of 1 or more")
 
 
 def _resolve(
