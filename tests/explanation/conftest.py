@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class Block(nn.Module):
@@ -58,3 +59,26 @@ def mlp() -> nn.Module:
 @pytest.fixture
 def images() -> Tensor:
     return torch.randn(3, 3, 32, 24, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[nn.Module, Tensor]:
+    """A small network that has learned the bundled digits, and sixteen of them."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = torch.tensor(data.images[:, None] / 16, dtype=torch.float32)
+    images, labels = F.interpolate(images, (16, 16), mode="bilinear"), torch.tensor(data.target)
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(64, 10),
+    )  # fmt: skip
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
+    for step in range(300):
+        rows = torch.arange(step * 64, step * 64 + 64) % 1500
+        F.cross_entropy(model(images[rows]), labels[rows]).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    assert (model(images[1500:]).argmax(1) == labels[1500:]).float().mean() > 0.8
+    return model.eval(), images[1500:1516]

@@ -1,137 +1,140 @@
-"""The randomisation check passes methods that look at the weights and fails those that look only at the picture."""
+"""The badge: faithfulness, stability and shuffled labels, each against a map of which the answer is known."""
 
 from __future__ import annotations
+
+import copy
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from convlens.errors import ExplanationError
-from convlens.explanation import Method, Question, explain, randomisation_check
+from convlens.errors import UsageError
+from convlens.explanation import Method, Question, SanityCheck, sanity_check
 from convlens.explanation.contract import difference, network_state
-from convlens.explanation.sanity import overlap_of_strongest, rank_correlation, weighted_layers
+from convlens.explanation.faithfulness import centre_blob, faithfulness
+from convlens.explanation.preparation import prepared
+from convlens.explanation.question import Target
 
 
-@pytest.fixture(scope="module")
-def digits() -> tuple[nn.Module, Tensor]:
-    """A small network that has learned the bundled digits, and sixteen of them."""
-    from sklearn.datasets import load_digits
+class Corner(nn.Module):
+    """Class 1 is the light of the upper left quarter, class 0 says nothing."""
 
-    data = load_digits()
-    images = torch.tensor(data.images[:, None] / 16, dtype=torch.float32)
-    images, labels = F.interpolate(images, (16, 16), mode="bilinear"), torch.tensor(data.target)
-    torch.manual_seed(0)
-    model = nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(64, 10),
-    )  # fmt: skip
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
-    for step in range(300):
-        rows = torch.arange(step * 64, step * 64 + 64) % 1500
-        F.cross_entropy(model(images[rows]), labels[rows]).backward()
-        optimiser.step()
-        optimiser.zero_grad()
-    assert (model(images[1500:]).argmax(1) == labels[1500:]).float().mean() > 0.8
-    return model.eval(), images[1500:1516]
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, images: Tensor) -> Tensor:
+        light = self.weight * images[:, 0, :4, :4].sum((1, 2))
+        return torch.stack([torch.zeros_like(light), light], 1)
 
 
-def edges(question: Question) -> Tensor:
-    """An edge detector: looks like an explanation, knows nothing of the network."""
-    question.target.score(question.model(question.images))
-    grey = question.images.mean(1, keepdim=True)
-    kernel = torch.tensor([[[[-1.0, -1, -1], [-1, 8, -1], [-1, -1, -1]]]])
-    return F.conv2d(grey, kernel, padding=1)[:, 0].abs()
+@pytest.fixture
+def light() -> Tensor:
+    return torch.ones(2, 1, 8, 8) + 0.1 * torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
-EDGES = Method("edges", edges, title="Edges", sign="0 and up", source="no method at all")
+def asked(images: Tensor) -> Question:
+    return Question(Corner(), images, Target([1] * len(images), len(images)))
 
 
-@pytest.mark.parametrize(("method", "layer"), [("saliency", None), ("grad_cam", "3")])
-def test_maps_of_the_network_pass(method: str, layer: str | None, digits: tuple[nn.Module, Tensor]) -> None:
+def test_a_map_of_what_matters_is_faithful_and_its_opposite_is_not(light: Tensor) -> None:
+    right = np.zeros((2, 8, 8), np.float32)
+    right[:, :4, :4] = 1
+    with prepared(Corner()):
+        good, bad = (faithfulness(asked(light), maps) for maps in (right, -right))
+    assert good.passed and not bad.passed
+    assert good.map.score > 0.35 > good.random.score > bad.map.score
+    assert good.map.score > good.centre.score > bad.map.score
+    assert "matters more than other places" in good.reason and "matters no more" in bad.reason
+    assert "the blob does as well" in bad.reason and "blob does" not in good.reason
+    assert good.random.deletion[0] == good.map.deletion[0] == pytest.approx(good.map.insertion[-1])
+
+
+def test_deletion_takes_the_most_important_first(light: Tensor) -> None:
+    """With a quarter of the pixels marked, the class is gone after three tenths: probability one half."""
+    right = np.zeros((2, 8, 8), np.float32)
+    right[:, :4, :4] = 1
+    curve = faithfulness(asked(light), right).map
+    assert curve.deletion[3] == pytest.approx(0.5) and curve.deletion[10] == pytest.approx(0.5)
+    assert curve.deletion[2] > 0.7
+    assert curve.deletion_area == pytest.approx(np.trapezoid(curve.deletion, dx=0.1))
+
+
+def test_the_blob_is_in_the_centre() -> None:
+    blob = centre_blob(9, 13)
+    assert np.unravel_index(blob.argmax(), blob.shape) == (4, 6) and blob.max() == 1
+    np.testing.assert_allclose(blob, blob[::-1, ::-1])
+
+
+def test_a_good_method_passes_every_check(digits: tuple[nn.Module, Tensor]) -> None:
     model, images = digits
-    check = randomisation_check(model, images, method=method, layer=layer)
-    assert check.passed and check.badge == "passed", check
-    assert check.reason.startswith("with random weights the maps are different ones (rank correlation")
-    assert [stage.layer for stage in check.stages] == ["7", "3", "0"]
-    assert (check.num_pictures, check.num_draws) == (16, 2)
-
-
-def test_single_pictures_do_not_fail_by_chance(digits: tuple[nn.Module, Tensor]) -> None:
-    """The maps of the last convolution are 8 x 8 here: with one draw, every sixth picture failed."""
-    model, images = digits
-    checks = [randomisation_check(model, image[None], layer="3") for image in images]
-    assert sum(not check.passed for check in checks) <= 1
-    assert {check.num_draws for check in checks} == {8}
-
-
-def test_an_edge_detector_fails(digits: tuple[nn.Module, Tensor]) -> None:
-    check = randomisation_check(*digits, method=EDGES)
-    assert not check.passed and check.badge == "failed"
-    assert "show the picture, not the network" in check.reason
-    assert check.stages[-1].rank_correlation == pytest.approx(1) and check.stages[-1].overlap == 1
-
-
-def test_the_check_is_reproducible_and_leaves_the_network_alone(digits: tuple[nn.Module, Tensor]) -> None:
-    model, images = digits
-    before, state = network_state(model), torch.get_rng_state()
-    first = randomisation_check(model, images, method="saliency", seed=5)
-    assert first == randomisation_check(model, images, method="saliency", seed=5)
-    assert first.stages != randomisation_check(model, images, method="saliency", seed=6).stages
+    before = network_state(model)
+    check = sanity_check(model, images[:8], method="occlusion", window=4, stride=2)
     assert difference(before, network_state(model)) == ""
-    assert torch.equal(state, torch.get_rng_state())
-    assert first.to_dict()["badge"] == "passed"
+    assert check.passed and check.badge == "passed", check.reason
+    assert check.faithfulness is not None and check.stability is not None and check.labels is None
+    told = check.to_dict()
+    assert told["badge"] == "passed" and told["faithfulness"]["map"]["score"] > told["faithfulness"]["random"]["score"]
+    assert told["randomisation"]["stages"] and told["stability"]["passed"] is True
+    assert check.reason.count(";") == 2
 
 
-def test_flat_maps_leave_nothing_to_compare(digits: tuple[nn.Module, Tensor]) -> None:
-    flat = Method("flat", lambda q: (q.target.score(q.model(q.images)), q.images[:, 0] * 0)[1], "Flat", "", "")
-    check = randomisation_check(*digits, method=flat)
-    assert not check.passed and check.reason == "the maps are the same everywhere, so there is nothing to compare"
+def noisy(question: Question) -> Tensor:
+    """Depends on the weights, on every last digit of the picture, and shows nothing."""
+    question.settle()
+    bits = (1e4 * question.images.sum(1) * (1 + sum(p.abs().sum() for p in question.model.parameters()))).double()
+    return torch.sin(bits * torch.arange(1, bits[0].numel() + 1).reshape(bits.shape[1:])).float()
 
 
-def test_the_cascade_begins_at_the_logits_and_is_thinned(residual: nn.Module, images: Tensor) -> None:
-    names = [name for name, _ in weighted_layers(residual, images)]
-    assert names == ["stem.0", "stem.1", "stages.0.conv", "stages.0.norm", "stages.2.conv", "stages.2.norm", "head.3"]
-    check = randomisation_check(residual, images, method="saliency")
-    assert [(s.layer, s.num_layers) for s in check.stages] == [
-        ("head.3", 1), ("stages.2.norm", 2), ("stages.0.norm", 4), ("stem.1", 6), ("stem.0", 7),
-    ]  # fmt: skip
-    assert (check.num_pictures, check.num_draws) == (3, 6)
+def test_an_unstable_map_fails(digits: tuple[nn.Module, Tensor]) -> None:
+    model, images = digits
+    check = sanity_check(model, images[:8], method=Method("noisy", noisy, "Noisy", "", ""))
+    assert check.randomisation.passed and check.stability is not None and not check.stability.passed
+    assert check.badge == "failed" and "with noise that no eye sees the map changes" in check.reason
+    assert "random weights" not in check.reason  # only what failed
 
 
-def test_the_classes_of_the_network_as_it_is_are_explained_throughout(residual: nn.Module, images: Tensor) -> None:
-    asked = set()
-
-    def spy(question: Question) -> Tensor:
-        question.target.score(question.model(question.images))
-        assert question.target.classes is not None
-        asked.add(tuple(question.target.classes.tolist()))
-        return question.images[:, 0]
-
-    randomisation_check(residual, images, method=Method("spy", spy, "", "", ""))
-    assert asked == {explain(residual, images, method="saliency").targets}
-
-
-def test_a_network_without_weights_is_refused(images: Tensor) -> None:
-    model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    with pytest.raises(ExplanationError, match="no weights"):
-        randomisation_check(model, images, method=EDGES)
+def test_shuffled_labels_are_asked_about_where_there_is_such_a_network(digits: tuple[nn.Module, Tensor]) -> None:
+    model, images = digits
+    torch.manual_seed(3)
+    other = copy.deepcopy(model)
+    for part in other:
+        if hasattr(part, "reset_parameters"):
+            part.reset_parameters()
+    found = sanity_check(model, images[:8], method="grad_cam", layer="3", shuffled=other)
+    assert found.labels is not None and found.labels.passed and "labels gives another one" in found.labels.reason
+    itself = sanity_check(model, images[:8], method="grad_cam", layer="3", shuffled=model)
+    assert itself.labels is not None and itself.labels.rank_correlation == pytest.approx(1)
+    assert not itself.passed and "shuffled labels gives much the same" in itself.reason
 
 
-def test_rank_correlation_is_that_of_scipy_with_ties() -> None:
-    from scipy.stats import spearmanr
+def test_a_target_function_leaves_out_what_needs_a_class(digits: tuple[nn.Module, Tensor]) -> None:
+    model, images = digits
 
-    random = np.random.default_rng(0)
-    for _ in range(5):
-        first, second = random.integers(0, 6, (2, 9, 7))
-        assert rank_correlation(first, second) == pytest.approx(spearmanr(first.ravel(), second.ravel()).statistic)
-    assert rank_correlation(first, first * 3.0 + 1) == pytest.approx(1)
-    assert rank_correlation(first, np.zeros((9, 7))) == 0
+    def contrast(logits: Tensor) -> Tensor:
+        return logits[:, 1] - logits[:, 2]
+
+    found = sanity_check(model, images[:4], contrast, method="saliency")
+    assert found.faithfulness is None and found.stability is None and found.randomisation.stages
+    with pytest.raises(UsageError, match="give classes, or leave it out"):
+        sanity_check(model, images[:4], contrast, method="saliency", shuffled=model)
 
 
-def test_overlap_is_one_for_the_same_map_and_a_twentieth_by_chance() -> None:
-    first, second = np.random.default_rng(0).random((2, 200, 200))
-    assert overlap_of_strongest(first, first) == 1
-    assert overlap_of_strongest(first, second) == pytest.approx(0.1 / 1.9, abs=0.01)
-    assert overlap_of_strongest(first, np.ones((200, 200))) == 0
+def test_flat_maps_fail_without_further_questions(digits: tuple[nn.Module, Tensor]) -> None:
+    model, images = digits
+
+    def flat(question: Question) -> Tensor:
+        question.settle()
+        return torch.zeros(len(question.images), 4, 4)
+
+    found = sanity_check(model, images[:2], method=Method("flat", flat, "Flat", "", ""))
+    assert isinstance(found, SanityCheck) and not found.passed and "the same everywhere" in found.reason
+
+
+def test_options_reach_every_check(digits: tuple[nn.Module, Tensor]) -> None:
+    model, images = digits
+    fine = sanity_check(model, images[:2], method="occlusion", window=2)
+    assert fine != sanity_check(model, images[:2], method="occlusion", window=8)
+    smooth = nn.Sequential(nn.Conv2d(1, 4, 3), nn.SiLU(), nn.Flatten(), nn.Linear(4 * 14 * 14, 3))
+    assert sanity_check(smooth, images[:2], method="guided", rule="gate").method == "guided"

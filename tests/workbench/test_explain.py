@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
+import xml.etree.ElementTree as ET
+from base64 import b64decode
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from convlens.data import open_images
-from convlens.errors import UsageError
+from convlens.errors import ExplanationError, UsageError
 from convlens.measurement import probabilities
 from convlens.pictures import decode
 from convlens.runs import Run
 from convlens.workbench import explain, predict
 from convlens.workbench.explain import class_number
+from convlens.workbench.results import plain
+
+SVG = "http://www.w3.org/2000/svg"
 
 
 def digit(index=0):
@@ -24,13 +31,16 @@ def digit(index=0):
 @pytest.mark.parametrize("method", ["grad_cam", "grad-cam", "saliency"])
 def test_a_map_is_drawn_beside_its_picture_with_a_sanity_check(copied_run, method):
     result = explain(copied_run, [digit(0), digit(1)], method=method)
-    assert len(result.files) == 1 and len(result.pictures) == 2
+    assert [file.suffix for file in result.files] == [".png", ".svg", ".html"] and len(result.pictures) == 2
     sheet = np.asarray(Image.open(result.files[0]))
     assert sheet.shape[0] > 200 and sheet.shape[1] > 400
     assert len(np.unique(sheet.reshape(-1, 3), axis=0)) > 100  # it has colours, so something was drawn
-    assert result.sanity is not None and result.sanity.badge in ("passed", "failed")
+    (check,) = result.sanity
+    assert check.badge in ("passed", "failed") and check.faithfulness is not None
     note = json.loads(result.files[0].with_suffix(".json").read_text())
-    assert note["badge"] == result.sanity.badge and note["method"] == method.replace("-", "_")
+    assert (
+        note["badge"] == check.badge and note["reason"] == check.reason and note["method"] == method.replace("-", "_")
+    )
     assert "Explanations" in (copied_run / "report.html").read_text()
 
 
@@ -39,7 +49,7 @@ def test_the_class_to_explain_can_be_named_or_numbered(copied_run):
     assert class_number(run, "7") == 7 and class_number(run, None) is None
     assert class_number(run, 3) == 3
     by_name = explain(copied_run, digit(), target="4", sanity=False)
-    assert by_name.pictures[0].target == "4" and by_name.sanity is None
+    assert by_name.pictures[0].target == "4" and by_name.sanity == ()
     with pytest.raises(UsageError, match="no class is called 'seven'"):
         explain(copied_run, digit(), target="seven")
 
@@ -49,6 +59,134 @@ def test_filters_need_no_picture_and_feature_maps_need_one(copied_run):
     assert explain(copied_run, digit(), method="feature_maps").files[0].exists()
     with pytest.raises(UsageError, match="no pictures were given"):
         explain(copied_run, method="feature_maps")
+
+
+def test_methods_stand_side_by_side_and_what_is_not_defined_is_said(copied_run):
+    result = explain(copied_run, [digit(0), digit(1)], method="saliency, cam,occlusion", options={"window": 7})
+    assert [check.method for check in result.sanity] == ["saliency", "occlusion"]
+    assert len(result.refused) == 1 and result.refused[0].startswith("cam: CAM is defined where")
+    sheet = np.asarray(Image.open(result.files[0]))
+    assert sheet.shape[1] > 3 * 192 and sheet.shape[0] > 2 * 192
+    note = json.loads(result.files[0].with_suffix(".json").read_text())
+    assert note["badge"] is None and "saliency " in note["caption"] and "occlusion " in note["caption"]
+    page = (copied_run / "explanations" / "explained.html").read_text()
+    assert page.count("<figure>") == 2 * 3 and "not defined here" in page and "http" not in page.replace(SVG, "")
+    with pytest.raises(ExplanationError, match="CAM is defined where"):
+        explain(copied_run, digit(), method="cam")
+
+
+def test_every_method_can_be_asked_for_at_once(copied_run):
+    result = explain(copied_run, digit(), method="all", sanity=False)
+    assert len(result.refused) == 1 and result.layer is not None
+    assert len(json.loads(json.dumps(plain(result)))["pictures"]) == 1
+
+
+def test_the_svg_has_the_picture_and_its_maps(copied_run):
+    result = explain(copied_run, [digit(0), digit(1)], method="saliency,grad_cam", sanity=False)
+    svg = ET.fromstring(result.files[1].read_text())
+    images = list(svg.iter(f"{{{SVG}}}image"))
+    assert len(images) == 6 and all(image.get("href").startswith("data:image/png;base64,") for image in images)
+    words = {text.text for text in svg.iter(f"{{{SVG}}}text")}
+    assert {"Saliency"} <= words and any(word.startswith("Grad-CAM at ") for word in words)
+
+
+def test_an_overlay_lies_on_its_picture_to_the_pixel(copied_run):
+    """A network that looks at one quarter of the picture: its map covers that quarter and nothing else."""
+    run = Run.load(copied_run)
+    half = torch.nn.Sequential(Quarter(), torch.nn.Flatten(), torch.nn.Linear(28 * 28, 10)).eval()
+    vars(run)["model"] = half
+    result = explain(run, digit(), method="saliency", sanity=False)
+    svg = ET.fromstring(result.files[1].read_text())
+    shown, drawn = (read_image(image) for image in svg.iter(f"{{{SVG}}}image"))
+    assert drawn.shape[:2] == shown.shape[:2]
+    side = len(shown)
+    coloured = np.ptp(drawn.astype(int), axis=2) > 3
+    assert coloured[: side // 2 - 8, : side // 2 - 8].mean() > 0.9
+    assert not coloured[side // 2 + 8 :].any() and not coloured[:, side // 2 + 8 :].any()
+
+
+class Quarter(torch.nn.Module):
+    def forward(self, images):
+        kept = torch.zeros_like(images)
+        kept[..., :14, :14] = images[..., :14, :14]
+        return kept
+
+
+def read_image(element):
+    return np.asarray(Image.open(io.BytesIO(b64decode(element.get("href").split(",")[1]))).convert("RGB"))
+
+
+def test_a_sweep_is_an_animation_over_the_layers(copied_run):
+    result = explain(copied_run, digit(), sweep=True, sanity=False)
+    animated = next(file for file in result.files if file.suffix == ".gif")
+    with Image.open(animated) as frames:
+        assert frames.n_frames > 3 and frames.size[0] > 192
+        first = np.asarray(frames.convert("RGB"))
+        frames.seek(frames.n_frames - 1)
+        assert not np.array_equal(first, np.asarray(frames.convert("RGB")))
+    assert "image/gif" in (copied_run / "report.html").read_text()
+    with pytest.raises(UsageError, match="--sweep takes one method that looks at a layer"):
+        explain(copied_run, digit(), method="saliency", sweep=True)
+
+
+def test_arrays_are_saved_where_they_are_wanted(copied_run):
+    result = explain(copied_run, [digit(0), digit(1)], method="saliency,grad_cam", sanity=False, save_arrays=True)
+    arrays = {file.name: np.load(file) for file in result.files if file.suffix == ".npy"}
+    assert len(arrays) == 2 * 3
+    assert {array.shape for array in arrays.values()} == {(28, 28), (1, 28, 28)}
+    assert all(array.dtype == np.float32 and array.any() for array in arrays.values())
+
+
+def test_classes_and_channels_are_grown_from_noise(copied_run):
+    classes = explain(copied_run, method="maximise", options={"steps": 4})
+    assert classes.files[0].name == "maximise-classes.png"
+    one = explain(copied_run, method="maximise", target="3", options={"steps": 4})
+    assert one.files[0].name == "maximise-3.png"
+    layer = first_convolution(copied_run)
+    channel = explain(copied_run, method="maximise", layer=layer, unit=2, options={"steps": 4})
+    assert channel.files[0].exists() and "channel-2" in channel.files[0].name
+    with pytest.raises(UsageError, match="a layer and one of its channels"):
+        explain(copied_run, method="maximise", layer=layer)
+    with pytest.raises(UsageError, match="step is no option of maximise; there are steps"):
+        explain(copied_run, method="maximise", options={"step": 4})
+
+
+def test_the_pictures_that_excite_a_channel_are_found(copied_run):
+    layer = first_convolution(copied_run)
+    result = explain(copied_run, [digit(i) for i in range(40)], method="exciting", layer=layer, unit=1)
+    assert result.files[0].name.startswith("exciting-") and np.asarray(Image.open(result.files[0])).shape[0] > 300
+    with pytest.raises(UsageError, match="exciting needs a layer"):
+        explain(copied_run, digit(), method="exciting")
+
+
+def first_convolution(run):
+    return next(n for n, m in Run.load(run).model.named_modules() if isinstance(m, torch.nn.Conv2d))
+
+
+def test_a_run_of_shuffled_labels_joins_the_check(copied_run, trained_run):
+    result = explain(copied_run, digit(), method="grad_cam", shuffled=trained_run)
+    assert result.sanity[0].labels is not None and not result.sanity[0].labels.passed  # it is the same network
+    assert "shuffled labels gives much the same" in result.sanity[0].reason
+
+
+WRONG = [
+    ({"method": "saliency,filters"}, "filters came with other methods"),
+    ({"method": "saliency", "options": {"steps": 3}}, "no option of saliency is called 'steps'; there are none"),
+    ({"method": "occlusion", "options": {"windw": 3}}, r"no option of occlusion is called 'windw' \(near: window"),
+    ({"method": "occlusion", "options": {"window": "big"}}, "window came as 'big'; expected a whole number"),
+    ({"method": "guided", "options": {"rule": "all"}}, "rule came as 'all'"),
+    ({"method": "saliency", "layer": "stages"}, "looks at none; leave it out"),
+    ({"method": "grad_cam", "unit": 3}, "--unit names a channel of --layer"),
+    ({"method": "filters", "sweep": True}, "filters draws none"),
+    ({"method": "filters", "options": {"a": 1}}, "a came for filters, which has no options"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), WRONG)
+def test_what_does_not_go_together_is_refused(copied_run, given, message):
+    with pytest.raises(UsageError, match=message):
+        explain(copied_run, digit(), **given)
+    assert not (copied_run / "explanations").exists()
 
 
 def test_an_unknown_method_names_the_nearest(copied_run):
@@ -74,7 +212,8 @@ def test_pictures_go_where_they_are_asked_to(copied_run, tmp_path):
 
 def test_many_pictures_fill_several_sheets(copied_run):
     result = explain(copied_run, [digit(i) for i in range(30)], sanity=False, method="saliency")
-    assert len(result.files) == 2 and len(result.pictures) == 30
+    sheets = [file for file in result.files if file.suffix == ".png"]
+    assert len(sheets) == 2 and len(result.pictures) == 30
 
 
 def test_a_large_jpeg_has_one_probability_in_predict_explain_and_the_documented_lines(copied_run, tmp_path):

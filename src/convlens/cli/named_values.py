@@ -12,6 +12,11 @@ def model_options(given: list[str] | None) -> dict[str, Any]:
     return _named_values("--option", given, like="width=0.5")
 
 
+def method_options(given: list[str] | None) -> dict[str, Any]:
+    """["window=15"] -> {"window": 15}, for a method of explanation."""
+    return _named_values("--option", given, like="window=15")
+
+
 def augmentations(wanted: bool, given: list[str] | None) -> bool | dict[str, Any]:
     """Whether the training pictures are augmented, or what is to be other than usual: {"rotate": 10}."""
     if given and not wanted:

@@ -5,13 +5,14 @@ Letters: N pictures of C channels and H x W pixels, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from convlens.errors import ExplanationError, UsageError
+from convlens.explanation.memory import pictures_at_once
 
 TargetLike = int | Sequence[int] | Tensor | Callable[[Tensor], Tensor] | None
 
@@ -80,6 +81,40 @@ class Question:
     images: Tensor  # (N, C, H, W), on the device and in the precision of the network
     target: Target
     layer: str | None = None
+
+    def score(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N,)."""
+        return self.target.score(self.model(images))
+
+    def settle(self) -> Tensor:
+        """The scores of the pictures as they are, (N,), without a graph; from then on the classes are known."""
+        with torch.no_grad():
+            return self.score(self.images.clone())
+
+    def in_turns(self, total: int, *, gradient: bool = True) -> Iterator[int]:
+        """Of `total` variants of every picture, how many go through the network at once, until all have."""
+        at_once = max(1, pictures_at_once(self.model, self.images, gradient=gradient) // len(self.images))
+        for start in range(0, total, at_once):
+            yield min(at_once, total - start)
+
+    def scores_of(self, variants: Tensor) -> Tensor:
+        """(V, N, C, H, W), V variants of every picture -> (V, N)."""
+        logits = self.model(variants.flatten(0, 1))
+        if not isinstance(logits, Tensor) or logits.ndim != 2:
+            return self.target.score(logits)[None]  # which says what is wrong
+        return torch.stack([self.target.score(part) for part in logits.unflatten(0, variants.shape[:2])])
+
+    def shares_of(self, variants: Tensor) -> Tensor:
+        """(V, N, C, H, W) -> (V, N): probabilities of the classes asked about, 0 to 1."""
+        assert self.target.classes is not None
+        logits = self.model(variants.flatten(0, 1)).float()
+        classes = self.target.classes.repeat(len(variants))
+        return logits.softmax(1).gather(1, classes[:, None]).reshape(variants.shape[:2])
+
+    def gradients_of(self, variants: Tensor) -> Tensor:
+        """(V, N, C, H, W) -> the gradients of the scores by the pixels, of the same shape."""
+        variants = variants.detach().requires_grad_()
+        return self.gradient(self.scores_of(variants.clone()), variants)
 
     def gradient(self, score: Tensor, activation: Tensor) -> Tensor:
         """d score / d activation, of the shape of the activation; pictures of a batch do not mix."""

@@ -1,164 +1,130 @@
-"""Does a map depend on what the network has learned? The model-randomisation test (Adebayo et al., 2018).
+"""The badge beside every map: passed or failed, and why.
 
-https://arxiv.org/abs/1810.03292, section 3.1, "cascading randomisation": in a copy of the network the layers are
-drawn anew one after the other, from the logits down. A method whose maps hardly change does not show what the network
-learned; it shows the picture.
+    randomisation   other weights, another map?                                    Adebayo et al. 2018, section 3
+    labels          another network, trained on shuffled labels, another map?      the same, section 4
+    faithfulness    does what the map marks matter more than other places?         Petsiuk et al. 2018
+    stability       noise that no eye sees, the same map?                          Alvarez-Melis and Jaakkola 2018
 
-Departures: each weight tensor is drawn from a normal distribution with its own mean and deviation, so that any layer
-can be drawn anew and activations keep their size; the maps are compared by Spearman's rank correlation and by the
-overlap of their strongest tenth (intersection over union; 0.05 by chance), not by SSIM, whose constants depend on the
-scale of the maps.
+Each is a necessary condition, none a sufficient one: a map that passes them all may still be read wrongly.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from convlens.errors import ExplanationError
+from convlens.errors import UsageError
+from convlens.explanation.faithfulness import Faithfulness, faithfulness
 from convlens.explanation.methods import Method
 from convlens.explanation.preparation import as_input, prepared
-from convlens.explanation.question import TargetLike
-from convlens.explanation.verb import explain
-
-LARGEST_SIMILARITY = 0.5  # of both measures, with the whole network drawn anew; beyond it the check is failed
-NUM_PAIRS = 16
-MAX_STAGES = 5  # points of the cascade that are compared, the logits alone and the whole network among them
+from convlens.explanation.question import Question, Target, TargetLike
+from convlens.explanation.randomisation import LARGEST_SIMILARITY, RandomisationCheck, randomisation_check
+from convlens.explanation.similarity import similarities
+from convlens.explanation.stability import Stability, stability
+from convlens.explanation.verb import Explanation, explain
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Everything from the logits down to `layer` drawn anew; similarities are means over pictures and draws."""
+class LabelCheck:
+    """How alike the maps of a network trained on shuffled labels are; means over the pictures."""
 
-    layer: str
-    num_layers: int
     rank_correlation: float
     overlap: float
+
+    @property
+    def passed(self) -> bool:
+        return max(abs(self.rank_correlation), self.overlap) <= LARGEST_SIMILARITY
+
+    @property
+    def reason(self) -> str:
+        what = "another one" if self.passed else "much the same"
+        return (
+            f"a network trained on shuffled labels gives {what} (rank correlation {self.rank_correlation:.2f}, overlap "
+            f"{self.overlap:.2f}, bound {LARGEST_SIMILARITY})"
+        )
 
 
 @dataclass(frozen=True)
 class SanityCheck:
-    """A verdict, why, and how the similarity fell on the way."""
+    """What was found of a method on this network and these pictures; None where it was not or could not be asked."""
 
     method: str
-    passed: bool
-    reason: str
-    stages: tuple[Stage, ...]
     num_pictures: int
-    num_draws: int
+    randomisation: RandomisationCheck
+    labels: LabelCheck | None = None
+    faithfulness: Faithfulness | None = None
+    stability: Stability | None = None
+
+    @property
+    def passed(self) -> bool:
+        return all(part.passed for part in self._parts)
 
     @property
     def badge(self) -> str:
         return "passed" if self.passed else "failed"
 
+    @property
+    def reason(self) -> str:
+        """Of a failed check what failed, of a passed one what holds."""
+        chosen = [part for part in self._parts if part.passed == self.passed]
+        return "; ".join(part.reason for part in chosen)
+
+    @property
+    def _parts(self) -> list[RandomisationCheck | LabelCheck | Faithfulness | Stability]:
+        parts = (self.randomisation, self.labels, self.faithfulness, self.stability)
+        return [part for part in parts if part is not None]
+
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "badge": self.badge}
+        """All of it as plain values, every part with its verdict."""
+        return _plain(self) | {"badge": self.badge}
 
 
-def randomisation_check(
+def sanity_check(
     model: nn.Module,
     images: Tensor,
     target: TargetLike = None,
     *,
     method: str | Method = "grad_cam",
     layer: str | None = None,
+    shuffled: nn.Module | None = None,
     seed: int = 0,
+    **options: Any,
 ) -> SanityCheck:
-    """Compare the maps of the network with those of a copy whose layers are drawn anew, from the logits down.
+    """Every check of a method on (N, C, H, W) pictures. More pictures make the verdict firmer.
 
-    The classes explained are those of the network as it is; the network itself is not touched. The cascade is repeated,
-    2 to 8 times, until 16 pairs of maps are compared: two coarse maps can be alike by chance. More pictures make the
-    verdict firmer.
+    `shuffled` is the same network, trained on the same pictures with shuffled labels; without it labels are not asked
+    about. Where `target` is a function of the logits there is no class whose probability could fall, and no class that
+    a noisy picture could be asked about: faithfulness and stability are left out.
     """
-    original = explain(model, images, target, method=method, layer=layer)
-    if not np.ptp(original.maps, axis=(1, 2)).any():
-        reason = "the maps are the same everywhere, so there is nothing to compare"
-        return SanityCheck(original.method, False, reason, (), len(images), 0)
-    if not callable(target):
-        target = list(original.targets)
-    num_draws = max(2, min(8, -(-NUM_PAIRS // len(images))))
-    measured: dict[tuple[str, int], list[tuple[float, float]]] = {}
-    for draw in range(num_draws):
-        for name, num_layers, drawn in _cascade(model, images, seed * 1000 + draw):
-            maps = explain(drawn, images, target, method=method, layer=original.layer).maps
-            measured.setdefault((name, num_layers), []).extend(map(_similarities, original.maps, maps))
-    stages = tuple(Stage(*at, *np.mean(pairs, axis=0).tolist()) for at, pairs in measured.items())
-    passed, reason = _verdict(stages[-1])
-    return SanityCheck(original.method, passed, reason, stages, len(images), num_draws)
+    asked: dict[str, Any] = {"method": method, **options}
+    original = explain(model, images, target, layer=layer, **asked)
+    drawn = randomisation_check(model, images, target, layer=original.layer, seed=seed, **asked)
+    labels = None if shuffled is None else _labels(shuffled, images, original, asked)
+    if callable(target) or not drawn.stages:  # a function, or maps that are the same everywhere
+        return SanityCheck(original.method, len(images), drawn, labels)
+    with prepared(model):
+        inputs = as_input(model, images)
+        question = Question(model, inputs, Target(list(original.targets), len(inputs)))
+        faithful = faithfulness(question, original.maps, seed=seed)
+    steady = stability(model, images, original, seed=seed, **asked)
+    return SanityCheck(original.method, len(images), drawn, labels, faithful, steady)
 
 
-def _similarities(original: np.ndarray, drawn: np.ndarray) -> tuple[float, float]:
-    return rank_correlation(original, drawn), overlap_of_strongest(original, drawn)
+def _labels(shuffled: nn.Module, images: Tensor, original: Explanation, asked: dict[str, Any]) -> LabelCheck:
+    if not original.targets:
+        raise UsageError("a network of shuffled labels came with a target function; give classes, or leave it out")
+    maps = explain(shuffled, images, list(original.targets), layer=original.layer, **asked).maps
+    alike = [similarities(one, two) for one, two in zip(original.maps, maps, strict=True)]
+    return LabelCheck(*np.mean(alike, axis=0).tolist())
 
 
-def _verdict(last: Stage) -> tuple[bool, str]:
-    passed = max(abs(last.rank_correlation), last.overlap) <= LARGEST_SIMILARITY
-    numbers = f"rank correlation {last.rank_correlation:.2f}, overlap {last.overlap:.2f}, bound {LARGEST_SIMILARITY}"
-    if passed:
-        return True, f"with random weights the maps are different ones ({numbers})"
-    return False, f"with random weights the maps stay alike, so they show the picture, not the network ({numbers})"
-
-
-def _cascade(model: nn.Module, images: Tensor, seed: int) -> Iterator[tuple[str, int, nn.Module]]:
-    """The copy at each stage, with the last layer drawn and how many are."""
-    drawn = copy.deepcopy(model)
-    layers = weighted_layers(drawn, images)[::-1]
-    generator = torch.Generator().manual_seed(seed)
-    stops = set(np.linspace(1, len(layers), min(MAX_STAGES, len(layers))).round().astype(int).tolist())
-    for count, (name, module) in enumerate(layers, start=1):
-        _draw_anew(module, generator)
-        if count in stops:
-            yield name, count, drawn
-
-
-def weighted_layers(model: nn.Module, images: Tensor) -> list[tuple[str, nn.Module]]:
-    """Modules that hold weights of their own, in the order in which a pass first runs them."""
-    ran: dict[nn.Module, None] = {}
-    holders = {module: name for name, module in model.named_modules() if list(module.parameters(recurse=False))}
-    if not holders:
-        raise ExplanationError("this network has no weights, so there is nothing to draw anew")
-    hooks = [module.register_forward_pre_hook(lambda m, _: ran.setdefault(m)) for module in holders]
-    try:
-        with prepared(model), torch.no_grad():
-            model(as_input(model, images[:1]))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    # a parameter of a module whose forward is never called, such as a scale of the whole network, goes first
-    return [(holders[m], m) for m in [*(m for m in holders if m not in ran), *ran]]
-
-
-@torch.no_grad()
-def _draw_anew(module: nn.Module, generator: torch.Generator) -> None:
-    for weight in module.parameters(recurse=False):
-        if not weight.is_floating_point():
-            continue
-        values = weight.float().cpu()
-        deviation = values.std() if values.numel() > 1 else values.abs()
-        noise = torch.randn(values.shape, generator=generator)
-        weight.copy_((values.mean() + deviation * noise).to(weight))
-
-
-def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's coefficient of two maps, ties at their mean rank; 0 when a map is the same everywhere."""
-    a, b = (_ranks(x) - (x.size + 1) / 2 for x in (first, second))
-    scale = np.sqrt((a * a).sum() * (b * b).sum())
-    return float((a * b).sum() / scale) if scale > 0 else 0.0
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    _, position, counts = np.unique(values.ravel(), return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[position])
-
-
-def overlap_of_strongest(first: np.ndarray, second: np.ndarray, share: float = 0.1) -> float:
-    """Intersection over union of the strongest `share` of the pixels of two maps; 0 when a map is flat."""
-    a, b = ((x >= np.quantile(x, 1 - share)) & (x > x.min()) for x in (first, second))
-    union = np.count_nonzero(a | b)
-    return float(np.count_nonzero(a & b) / union) if union else 0.0
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if not is_dataclass(value):
+        return value
+    told = {name: getattr(value, name) for name in ("passed", "reason", "score") if hasattr(value, name)}
+    return told | {field.name: _plain(getattr(value, field.name)) for field in fields(value)}

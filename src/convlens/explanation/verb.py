@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convlens.errors import ExplanationError, NetworkError, UsageError
+from convlens.explanation.memory import pictures_at_once, traced
 from convlens.explanation.methods import Method, find_method
 from convlens.explanation.preparation import as_input, find_layer, prepared
 from convlens.explanation.question import Question, Target, TargetLike
@@ -22,6 +24,7 @@ class Explanation:
 
     `maps` are raw values, float32 (N, H, W) in the resolution of the input; `sign` says how to read them. `targets` has
     one class a picture and is empty for a target function; `note` holds what the reader of the maps must know.
+    `attributions` are those of every channel, float32 (N, C, H, W), None for a method that has none.
     """
 
     method: str
@@ -30,14 +33,19 @@ class Explanation:
     layer: str | None
     sign: str
     note: str = ""
+    attributions: np.ndarray | None = None
+    signed: bool = False
 
     def heat(self, *, clip: float = 0.995) -> np.ndarray:
-        """(N, H, W) in 0..1 for pictures: 0 stays 0, the `clip` quantile of each map's magnitude becomes 1."""
+        """(N, H, W) for pictures: 0 stays 0, the `clip` quantile of each map's magnitude becomes 1.
+
+        In 0..1, or in -1..1 where the method is `signed`: then what is below 0 speaks against the class.
+        """
         magnitude = np.abs(self.maps)
         top = np.quantile(magnitude, clip, axis=(1, 2), keepdims=True)
         top = np.where(top > 0, top, magnitude.max(axis=(1, 2), keepdims=True))
-        scaled = np.divide(magnitude, top, out=np.zeros_like(magnitude), where=top > 0)
-        return np.clip(scaled, 0, 1).astype(np.float32)
+        scaled = np.divide(self.maps, top, out=np.zeros_like(self.maps), where=top > 0)
+        return np.clip(scaled, -1 if self.signed else 0, 1).astype(np.float32)
 
 
 def explain(
@@ -47,14 +55,18 @@ def explain(
     *,
     method: str | Method = "grad_cam",
     layer: str | None = None,
+    **options: Any,
 ) -> Explanation:
     """(N, C, H, W) preprocessed pictures -> one map (H, W) a picture, and what it is of.
 
     `target` is None for the predicted class, a class, one class a picture, or a function of the logits, (N, K) -> (N,).
-    `layer` is a module's dotted path; by default the last that still has a spatial extent.
+    `layer` is a module's dotted path; by default the last that still has a spatial extent. `options` are the method's
+    own, such as `steps` of integrated gradients; `METHODS[name].options` lists them. UsageError for a layer, a class or
+    an option that is not there, ExplanationError where the method is not defined for this network.
     Works in any mode, with frozen weights, and under no_grad; the network is given back as it was, even after an error.
     """
     chosen = find_method(method)
+    chosen.check_options(options)
     if layer is not None and not chosen.uses_layer:
         raise UsageError(f"method {chosen.name} looks at no layer, but layer '{layer}' was named; leave it out")
     with prepared(model):
@@ -63,27 +75,59 @@ def explain(
             layer = layer if layer is not None else default_layer(model, inputs)
             find_layer(model, layer)
         asked = Target(target, len(inputs))
-        maps = _checked(chosen(Question(model, inputs, asked, layer)), chosen, inputs)
+        answers = [
+            _answer(chosen, Question(model, part, which, layer), options, start)
+            for start, part, which in _parts(model, inputs, asked)
+        ]
+    maps, attributions = (
+        None if each[0] is None else np.concatenate([one for one in each if one is not None])
+        for each in zip(*answers, strict=True)
+    )
+    assert maps is not None
     classes = () if asked.classes is None else tuple(asked.classes.tolist())
-    return Explanation(chosen.name, maps, classes, layer, chosen.sign, _note(maps, chosen))
+    return Explanation(chosen.name, maps, classes, layer, chosen.sign, _note(maps, chosen), attributions, chosen.signed)
 
 
-def _checked(maps: Tensor, method: Method, images: Tensor) -> np.ndarray:
-    """Maps as float32 in input resolution; a map that is not finite is never shown."""
-    expected = (len(images), *images.shape[2:])
-    if not isinstance(maps, Tensor) or maps.ndim != 3 or len(maps) != len(images):
-        came = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
+def _parts(model: nn.Module, images: Tensor, asked: Target) -> Iterator[tuple[int, Tensor, Target]]:
+    """(where it begins, pictures, their targets): as many at once as memory allows; a function is asked all at once."""
+    at_once = pictures_at_once(model, images, gradient=True)
+    if callable(asked.asked) or len(images) <= at_once:
+        yield 0, images, asked
+        return
+    with torch.no_grad():
+        asked.score(torch.cat([model(part.clone()) for part in images.split(at_once)]))
+    assert asked.classes is not None
+    for start in range(0, len(images), at_once):
+        part = images[start : start + at_once]
+        yield start, part, Target(asked.classes[start : start + at_once], len(part))
+
+
+def _answer(
+    method: Method, question: Question, options: Mapping[str, Any], start: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Maps as float32 in input resolution, and attributions; what is not finite is never shown."""
+    given = method(question, options)
+    num_pictures, channels, *size = question.images.shape
+    expected = (num_pictures, *size)
+    if not isinstance(given, Tensor) or given.ndim not in (3, 4) or len(given) != num_pictures:
+        came = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
         raise ExplanationError(f"method {method.name} gave {came}; a method gives maps of shape {expected}")
-    maps = maps.detach().float()
-    if maps.shape != expected:
-        maps = F.interpolate(maps[:, None], expected[1:], mode="bilinear", align_corners=False)[:, 0]
-    broken = (~torch.isfinite(maps)).flatten(1).any(1).nonzero().flatten().tolist()
+    given = given.detach().float()
+    broken = (~torch.isfinite(given)).flatten(1).any(1).nonzero().flatten().tolist()
     if broken:
         raise ExplanationError(
-            f"the {method.title} map of picture {broken[0]} holds NaN or infinity: weights or activations overflow; "
-            "check the network's weights, or run it in float32"
+            f"the {method.title} map of picture {start + broken[0]} holds NaN or infinity: weights or activations "
+            "overflow; check the network's weights, or run it in float32"
         )
-    return maps.cpu().numpy()
+    if given.ndim == 4 and given.shape != (num_pictures, channels, *size):
+        raise ExplanationError(
+            f"method {method.name} gave {tuple(given.shape)}; attributions are as large as the pictures, "
+            f"{(num_pictures, channels, *size)}"
+        )
+    maps = method.reduce(given) if given.ndim == 4 else given
+    if maps.shape != expected:
+        maps = F.interpolate(maps[:, None], expected[1:], mode="bilinear", align_corners=False)[:, 0]
+    return maps.cpu().numpy(), given.cpu().numpy() if given.ndim == 4 else None
 
 
 def _note(maps: np.ndarray, method: Method) -> str:
@@ -97,20 +141,9 @@ def _note(maps: np.ndarray, method: Method) -> str:
     return f"{which} ({method.title}) {'are' if len(flat) > 1 else 'is'} the same everywhere: {reason}"
 
 
-_LAYERS: WeakKeyDictionary[nn.Module, dict[object, str]] = WeakKeyDictionary()
-
-
 def default_layer(model: nn.Module, images: Tensor) -> str:
-    """The last layer with a spatial extent, from the traced graph; remembered while the modules stay the same."""
-    from convlens.graph import trace
-
-    key = (tuple(images.shape[1:]), tuple((name, type(module)) for name, module in model.named_modules()))
-    known = _LAYERS.setdefault(model, {})
-    if key not in known:
-        try:
-            known[key] = trace(model, images[:1]).last_spatial_layer()
-        except NetworkError as error:
-            raise ExplanationError(
-                f"no layer could be chosen: {error}; or name a layer that gives feature maps"
-            ) from error
-    return known[key]
+    """The last layer with a spatial extent, from the traced graph."""
+    try:
+        return traced(model, images).last_spatial_layer()
+    except NetworkError as error:
+        raise ExplanationError(f"no layer could be chosen: {error}; or name a layer that gives feature maps") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from convlens.pictures.channels import is_grey
 from convlens.pictures.decode import MAX_PIXELS, Source, decode, decode_and_inspect, inspect
 from convlens.pictures.drawing import colour, enlarged, overlay
-from convlens.pictures.encode import png_bytes, thumbnail
+from convlens.pictures.encode import gif_bytes, png_bytes, thumbnail
 from convlens.pictures.facts import PictureFacts
 from convlens.pictures.failures import failure_kind
 from convlens.pictures.preprocess import FITS, Preprocess
@@ -23,6 +23,7 @@ __all__ = [
     "decode_and_inspect",
     "enlarged",
     "failure_kind",
+    "gif_bytes",
     "inspect",
     "is_grey",
     "overlay",

@@ -16,11 +16,15 @@ def colour(heat: np.ndarray, name: str = "viridis") -> np.ndarray:
     return np.ascontiguousarray(colormaps[name](_clean(heat), bytes=True)[..., :3])
 
 
-def overlay(picture: np.ndarray, heat: np.ndarray, *, opacity: float = 0.75, name: str = "inferno") -> np.ndarray:
+def overlay(
+    picture: np.ndarray, heat: np.ndarray, *, opacity: float = 0.75, name: str | None = None, signed: bool = False
+) -> np.ndarray:
     """uint8 (H, W) or (H, W, 3) under a heat (H, W) in 0..1 -> uint8 (H, W, 3).
 
     The picture is drawn in grey, so that every colour seen is the map's own. The map covers with `opacity` where it is
-    1, with its square root times that where it is less, and lets the picture through where it is 0.
+    1, with its square root times that where it is less, and lets the picture through where it is 0. A `signed` heat is
+    in -1..1, has two colours, warm above 0 and cool below, and covers with its magnitude times `opacity`. `name` is a
+    colour map of matplotlib, by default inferno, or coolwarm where it is signed.
     """
     if heat.shape != picture.shape[:2]:
         raise UsageError(f"a map of shape {heat.shape} came for a picture of {picture.shape[:2]}; place it first")
@@ -29,8 +33,10 @@ def overlay(picture: np.ndarray, heat: np.ndarray, *, opacity: float = 0.75, nam
     grey = picture.astype(np.float32)
     if grey.ndim == 3:
         grey = grey @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601 luma
-    cover = opacity * np.sqrt(_clean(heat))[..., None]
-    return np.rint((1 - cover) * grey[..., None] + cover * colour(heat, name)).clip(0, 255).astype(np.uint8)
+    strength = _clean(np.abs(heat)) if signed else np.sqrt(_clean(heat))
+    cover = opacity * strength[..., None]
+    colours = colour((heat + 1) / 2, name or "coolwarm") if signed else colour(heat, name or "inferno")
+    return np.rint((1 - cover) * grey[..., None] + cover * colours).clip(0, 255).astype(np.uint8)
 
 
 def enlarged(picture: np.ndarray, side: int) -> np.ndarray:

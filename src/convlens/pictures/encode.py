@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -21,4 +22,18 @@ def png_bytes(image: Image.Image | np.ndarray) -> bytes:
     """An image, or uint8 (H, W) or (H, W, 3) -> PNG, lossless."""
     written = io.BytesIO()
     (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(written, "PNG")
+    return written.getvalue()
+
+
+def gif_bytes(frames: Sequence[Image.Image], *, seconds: float = 0.7) -> bytes:
+    """Pictures in turn, over and over -> GIF; all are drawn as large as the largest, from the upper left on."""
+    width, height = (max(frame.size[axis] for frame in frames) for axis in (0, 1))
+    pages = []
+    for frame in frames:
+        page = Image.new("RGB", (width, height), "white")
+        page.paste(frame, (0, 0))
+        pages.append(page.quantize(256, method=Image.Quantize.MEDIANCUT))
+    written = io.BytesIO()
+    first, *rest = pages
+    first.save(written, "GIF", save_all=True, append_images=rest, duration=round(1000 * seconds), loop=0, disposal=2)
     return written.getvalue()

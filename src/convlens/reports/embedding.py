@@ -5,11 +5,11 @@ from __future__ import annotations
 from base64 import b64encode
 from pathlib import Path
 
-SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF89a": "image/gif"}
 
 
 def data_address(path: Path, run: Path) -> str | None:
-    """A `data:` address; None for a file that is missing, no PNG or JPEG, or outside the run folder.
+    """A `data:` address; None for a file that is missing, no PNG, JPEG or GIF, or outside the run folder.
 
     A run may come from someone else: a name such as ../../secret in it must not be published by the report.
     """
@@ -20,5 +20,10 @@ def data_address(path: Path, run: Path) -> str | None:
         content = real.read_bytes()
     except (OSError, ValueError):
         return None
+    return embedded(content)
+
+
+def embedded(content: bytes) -> str | None:
+    """The same of a picture's bytes."""
     kind = next((kind for start, kind in SIGNATURES.items() if content.startswith(start)), None)
     return f"data:{kind};base64,{b64encode(content).decode()}" if kind else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from convlens.reports.classes import classes_section
 from convlens.reports.confusion import confusion_section
 from convlens.reports.curves import training_section
 from convlens.reports.diagram import network_diagram
+from convlens.reports.document import document
 from convlens.reports.facts import data_section, machine_section, recipe_section
 from convlens.reports.figures import count, percent, views
 from convlens.reports.gallery import errors_section, explanations_section, shown_errors
@@ -48,7 +48,9 @@ def page(run: Run, measure: dict[str, Any] | None, diagram: Markup | None = None
     main = evaluations[0][1] if evaluations else None
     top = header(manifest, main, measure)
     menu = navigation([(id_, title) for id_, title, _ in parts if title])
-    return _document(str(manifest.get("name")), [top, menu, *(section for _, _, section in parts if section)], manifest)
+    version = (manifest.get("versions") or {}).get("convlens")
+    sections = [section for _, _, section in parts if section]
+    return document(f"{manifest.get('name')} · convlens report", [top, menu, *sections], version)
 
 
 def _parts(
@@ -132,20 +134,3 @@ def measured(run: Run) -> tuple[dict[str, Any] | None, Markup | None]:
         return None, None
     measure = measure_network(run.model, graph)
     return measure.to_dict(), network_diagram(graph, measure)
-
-
-def _document(name: str, body: list[Markup], manifest: dict[str, Any]) -> str:
-    style = Markup(files("convlens.reports").joinpath("report.css").read_text(encoding="utf-8"))
-    version = (manifest.get("versions") or {}).get("convlens")
-    foot = element(
-        "footer", f"Written by convlens{f' {version}' if version else ''}. This page loads nothing from the network."
-    )
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{name} · convlens report"),
-        element("style", style),
-    )  # fmt: skip
-    return f"<!doctype html>\n{element('html', head, element('body', element('main', body, foot)), lang='en')}\n"

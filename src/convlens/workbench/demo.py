@@ -26,7 +26,8 @@ OWN_FILES = (  # all that the demo and later verbs write into its run
     MARK, "run.json", "weights.safetensors", "splits.csv", "looks.safetensors", "history.jsonl", "report.html",
     "checkpoints/best.safetensors", "checkpoints/last.safetensors", "evaluation/*.json", "thumbnails/*.jpg",
     "overlays/*.jpg",
-    "explanations/*.png", "explanations/*.json", "examples/digit-*.png",
+    "explanations/*.png", "explanations/*.svg", "explanations/*.gif", "explanations/*.npy", "explanations/*.json",
+    "explanations/explained.html", "examples/digit-*.png",
 )
 # fmt: on
 

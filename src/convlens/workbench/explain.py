@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from convlens import explanation
 from convlens.errors import PictureError, UsageError, unknown_name
 from convlens.explanation import METHODS, SanityCheck
-from convlens.measurement import probabilities
-from convlens.pictures import contact_sheet, enlarged, overlay, png_bytes
+from convlens.explanation.methods import find_method
 from convlens.reports import write_report
 from convlens.runs import Run
-from convlens.storage import guard, write_bytes, write_json
-from convlens.workbench.inference import read_logits
+from convlens.workbench.drawn_files import Sheet, write_arrays, write_sheets
+from convlens.workbench.map_sheets import Asked, Explained, Seen, draw_maps
+from convlens.workbench.own_network import open_run
 from convlens.workbench.predict import Picture, name_pictures
 from convlens.workbench.results import Progress
+from convlens.workbench.unit_sheets import exciting_sheets, feature_map_sheets, filter_sheets, maximised_sheets
 
-INSIDES = ("filters", "feature_maps")  # pictures of the network itself
-SANITY_PICTURES = 4  # maps that the randomisation check compares
-SHEET_PICTURES = 24  # on one sheet
-TILE = 192
-Sheet = tuple[str, Any, str]  # name, picture, caption
-
-
-@dataclass(frozen=True)
-class Explained:
-    """One picture with its map: `probability` is the calibrated one of `target`."""
-
-    picture: str
-    target: str
-    probability: float
-    note: str
+INSIDES = ("filters", "feature_maps", "maximise", "exciting")  # pictures of the network itself
 
 
 @dataclass(frozen=True)
 class ExplainResult:
-    """`files` are the PNGs that were written; `sanity` is None where no map was made or the check was not asked for."""
+    """`files` are what was written, pictures first; `sanity` has one check a method, none where none was asked for.
+
+    `refused` are methods that are not defined for this network, each with the reason; `layer` is that of the last
+    method which looks at one.
+    """
 
     run: Path
     method: str
@@ -50,7 +36,8 @@ class ExplainResult:
     files: tuple[Path, ...]
     pictures: tuple[Explained, ...]
     unreadable: tuple[str, ...]
-    sanity: SanityCheck | None
+    sanity: tuple[SanityCheck, ...]
+    refused: tuple[str, ...]
     report: Path
 
 
@@ -61,65 +48,95 @@ def explain(
     method: str = "grad_cam",
     target: str | int | None = None,
     layer: str | None = None,
+    unit: int | None = None,
+    options: Mapping[str, Any] | None = None,
+    sweep: bool = False,
     out: str | Path | None = None,
     sanity: bool = True,
+    shuffled: Run | str | Path | None = None,
+    save_arrays: bool = False,
+    network: str | None = None,
     progress: Progress | None = None,
 ) -> ExplainResult:
-    """Draw what the network sees: a map over each picture, its feature maps, or the filters.
+    """Draw what the network sees: a map over each picture, its feature maps, its filters, what excites a unit.
 
-    `method` is saliency, grad_cam, feature_maps or filters (which needs no picture); `target` a class by name or
-    number, by default each picture's predicted one. Writes PNGs to `out`, by default the run's `explanations/`.
+    `method` is one of `convlens.explanation.METHODS`, several with commas between them (then they stand side by side),
+    "all", or one of filters and maximise, which need no picture, feature_maps and exciting. `target` is a class by name
+    or number, by default each picture's predicted one; `unit` a channel of `layer` for maximise and exciting; `options`
+    are the methods' own, such as {"window": 15}. `sweep` draws the map at every layer in turn, as an animation.
+    `shuffled` is a run of the same network, trained on shuffled labels, for the sanity check. `save_arrays` writes the
+    maps as .npy too. Writes PNG, SVG and one page, explained.html, to `out`, by default the run's `explanations/`.
     """
-    run = run if isinstance(run, Run) else Run.load(run)
-    name = method.lower().replace("-", "_")
-    if name not in METHODS and name not in INSIDES:
-        known = [*METHODS, *INSIDES]
-        raise unknown_name("explanation method", method, known, f"there are {', '.join(known)}")
-    asked = _Asked(run, name, target, layer, Path(out) if out is not None else run.folder.explanations)
-    if name == "filters":
-        sheet = explanation.filters_picture(run.model, layer)
-        caption = f"Filters of {layer or explanation.filters(run.model).layer}"
-        return _written(asked, [("filters", sheet, caption)])
-    seen, unreadable = _decoded(run, pictures)
-    if name == "feature_maps":
-        return _written(asked, _feature_maps(asked, seen), unreadable=unreadable)
-    return _maps(asked, seen, unreadable, sanity, progress)
+    opened = open_run(run, network)
+    names = method_names(method)
+    folder = Path(out) if out is not None else opened.folder.explanations
+    _check_given(names, dict(options or {}), layer, unit, sweep)
+    if names[0] in INSIDES:
+        return _insides(opened, names[0], pictures, (target, layer, unit, dict(options or {})), folder, progress)
+    seen, unreadable = _decoded(opened, pictures)
+    other = None if shuffled is None else open_run(shuffled, network)
+    asked = Asked(
+        opened, names, class_number(opened, target), layer, dict(options or {}), sanity, other, sweep, progress
+    )
+    drawn = draw_maps(asked, seen)
+    files = write_sheets(folder, drawn.sheets, opened.manifest.name, drawn.refused)
+    if save_arrays:
+        files += write_arrays(folder, drawn.arrays)
+    return _result(opened, method, drawn.layer, files, drawn.said, unreadable, drawn.checks, drawn.refused)
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What is to be drawn, and where the drawings go."""
-
-    run: Run
-    method: str
-    target: str | int | None
-    layer: str | None
-    folder: Path
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """One picture twice: `pixels` as every verb decodes it for the network, `shown` larger, to draw a map over."""
-
-    name: str
-    pixels: np.ndarray
-    shown: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Tile:
-    """What a sheet shows of one picture."""
-
-    picture: np.ndarray
-    overlaid: np.ndarray
-    said: Explained
+def method_names(method: str) -> tuple[str, ...]:
+    """ "saliency,grad-cam" -> their names; "all" -> every method. Raises UsageError for one that is not there."""
+    if method.lower() == "all":
+        return tuple(METHODS)
+    names = []
+    for one in method.split(","):
+        name = one.strip().lower().replace("-", "_")
+        if name in INSIDES:
+            names.append(name)
+            continue
+        try:
+            names.append(find_method(name).name)
+        except UsageError:
+            known = [*METHODS, *INSIDES]
+            raise unknown_name("explanation method", one.strip(), known, f"there are {', '.join(known)}") from None
+    alone = [name for name in names if name in INSIDES]
+    if alone and len(names) > 1:
+        raise UsageError(f"{alone[0]} came with other methods; it draws no map, so ask for it alone")
+    return tuple(dict.fromkeys(names))
 
 
-def _decoded(run: Run, pictures: Picture | Sequence[Picture]) -> tuple[list[_Seen], tuple[str, ...]]:
+def _check_given(
+    names: tuple[str, ...], options: dict[str, Any], layer: str | None, unit: int | None, sweep: bool
+) -> None:
+    if unit is not None and (names[0] not in ("maximise", "exciting") or layer is None):
+        raise UsageError("--unit names a channel of --layer, for the methods maximise and exciting")
+    if names[0] in INSIDES:
+        if sweep:
+            raise UsageError(f"--sweep goes over the maps of a method at each layer, and {names[0]} draws none")
+        if options and names[0] != "maximise":
+            raise UsageError(f"{', '.join(options)} came for {names[0]}, which has no options")
+        return
+    using = [name for name in names if METHODS[name].uses_layer]
+    if sweep and (len(names) > 1 or not using or layer is not None):
+        raise UsageError("--sweep takes one method that looks at a layer, such as grad_cam, and goes over all layers")
+    if layer is not None and not using:
+        raise UsageError(f"layer {layer} came, and {', '.join(names)} looks at none; leave it out")
+    for name, value in options.items():
+        having = [METHODS[one] for one in names if name in METHODS[one].options]
+        if not having:
+            known = sorted({option for one in names for option in METHODS[one].options})
+            has = f"there are {', '.join(known)}" if known else "there are none"
+            raise unknown_name(f"option of {', '.join(names)}", name, known, has)
+        for one in having:
+            one.check_options({name: value})
+
+
+def _decoded(run: Run, pictures: Picture | Sequence[Picture]) -> tuple[list[Seen], tuple[str, ...]]:
     seen, unreadable = [], []
     for name, read in name_pictures(pictures):
         try:
-            seen.append(_Seen(name, read(run.preprocess.decode_side), read(max(512, 2 * max(run.preprocess.size)))))
+            seen.append(Seen(name, read(run.preprocess.decode_side), read(max(512, 2 * max(run.preprocess.size)))))
         except PictureError as error:
             unreadable.append(str(error))
     if not seen:
@@ -136,101 +153,37 @@ def class_number(run: Run, target: str | int | None) -> int | None:
     raise unknown_name("class", str(target), run.classes, f"the run knows {', '.join(run.classes[:12])}")
 
 
-def _maps(
-    asked: _Asked, seen: list[_Seen], unreadable: tuple[str, ...], sanity: bool, progress: Progress | None
+def _insides(
+    run: Run,
+    name: str,
+    pictures: Picture | Sequence[Picture],
+    asked: tuple[str | int | None, str | None, int | None, dict[str, Any]],
+    folder: Path,
+    progress: Progress | None,
 ) -> ExplainResult:
-    wanted = class_number(asked.run, asked.target)
-    check = _check(asked, seen, wanted) if sanity else None
-    tiles: list[_Tile] = []
-    for place, (one, shares) in enumerate(zip(seen, _shares(asked.run, seen), strict=True), 1):
-        tile, layer = _tile(asked, one, wanted, shares)
-        tiles.append(tile)
-        if progress:
-            progress("explain", place, len(seen), "")
-    title = f"{METHODS[asked.method].title}" + (f" at {layer}" if layer else "")
-    badge = f"sanity check {check.badge}" if check else "sanity check not run"
-    sheets = _sheets(asked.method, title, badge, tiles)
-    return _written(
-        replace(asked, layer=layer), sheets, tuple(tile.said for tile in tiles), unreadable=unreadable, check=check
-    )
+    """Filters, feature maps and what excites a unit: pictures without a map, so without a check."""
+    target, layer, unit, options = asked
+    unreadable: tuple[str, ...] = ()
+    sheets: list[Sheet]
+    if name == "filters":
+        sheets = filter_sheets(run, layer)
+    elif name == "maximise":
+        sheets = maximised_sheets(run, class_number(run, target), layer, unit, options, progress)
+    else:
+        seen, unreadable = _decoded(run, pictures)
+        draw = feature_map_sheets if name == "feature_maps" else exciting_sheets
+        sheets = draw(run, seen, layer, unit)
+    return _result(run, name, layer, write_sheets(folder, sheets), (), unreadable, (), ())
 
 
-def _shares(run: Run, seen: list[_Seen]) -> list[torch.Tensor]:
-    """(K,) calibrated probabilities of each picture, computed as `predict` does."""
-    reads = [lambda _, one=one: one.pixels for one in seen]
-    rows = [item for _, item in read_logits(run, reads) if isinstance(item, torch.Tensor)]
-    return list(probabilities(torch.stack(rows), run.temperature))
-
-
-def _tile(asked: _Asked, one: _Seen, wanted: int | None, shares: torch.Tensor) -> tuple[_Tile, str | None]:
-    """-> (the picture and its map, the layer that was looked at)."""
-    run = asked.run
-    number = int(shares.argmax()) if wanted is None else wanted
-    found = explanation.explain(run.model, run.preprocess([one.pixels]), number, method=asked.method, layer=asked.layer)
-    shown = enlarged(one.shown, TILE)
-    heat = run.preprocess.place(found.heat()[0], shown.shape[:2])
-    said = Explained(one.name, run.classes[number], float(shares[number]), found.note)
-    return _Tile(shown, overlay(shown, heat), said), found.layer
-
-
-def _sheets(method: str, title: str, badge: str, tiles: list[_Tile]) -> list[Sheet]:
-    """Picture and map side by side, SHEET_PICTURES pictures a sheet."""
-    sheets = []
-    for start in range(0, len(tiles), SHEET_PICTURES):
-        part = tiles[start : start + SHEET_PICTURES]
-        said = [f"{tile.said.target} {tile.said.probability:.1%}" for tile in part]
-        sheet = contact_sheet(
-            [picture for tile in part for picture in (tile.picture, tile.overlaid)],
-            labels=[text for tile, words in zip(part, said, strict=True) for text in (_file_name(tile), words)],
-            columns=2 if len(part) < 3 else 4,
-            tile=TILE,
-            title=f"{title} · {badge}",
-        )
-        number = f"-{start // SHEET_PICTURES + 1}" if len(tiles) > SHEET_PICTURES else ""
-        sheets.append((f"{method}-{_slug(part[0].said.picture)}{number}", sheet, f"{title}: {said[0]}"))
-    return sheets
-
-
-def _file_name(tile: _Tile) -> str:
-    return Path(tile.said.picture).name
-
-
-def _check(asked: _Asked, seen: list[_Seen], target: int | None) -> SanityCheck:
-    images = asked.run.preprocess([one.pixels for one in seen[:SANITY_PICTURES]])
-    return explanation.randomisation_check(asked.run.model, images, target, method=asked.method, layer=asked.layer)
-
-
-def _feature_maps(asked: _Asked, seen: list[_Seen]) -> list[Sheet]:
-    sheets = []
-    for one in seen:
-        images = asked.run.preprocess([one.pixels])
-        sheet = explanation.feature_maps_picture(asked.run.model, images, asked.layer)
-        caption = f"Feature maps of {asked.layer or 'the last layer'}: {one.name}"
-        sheets.append((f"feature_maps-{_slug(one.name)}", sheet, caption))
-    return sheets
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", Path(name).stem).strip("-").lower() or "picture"
-
-
-def _written(
-    asked: _Asked,
-    sheets: list[Sheet],
-    explained: tuple[Explained, ...] = (),
-    *,
-    unreadable: tuple[str, ...] = (),
-    check: SanityCheck | None = None,
+def _result(
+    run: Run,
+    method: str,
+    layer: str | None,
+    files: tuple[Path, ...],
+    said: tuple[Explained, ...],
+    unreadable: tuple[str, ...],
+    checks: tuple[SanityCheck, ...],
+    refused: tuple[str, ...],
 ) -> ExplainResult:
-    with guard(asked.folder):
-        asked.folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for name, sheet, caption in sheets:
-        file = asked.folder / f"{name}.png"
-        write_bytes(file, png_bytes(sheet))
-        facts: dict[str, Any] = {"file": file.name, "caption": caption, "method": asked.method}
-        facts |= {"badge": check.badge, "reason": check.reason} if check else {"badge": None}
-        write_json(file.with_suffix(".json"), facts)
-        files.append(file)
-    report = write_report(asked.run)
-    return ExplainResult(asked.run.path, asked.method, asked.layer, tuple(files), explained, unreadable, check, report)
+    return ExplainResult(run.path, method, layer, files, said, unreadable, checks, refused, write_report(run))

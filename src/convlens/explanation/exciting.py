@@ -1,0 +1,88 @@
+"""The pictures of a data set that excite a unit most, and what of them it saw (Zeiler and Fergus 2013, figure 2)."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from convlens.errors import NetworkError, UsageError
+from convlens.explanation.memory import traced
+from convlens.explanation.preparation import as_input, only, prepared, take_output
+from convlens.graph import ReceptiveField
+
+Window = tuple[tuple[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Excited:
+    """`index` of the picture, the channel's largest `value` in it, and its `position` (row, column) in the feature map.
+
+    `window` is what that unit sees: ((top, bottom), (left, right)) in pixels of the network's input, the last ones
+    included, cut to the picture; None where the network cannot be traced.
+    """
+
+    index: int
+    value: float
+    position: tuple[int, int]
+    window: Window | None
+
+
+def exciting(
+    model: nn.Module, batches: Iterable[Tensor], layer: str, channels: Iterable[int], *, top: int = 9
+) -> dict[int, tuple[Excited, ...]]:
+    """Batches of preprocessed pictures (N, C, H, W) -> the `top` ones of each channel of `layer`, strongest first.
+
+    Each picture counts once. UsageError for a channel that the layer does not have.
+    """
+    wanted = tuple(channels)
+    if top < 1 or not wanted or min(wanted) < 0:
+        raise UsageError(f"channels came as {wanted} and top as {top}; expected channels from 0, and 1 or more")
+    best: dict[int, list[tuple[float, int, int, int]]] = {channel: [] for channel in wanted}
+    seen, field = 0, None
+    with prepared(model), torch.no_grad():
+        for batch in batches:
+            images = as_input(model, batch)
+            with take_output(model, layer) as taken:
+                model(images)
+            maps = only(taken, layer, len(images)).float()
+            if max(wanted) >= maps.shape[1]:
+                raise UsageError(f"channel {max(wanted)} came; layer '{layer}' has {maps.shape[1]}, counted from 0")
+            if not seen:
+                field = field_of(model, images, layer)
+            values, places = maps[:, list(wanted)].flatten(2).max(2)  # (N, wanted)
+            for column, channel in enumerate(wanted):
+                for row in range(len(images)):
+                    place = divmod(int(places[row, column]), maps.shape[3])
+                    # of equal ones the first stays
+                    heapq.heappush(best[channel], (float(values[row, column]), -(seen + row), *place))
+                    if len(best[channel]) > top:
+                        heapq.heappop(best[channel])
+            seen += len(images)
+            size = images.shape[2:]
+    return {
+        channel: tuple(
+            Excited(-index, value, (row, column), _cut(field, (row, column), size) if field is not None else None)
+            for value, index, row, column in sorted(found, reverse=True)
+        )
+        for channel, found in best.items()
+    }
+
+
+def field_of(model: nn.Module, images: Tensor, layer: str) -> ReceptiveField | None:
+    """The receptive field of a layer's units, gates left out; None where the network cannot be traced."""
+    try:
+        graph = traced(model, images)
+    except NetworkError:
+        return None
+    nodes = [call.node for call in graph.finished if call.path == layer and call.node is not None and call.node >= 0]
+    field = graph.receptive_field(nodes[-1], gates=False) if nodes else None
+    return field if field is not None and len(field.size) == 2 else None
+
+
+def _cut(field: ReceptiveField, position: tuple[int, int], size: torch.Size) -> Window:
+    (top, bottom), (left, right) = field.window(*position)
+    return (max(top, 0), min(bottom, size[0] - 1)), (max(left, 0), min(right, size[1] - 1))

@@ -1,0 +1,132 @@
+"""Guided and deconvolution rules at the gates of a network, wherever they are written: module, function or method.
+
+The rules change how a gradient passes back through a rectifier. They are put on the nodes that autograd recorded, so
+`nn.ReLU`, `F.relu`, `x.relu_()` and `x.clamp(min=0)` are one gate, and nothing of the network is touched.
+
+    plain       g · f'(x)
+    guided      g · f'(x) where g > 0       Springenberg et al. 2014, https://arxiv.org/abs/1412.6806, figure 1
+    deconv      g where g > 0               Zeiler and Fergus 2013, https://arxiv.org/abs/1311.2901, section 2.1
+
+Both are defined for piecewise-linear gates: ReLU, ReLU6 and hardtanh, leaky and parametric ReLU, clamp at zero. For
+smooth gates (Hardswish, SiLU, GELU, ELU, SELU, CELU, Mish, softplus) nobody defined them: they are refused, unless the
+rule "gate" is asked for, our extension, which takes every smooth gate for a ReLU: guided passes g where g > 0 and
+x > 0, deconv passes g where g > 0.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor
+
+from convlens.errors import ExplanationError, UsageError
+
+RULES = ("exact", "gate")
+# autograd's name of a node -> what people call the gate
+LINEAR = {
+    "ReluBackward": "ReLU",
+    "HardtanhBackward": "ReLU6 or hardtanh",
+    "LeakyReluBackward": "leaky ReLU",
+    "PreluKernelBackward": "PReLU",
+    "RreluWithNoiseBackward": "RReLU",
+    "ThresholdBackward": "threshold",
+    "ClampBackward": "clamp",
+    "ClampMinBackward": "clamp",
+}
+SMOOTH = {
+    "HardswishBackward": "Hardswish",
+    "SiluBackward": "SiLU",
+    "GeluBackward": "GELU",
+    "EluBackward": "ELU or SELU",
+    "CeluBackward": "CELU",
+    "MishBackward": "Mish",
+    "SoftplusBackward": "softplus",
+}
+Gradients = tuple[Tensor, ...]
+
+
+def change_gates(score: Tensor, method: str, rule: str) -> None:
+    """Put the rule of `method` ("guided" or "deconv") on every gate that `score` has come through.
+
+    UsageError for an unknown rule; ExplanationError where there is no gate, or a smooth one and the rule is "exact".
+    """
+    if rule not in RULES:
+        raise UsageError(f"rule came as '{rule}'; expected exact (piecewise-linear gates) or gate (smooth ones too)")
+    linear, smooth = [], []
+    for node in _nodes(score):
+        name = node.name().rstrip("0123456789")
+        if name in SMOOTH:
+            smooth.append(node)
+        elif name in LINEAR and _rectifies(node, name):
+            linear.append(node)
+    if smooth and rule == "exact":
+        raise ExplanationError(_refusal(method, smooth))
+    if not linear and not smooth:
+        raise ExplanationError(
+            f"this network has no rectifier (ReLU, ReLU6, leaky ReLU …), so {method} would be the plain gradient; use "
+            "method saliency"
+        )
+    for node in linear:
+        if method == "guided":
+            node.register_prehook(_only_positive)
+        else:
+            node.register_hook(_rectified)
+    for node in smooth:
+        _as_relu(node, guided=method == "guided")
+
+
+def _nodes(score: Tensor) -> Iterator[Any]:
+    """Every node of the graph behind `score`, once."""
+    waiting, seen = [score.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        yield node
+        waiting.extend(following for following, _ in node.next_functions)
+
+
+def _rectifies(node: Any, name: str) -> bool:
+    """A clamp is a gate when it cuts at zero; one that keeps a number from growing too large is none."""
+    if not name.startswith("Clamp"):
+        return True
+    least = getattr(node, "_saved_min", None)
+    return least is not None and not isinstance(least, Tensor) and float(least) == 0
+
+
+def _only_positive(grad_outputs: Gradients) -> Gradients:
+    return tuple(gradient.clamp(min=0) for gradient in grad_outputs)
+
+
+def _rectified(grad_inputs: Gradients, grad_outputs: Gradients) -> Gradients:
+    return (grad_outputs[0].clamp(min=0), *grad_inputs[1:])
+
+
+def _as_relu(node: Any, *, guided: bool) -> None:
+    """What autograd saved is asked before the node runs: afterwards it may be gone."""
+    open_where: list[Tensor] = []
+
+    def look(grad_outputs: Gradients) -> Gradients:
+        value = node._saved_self if hasattr(node, "_saved_self") else node._saved_self_or_result
+        open_where[:] = [value > 0]
+        return grad_outputs
+
+    def pass_back(grad_inputs: Gradients, grad_outputs: Gradients) -> Gradients:
+        positive = grad_outputs[0].clamp(min=0)
+        return (positive * open_where[0] if guided else positive, *grad_inputs[1:])
+
+    if guided:
+        node.register_prehook(look)
+    node.register_hook(pass_back)
+
+
+def _refusal(method: str, smooth: list[Any]) -> str:
+    counts = Counter(SMOOTH[node.name().rstrip("0123456789")] for node in smooth)
+    found = ", ".join(f"{count} of {name}" for name, count in counts.most_common())
+    return (
+        f"{method} is not defined for smooth gates, and this network has {found}; use method saliency or "
+        "integrated_gradients, or ask for our extension, which takes them for ReLUs, with the rule 'gate' (--rule gate)"
+    )

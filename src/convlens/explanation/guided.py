@@ -1,0 +1,30 @@
+"""Guided back-propagation and the deconvolutional network: gradients that pass a gate only where they are positive.
+
+Springenberg, Dosovitskiy, Brox and Riedmiller 2014, https://arxiv.org/abs/1412.6806; Zeiler and Fergus 2013,
+https://arxiv.org/abs/1311.2901. The rules at each gate stand in `gates`. Sharp pictures of what a class may look at,
+but both are known to depend little on the upper layers (Adebayo et al. 2018): mind the sanity check beside the map.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from convlens.explanation.gates import change_gates
+from convlens.explanation.question import Question
+
+
+def guided(question: Question, *, rule: str = "exact") -> Tensor:
+    """(N, C, H, W) -> the same shape, signed."""
+    return _through_gates(question, "guided", rule)
+
+
+def deconv(question: Question, *, rule: str = "exact") -> Tensor:
+    """(N, C, H, W) -> the same shape, signed."""
+    return _through_gates(question, "deconv", rule)
+
+
+def _through_gates(question: Question, method: str, rule: str) -> Tensor:
+    images = question.images.requires_grad_()
+    score = question.score(images.clone())
+    change_gates(score, method, rule)
+    return question.gradient(score, images)

@@ -1,0 +1,25 @@
+"""The feature maps of a layer and the score's gradient by them: what the CAM family is made of.
+
+The graph is built only from the layer up; below it the pass keeps nothing.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from convlens.explanation.preparation import only, replace_output
+from convlens.explanation.question import Question
+
+
+def layer_gradient(question: Question) -> tuple[Tensor, Tensor]:
+    """-> (feature maps, gradients), both (N, channels, h, w) in float32."""
+    activation, score = features_and_score(question)
+    return activation.detach().float(), question.gradient(score, activation).float()
+
+
+def features_and_score(question: Question) -> tuple[Tensor, Tensor]:
+    """-> (feature maps (N, channels, h, w), where the graph begins, and the scores (N,), where it ends)."""
+    assert question.layer is not None
+    with replace_output(question.model, question.layer) as taken:
+        score = question.score(question.images)
+    return only(taken, question.layer, len(question.images)), score

@@ -1,0 +1,166 @@
+"""Activation maximisation: the picture that a class or a channel answers most to, grown from noise.
+
+Erhan et al. 2009 (https://www.researchgate.net/publication/265022827) and Simonyan et al. 2013
+(https://arxiv.org/abs/1312.6034, section 2): gradient ascent on the pixels, which cost the more the farther they are
+from the mean. Without more the result is noise that no eye can read; here, after Olah et al. 2017
+(https://distill.pub/2017/feature-visualization/), the steps are taken on the frequencies of the picture, which is moved
+about (jitter) and seen blurred at first, and neighbours that differ cost (total variation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from convlens.errors import ExplanationError, UsageError
+from convlens.explanation.blur import blurred
+from convlens.explanation.fourier import first_spectrum, pixels_of, total_variation
+from convlens.explanation.preparation import find_layer, prepared
+
+JITTER = 1 / 12  # of the side, at most so far
+BLUR = 1 / 64  # of the side, the deviation at the first step
+
+
+@dataclass(frozen=True)
+class Maximised:
+    """`pictures` are uint8 (N, H, W, C), one for each class or channel of `units`.
+
+    `values` are what the network answers to them: logits, or means over the feature map. `before` is its answer to the
+    noise where they began.
+    """
+
+    layer: str | None
+    units: tuple[int, ...]
+    pictures: np.ndarray
+    values: tuple[float, ...]
+    before: tuple[float, ...]
+
+
+def maximise(
+    model: nn.Module,
+    units: int | Sequence[int],
+    shape: Sequence[int],
+    *,
+    layer: str | None = None,
+    mean: Sequence[float] = (0.0,),
+    std: Sequence[float] = (1.0,),
+    steps: int = 256,
+    rate: float = 0.05,
+    variation: float = 5.0,
+    decay: float = 0.25,
+    seed: int = 0,
+) -> Maximised:
+    """Grow one picture for each of `units`: classes, or channels of `layer`.
+
+    `shape` is (C, H, W); pixels of 0 to 1 are given to the network less `mean` and divided by `std`, one number a
+    channel or one for all. `rate` is Adam's, `variation` the weight of the total variation and `decay` that of the
+    squared distance from the mean, both against the unit's value relative to itself. The same seed gives the same
+    pictures, alone or with others. UsageError for what does not fit the network.
+    """
+    wanted = (units,) if isinstance(units, int) else tuple(int(unit) for unit in units)
+    _check(wanted, shape, steps, rate, min(variation, decay))
+    channels, height, width = shape
+    with prepared(model):
+        like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
+        asked = _Asked(model, wanted, layer, _column(mean, channels).to(like), _column(std, channels).to(like))
+        spectrum = first_spectrum(len(wanted), channels, height, width, seed).to(like.device).requires_grad_()
+        before = asked.answers(pixels_of(spectrum.detach(), height, width))
+        optimiser = torch.optim.Adam([spectrum], lr=rate)
+        drawn = torch.Generator().manual_seed(seed)
+        for step in range(steps):
+            pixels = pixels_of(spectrum, height, width)
+            seen = blurred(_moved(pixels, drawn), BLUR * max(height, width) * (1 - step / steps))
+            value = asked.values(seen)
+            loss = asked.costs(pixels, variation, decay) - value / value.detach().abs().clamp(min=1)
+            optimiser.zero_grad()
+            loss.sum().backward()
+            optimiser.step()
+        found = pixels_of(spectrum.detach(), height, width)
+        after = asked.answers(found)
+    pictures = (255 * found).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return Maximised(layer, wanted, pictures, after, before)
+
+
+def _check(units: tuple[int, ...], shape: Sequence[int], steps: int, rate: float, least_weight: float) -> None:
+    if not units or min(units) < 0:
+        raise UsageError(f"units came as {units}; expected classes or channels, counted from 0")
+    if len(shape) != 3 or min(shape) < 1:
+        raise UsageError(f"shape came as {tuple(shape)}; expected (channels, height, width)")
+    if steps < 1 or rate <= 0 or least_weight < 0:
+        raise UsageError(
+            f"steps came as {steps}, rate as {rate}, the smaller of variation and decay as {least_weight}; "
+            "expected 1 or more, above 0, and 0 or more"
+        )
+
+
+def _column(values: Sequence[float], channels: int) -> Tensor:
+    if len(values) not in (1, channels):
+        raise UsageError(f"mean or std has {len(values)} numbers; expected one for each of {channels} channels, or one")
+    return torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)
+
+
+def _moved(pixels: Tensor, drawn: torch.Generator) -> Tensor:
+    """All pictures by the same way; the edge is stretched over what comes in."""
+    height, width = pixels.shape[2:]
+    down, across = (max(1, round(JITTER * side)) for side in (height, width))
+    padded = F.pad(pixels, (across, across, down, down), mode="replicate")
+    top, left = (int(torch.randint(0, 2 * most + 1, (), generator=drawn)) for most in (down, across))
+    return padded[:, :, top : top + height, left : left + width]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be made large."""
+
+    model: nn.Module
+    units: tuple[int, ...]
+    layer: str | None
+    mean: Tensor
+    std: Tensor
+
+    def values(self, pixels: Tensor) -> Tensor:
+        """(N, C, H, W) in 0..1 -> (N,), one for each unit."""
+        images = (pixels.to(self.mean) - self.mean) / self.std
+        answers = self.model(images) if self.layer is None else self._of_layer(images)
+        if not isinstance(answers, Tensor) or answers.ndim != 2 or len(answers) != len(self.units):
+            came = tuple(answers.shape) if isinstance(answers, Tensor) else type(answers).__name__
+            raise ExplanationError(
+                f"the network gave {came} for {len(self.units)} pictures; expected (pictures, classes)"
+            )
+        if max(self.units) >= answers.shape[1]:
+            what = "classes" if self.layer is None else f"channels in layer '{self.layer}'"
+            raise UsageError(f"unit {max(self.units)} came; there are {answers.shape[1]} {what}, counted from 0")
+        return answers[torch.arange(len(self.units)), torch.tensor(self.units)].float()
+
+    def costs(self, pixels: Tensor, variation: float, decay: float) -> Tensor:
+        far = ((pixels - self.mean) / self.std).square().mean((1, 2, 3))
+        return variation * total_variation(pixels) + decay * far
+
+    def answers(self, pixels: Tensor) -> tuple[float, ...]:
+        with torch.no_grad():
+            return tuple(self.values(pixels).tolist())
+
+    def _of_layer(self, images: Tensor) -> Tensor:
+        """(N, channels): the mean over each feature map; a dense layer's units as they are."""
+        assert self.layer is not None
+        kept: list[Tensor] = []
+
+        def keep(_module: nn.Module, _inputs: object, output: object) -> None:
+            if isinstance(output, Tensor) and output.ndim in (2, 4):
+                kept[:] = [output.mean((2, 3)) if output.ndim == 4 else output.clone()]
+
+        handle = find_layer(self.model, self.layer).register_forward_hook(keep)
+        try:
+            self.model(images)
+        finally:
+            handle.remove()
+        if not kept:
+            raise ExplanationError(
+                f"layer '{self.layer}' gave no feature maps in this pass; name a convolution or a block"
+            )
+        return kept[0]

@@ -1,0 +1,46 @@
+"""How many pictures may go through a network at once without more memory than a bound."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+from torch import Tensor, nn
+
+from convlens.errors import NetworkError
+from convlens.graph import Graph, trace
+
+BOUND = 1 << 30  # bytes of activations of one pass, unless more is allowed
+UNTRACED = 8  # pictures at once, where nothing is known of the network
+
+_TRACED: WeakKeyDictionary[nn.Module, dict[object, Graph | NetworkError]] = WeakKeyDictionary()
+
+
+def traced(model: nn.Module, images: Tensor) -> Graph:
+    """The graph of a network for one such picture, remembered while its modules stay the same. Raises NetworkError."""
+    key = (tuple(images.shape[1:]), images.dtype, tuple((name, type(part)) for name, part in model.named_modules()))
+    known = _TRACED.setdefault(model, {})
+    if key not in known:
+        try:
+            known[key] = trace(model, images[:1])
+        except NetworkError as error:
+            known[key] = error
+    found = known[key]
+    if isinstance(found, NetworkError):
+        raise found
+    return found
+
+
+def same_network(copy: nn.Module, model: nn.Module) -> None:
+    """What is known of a network holds for its copy."""
+    _TRACED[copy] = _TRACED.setdefault(model, {})
+
+
+def pictures_at_once(model: nn.Module, images: Tensor, *, gradient: bool) -> int:
+    """1 or more. A gradient keeps every activation; without one, little more than the largest two are alive."""
+    try:
+        graph = traced(model, images)
+    except NetworkError:
+        return UNTRACED
+    sizes = sorted((node.output_bytes for node in graph.nodes if not node.is_view), reverse=True)
+    needed = sum(sizes) if gradient else 3 * sum(sizes[:2])
+    return max(1, BOUND // max(needed + graph.input_bytes, 1))

@@ -1,0 +1,138 @@
+"""Does a map depend on what the network has learned? The model-randomisation test (Adebayo et al., 2018).
+
+https://arxiv.org/abs/1810.03292, section 3.1, "cascading randomisation": in a copy of the network the layers are
+drawn anew one after the other, from the logits down. A method whose maps hardly change does not show what the network
+learned; it shows the picture.
+
+Departures: each weight tensor is drawn from a normal distribution with its own mean and deviation, so that any layer
+can be drawn anew and activations keep their size; the maps are compared by Spearman's rank correlation and by the
+overlap of their strongest tenth (intersection over union; 0.05 by chance), not by SSIM, whose constants depend on the
+scale of the maps.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from convlens.errors import ExplanationError
+from convlens.explanation.memory import same_network
+from convlens.explanation.methods import Method
+from convlens.explanation.preparation import as_input, prepared
+from convlens.explanation.question import TargetLike
+from convlens.explanation.similarity import similarities
+from convlens.explanation.verb import explain
+
+LARGEST_SIMILARITY = 0.5  # of both measures, with the whole network drawn anew; beyond it the check is failed
+NUM_PAIRS = 16
+MAX_STAGES = 5  # points of the cascade that are compared, the logits alone and the whole network among them
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything from the logits down to `layer` drawn anew; similarities are means over pictures and draws."""
+
+    layer: str
+    num_layers: int
+    rank_correlation: float
+    overlap: float
+
+
+@dataclass(frozen=True)
+class RandomisationCheck:
+    """A verdict, why, and how the similarity fell on the way."""
+
+    method: str
+    passed: bool
+    reason: str
+    stages: tuple[Stage, ...]
+    num_pictures: int
+    num_draws: int
+
+
+def randomisation_check(
+    model: nn.Module,
+    images: Tensor,
+    target: TargetLike = None,
+    *,
+    method: str | Method = "grad_cam",
+    layer: str | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> RandomisationCheck:
+    """Compare the maps of the network with those of a copy whose layers are drawn anew, from the logits down.
+
+    The classes explained are those of the network as it is; the network itself is not touched. The cascade is repeated,
+    2 to 8 times, until 16 pairs of maps are compared: two coarse maps can be alike by chance. More pictures make the
+    verdict firmer.
+    """
+    original = explain(model, images, target, method=method, layer=layer, **options)
+    if not np.ptp(original.maps, axis=(1, 2)).any():
+        reason = "the maps are the same everywhere, so there is nothing to compare"
+        return RandomisationCheck(original.method, False, reason, (), len(images), 0)
+    if not callable(target):
+        target = list(original.targets)
+    num_draws = max(2, min(8, -(-NUM_PAIRS // len(images))))
+    measured: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    for draw in range(num_draws):
+        for name, num_layers, drawn in _cascade(model, images, seed * 1000 + draw):
+            maps = explain(drawn, images, target, method=method, layer=original.layer, **options).maps
+            measured.setdefault((name, num_layers), []).extend(map(similarities, original.maps, maps))
+    stages = tuple(Stage(*at, *np.mean(pairs, axis=0).tolist()) for at, pairs in measured.items())
+    passed, reason = _verdict(stages[-1])
+    return RandomisationCheck(original.method, passed, reason, stages, len(images), num_draws)
+
+
+def _verdict(last: Stage) -> tuple[bool, str]:
+    passed = max(abs(last.rank_correlation), last.overlap) <= LARGEST_SIMILARITY
+    numbers = f"rank correlation {last.rank_correlation:.2f}, overlap {last.overlap:.2f}, bound {LARGEST_SIMILARITY}"
+    if passed:
+        return True, f"with random weights the maps are different ones ({numbers})"
+    return False, f"with random weights the maps stay alike, so they show the picture, not the network ({numbers})"
+
+
+def _cascade(model: nn.Module, images: Tensor, seed: int) -> Iterator[tuple[str, int, nn.Module]]:
+    """The copy at each stage, with the last layer drawn and how many are."""
+    drawn = copy.deepcopy(model)
+    same_network(drawn, model)
+    layers = weighted_layers(drawn, images)[::-1]
+    generator = torch.Generator().manual_seed(seed)
+    stops = set(np.linspace(1, len(layers), min(MAX_STAGES, len(layers))).round().astype(int).tolist())
+    for count, (name, module) in enumerate(layers, start=1):
+        _draw_anew(module, generator)
+        if count in stops:
+            yield name, count, drawn
+
+
+def weighted_layers(model: nn.Module, images: Tensor) -> list[tuple[str, nn.Module]]:
+    """Modules that hold weights of their own, in the order in which a pass first runs them."""
+    ran: dict[nn.Module, None] = {}
+    holders = {module: name for name, module in model.named_modules() if list(module.parameters(recurse=False))}
+    if not holders:
+        raise ExplanationError("this network has no weights, so there is nothing to draw anew")
+    hooks = [module.register_forward_pre_hook(lambda m, _: ran.setdefault(m)) for module in holders]
+    try:
+        with prepared(model), torch.no_grad():
+            model(as_input(model, images[:1]))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    # a parameter of a module whose forward is never called, such as a scale of the whole network, goes first
+    return [(holders[m], m) for m in [*(m for m in holders if m not in ran), *ran]]
+
+
+@torch.no_grad()
+def _draw_anew(module: nn.Module, generator: torch.Generator) -> None:
+    for weight in module.parameters(recurse=False):
+        if not weight.is_floating_point():
+            continue
+        values = weight.float().cpu()
+        deviation = values.std() if values.numel() > 1 else values.abs()
+        noise = torch.randn(values.shape, generator=generator)
+        weight.copy_((values.mean() + deviation * noise).to(weight))

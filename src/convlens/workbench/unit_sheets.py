@@ -1,0 +1,93 @@
+"""Pictures of the network itself: its filters, its feature maps, and what excites a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convlens import explanation
+from convlens.errors import UsageError
+from convlens.pictures import contact_sheet
+from convlens.runs import Run
+from convlens.workbench.drawn_files import Sheet, slug
+from convlens.workbench.map_sheets import Seen
+from convlens.workbench.results import Progress
+
+MOST_CLASSES = 30  # that are drawn where no class is named
+TILE = 160
+OPTIONS = ("steps", "rate", "variation", "decay", "seed")
+
+
+def filter_sheets(run: Run, layer: str | None) -> list[Sheet]:
+    sheet = explanation.filters_picture(run.model, layer)
+    caption = f"Filters of {layer or explanation.filters(run.model).layer}"
+    return [Sheet("filters", sheet, caption, "filters")]
+
+
+def feature_map_sheets(run: Run, seen: list[Seen], layer: str | None, unit: int | None) -> list[Sheet]:
+    sheets = []
+    for one in seen:
+        sheet = explanation.feature_maps_picture(run.model, run.preprocess([one.pixels]), layer)
+        caption = f"Feature maps of {layer or 'the last layer'}: {one.name}"
+        sheets.append(Sheet(f"feature_maps-{slug(one.name)}", sheet, caption, "feature_maps"))
+    return sheets
+
+
+def maximised_sheets(
+    run: Run,
+    target: int | None,
+    layer: str | None,
+    unit: int | None,
+    options: Mapping[str, Any],
+    progress: Progress | None,
+) -> list[Sheet]:
+    """The picture of each class, or of the one that is named, or of a channel of a layer."""
+    if unknown := [name for name in options if name not in OPTIONS]:
+        raise UsageError(f"{unknown[0]} is no option of maximise; there are {', '.join(OPTIONS)}")
+    if (layer is None) != (unit is None) or (layer is not None and target is not None):
+        raise UsageError("maximise takes a class (--target), or a layer and one of its channels (--layer, --unit)")
+    every = range(min(len(run.classes), MOST_CLASSES)) if target is None else [target]
+    units = list(every) if unit is None else [unit]
+    prepare = run.preprocess
+    if progress:
+        progress("maximise", 0, 1, "")
+    found = explanation.maximise(
+        run.model, units, (prepare.channels, *prepare.size), layer=layer, mean=prepare.mean, std=prepare.std, **options
+    )
+    if progress:
+        progress("maximise", 1, 1, "")
+    names = [run.classes[number] for number in units] if layer is None else [f"{layer}, channel {unit}"]
+    labels = [f"{name}\n{value:.3g}" for name, value in zip(names, found.values, strict=True)]
+    pictures = [one if one.shape[2] == 3 else one[..., 0] for one in found.pictures]
+    what = "each class" if len(units) > 1 else names[0]
+    sheet = contact_sheet(pictures, labels=labels, tile=TILE, title=f"What excites {what} most, grown from noise")
+    stem = "classes" if len(units) > 1 else slug(names[0].replace(".", "-"))
+    return [Sheet(f"maximise-{stem}", sheet, f"What excites {what} most", "maximise")]
+
+
+def exciting_sheets(run: Run, seen: list[Seen], layer: str | None, unit: int | None) -> list[Sheet]:
+    """Of these pictures the ones that excite a channel most, and what of them the unit saw."""
+    if layer is None or unit is None:
+        raise UsageError(
+            "exciting needs a layer and one of its channels: --layer, as `convlens measure` lists them, --unit"
+        )
+    batches = (run.preprocess([one.pixels for one in seen[at : at + 32]]) for at in range(0, len(seen), 32))
+    found = explanation.exciting(run.model, batches, layer, [unit])[unit]
+    tiles, labels = [], []
+    for one in found:
+        pixels = run.preprocess.pixels(seen[one.index].pixels)  # as the network sees it
+        picture = np.ascontiguousarray(pixels.transpose(1, 2, 0))
+        picture = picture if picture.shape[2] == 3 else picture[..., 0]
+        tiles.append(picture)
+        labels.append(f"{Path(seen[one.index].name).name}\n{one.value:.3g}")
+        if one.window is not None:
+            (top, bottom), (left, right) = one.window
+            tiles.append(np.ascontiguousarray(picture[top : bottom + 1, left : right + 1]))
+            labels.append(f"what it saw\n{bottom + 1 - top}x{right + 1 - left} px")
+    columns = 6 if len(tiles) > len(found) else 3
+    title = f"What excites {layer}, channel {unit} most, of {len(seen)} pictures"
+    sheet = contact_sheet(tiles, labels=labels, columns=columns, tile=TILE, title=title)
+    return [Sheet(f"exciting-{slug(layer.replace('.', '-'))}-{unit}", sheet, title, "exciting")]

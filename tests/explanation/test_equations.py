@@ -1,0 +1,184 @@
+"""Methods against their equations, written out, or against the plain loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from convlens.errors import ExplanationError, UsageError
+from convlens.explanation import explain, memory
+from convlens.explanation.occlusion import covering, windows
+
+
+def features(model: nn.Module, layer: str, images: Tensor, target: int) -> tuple[Tensor, Tensor]:
+    """Feature maps and gradients of the score, by hand."""
+    kept: list[Tensor] = []
+    hook = model.get_submodule(layer).register_forward_hook(lambda _m, _i, output: kept.append(output))
+    score = model(images.clone().requires_grad_())[:, target].sum()
+    hook.remove()
+    (gradient,) = torch.autograd.grad(score, kept[0])
+    return kept[0].detach(), gradient
+
+
+def enlarged(maps: Tensor, images: Tensor) -> np.ndarray:
+    return F.interpolate(maps[:, None], images.shape[2:], mode="bilinear", align_corners=False)[:, 0].numpy()
+
+
+def test_integrated_gradients_add_up_to_the_difference_of_the_scores(residual: nn.Module, images: Tensor) -> None:
+    for baseline in (0.0, 0.5):
+        found = explain(residual.double(), images, 2, method="integrated_gradients", steps=300, baseline=baseline)
+        with torch.no_grad():
+            there, here = residual(images.double())[:, 2], residual(torch.full_like(images.double(), baseline))[:, 2]
+        np.testing.assert_allclose(found.maps.sum((1, 2)), (there - here).numpy(), rtol=2e-3, atol=2e-3)
+        np.testing.assert_allclose(found.attributions.sum(1), found.maps, atol=1e-6)
+
+
+def test_smooth_grad_without_noise_is_the_gradient(residual: nn.Module, images: Tensor) -> None:
+    plain = explain(residual, images, 1, method="saliency")
+    calm = explain(residual, images, 1, method="smooth_grad", noise=0.0, samples=3)
+    np.testing.assert_allclose(calm.maps, plain.maps, atol=1e-6)
+    assert not np.allclose(explain(residual, images, 1, method="smooth_grad").maps, plain.maps, atol=1e-3)
+
+
+def test_smooth_grad_is_the_mean_over_noisy_copies(residual: nn.Module, images: Tensor) -> None:
+    drawn = torch.Generator().manual_seed(7)
+    noises = torch.randn((4, 1, *images.shape[1:]), generator=drawn)
+    deviation = 0.2 * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
+    each = [explain(residual, images + deviation * noise, 1, method="saliency").attributions for noise in noises]
+    found = explain(residual, images, 1, method="smooth_grad", samples=4, noise=0.2, seed=7).attributions
+    np.testing.assert_allclose(found, np.mean(each, axis=0), atol=1e-6)
+
+
+def test_cam_adds_up_to_the_score(residual: nn.Module, images: Tensor) -> None:
+    """The mean of the map is the score but for the bias, and the weights are those of the linear layer (equation 2)."""
+    maps, _ = features(residual, "stages.2", images, 3)
+    linear = residual.get_submodule("head.3")
+    expected = torch.einsum("k,nkhw->nhw", linear.weight[3].detach(), maps)
+    found = explain(residual, images, 3, method="cam", layer="stages.2")
+    np.testing.assert_allclose(found.maps, enlarged(expected, images), atol=1e-5)
+    scores = residual(images)[:, 3] - linear.bias[3]
+    np.testing.assert_allclose(expected.mean((1, 2)), scores.detach(), atol=1e-5)
+    assert (found.maps < 0).any()
+
+
+@pytest.mark.parametrize("layer", ["stages.1", "stem"])
+def test_cam_is_refused_where_more_follows(layer: str, residual: nn.Module, images: Tensor) -> None:
+    with pytest.raises(ExplanationError, match=f"after layer '{layer}' comes more; use method grad_cam"):
+        explain(residual, images, method="cam", layer=layer)
+
+
+def test_grad_cam_plus_plus_is_equation_19(residual: nn.Module, images: Tensor) -> None:
+    maps, gradient = (each.double() for each in features(residual, "stages.0", images, 1))
+    alpha = gradient**2 / (2 * gradient**2 + maps.sum((2, 3), keepdim=True) * gradient**3)
+    alpha = torch.nan_to_num(alpha, nan=0.0)
+    weights = (alpha * F.relu(gradient)).sum((2, 3), keepdim=True)
+    expected = enlarged(F.relu((weights * maps).sum(1)), images)
+    found = explain(residual, images, 1, method="grad_cam_plus_plus", layer="stages.0").maps
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * expected.max())
+
+
+def test_layer_cam_is_equation_7(residual: nn.Module, images: Tensor) -> None:
+    maps, gradient = features(residual, "stages.0", images, 1)
+    expected = enlarged(F.relu((F.relu(gradient) * maps).sum(1)), images)
+    found = explain(residual, images, 1, method="layer_cam", layer="stages.0").maps
+    np.testing.assert_allclose(found, expected, atol=1e-6 * expected.max())
+
+
+def test_score_cam_equals_the_plain_loop(residual: nn.Module, images: Tensor) -> None:
+    maps, _ = features(residual, "stem", images, 2)
+    scores = torch.empty(maps.shape[:2])
+    with torch.no_grad():
+        for n in range(len(maps)):
+            for k in range(maps.shape[1]):
+                low, high = maps[n, k].min(), maps[n, k].max()
+                mask = (maps[n, k] - low) / (high - low) if high > low else torch.zeros_like(maps[n, k])
+                mask = F.interpolate(mask[None, None], images.shape[2:], mode="bilinear", align_corners=False)
+                scores[n, k] = residual(images[n : n + 1] * mask)[0, 2]
+    expected = F.relu((torch.softmax(scores, 1)[:, :, None, None] * maps).sum(1))
+    found = explain(residual, images, 2, method="score_cam", layer="stem").maps
+    np.testing.assert_allclose(found, enlarged(expected, images), atol=1e-5 * float(expected.max()))
+
+
+@pytest.mark.parametrize("patch", ["grey", "mean", "blur"])
+@pytest.mark.parametrize(("window", "stride"), [(7, 3), (8, 8), (24, 10), (1, 1)])
+def test_occlusion_equals_the_plain_loop(
+    patch: str, window: int, stride: int, residual: nn.Module, images: Tensor
+) -> None:
+    falls, counts = np.zeros((3, 32, 24)), np.zeros((32, 24))
+    cover = covering(images, patch)
+    with torch.no_grad():
+        plain = residual(images)[:, 0]
+        for row in range(0, 32, stride):
+            for column in range(0, 24, stride):
+                covered = images.clone()
+                place = (slice(row, row + window), slice(column, column + window))
+                covered[:, :, *place] = cover[:, :, *place]
+                falls[:, *place] += (plain - residual(covered)[:, 0])[:, None, None].numpy()
+                counts[place] += 1
+                if column + window >= 24:
+                    break
+            if row + window >= 32:
+                break
+    found = explain(residual, images, 0, method="occlusion", window=window, stride=stride, patch=patch).maps
+    np.testing.assert_allclose(found, falls / counts, atol=1e-5 * np.abs(found).max())
+
+
+def test_patches_are_grey_the_mean_or_a_blur(images: Tensor) -> None:
+    assert not covering(images, "grey").any()
+    assert torch.allclose(covering(images, "mean")[1, 2], images[1, 2].mean())
+    blurred = covering(images, "blur")
+    assert blurred.shape == images.shape and blurred.std() < 0.4 * images.std()
+    assert torch.allclose(covering(torch.full((1, 1, 9, 9), 0.3), "blur"), torch.tensor(0.3))
+
+
+def test_windows_cover_every_pixel_and_end_at_the_edge() -> None:
+    assert [row for row, _ in windows(10, 4, 4, 3)] == [slice(0, 4), slice(3, 7), slice(6, 10)]
+    assert windows(11, 4, 4, 3)[-1][0] == slice(9, 11)
+    assert windows(3, 3, 3, 1) == [(slice(0, 3), slice(0, 3))]
+
+
+WRONG = [
+    ({"window": 0}, "window came as 0"),
+    ({"window": 33}, "window came as 33; expected 1 to 32 pixels"),
+    ({"window": 4, "stride": 5}, "stride came as 5; expected 1 to 4"),
+    ({"patch": "black"}, "patch came as 'black'; expected grey, mean, blur"),
+    ({"windw": 3}, r"no option of method occlusion is called 'windw' \(near: window"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG)
+def test_wrong_options_are_refused(
+    options: dict[str, object], message: str, residual: nn.Module, images: Tensor
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        explain(residual, images, method="occlusion", **options)
+
+
+@pytest.mark.parametrize(
+    ("method", "options"), [("integrated_gradients", {"steps": "many"}), ("smooth_grad", {"samples": 0})]
+)
+def test_numbers_are_checked(method: str, options: dict[str, object], residual: nn.Module, images: Tensor) -> None:
+    with pytest.raises(UsageError, match="came as"):
+        explain(residual, images, method=method, **options)
+
+
+CHUNKED = ["integrated_gradients", "smooth_grad", "occlusion", "score_cam", "grad_cam", "saliency"]
+
+
+@pytest.mark.parametrize("method", CHUNKED)
+@pytest.mark.parametrize("target", [None, [0, 3, 4], lambda logits: logits[torch.arange(3), torch.tensor([0, 3, 4])]])
+def test_little_memory_gives_the_same_map(
+    method: str, target: object, residual: nn.Module, images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    residual.double()
+    plenty = explain(residual, images, target, method=method)
+    sizes: list[int] = []
+    residual.register_forward_pre_hook(lambda _m, given: sizes.append(len(given[0])))
+    monkeypatch.setattr(memory, "BOUND", 1)
+    scarce = explain(residual, images, target, method=method)
+    assert max(sizes) == (3 if callable(target) else 1)
+    assert scarce.targets == plenty.targets
+    np.testing.assert_allclose(scarce.maps, plenty.maps, atol=1e-5 * np.abs(plenty.maps).max())

@@ -1,0 +1,124 @@
+"""The guided and deconvolution rules at every gate, however it is written, against their definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from convlens import zoo
+from convlens.errors import ExplanationError, UsageError
+from convlens.explanation import explain
+
+Gate = Callable[[Tensor], Tensor]
+LINEAR: dict[str, Gate] = {
+    "nn.ReLU": nn.ReLU(),
+    "nn.ReLU in place": nn.ReLU(inplace=True),
+    "F.relu": F.relu,
+    "torch.relu": torch.relu,
+    "relu_": lambda x: x.relu_(),
+    "clamp": lambda x: x.clamp(min=0),
+    "clamp_min": lambda x: torch.clamp_min(x, 0),
+    "nn.ReLU6": nn.ReLU6(),
+    "F.relu6": F.relu6,
+    "clamp 0..6": lambda x: x.clamp(0, 6),
+    "F.hardtanh": F.hardtanh,
+    "nn.LeakyReLU": nn.LeakyReLU(0.1),
+    "F.leaky_relu": lambda x: F.leaky_relu(x, 0.2),
+    "nn.PReLU": nn.PReLU(init=0.3),
+    "nn.RReLU": nn.RReLU(),
+    "F.threshold": lambda x: F.threshold(x, 0.5, 0.0),
+}
+SMOOTH: dict[str, tuple[Gate, str]] = {
+    "nn.Hardswish": (nn.Hardswish(), "1 of Hardswish"),
+    "F.hardswish": (F.hardswish, "1 of Hardswish"),
+    "nn.SiLU": (nn.SiLU(), "1 of SiLU"),
+    "nn.GELU": (nn.GELU(), "1 of GELU"),
+    "tanh GELU": (lambda x: F.gelu(x, approximate="tanh"), "1 of GELU"),
+    "nn.ELU": (nn.ELU(), "1 of ELU"),
+    "nn.SELU": (nn.SELU(), "1 of ELU"),
+    "nn.CELU": (nn.CELU(2.0), "1 of CELU"),
+    "nn.Mish": (nn.Mish(), "1 of Mish"),
+    "nn.Softplus": (nn.Softplus(), "1 of softplus"),
+}
+
+
+class Gated(nn.Module):
+    """The score is sum(weight · gate(picture)), so that the gate's upstream gradient is the weight itself."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__()
+        self.gate = gate
+        self.weight = nn.Parameter(torch.randn(3, 5, 7, generator=torch.Generator().manual_seed(0)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (self.weight * self.gate(images * 1)).sum((1, 2, 3))[:, None]
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return 4 * torch.randn(2, 3, 5, 7, generator=torch.Generator().manual_seed(1))
+
+
+def slope(gate: Gate, images: Tensor) -> Tensor:
+    x = images.clone().requires_grad_()
+    (found,) = torch.autograd.grad(gate(x * 1).sum(), x)
+    return found
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_the_rules_are_exact_at_every_piecewise_linear_gate(name: str, images: Tensor) -> None:
+    model = Gated(LINEAR[name]).eval()
+    for module in (part for part in (LINEAR[name],) if isinstance(part, nn.Module)):
+        module.eval()
+    upstream = model.weight.detach()
+    guided = explain(model, images, 0, method="guided").attributions
+    expected = slope(LINEAR[name], images) * upstream * (upstream > 0)
+    np.testing.assert_array_equal(guided, expected.detach().numpy())
+    deconv = explain(model, images, 0, method="deconv").attributions
+    np.testing.assert_array_equal(deconv, upstream.clamp(min=0).expand_as(images).numpy())
+    plain = explain(model, images, 0, method="saliency").attributions
+    assert not np.array_equal(plain, guided)
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_a_smooth_gate_is_refused_unless_taken_for_a_relu(name: str, images: Tensor) -> None:
+    gate, said = SMOOTH[name]
+    model = Gated(gate)
+    for method in ("guided", "deconv"):
+        with pytest.raises(
+            ExplanationError, match=f"{method} is not defined for smooth gates.*has {said}.*--rule gate"
+        ):
+            explain(model, images, 0, method=method)
+    upstream = model.weight.detach().clamp(min=0)
+    guided = explain(model, images, 0, method="guided", rule="gate").attributions
+    np.testing.assert_array_equal(guided, (upstream * (images > 0)).numpy())
+    deconv = explain(model, images, 0, method="deconv", rule="gate").attributions
+    np.testing.assert_array_equal(deconv, upstream.expand_as(images).numpy())
+
+
+@pytest.mark.parametrize("gate", [torch.tanh, torch.sigmoid, lambda x: x, lambda x: x.clamp(max=1), F.hardsigmoid])
+def test_without_a_rectifier_there_is_nothing_to_guide(gate: Gate, images: Tensor) -> None:
+    with pytest.raises(ExplanationError, match=r"no rectifier.*would be the plain gradient; use method saliency"):
+        explain(Gated(gate), images, 0, method="guided")
+
+
+def test_an_unknown_rule_is_refused(images: Tensor) -> None:
+    with pytest.raises(UsageError, match="rule came as 'all'; expected exact"):
+        explain(Gated(F.relu), images, 0, method="guided", rule="all")
+
+
+def test_mobilenets_are_not_given_the_plain_gradient_for_a_guided_one() -> None:
+    torch.manual_seed(0)
+    images = torch.randn(1, 3, 64, 64)
+    relu6 = zoo.create("mobilenet_v2", num_classes=4, image_size=64)
+    plain, guided = (explain(relu6, images, 1, method=method).maps for method in ("saliency", "guided"))
+    assert np.abs(plain - guided).max() > 0.1 * plain.max()
+    smooth = zoo.create("mobilenet_v3_small", num_classes=4, image_size=64)
+    with pytest.raises(ExplanationError, match="Hardswish"):
+        explain(smooth, images, 1, method="guided_grad_cam")
+    assert explain(smooth, images, 1, method="guided", rule="gate").maps.any()

@@ -1,0 +1,131 @@
+"""Pictures that a unit answers most to: made, and found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convlens.errors import ExplanationError, UsageError
+from convlens.explanation import exciting, maximise
+from convlens.explanation.contract import difference, network_state
+from convlens.explanation.fourier import OPPONENT, pixels_of, total_variation
+
+SHAPE = (3, 32, 24)
+
+
+def test_the_picture_excites_its_class_far_more_than_the_noise_it_came_from(residual: nn.Module) -> None:
+    before = network_state(residual)
+    found = maximise(residual, [0, 3], SHAPE, steps=40)
+    assert difference(before, network_state(residual)) == ""
+    assert found.pictures.shape == (2, 32, 24, 3) and found.pictures.dtype == np.uint8
+    assert all(after > start for after, start in zip(found.values, found.before, strict=True))
+    with torch.no_grad():
+        logits = residual(torch.from_numpy(found.pictures).permute(0, 3, 1, 2) / 255)
+    np.testing.assert_allclose(logits[[0, 1], [0, 3]], found.values, atol=0.05)  # pixels are rounded
+
+
+def test_the_class_wins_on_its_picture(digits: tuple[nn.Module, Tensor]) -> None:
+    found = maximise(digits[0], range(10), (1, 16, 16), steps=100)
+    with torch.no_grad():
+        logits = digits[0](torch.from_numpy(found.pictures).permute(0, 3, 1, 2) / 255)
+    assert (logits.argmax(1) == torch.arange(10)).sum() >= 9
+
+
+def test_a_network_that_knows_a_shape_shows_it() -> None:
+    """The class is a bright left half on a dark right one: the picture has it."""
+    weight = torch.ones(1, 3, 16, 16)
+    weight[..., 8:] = -1
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 256, 1, bias=False))
+    model[1].weight.data = weight.flatten(1) / 100
+    picture = maximise(model, 0, (3, 16, 16), mean=(0.5,), std=(0.25,), steps=80).pictures[0].astype(float)
+    assert picture[:, :6].mean() > picture[:, 10:].mean() + 60
+
+
+def test_the_seed_decides_and_a_unit_does_not_depend_on_its_company(residual: nn.Module) -> None:
+    both = maximise(residual, [1, 4], SHAPE, steps=5, seed=3)
+    np.testing.assert_array_equal(both.pictures, maximise(residual, [1, 4], SHAPE, steps=5, seed=3).pictures)
+    alone = maximise(residual, 4, SHAPE, steps=5, seed=3).pictures[0].astype(int)
+    assert np.abs(alone - both.pictures[1]).max() <= 1
+    assert not np.array_equal(both.pictures, maximise(residual, [1, 4], SHAPE, steps=5, seed=4).pictures)
+
+
+def test_a_channel_of_any_layer_and_a_dense_unit(residual: nn.Module, mlp: nn.Module) -> None:
+    found = maximise(residual, 2, SHAPE, layer="stages.0", steps=30)
+    assert found.layer == "stages.0" and found.values[0] > found.before[0]
+    assert maximise(mlp, 5, SHAPE, layer="1", steps=30).values[0] > 0
+
+
+def test_total_variation_makes_it_smoother(residual: nn.Module) -> None:
+    rough, smooth = (maximise(residual, 0, SHAPE, steps=60, variation=v, decay=0.0).pictures for v in (0.0, 50.0))
+    measured = [total_variation(torch.from_numpy(p).permute(0, 3, 1, 2).float()).item() for p in (rough, smooth)]
+    assert measured[1] < 0.5 * measured[0]
+
+
+def test_the_spectrum_of_nothing_is_grey_and_colours_are_orthonormal() -> None:
+    grey = pixels_of(torch.zeros(1, 3, 9, 6, 2), 9, 10)
+    assert grey.shape == (1, 3, 9, 10) and torch.allclose(grey, torch.tensor(0.5))
+    assert torch.allclose(OPPONENT @ OPPONENT.T, torch.eye(3), atol=1e-6)
+
+
+WRONG = [
+    ({"units": 5}, UsageError, "unit 5 came; there are 5 classes, counted from 0"),
+    ({"units": []}, UsageError, "units came as"),
+    ({"units": 9, "layer": "stem"}, UsageError, "there are 8 channels in layer 'stem'"),
+    ({"layer": "stm"}, UsageError, "near: stem"),
+    ({"layer": "head.2", "units": 1}, None, ""),
+    ({"shape": (3, 32)}, UsageError, r"shape came as \(3, 32\)"),
+    ({"mean": (0.1, 0.2)}, UsageError, "mean or std has 2 numbers; expected one for each of 3"),
+    ({"steps": 0}, UsageError, "steps came as 0"),
+]
+
+
+@pytest.mark.parametrize(("given", "error", "message"), WRONG)
+def test_what_does_not_fit_is_refused(
+    given: dict[str, object], error: type[Exception] | None, message: str, residual: nn.Module
+) -> None:
+    asked = {"units": 0, "shape": SHAPE, "steps": 2} | given
+    if error is None:
+        assert maximise(residual, **asked).values
+        return
+    before = network_state(residual)
+    with pytest.raises(error, match=message):
+        maximise(residual, **asked)
+    assert difference(before, network_state(residual)) == ""
+
+
+def test_a_layer_without_feature_maps_says_so(images: Tensor) -> None:
+    class Numbers(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.three = nn.Unflatten(1, (2, 6, 2))
+            self.dense = nn.Linear(24, 2)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.dense(self.three(images.mean(1)[:, 0]).flatten(1))
+
+    with pytest.raises(ExplanationError, match="gave no feature maps"):
+        exciting(Numbers(), [images], "dense", [0])
+
+
+def test_the_pictures_that_excite_a_channel_most_and_where() -> None:
+    """One light pixel a picture, ever brighter: a 3 × 3 mean answers where it is."""
+    conv = nn.Conv2d(1, 2, 3, padding=1, bias=False)
+    conv.weight.data = torch.stack([torch.ones(1, 3, 3), -torch.ones(1, 3, 3)])
+    model = nn.Sequential(conv, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    images = torch.zeros(10, 1, 8, 9)
+    for i in range(10):
+        images[i, 0, 5, 6] = 1 + i % 5
+    found = exciting(model, images.split(4), "0", [0, 1], top=3)
+    assert [one.index for one in found[0]] == [4, 9, 3]  # of equal ones the first
+    assert [one.value for one in found[0]] == [5, 5, 4]
+    top = found[0][0]
+    assert max(abs(top.position[0] - 5), abs(top.position[1] - 6)) <= 1
+    (first, last), (left, right) = top.window
+    assert first <= 5 <= last and left <= 6 <= right and last - first == right - left == 2
+    assert found[1][0].value == 0  # where nothing is
+    with pytest.raises(UsageError, match="channel 2 came; layer '0' has 2"):
+        exciting(model, [images], "0", [2])
+    with pytest.raises(UsageError, match="expected channels from 0"):
+        exciting(model, [images], "0", [])
