@@ -355,6 +355,117 @@ def test_a_node_that_hangs_on_no_picture_has_no_field():
     assert graph.receptive_field(graph.nodes[-1]) is None
 
 
+class First(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :1]
+
+
+class Cumulated(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.cumsum(2)
+
+
+class ToChannels(nn.Module):
+    """Windows of 3 × 3 pixels become channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.unfold(2, 3, 1).unfold(3, 3, 1).permute(0, 1, 4, 5, 2, 3)
+        return x.reshape(1, -1, *x.shape[4:])
+
+
+class Strips(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([part.mean(2) for part in x.chunk(2, 2)], 2)
+
+
+class Narrow(nn.Module):
+    """The first channels see one pixel, the others seven."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.seven = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 7, padding=3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.one(x), self.seven(x)], 1)[:, :2]
+
+
+class Shift(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        shifted = x.clone()
+        shifted[:, :, 1:] = x[:, :, :-1]
+        return shifted * 1
+
+
+BOUNDED = {  # what pixels become, once they are among the channels
+    "a whole map among the channels": (nn.Sequential(nn.Conv2d(3, 2, 20, 20), Blocks(2)), True),
+    "unshuffled": (nn.Sequential(Blocks(2), nn.PixelUnshuffle(2), nn.Conv2d(48, 2, 1)), True),
+    "windows unshuffled": (nn.Sequential(nn.Conv2d(3, 1, 3), ToChannels(), nn.PixelUnshuffle(2)), True),
+    "windows shuffled": (
+        nn.Sequential(nn.Conv2d(3, 4, 1), ToChannels(), nn.PixelShuffle(2), nn.Conv2d(9, 2, 3)),
+        False,
+    ),
+    "channels shuffled": (nn.Sequential(Blocks(2), nn.ChannelShuffle(2), Unblocks(2), nn.Conv2d(3, 2, 3)), False),
+    "strips among the channels": (nn.Sequential(nn.Conv2d(3, 2, 1), Strips(), Blocks(2)), True),
+    "some channels": (Narrow(), False),
+    "half of the channels": (nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, 12, 3, groups=12)), True),
+    "and the first of them": (nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, 12, 3, groups=12), First()), False),
+    "shifted in place": (Shift(), False),
+    "a sum so far": (nn.Sequential(nn.Conv2d(3, 2, 3), nn.Conv2d(2, 2, 1, 3), Cumulated()), False),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_a_field_is_never_too_small_and_says_whether_it_is_exact(name):
+    torch.manual_seed(0)
+    model, exact = BOUNDED[name]
+    field = field_of(model.eval())
+    low, high = seen_by_poison(model, torch.rand(1, 3, SIDE, SIDE))
+    assert len(low) == len(field.low[0])
+    for unit, (first, last) in enumerate(zip(field.low[0], field.high[0], strict=True)):
+        assert first <= low[unit] and high[unit] <= last, f"unit {unit}"
+    widest = max(high - low) + 1
+    assert field.exact == exact
+    assert field.size[0] == widest if exact else field.size[0] >= widest
+
+
+@pytest.mark.parametrize("scale", [0.7, 1.3, 0.5, 2.0])
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+def test_resizing_by_a_scale_reads_what_torch_reads(mode, scale):
+    model = nn.Sequential(nn.AvgPool2d(2), nn.Upsample(scale_factor=scale, mode=mode))
+    field = field_of(model)
+    assert len(field.low[0]) == int(SIDE / 2 * scale)
+    for unit in range(len(field.low[0])):
+        seen = seen_by_gradient(model, torch.rand(1, 3, SIDE, SIDE), unit, unit)
+        assert field.window(unit, unit) == seen, unit
+
+
+def test_antialiased_resizing_reads_a_triangle():
+    class Smaller(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.interpolate(x, scale_factor=0.5, mode="bilinear", antialias=True)
+
+    field = field_of(Smaller())
+    for unit in range(1, 19):
+        assert field.window(unit, unit) == seen_by_gradient(Smaller(), torch.rand(1, 3, SIDE, SIDE), unit, unit)
+
+
+def test_strides_of_what_was_taken_apart():
+    class Every(nn.Module):
+        def __init__(self, how: str) -> None:
+            super().__init__()
+            self.how = how
+
+        def forward(self, x: Tensor) -> Tensor:
+            if self.how == "flip":
+                return x.flip(2)
+            return torch.stack(x.unbind(2)[::2], 2) if self.how == "stack" else x.repeat_interleave(2, 2)
+
+    assert field_of(Every("stack")).stride[0] == 2
+    assert field_of(Every("flip")).stride[0] == -1 and field_of(Every("flip")).start[0] == SIDE - 1
+    twice = field_of(Every("repeat"))
+    assert twice.stride[0] == 0.5 and len(twice.low[0]) == 2 * SIDE
+
+
 class Turned(nn.Module):
     def __init__(self, how: str) -> None:
         super().__init__()

@@ -59,7 +59,7 @@ def print_cost(result: MeasureResult) -> None:
     ]
     if found.receptive_field:
         seen = f"{pixels(found.receptive_field)} px, {pixels(found.stride)} from one to the next, of the last map"
-        facts.append(("receptive field", seen))
+        facts.append(("receptive field", ("" if found.exact_field else "≤ ") + seen))
     if found.unknown_operators:
         facts.append(("not counted", ", ".join(found.unknown_operators)))
     print_facts("In total", facts)

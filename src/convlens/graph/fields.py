@@ -102,19 +102,26 @@ class AxisField:
         low, high = (np.concatenate([getattr(field, end) for field in fields]) for end in ("low", "high"))
         same = bool((low == low[0]).all() and (high == high[0]).all())
         exact = all(field.exact for field in fields)
-        return replace(self, low=low, high=high, whole=all(field.whole for field in fields) and same, exact=exact)
+        whole = all(field.whole for field in fields) and same
+        stride = self.stride if same else _stride_along((low + high)[:, None]) / 2
+        return replace(self, low=low, high=high, whole=whole, exact=exact, stride=stride)
 
     def union(self, other: AxisField) -> AxisField:
         """Both at the same unit; a field of one entry is met by every unit."""
-        if self.whole or other.whole:
-            extent = max(len(self.low), len(other.low))
-            one, two = self.mixed(extent), other.mixed(extent)
-            local = max((self, other), key=lambda field: len(field.low))
-            low, high = np.minimum(one.low, two.low), np.maximum(one.high, two.high)
-            return AxisField(low, high, local.stride, self.num_pixels, True, self.exact and other.exact)
         local = max((self, other), key=lambda field: len(field.low))
-        low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
-        return replace(local, low=low, high=high, exact=self.exact and other.exact)
+        one, two = (self._cut(), other._cut()) if self.whole or other.whole else (self, other)
+        low, high = np.minimum(one.low, two.low), np.maximum(one.high, two.high)
+        same = bool((low == low[0]).all() and (high == high[0]).all())
+        whole = (self.whole or other.whole) and same
+        return replace(local, low=low, high=high, whole=whole, exact=self.exact and other.exact)
+
+    def same_as(self, other: AxisField) -> bool:
+        return np.array_equal(self.low, other.low) and np.array_equal(self.high, other.high)
+
+    def _cut(self) -> AxisField:
+        """What lies in the picture."""
+        last = self.num_pixels - 1
+        return replace(self, low=self.low.clip(0, last), high=self.high.clip(0, last))
 
 
 def _columns(ends: np.ndarray, along: tuple[int, int]) -> np.ndarray:

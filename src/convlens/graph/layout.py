@@ -16,11 +16,14 @@ from convlens.graph.fields import AxisField
 class Sight:
     """The dimensions of a tensor, and one field for each axis of the picture.
 
-    A field has as many units as the factors of its axis have together (one where nothing walks along it any more).
+    A field has as many units as the factors of its axis have together (one where nothing walks along it any more). The
+    channels of a tensor are taken together: a unit sees what any of them does there. `uneven` channels see different
+    things, so that some of them alone may see less.
     """
 
     dims: tuple[Dimension, ...]
     fields: tuple[AxisField, ...]
+    uneven: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -51,6 +54,8 @@ class Sight:
         coarsest = self.places(axis)[0][1] == old
         field, sight = self.fields[axis], self
         if inner:  # (units, channels) as one dimension, as depth to space makes it
+            sight = self.narrowed()
+            field = sight.fields[axis]
             times = size_of(tuple(inner))
             field = field.repeated(times, (old.size, old.step), coarsest=coarsest)
             sight, old = sight._resized(old, old.size * times), old._replace(size=old.size * times)
@@ -142,15 +147,41 @@ class Sight:
         missing = axes_of(sight.dims) - axes_of(viewed.dims)
         return viewed.at_most({axis for axis in missing if len(viewed.fields[axis].low) > 1}, keep=False)
 
+    def narrowed(self) -> Sight:
+        """Some of the channels: what they see is at most what all do."""
+        if not self.uneven:
+            return self
+        fields = tuple(field if field.whole else replace(field, exact=False) for field in self.fields)
+        return replace(self, fields=fields)
+
     def coarse(self) -> Sight:
-        """Of an axis that is split, the units along its longest steps; each sees what those between them see."""
+        """The units by position: what stands among the channels is mixed, of a split axis the longest steps are kept.
+
+        What is repeated along an axis has as many units as there are places.
+        """
         sight = self
-        for axis in axes_of(self.dims):
+        for place, dim in enumerate(self.dims):
+            channels = place == 1 and len(self.dims) > 3 and len(axes_of([dim])) > 1
+            if axes_of([dim]) and (channels or not _is_position(dim)):
+                sight = sight.mixed([place], keep=False, exact=place == 1)
+        for axis in axes_of(sight.dims):
             while len(found := sight.places(axis)) > 1:
                 place, factor = found[-1]
                 field = sight.fields[axis].mixed_along(factor.size, factor.step, keep=False)
                 sight = sight._without_factor(place, sight.dims[place].index(factor)).with_field(axis, field)
+            ((place, factor),) = sight.places(axis)
+            inner = sight.dims[place][1:]
+            if sight.dims[place][0] == factor and inner and not axes_of([inner]):
+                sight = sight.narrowed()
+                field = sight.fields[axis].repeated(size_of(inner), (factor.size, factor.step), coarsest=True)
+                sight = sight.with_field(axis, field)
         return sight
+
+
+def _is_position(dim: Dimension) -> bool:
+    """(axis), (axis, repeated …) or (axis, axis …) as the positions of a flattened map; channels are anything else."""
+    walks = [factor.axis is not None for factor in dim]
+    return all(walks) or (walks[0] and not any(walks[1:]))
 
 
 def _without(dim: Dimension, axis: int) -> Dimension:

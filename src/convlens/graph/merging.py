@@ -16,8 +16,14 @@ def merged(sights: list[Sight], shape: Shape) -> Sight:
         one, two = first.at_most(clash, keep=False), other.at_most(clash, keep=False)
         dims = tuple(a if axes_of([a]) else b for a, b in zip(one.dims, two.dims, strict=True))
         fields = tuple(a.union(b) for a, b in zip(one.fields, two.fields, strict=True))
-        first = Sight(dims, fields)
+        first = Sight(dims, fields, first.uneven or other.uneven)
     return first
+
+
+def differ(sights: list[Sight]) -> bool:
+    """Does any see other things at the same unit than the first one does?"""
+    first, *others = (sight.fields for sight in sights)
+    return any(not one.same_as(two) for other in others for one, two in zip(first, other, strict=True))
 
 
 def _aligned(sight: Sight, shape: Shape) -> Sight:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from convlens.graph.factors import plain
 from convlens.graph.layout import Sight
 from convlens.graph.nodes import Node
@@ -28,8 +30,9 @@ def layer_norm(node: Node, seen: list[Sight]) -> Sight:
 
 @rule("_softmax", "_log_softmax", "_safe_softmax", "cumsum", "logcumsumexp")
 def along_one_dimension(node: Node, seen: list[Sight]) -> Sight:
+    """A sum up to each place sees at most what all places see."""
     sight, place = seen[0], node.arguments["dim"] % len(seen[0].dims)
-    return sight.mixed([place], keep=True)
+    return sight.mixed([place], keep=True, exact="cumsum" not in node.op)
 
 
 def reduce(node: Node, seen: list[Sight]) -> Sight:
@@ -53,7 +56,7 @@ def matrix_product(node: Node, seen: list[Sight]) -> Sight:
     if left.node is None and (len(sight.dims) < 2 or node.op in ("linear", "mv", "addmv")):
         return anything(node, seen)
     place = len(sight.dims) - (2 if left.node is None else 1)
-    sight = sight.mixed([place], keep=False)
+    sight = replace(sight.mixed([place], keep=False), uneven=False)
     if len(node.output_shape) < len(sight.dims):
         return Sight(sight.dims[:-1], sight.fields)
     return sight.with_dim(place, plain(node.output_shape[place]))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
-from convlens.graph.factors import Dimension, Factor, axes_of, plain
+from convlens.graph.factors import Dimension, Factor, axes_of, plain, size_of
 from convlens.graph.layout import Sight
-from convlens.graph.merging import merged
+from convlens.graph.merging import differ, merged
 from convlens.graph.nodes import Node
 from convlens.graph.rules import along, anything, each, rule
 
@@ -26,7 +27,9 @@ def permute(node: Node, seen: list[Sight]) -> Sight:
     elif len(order) >= 2:
         one, two = (node.arguments.get(k, d) % len(order) for k, d in (("dim0", 0), ("dim1", 1)))
         order[one], order[two] = order[two], order[one]
-    return Sight(tuple(sight.dims[d] for d in order), sight.fields)
+    # Channels in another order, as in a shuffle by views: neighbours are of every kind.
+    channels = [d for d in order if size_of(sight.dims[d]) > 1 and not axes_of(sight.dims[d : d + 1])]
+    return Sight(tuple(sight.dims[d] for d in order), sight.fields, sight.uneven and channels == sorted(channels))
 
 
 @rule("expand")
@@ -38,8 +41,8 @@ def expand(node: Node, seen: list[Sight]) -> Sight:
 def select(node: Node, seen: list[Sight]) -> Sight:
     sight, place = seen[0], node.arguments["dim"] % len(seen[0].dims)
     index = np.array([node.arguments["index"] % sight.shape[place]])
-    moved = along(sight, place, index, index, Fraction(1))
-    return Sight(moved.dims[:place] + moved.dims[place + 1 :], moved.fields)
+    moved = _some(along(sight, place, index, index, Fraction(1)), sight, place)
+    return replace(moved, dims=moved.dims[:place] + moved.dims[place + 1 :])
 
 
 @rule("slice")
@@ -51,7 +54,12 @@ def slice_(node: Node, seen: list[Sight]) -> Sight:
         return sight
     start = given["start"] or 0
     index = max(start + n, 0) + units * given["step"] if start < 0 else start + units * given["step"]
-    return along(sight, place, index, index, Fraction(given["step"]))
+    return _some(along(sight, place, index, index, Fraction(given["step"])), sight, place)
+
+
+def _some(part: Sight, whole: Sight, place: int) -> Sight:
+    """Along an axis all is known; of channels that see different things, some may see less."""
+    return part if axes_of(whole.dims[place : place + 1]) else part.narrowed()
 
 
 @rule("flip")
@@ -60,7 +68,7 @@ def flip(node: Node, seen: list[Sight]) -> Sight:
     sight = seen[0]
     for place in (dim % len(sight.dims) for dim in node.arguments["dims"]):
         units = np.arange(sight.shape[place])[::-1]
-        sight = along(sight, place, units, units, Fraction(1))
+        sight = along(sight, place, units, units, Fraction(-1))
     return sight
 
 
@@ -85,7 +93,7 @@ def index(node: Node, seen: list[Sight]) -> Sight:
     if len(seen) != 1 or len(places) != 1 or len(node.output_shape) != len(sight.dims):
         return anything(node, seen)
     place = places[0] % len(sight.dims)
-    sight = sight.mixed([place], keep=False, exact=False)
+    sight = sight.mixed([place], keep=False, exact=False).narrowed()
     return sight.with_dim(place, plain(node.output_shape[place]))
 
 
@@ -102,7 +110,9 @@ def split(node: Node, seen: list[Sight]) -> tuple[Sight, ...]:
     for size in sizes:
         index = np.arange(start, start + size)
         part = along(sight, place, index, index, Fraction(1)) if size else sight.with_dim(place, plain(0))
-        parts.append(Sight(part.dims[:place] + part.dims[place + 1 :], part.fields) if node.op == "unbind" else part)
+        part = _some(part, sight, place)
+        short = replace(part, dims=part.dims[:place] + part.dims[place + 1 :])
+        parts.append(short if node.op == "unbind" else part)
         start += size
     return tuple(parts)
 
@@ -112,12 +122,17 @@ def concatenate(node: Node, seen: list[Sight]) -> Sight:
     place = node.arguments["dim"] % len(node.output_shape)
     if node.op == "stack":
         dim = _told_apart_by(seen)
-        seen = [Sight((*s.dims[:place], dim, *s.dims[place:]), s.fields) for s in seen]
+        seen = [replace(s, dims=(*s.dims[:place], dim, *s.dims[place:])) for s in seen]
+    elif all(size_of(s.dims[place]) == 1 for s in seen):
+        dim = _told_apart_by(seen)
+        seen = [s.with_dim(place, dim) for s in seen] if axes_of([dim]) else seen
     size = node.output_shape[place]
     if len(seen) == len(node.operands()) and (row := _in_a_row(seen, place)) is not None:
         return merged(row, node.output_shape)
     parts = [s.mixed([place], keep=False, exact=False).with_dim(place, plain(size)) for s in seen]
-    return merged(parts, node.output_shape)
+    joined = merged(parts, node.output_shape)
+    joined = replace(joined, uneven=joined.uneven or differ(parts))
+    return joined.narrowed() if place > 1 else joined
 
 
 def _told_apart_by(seen: list[Sight]) -> Dimension:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from convlens.graph import pieces, windows  # noqa: F401 (they enter their rules)
 from convlens.graph.factors import Factor, Shape, axes_of, plain
@@ -65,16 +66,14 @@ def _ruled(node: Node, seen: list[Sight], operands: tuple[Operand, ...]) -> Sigh
 
 
 def _joined(sight: Sight, late: list[Sight]) -> Sight:
+    """What was written over is not known, so that it is at most what both see."""
     for other in late:
         shared = axes_of(sight.dims) & axes_of(other.dims)
         same = all(len(sight.fields[a].low) == len(other.fields[a].low) for a in shared)
-        if same and shared == set(range(len(sight.fields))):
-            fields = tuple(a.union(b) for a, b in zip(sight.fields, other.fields, strict=True))
-            sight = Sight(sight.dims, fields)
-        else:
-            whole = other.mixed(range(len(other.dims)), keep=False)
-            fields = tuple(a.union(b) for a, b in zip(sight.fields, whole.fields, strict=True))
-            sight = Sight(sight.dims, fields)
+        if not same or shared != set(range(len(sight.fields))):
+            other = other.mixed(range(len(other.dims)), keep=False)
+        fields = (a.union(b) for a, b in zip(sight.fields, other.fields, strict=True))
+        sight = replace(sight, fields=tuple(replace(field, exact=False) for field in fields))
     return sight
 
 

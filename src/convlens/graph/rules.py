@@ -6,6 +6,7 @@ An operation without a rule is taken to see all that its inputs see, so the fiel
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -40,9 +41,21 @@ def anything(node: Node, seen: list[Sight]) -> Sight:
     return merged(sights, node.output_shape)
 
 
-@rule("detach", "alias", "lift_fresh", "channel_shuffle")
+@rule("detach", "alias", "lift_fresh")
 def pointwise(node: Node, seen: list[Sight]) -> Sight:
     return merged(seen, node.output_shape)
+
+
+@rule("channel_shuffle")
+def channel_shuffle(node: Node, seen: list[Sight]) -> Sight:
+    """Afterwards any neighbouring channels are of every kind."""
+    return replace(seen[0].mixed([1], keep=False, exact=False), uneven=False)
+
+
+@rule("copy")
+def copied(node: Node, seen: list[Sight]) -> Sight:
+    """What was there before is gone."""
+    return merged(seen[-1:], node.output_shape)
 
 
 def along(sight: Sight, place: int, first: np.ndarray, last: np.ndarray, scale: Fraction) -> Sight:

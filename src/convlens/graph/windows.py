@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
-from math import ceil
+from math import floor
 
 import numpy as np
 
@@ -19,7 +20,9 @@ def convolution(node: Node, seen: list[Sight]) -> Sight:
     if len(seen) != 1:
         return anything(node, seen)
     given, weight = node.arguments, node.arguments["weight"].shape
-    sight = seen[0].mixed([1], keep=False).with_dim(1, plain(node.output_shape[1]))
+    grouped = given["groups"] > 1  # each group reads some of the channels
+    sight = seen[0].mixed([1], keep=False, exact=not grouped).with_dim(1, plain(node.output_shape[1]))
+    sight = sight if grouped else replace(sight, uneven=False)
     rank = len(weight) - 2
     windows = zip(
         weight[2:], *(each(given[k], rank) for k in ("stride", "padding", "dilation")), range(2, 2 + rank), strict=True
@@ -29,6 +32,7 @@ def convolution(node: Node, seen: list[Sight]) -> Sight:
         if given["transposed"]:
             first, last = transposed_taps(units + padding, kernel, stride, dilation)
             sight = along(sight, place, first, last, Fraction(1, stride))
+            sight = sight if stride <= kernel else replace(sight, uneven=True).narrowed()  # some units see nothing
         else:
             first = units * stride - padding
             sight = along(sight, place, first, first + (kernel - 1) * dilation, Fraction(stride))
@@ -90,22 +94,34 @@ def upsampling(node: Node, seen: list[Sight]) -> Sight:
         n, k = sight.shape[place], node.output_shape[place]
         if n == k:
             continue
-        first, last = _interpolated(node, n, k)
+        scales = [node.arguments.get(name) for name in ("scales_d", "scales_h", "scales_w", "scales")]
+        given = [scale for scale in scales if scale is not None]
+        # (N, C, L), (N, C, H, W), (N, C, D, H, W): one scale each, where the caller gave it and not the size
+        scale = given[place - 2] if len(given) == len(sight.dims) - 2 else None
+        first, last = _interpolated(node, n, k, scale)
         sight = along(sight, place, np.clip(first, 0, n - 1), np.clip(last, 0, n - 1), Fraction(n, k))
     return sight
 
 
-def _interpolated(node: Node, n: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-    units = np.arange(k)
+def _interpolated(node: Node, n: int, k: int, scale: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """First and last unit read; torch divides by the scale, where one was given, and not by k / n."""
+    step = Fraction(n, k) if scale is None else Fraction(1 / scale).limit_denominator(10**6)
     if "nearest" in node.op:
-        index = (2 * units + 1) * n // (2 * k) if "exact" in node.op else units * n // k
+        half = Fraction(1, 2) if "exact" in node.op else Fraction(0)
+        index = np.array([floor((unit + half) * step) for unit in range(k)])
         return index, index
     if node.arguments.get("align_corners") and k > 1:
-        numerator, denominator = units * (n - 1), k - 1
+        centres = [Fraction(unit * (n - 1), k - 1) for unit in range(k)]
     else:
-        numerator, denominator = (2 * units + 1) * n - k, 2 * k
-    reach = ceil(n / k) if node.op.endswith("aa") else 1 if "cubic" in node.op else 0
-    return numerator // denominator - reach, -(-numerator // denominator) + reach
+        centres = [(unit + Fraction(1, 2)) * step - Fraction(1, 2) for unit in range(k)]
+    if node.op.endswith("aa"):  # a triangle as wide as a step each way; its ends weigh nothing
+        reach = max(step, Fraction(1))
+        return np.array([floor(c - reach) + 1 for c in centres]), np.array([-floor(-(c + reach)) - 1 for c in centres])
+    first = np.array([floor(c) for c in centres])
+    last = np.array([-floor(-c) for c in centres])
+    between = first != last  # on a unit, no other weighs anything
+    wider = 1 if "cubic" in node.op else 0
+    return first - wider * between, last + wider * between
 
 
 @rule("constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d")
@@ -128,13 +144,16 @@ def padding(node: Node, seen: list[Sight]) -> Sight:
 
 @rule("pixel_shuffle", "pixel_unshuffle")
 def pixel_shuffle(node: Node, seen: list[Sight]) -> Sight:
-    sight, shuffle = seen[0], node.op == "pixel_shuffle"
+    """Channels that come from different pixels see different things."""
+    shuffle, count = node.op == "pixel_shuffle", len(seen[0].dims)
+    sight = seen[0].mixed([count - 3], keep=False, exact=not shuffle)
     r = node.arguments["upscale_factor" if shuffle else "downscale_factor"]
-    for place in (-2 % len(sight.dims), -1 % len(sight.dims)):
+    for place in (count - 2, count - 1):
         units = np.arange(node.output_shape[place])
         first, last = (units // r, units // r) if shuffle else (units * r, units * r + r - 1)
         sight = along(sight, place, first, last, Fraction(1, r) if shuffle else Fraction(r))
-    return sight.with_dim(-3 % len(sight.dims), plain(node.output_shape[-3]))
+    sight = sight.narrowed() if shuffle else replace(sight, uneven=True)
+    return sight.with_dim(count - 3, plain(node.output_shape[-3]))
 
 
 @rule("im2col")

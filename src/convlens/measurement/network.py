@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from convlens.graph import Graph, ModuleCall, Node, trace
+from convlens.graph import Graph, ModuleCall, Node, ReceptiveField, trace
 from convlens.measurement.formulas import Formula, legend, total
 from convlens.measurement.memory import activation_bytes, peak_activation_bytes
 from convlens.measurement.operations import Cost, cost
@@ -54,7 +54,7 @@ class NetworkMeasure:
     `complete` is False when an operation is unknown: then `macs` and `flops` are sums of the known ones, so "at least".
     `weight_bytes` counts parameters and buffers. `activation_bytes` is what all results take together,
     `peak_activation_bytes` what must be held at once, the input included, when each is freed after its last use.
-    `receptive_field` is that of the last feature map larger than one position.
+    `receptive_field` is that of the last feature map larger than one position; where it is not `exact_field`, at most.
     """
 
     input_shape: Shape
@@ -70,6 +70,7 @@ class NetworkMeasure:
     stride: tuple[float, ...] | None
     unknown_operators: tuple[str, ...]
     complete: bool
+    exact_field: bool = True
     symbols: dict[str, str] = field(default_factory=dict)
     separable: tuple[SeparableConvolution, ...] = ()
 
@@ -104,8 +105,9 @@ def measure_network(model: nn.Module, input_shape: Any) -> NetworkMeasure:
         activation_bytes=activation_bytes(graph.nodes),
         peak_activation_bytes=peak_activation_bytes(graph),
         weight_bytes=sum(t.numel() * t.element_size() for t in weights),
-        receptive_field=None if seen is None else seen[0],
-        stride=None if seen is None else seen[1],
+        receptive_field=None if seen is None else seen.size,
+        stride=None if seen is None else seen.stride,
+        exact_field=seen is None or seen.exact,
         unknown_operators=unknown,
         complete=not unknown,
         symbols=legend(formula for one in known for formula in one),
@@ -113,11 +115,11 @@ def measure_network(model: nn.Module, input_shape: Any) -> NetworkMeasure:
     )
 
 
-def _of_last_map(graph: Graph) -> tuple[Shape, tuple[float, ...]] | None:
+def _of_last_map(graph: Graph) -> ReceptiveField | None:
     for node in reversed(graph.nodes):
         field = graph.receptive_field(node)
         if field is not None and len(node.output_shape) >= 3 and max(node.output_shape[2:]) > 1 and node.inputs:
-            return field.size, field.stride
+            return field
     return None
 
 

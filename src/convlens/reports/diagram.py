@@ -75,8 +75,9 @@ def _facts(measure: NetworkMeasure) -> dict[tuple[str, str], str]:
     """By path and kind: what pointing at its box shows."""
     found: dict[tuple[str, str], list[str]] = {}
     for layer in measure.layers:
-        field = f", sees {'×'.join(map(str, layer.receptive_field))} px" if layer.receptive_field else ""
-        field = ", sees the whole picture" if layer.whole_picture else field
+        most = "" if layer.exact else "at most "
+        field = f", sees {most}{'×'.join(map(str, layer.receptive_field))} px" if layer.receptive_field else ""
+        field = f", sees {most}the whole picture" if layer.whole_picture else field
         macs = "unknown" if layer.macs is None else short(layer.macs)
         line = (
             f"{layer.kind} {layer.path}: {shape(layer.output_shape)}, {count(layer.parameters)} parameters, {macs} MACs"

@@ -59,9 +59,11 @@ def _macs(value: Any) -> str:
 
 
 def _sum(measure: dict[str, Any]) -> list[Content]:
+    least = "" if measure.get("complete", True) else "at least "
+    most = "" if measure.get("exact_field", True) else "at most "
     values: list[Content] = [
-        "in all", "", "", count(measure.get("parameters")), [_macs(measure["macs"]), bar(1.0)],
-        size(measure.get("activation_bytes")), _field(measure.get("receptive_field")),
+        "in all", "", "", count(measure.get("parameters")), [least + _macs(measure["macs"]), bar(1.0)],
+        size(measure.get("activation_bytes")), most + _field(measure.get("receptive_field")),
     ]  # fmt: skip
     return [element("td", element("b", v), class_="sum" if i < 3 else "sum number") for i, v in enumerate(values)]
 
