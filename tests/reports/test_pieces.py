@@ -162,6 +162,15 @@ def test_errors_without_thumbnail_or_with_an_unknown_class_are_handled(tmp_path:
     assert section is not None and "no thumbnail" in section and 'id="pair-0-1"' in section
 
 
+def test_every_confusion_has_its_surest_error_on_the_page() -> None:
+    """300 sure errors of one kind do not hide one unsure error of another."""
+    errors = [{"key": f"{n}", "truth": "a", "predicted": "b", "confidence": 0.9 + n / 1e4} for n in range(300)]
+    errors += [{"key": "rare", "truth": "b", "predicted": "a", "confidence": 0.5}]
+    groups = shown_errors({"errors": errors}, ["a", "b"])
+    assert [len(rows) for rows in groups.values()] == [119, 1]
+    assert groups[(0, 1)][0]["key"] == "299" and groups[(1, 0)][0]["key"] == "rare"
+
+
 def test_explanations_have_badges_and_reasons_and_maps_come_first(whole: Any) -> None:
     rows = [{**row, "method": "grad_cam", "reason": "because"} for row in whole.explanations]
     section = explanations_section([rows[2], *rows[:2]], whole.path)

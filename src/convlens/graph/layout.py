@@ -161,6 +161,8 @@ class Sight:
         """
         sight = self
         for place, dim in enumerate(self.dims):
+            if len(self.dims) < 3:  # numbers without a place, each with what it saw
+                break
             channels = place == 1 and len(self.dims) > 3 and len(axes_of([dim])) > 1
             if axes_of([dim]) and (channels or not _is_position(dim)):
                 sight = sight.mixed([place], keep=False, exact=place == 1)

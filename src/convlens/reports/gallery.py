@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,15 +52,29 @@ def method_title(name: str) -> str:
 
 
 def shown_errors(evaluation: dict[str, Any], classes: Sequence[str]) -> dict[Pair, list[dict[str, Any]]]:
-    """The most confident errors by (truth, prediction), the pair with most pictures first."""
+    """The most confident errors by (truth, prediction), the pair with most pictures first.
+
+    The surest of every pair are among them, so that each cell of a matrix of ten classes opens something.
+    """
     place = {name: number for number, name in enumerate(classes)}
     errors = sorted(evaluation.get("errors") or [], key=lambda e: -float(e.get("confidence") or 0))
     groups: dict[Pair, list[dict[str, Any]]] = defaultdict(list)
-    for error in errors[:MOST_ERRORS]:
+    for error in errors:
         pair = tuple(place.get(name, name) if isinstance(name, str) else name for name in _names(error))
         if all(isinstance(number, int) and 0 <= number < len(classes) for number in pair):
             groups[pair].append(error)  # type: ignore[index]
+    _keep_some(groups)
     return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), -float(item[1][0].get("confidence") or 0))))
+
+
+def _keep_some(groups: dict[Pair, list[dict[str, Any]]]) -> None:
+    """The first of each group, then the second of each …, until there are as many as a page bears."""
+    ranked = sorted((rank, place, pair) for place, pair in enumerate(groups) for rank in range(len(groups[pair])))
+    kept = Counter(pair for _, _, pair in ranked[:MOST_ERRORS])
+    for pair in list(groups):
+        groups[pair] = groups[pair][: kept[pair]]
+        if not groups[pair]:
+            del groups[pair]
 
 
 def _names(error: dict[str, Any]) -> tuple[Any, Any]:
@@ -74,7 +88,7 @@ def errors_section(
         return None
     shown = sum(map(len, groups.values()))
     lead = f"{count(num_errors)} picture{'s were' if num_errors != 1 else ' was'} taken for another class"
-    lead += f"; the {shown} with the highest confidence are shown." if shown < num_errors else "; the surest first."
+    lead += f"; {shown} are shown, of each confusion the surest." if shown < num_errors else "; the surest first."
     if any(error.get("overlay") for errors in groups.values() for error in errors):
         lead += " Beside the surest ones: what speaks for the wrong class (Grad-CAM)."
     blocks = [_group(pair, errors, classes, run, prefix) for pair, errors in groups.items()]

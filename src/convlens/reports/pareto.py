@@ -102,11 +102,13 @@ class _Box(NamedTuple):
 def _names(axes: Axes, points: Sequence[ParetoPoint]) -> list[Markup]:
     """Beside, over or under its point, where neither a name nor a point stands; the front's first."""
     places = {id(point): (axes.x(math.log10(point.cost)), axes.y(point.accuracy or 0)) for point in points}
-    taken = [_Box(x - 3, y - 3, x + 3, y + 3) for x, y in places.values()]
+    dots = [_Box(x - 8, y - 5, x + 8, y + 5) for x, y in places.values()]  # no name so near another's point
+    taken: list[_Box] = []
     names = []
     for point in sorted(points, key=lambda p: not p.on_front):
         x, y = places[id(point)]
         wide = 3.9 * len(point.name)
+        others = [*taken, *(dot for dot in dots if abs(dot.left + 8 - x) > 1e-6 or abs(dot.top + 5 - y) > 1e-6)]
         for at, base, anchor in (
             (x + 5, y + 2.5, "start"),
             (x - 5, y + 2.5, "end"),
@@ -116,7 +118,7 @@ def _names(axes: Axes, points: Sequence[ParetoPoint]) -> list[Markup]:
         ):
             left = at - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
             box = _Box(left, base - 6, left + wide, base + 1.5)
-            if left >= LEFT and box.right <= WIDTH and not any(box.meets(other) for other in taken):
+            if left >= LEFT and box.right <= WIDTH and not any(box.meets(other) for other in others):
                 taken.append(box)
                 names.append(label(round(at, 1), round(base, 1), point.name, anchor, kind="name"))
                 break

@@ -86,6 +86,8 @@ def evaluate(
     run = open_run(run, network)
     check_part(part)
     check_tta(tta)
+    if not isinstance(data, str | Path | None):
+        raise UsageError(f"the pictures came as {type(data).__name__}; expected a folder, an archive or a set's name")
     other = None if beside is None else open_beside(beside, run)
     if data is None:
         data, data_dir = own_source(run, data_dir)

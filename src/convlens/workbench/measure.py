@@ -55,6 +55,8 @@ def measure(
     `network` (file.py:Class) goes with a run of your own network.
     """
     batches = tuple(batch) if isinstance(batch, list | tuple | range) else (batch,)
+    if not isinstance(target, Run | nn.Module | str | Path):
+        raise UsageError(f"{target!r} came to be measured; expected a run, a network's name, or a module (an instance)")
     counts: dict[str, int | None] = {"image_size": image_size, "in_channels": in_channels, "num_classes": num_classes}
     drawn = drawing_file("--diagram", diagram)
     for one in batches or (0,):

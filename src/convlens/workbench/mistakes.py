@@ -41,7 +41,10 @@ def most_confident(given: Candidates, kept: np.ndarray, logits: torch.Tensor) ->
     likeliest = probabilities(logits, run.temperature).max(dim=1)
     confidence, predicted = likeliest.values.numpy(), likeliest.indices.numpy()
     wrong = np.flatnonzero(predicted != truth)
-    shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:MAX_ERRORS]
+    surest = wrong[np.argsort(-confidence[wrong], kind="stable")]
+    _, first = np.unique(truth[surest] * len(run.classes) + predicted[surest], return_index=True)
+    chosen = np.concatenate([np.sort(first), np.delete(np.arange(len(surest)), first)])[:MAX_ERRORS]
+    shown = surest[np.sort(chosen)]  # the surest of each pair of classes among them
     thumbnails = _keep_thumbnails(given, kept[shown].tolist())
     listed = tuple(
         WrongPicture(
