@@ -143,7 +143,7 @@ def test_many_classes_are_listed_by_their_worst_confusions(many: Any) -> None:
     assert "taken for" in seen.text and "the other 70 classes" in seen.text
     assert not any(attributes.get("class", "").startswith("scroll matrix") for _, attributes in seen.tags)
     assert len(page(many, many.measure)) < 1_500_000
-    assert f"{num_errors(many.evaluations['digits'])} pictures were taken for another class; the 120" in seen.text
+    assert f"{num_errors(many.evaluations['digits'])} pictures were taken for another class; 120 are shown" in seen.text
 
 
 def test_a_report_is_written_beside_the_run_or_where_it_is_asked(
