@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -41,6 +42,32 @@ def ignores_the_target(question: Question) -> Tensor:
     return question.gradient(logits.amax(1), images).abs().amax(1)
 
 
+HANDLES: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def no_hooks_for_all() -> Iterator[None]:
+    yield
+    while HANDLES:
+        HANDLES.pop().remove()
+
+
+def moves_the_generator(question: Question) -> Tensor:
+    torch.manual_seed(0)
+    return saliency(question)
+
+
+def hooks_all_modules(question: Question) -> Tensor:
+    HANDLES.append(torch.nn.modules.module.register_module_forward_hook(lambda *_: None))
+    return saliency(question)
+
+
+def always_explains_the_same(question: Question) -> Tensor:
+    question.settle()
+    images = question.images.requires_grad_()
+    return question.gradient(question.model(images)[:, 0], images)
+
+
 def leaves_gradients(question: Question) -> Tensor:
     maps = saliency(question)
     for parameter in question.model.parameters():
@@ -54,6 +81,9 @@ BROKEN = [
     (draws_at_random, "same question same answer"),
     (mixes_the_batch, "batch equals single"),
     (ignores_the_target, "target as none int list"),
+    (moves_the_generator, "nothing left in torch itself.*random generator changed"),
+    (hooks_all_modules, "nothing left in torch itself.*hooks changed"),
+    (always_explains_the_same, "another class another map"),
     (leaves_gradients, "left as they were.*parameter .* was changed"),
 ]
 

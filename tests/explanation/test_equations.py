@@ -182,3 +182,52 @@ def test_little_memory_gives_the_same_map(
     assert max(sizes) == (3 if callable(target) else 1)
     assert scarce.targets == plenty.targets
     np.testing.assert_allclose(scarce.maps, plenty.maps, atol=1e-5 * np.abs(plenty.maps).max())
+
+
+class BeginsInPlace(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.inner(images.mul_(2).add_(1))
+
+
+@pytest.mark.parametrize("method", ["guided_grad_cam", "grad_cam", "occlusion", "score_cam", "integrated_gradients"])
+def test_a_network_may_begin_in_place(method: str, residual: nn.Module, images: Tensor) -> None:
+    layer = {"layer": "inner.stages.1"} if "cam" in method else {}
+    before = images.clone()
+    found = explain(BeginsInPlace(residual), images, 1, method=method, **layer).maps
+    assert torch.equal(images, before)
+    apart = nn.Sequential(Affine(), residual)
+    layer = {"layer": "1.stages.1"} if "cam" in method else {}
+    np.testing.assert_allclose(found, explain(apart, images, 1, method=method, **layer).maps, atol=1e-6)
+
+
+class Affine(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images * 2 + 1
+
+
+def test_cam_after_a_module_that_ran_before(images: Tensor) -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.one, self.two, self.act = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 6, 3), nn.ReLU()
+            self.linear = nn.Linear(6, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.linear(self.act(self.two(self.act(self.one(x)))).mean((2, 3)))
+
+    model = Shared()
+    maps = F.relu(model.two(F.relu(model.one(images)))).detach()
+    expected = torch.einsum("k,nkhw->nhw", model.linear.weight[1].detach(), maps)
+    found = explain(model, images, 1, method="cam", layer="act").maps
+    np.testing.assert_allclose(found, enlarged(expected, images), atol=1e-5)
+
+
+def test_cam_is_refused_for_a_curved_head_of_one_position() -> None:
+    head = nn.Sequential(nn.Conv2d(1, 1, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Tanh(), nn.Linear(1, 2))
+    with pytest.raises(ExplanationError, match="comes more"):
+        explain(head, torch.randn(1, 1, 3, 3), 0, method="cam", layer="0")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ def test_every_method_keeps_the_contract(
 ) -> None:
     last = {"residual": "stages.2" if method == "cam" else "stages.0", "plain": "3"}[network]
     layer = last if METHODS[method].uses_layer else None
-    assert len(check_method(method, request.getfixturevalue(network), images, layer=layer)) == 9
+    assert len(check_method(method, request.getfixturevalue(network), images, layer=layer)) == 11
 
 
 def test_the_default_layer_is_the_last_with_an_extent(residual: nn.Module, images: Tensor) -> None:
@@ -189,3 +191,57 @@ def test_threads_that_explain_one_network_do_not_disturb_each_other(residual: nn
         thread.join()
     assert not wrong
     assert difference(before, network_state(residual)) == ""
+
+
+def test_wrappers_are_looked_through(residual: nn.Module, images: Tensor) -> None:
+    bare = explain(residual, images)
+    for wrapped in (nn.DataParallel(residual), torch.compile(residual, backend="eager")):
+        found = explain(wrapped, images)
+        assert found.layer == bare.layer
+        np.testing.assert_array_equal(found.maps, bare.maps)
+
+
+def test_a_network_that_cannot_be_traced_does_not_keep_the_pictures(images: Tensor) -> None:
+    class Odd(nn.Module):
+        def forward(self, pictures: Tensor) -> Tensor:
+            if pictures.shape[0] == 1:
+                raise RuntimeError("not alone")
+            return pictures.mean((2, 3))
+
+    kept = weakref.ref(model := Odd())
+    for _ in range(3):
+        explain(model, images, 0, method="saliency")
+    del model
+    gc.collect()
+    assert kept() is None
+
+
+STRANGE = ["cat", ["a", "b", "c"], [1, None, 2], {"a": 1}, 10**30]
+
+
+@pytest.mark.parametrize("target", STRANGE)
+def test_a_target_of_another_kind_is_refused(target: object, residual: nn.Module, images: Tensor) -> None:
+    with pytest.raises(UsageError, match="the target came as"):
+        explain(residual, images, target, method="saliency")  # type: ignore[arg-type]
+
+
+def test_other_kinds_of_networks_methods_and_pictures_are_refused(residual: nn.Module, images: Tensor) -> None:
+    with pytest.raises(UsageError, match=r"the network came as function; expected an nn\.Module"):
+        explain(lambda x: x, images)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="the method came as function"):
+        explain(residual, images, method=lambda question: question.images)  # type: ignore[arg-type]
+    with pytest.raises(
+        ExplanationError, match=r"failed on pictures \(3, 2, 32, 24\) under saliency: Runtime"
+    ):
+        explain(residual, images[:, :2], method="saliency")
+    for value in (float("nan"), float("inf"), "much", True):
+        with pytest.raises(UsageError, match="noise came as"):
+            explain(residual, images, method="smooth_grad", noise=value)
+    assert explain(residual, images, method="smooth_grad", samples=np.int64(2)).maps.any()
+
+
+def test_a_method_that_asks_for_no_score_has_classes_too(residual: nn.Module, images: Tensor) -> None:
+    light = Method("light", lambda question: question.images.abs().sum(1), title="Light", sign="", source="")
+    assert len(explain(residual, images, method=light).targets) == 3
+    with pytest.raises(ExplanationError, match="maps of all classes are the same"):
+        check_method(light, residual, images)

@@ -113,3 +113,11 @@ def test_flat_maps_are_drawn_without_nan(images: Tensor) -> None:
 @pytest.mark.parametrize(("num_tiles", "columns"), [(1, 1), (6, 3), (16, 4), (64, 8), (96, 12), (7, 3), (20, 5)])
 def test_sheets_have_no_short_last_row_where_that_is_possible(num_tiles: int, columns: int) -> None:
     assert full_columns(num_tiles) == columns
+
+
+def test_three_inputs_of_a_group_are_no_colours() -> None:
+    grouped = nn.Sequential(nn.Conv2d(6, 4, 3, groups=2), nn.Conv2d(4, 3, 1), nn.Conv2d(3, 2, 3))
+    first = filters(grouped)
+    assert not first.colour and sorted(first.inputs[3].tolist()) == [3, 4, 5]
+    assert not filters(grouped, "2").colour
+    assert filters(nn.Sequential(nn.Conv2d(3, 4, 3))).colour

@@ -122,3 +122,44 @@ def test_mobilenets_are_not_given_the_plain_gradient_for_a_guided_one() -> None:
     with pytest.raises(ExplanationError, match="Hardswish"):
         explain(smooth, images, 1, method="guided_grad_cam")
     assert explain(smooth, images, 1, method="guided", rule="gate").maps.any()
+
+
+class TheirReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return gradient * (ctx.saved_tensors[0] > 0)
+
+
+def in_place_on_a_view(x: Tensor) -> Tensor:
+    return F.relu(x.permute(0, 2, 3, 1), inplace=True).permute(0, 3, 1, 2)
+
+
+HIDDEN: dict[str, tuple[Gate, str]] = {
+    "in place on a view": (in_place_on_a_view, "an operation in place on a view"),
+    "a function of their own": (TheirReLU.apply, "the function TheirReLU"),
+    "maximum": (lambda x: torch.maximum(x, torch.zeros(())), "torch.maximum"),
+    "where": (lambda x: torch.where(x > 0, x, 0.0), "torch.where"),
+    "abs": (lambda x: (x + x.abs()) / 2, "abs"),
+    "clamp at a tensor": (lambda x: x.clamp(min=torch.zeros(())), "a clamp at a tensor"),
+    "swish by hand": (lambda x: x * torch.sigmoid(x), "a number times a function of itself"),
+    "hardswish by hand": (lambda x: x * F.relu6(x + 3) / 6, "a number times a function of itself"),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_what_may_hide_a_gate_is_refused_beside_gates_too(name: str, images: Tensor) -> None:
+    gate, said = HIDDEN[name]
+    for model in (Gated(gate), Gated(lambda x: gate(F.relu(x - 1)))):
+        with pytest.raises(ExplanationError, match=f"cannot tell whether {said} is a gate"):
+            explain(model, images, 0, method="guided")
+
+
+def test_a_gate_of_squeeze_and_excite_is_no_gate_of_this_kind() -> None:
+    torch.manual_seed(0)
+    network = zoo.create("se_resnet50", num_classes=3, image_size=64)
+    assert explain(network, torch.randn(1, 3, 64, 64), 1, method="guided").maps.any()

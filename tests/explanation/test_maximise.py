@@ -46,8 +46,7 @@ def test_a_network_that_knows_a_shape_shows_it() -> None:
 def test_the_seed_decides_and_a_unit_does_not_depend_on_its_company(residual: nn.Module) -> None:
     both = maximise(residual, [1, 4], SHAPE, steps=5, seed=3)
     np.testing.assert_array_equal(both.pictures, maximise(residual, [1, 4], SHAPE, steps=5, seed=3).pictures)
-    alone = maximise(residual, 4, SHAPE, steps=5, seed=3).pictures[0].astype(int)
-    assert np.abs(alone - both.pictures[1]).max() <= 1
+    np.testing.assert_array_equal(maximise(residual, 4, SHAPE, steps=5, seed=3).pictures[0], both.pictures[1])
     assert not np.array_equal(both.pictures, maximise(residual, [1, 4], SHAPE, steps=5, seed=4).pictures)
 
 
@@ -129,3 +128,34 @@ def test_the_pictures_that_excite_a_channel_most_and_where() -> None:
         exciting(model, [images], "0", [2])
     with pytest.raises(UsageError, match="expected channels from 0"):
         exciting(model, [images], "0", [])
+
+
+def test_a_network_that_cuts_the_gradient_is_refused() -> None:
+    class Cut(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images.detach().mean((2, 3))
+
+    with pytest.raises(ExplanationError, match="no gradient to the pixels"):
+        maximise(Cut(), 0, SHAPE)
+
+
+def test_a_faint_unit_is_excited_too(residual: nn.Module) -> None:
+    """One that answers a thousandth: what it costs to leave the mean must not outweigh it."""
+    with torch.no_grad():
+        residual.head[3].weight.mul_(1e-2)
+        residual.head[3].bias.zero_()
+    found = maximise(residual, [0, 1, 2], SHAPE, steps=60)
+    assert all(after > before for after, before in zip(found.values, found.before, strict=True))
+
+
+@pytest.mark.parametrize("units", ["a", None, 0.5, [0.5]])
+def test_units_are_whole_numbers(units: object, residual: nn.Module) -> None:
+    with pytest.raises(UsageError, match="units came as"):
+        maximise(residual, units, SHAPE)
+
+
+def test_windows_fit_pictures_of_every_size(residual: nn.Module) -> None:
+    sizes = [torch.randn(1, 3, 32, 32), torch.randn(1, 3, 16, 16)]
+    for one in exciting(residual, sizes, "stem.0", [0])[0]:
+        (top, bottom), (left, right) = one.window
+        assert 0 <= top <= bottom < (32, 16)[one.index] and 0 <= left <= right < (32, 16)[one.index]

@@ -138,3 +138,44 @@ def test_options_reach_every_check(digits: tuple[nn.Module, Tensor]) -> None:
     assert fine != sanity_check(model, images[:2], method="occlusion", window=8)
     smooth = nn.Sequential(nn.Conv2d(1, 4, 3), nn.SiLU(), nn.Flatten(), nn.Linear(4 * 14 * 14, 3))
     assert sanity_check(smooth, images[:2], method="guided", rule="gate").method == "guided"
+
+
+def test_one_logit_is_yes_or_no(light: Tensor) -> None:
+    class Yes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.corner = Corner()
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.corner(images)[:, 1:] - 4
+
+    right = np.zeros((2, 8, 8), np.float32)
+    right[:, :4, :4] = 1
+    model = Yes()
+    found = faithfulness(Question(model, light, Target([0, 0], 2)), right)
+    assert found.passed and found.map.deletion[0] > 0.9 and found.map.deletion[-1] < 0.1
+
+
+def test_noise_that_knows_nothing_is_not_faithful(digits: tuple[nn.Module, Tensor]) -> None:
+    model, images = digits
+    passed = 0
+    for seed in range(6):
+        maps = np.random.default_rng(seed).random((8, 16, 16), dtype=np.float32)
+        with prepared(model):
+            passed += faithfulness(Question(model, images[:8], Target(None, 8)), maps, seed=seed).passed
+    assert passed <= 1
+
+
+def test_a_map_that_changes_its_sign_is_no_other_map(digits: tuple[nn.Module, Tensor]) -> None:
+    """The picture alone, times a sign of the weights: its rank correlations must not cancel out."""
+
+    def signed(question: Question) -> Tensor:
+        question.settle()
+        light = question.images.detach().mean(1)
+        return (light - light.mean((1, 2), keepdim=True)) * torch.sign(
+            sum(p.sum() for p in question.model.parameters())
+        )
+
+    model, images = digits
+    method = Method("signed", signed, "Signed", "", "", signed=True)
+    assert not any(sanity_check(model, images[:4], method=method, seed=seed).randomisation.passed for seed in range(4))

@@ -227,3 +227,19 @@ def test_a_large_jpeg_has_one_probability_in_predict_explain_and_the_documented_
     pixels = decode(tmp_path / "large.jpg", short_side=run.preprocess.decode_side)
     by_hand = probabilities(run.model(run.preprocess([pixels])).detach(), run.temperature)
     assert float(by_hand.max()) == pytest.approx(said.probability, abs=1e-6)
+
+
+def test_pictures_of_one_name_do_not_overwrite_each_other(copied_run, tmp_path):
+    for place, index in (("a", 0), ("b", 1)):
+        (tmp_path / place).mkdir()
+        Image.fromarray(digit(index)).save(tmp_path / place / "x.png")
+    given = [tmp_path / "a" / "x.png", tmp_path / "b" / "x.png"]
+    maps = explain(copied_run, given, method="feature_maps")
+    assert len({file.name for file in maps.files}) == 2
+    arrays = explain(copied_run, given, method="saliency", sanity=False, save_arrays=True)
+    assert len({file.name for file in arrays.files if file.suffix == ".npy"}) == 4
+
+
+def test_names_that_are_not_latin_are_kept(copied_run, tmp_path):
+    Image.fromarray(digit()).save(tmp_path / "猫.png")
+    assert explain(copied_run, tmp_path / "猫.png", sanity=False).files[0].name == "grad_cam-猫.png"

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from convlens.errors import ExplanationError
 from convlens.explanation.layer_gradient import features_and_score
-from convlens.explanation.preparation import put_output
 from convlens.explanation.question import Question
 
 TOLERANCE = 1e-4  # of the largest weight
@@ -30,10 +29,8 @@ def cam(question: Question) -> Tensor:
 
 
 def _check_linear(question: Question, activation: Tensor, gradient: Tensor) -> None:
-    assert question.layer is not None
-    other = (-0.5 * activation - activation.std()).requires_grad_()
-    with put_output(question.model, question.layer, other):
-        elsewhere = question.gradient(question.score(question.images), other).float()
+    other, score = features_and_score(question, lambda maps: -0.5 * maps - maps.abs().mean() - 0.1)
+    elsewhere = question.gradient(score, other).float()
     bound = TOLERANCE * float(gradient.abs().max())
     if gradient.dtype != activation.dtype:
         bound *= 100  # of a network in half precision

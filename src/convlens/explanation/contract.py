@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from convlens.errors import ConvlensError, ExplanationError
 from convlens.explanation.methods import METHODS, Method, find_method
+from convlens.explanation.preparation import as_input, prepared
 from convlens.explanation.question import Question, TargetLike
 from convlens.explanation.verb import Explanation, explain
 
@@ -77,7 +78,8 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> str:
 
 def _same(first: Any, second: Any) -> bool:
     if isinstance(first, Tensor):
-        return isinstance(second, Tensor) and torch.equal(first, second)
+        alike = isinstance(second, Tensor) and first.shape == second.shape and first.dtype == second.dtype
+        return alike and bool(torch.equal(first.nan_to_num(), second.nan_to_num()))
     if isinstance(first, tuple):
         return isinstance(second, tuple) and all(_same(a, b) for a, b in zip(first, second, strict=True))
     return bool(first == second)
@@ -105,6 +107,43 @@ def _target_as_none_int_list_tensor_or_function(ask: Ask, model: nn.Module, imag
             return f"target given as {form} gives another map than the predicted class"
     listed = ask(model, images, classes[:1] * len(images)).maps
     return "" if _close(ask(model, images, classes[0]).maps, listed) else "target given as an int gives another map"
+
+
+def _another_class_another_map(ask: Ask, model: nn.Module, images: Tensor) -> str:
+    with torch.no_grad():
+        num_classes = _logits(model, images).shape[1]
+    maps = [ask(model, images, number).maps for number in range(min(num_classes, 4))]
+    if len(maps) == 1 or any(not np.array_equal(maps[0], other) for other in maps[1:]):
+        return ""
+    return "the maps of all classes are the same; explain question.target, and no other class"
+
+
+def _logits(model: nn.Module, images: Tensor) -> Tensor:
+    """What the network says, in evaluation mode and given back as it was."""
+    with prepared(model), torch.no_grad():
+        return model(as_input(model, images))
+
+
+def _nothing_left_in_torch_itself(ask: Ask, model: nn.Module, images: Tensor) -> str:
+    """The generator of random numbers, the types and modes, and hooks for all modules."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(271828)  # a state that no method leaves by chance
+        before = _of_torch()
+        ask(model, images)
+        after = _of_torch()
+    changed = [name for name, one in before.items() if one != after[name]]
+    return f"{', '.join(changed)} changed" if changed else ""
+
+
+def _of_torch() -> dict[str, Any]:
+    hooks = {name: len(value) for name, value in vars(torch.nn.modules.module).items() if name.endswith("_hooks")}
+    generator = torch.get_rng_state().numpy().tobytes()
+    return {
+        "the random generator": generator,
+        "the default type": torch.get_default_dtype(),
+        "hooks": hooks,
+        "grad mode": torch.is_grad_enabled(),
+    }
 
 
 def _logit_of(classes: list[int]) -> Callable[[Tensor], Tensor]:
@@ -189,7 +228,9 @@ CHECKS = (
     _one_finite_float32_map_a_picture,
     _same_question_same_answer,
     _target_as_none_int_list_tensor_or_function,
+    _another_class_another_map,
     _batch_equals_single_pictures,
+    _nothing_left_in_torch_itself,
     _network_and_pictures_left_as_they_were,
     _works_with_frozen_weights_and_without_gradients,
     _finite_in_bfloat16,

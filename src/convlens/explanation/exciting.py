@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from convlens.errors import NetworkError, UsageError
 from convlens.explanation.memory import traced
 from convlens.explanation.preparation import as_input, only, prepared, take_output
-from convlens.graph import ReceptiveField
+from convlens.graph import ReceptiveField, bare_network
 
 Window = tuple[tuple[int, int], tuple[int, int]]
 
@@ -42,7 +42,8 @@ def exciting(
     if top < 1 or not wanted or min(wanted) < 0:
         raise UsageError(f"channels came as {wanted} and top as {top}; expected channels from 0, and 1 or more")
     best: dict[int, list[tuple[float, int, int, int]]] = {channel: [] for channel in wanted}
-    seen, field = 0, None
+    seen, fields = 0, dict[torch.Size, ReceptiveField | None]()
+    model, sizes = bare_network(model), dict[int, torch.Size]()
     with prepared(model), torch.no_grad():
         for batch in batches:
             images = as_input(model, batch)
@@ -51,8 +52,10 @@ def exciting(
             maps = only(taken, layer, len(images)).float()
             if max(wanted) >= maps.shape[1]:
                 raise UsageError(f"channel {max(wanted)} came; layer '{layer}' has {maps.shape[1]}, counted from 0")
-            if not seen:
-                field = field_of(model, images, layer)
+            size = images.shape[2:]
+            if size not in fields:
+                fields[size] = field_of(model, images, layer)
+            sizes |= dict.fromkeys(range(seen, seen + len(images)), size)
             values, places = maps[:, list(wanted)].flatten(2).max(2)  # (N, wanted)
             for column, channel in enumerate(wanted):
                 for row in range(len(images)):
@@ -62,10 +65,9 @@ def exciting(
                     if len(best[channel]) > top:
                         heapq.heappop(best[channel])
             seen += len(images)
-            size = images.shape[2:]
     return {
         channel: tuple(
-            Excited(-index, value, (row, column), _cut(field, (row, column), size) if field is not None else None)
+            Excited(-index, value, (row, column), _cut(fields[sizes[-index]], (row, column), sizes[-index]))
             for value, index, row, column in sorted(found, reverse=True)
         )
         for channel, found in best.items()
@@ -83,6 +85,8 @@ def field_of(model: nn.Module, images: Tensor, layer: str) -> ReceptiveField | N
     return field if field is not None and len(field.size) == 2 else None
 
 
-def _cut(field: ReceptiveField, position: tuple[int, int], size: torch.Size) -> Window:
+def _cut(field: ReceptiveField | None, position: tuple[int, int], size: torch.Size) -> Window | None:
+    if field is None:
+        return None
     (top, bottom), (left, right) = field.window(*position)
     return (max(top, 0), min(bottom, size[0] - 1)), (max(left, 0), min(right, size[1] - 1))

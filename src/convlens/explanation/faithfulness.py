@@ -21,8 +21,9 @@ from convlens.explanation.blur import blurred
 from convlens.explanation.question import Question
 
 STEPS = 10  # tenths of the pixels
-BLUR = 1 / 16  # of the side, the deviation of the picture into which pixels are put back
+BLUR = 1 / 8  # of the side, the deviation of the picture into which pixels are put back
 CENTRE = 1 / 4  # of each side, the deviation of the blob
+MARGIN = 0.02  # of the score, which the map must be better by: noise is no better than itself elsewhere
 MOVES = 2  # times that the map is moved at random
 
 
@@ -51,7 +52,7 @@ class Faithfulness:
 
     @property
     def passed(self) -> bool:
-        return self.map.score > self.random.score
+        return self.map.score > self.random.score + MARGIN
 
     @property
     def reason(self) -> str:

@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import NetworkError, UsageError
+from convlens.errors import UsageError
+from convlens.explanation.exciting import field_of
 from convlens.explanation.filters import full_columns
 from convlens.explanation.preparation import as_input, only, prepared, take_output
 from convlens.explanation.verb import default_layer
+from convlens.graph import bare_network
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 def feature_maps(model: nn.Module, images: Tensor, layer: str | None = None) -> np.ndarray:
     """(N, C, H, W) pictures -> float32 (N, channels, h, w) of `layer`, by default the last with an extent."""
+    model = bare_network(model)
     with prepared(model), torch.no_grad():
         inputs = as_input(model, images)
         layer = layer if layer is not None else default_layer(model, inputs)
@@ -39,6 +42,7 @@ def feature_maps_picture(
 
     if len(image) != 1:
         raise UsageError(f"feature maps are drawn for one picture; got {len(image)}: pass images[:1]")
+    model = bare_network(model)
     if layer is None:
         with prepared(model):
             layer = default_layer(model, as_input(model, image))
@@ -64,14 +68,7 @@ def _title(model: nn.Module, image: Tensor, layer: str, maps: np.ndarray) -> str
 
 def _seen(model: nn.Module, image: Tensor, layer: str) -> str:
     """The receptive field of a layer's units, "" where the network cannot be traced."""
-    from convlens.graph import trace
-
-    try:
-        graph = trace(model, image)
-    except NetworkError:
-        return ""
-    nodes = [call.node for call in graph.finished if call.path == layer and call.node is not None and call.node >= 0]
-    field = graph.receptive_field(nodes[-1]) if nodes else None
-    if field is None or len(field.size) != 2:
+    field = field_of(model, as_input(model, image), layer)
+    if field is None:
         return ""
     return "the whole picture" if all(field.whole) else f"{field.size[0]}x{field.size[1]} px"

@@ -46,7 +46,7 @@ def filters(model: nn.Module, layer: str | None = None) -> Filters:
     """The filters of `layer`, by default of the first convolution."""
     name, convolution = _convolution(model, layer)
     weight = convolution.weight.detach().float().cpu().numpy()  # (K, C / groups, kh, kw)
-    if weight.shape[1] == 3:
+    if weight.shape[1] == 3 and convolution.groups == 1 and name == _convolution(model, None)[0]:  # sees colours
         kernels = weight.transpose(0, 2, 3, 1)[:, None]
         return Filters(name, kernels, np.zeros((len(weight), 1), np.int64))
     order = np.argsort(-np.sqrt((weight**2).sum((2, 3))), axis=1, kind="stable")

@@ -15,11 +15,10 @@ SHARES = torch.tensor([1.0, 0.35, 0.15])
 START = 0.1  # deviation of the spectrum's first numbers
 
 
-def first_spectrum(count: int, channels: int, height: int, width: int, seed: int) -> Tensor:
-    """Noise, the same for all `count` pictures: (count, channels, height, width // 2 + 1, 2)."""
+def first_spectrum(channels: int, height: int, width: int, seed: int) -> Tensor:
+    """Noise: (1, channels, height, width // 2 + 1, 2)."""
     drawn = torch.Generator().manual_seed(seed)
-    one = START * torch.randn((1, channels, height, width // 2 + 1, 2), generator=drawn)
-    return one.expand(count, -1, -1, -1, -1).clone()
+    return START * torch.randn((1, channels, height, width // 2 + 1, 2), generator=drawn)
 
 
 def pixels_of(spectrum: Tensor, height: int, width: int) -> Tensor:

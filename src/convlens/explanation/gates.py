@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from convlens.errors import ExplanationError, UsageError
@@ -44,6 +45,21 @@ SMOOTH = {
     "MishBackward": "Mish",
     "SoftplusBackward": "softplus",
 }
+BY_HAND = {
+    "MaximumBackward": "torch.maximum",
+    "MinimumBackward": "torch.minimum",
+    "FmaxBackward": "torch.fmax",
+    "WhereBackward": "torch.where",
+    "MaskedFillBackward": "masked_fill",
+    "AbsBackward": "abs",
+    "LogSigmoidBackward": "logsigmoid",
+}
+SQUASHING = frozenset({
+    "SigmoidBackward", "HardsigmoidBackward", "TanhBackward", "ErfBackward", "HardtanhBackward", "ClampBackward",
+    "ReluBackward", "AddBackward", "SubBackward", "MulBackward", "DivBackward", "SoftplusBackward", "GtBackward",
+    "ToCopyBackward",
+})  # fmt: skip
+MOST_STEPS = 8
 Gradients = tuple[Tensor, ...]
 
 
@@ -57,6 +73,11 @@ def change_gates(score: Tensor, method: str, rule: str) -> None:
     linear, smooth = [], []
     for node in _nodes(score):
         name = node.name().rstrip("0123456789")
+        if what := _unknown(node, name):
+            raise ExplanationError(
+                f"{method} cannot tell whether {what} is a gate; write it as torch's own (F.relu, not in place on a "
+                "view), or use method saliency or integrated_gradients"
+            )
         if name in SMOOTH:
             smooth.append(node)
         elif name in LINEAR and _rectifies(node, name):
@@ -97,8 +118,40 @@ def _rectifies(node: Any, name: str) -> bool:
     return least is not None and not isinstance(least, Tensor) and float(least) == 0
 
 
+def _unknown(node: Any, name: str) -> str:
+    """What a gate may hide in: in place on a view, functions of others, gates written by hand; "" if none."""
+    if "CopySlices" in name:
+        return "an operation in place on a view"
+    if isinstance(node, torch.autograd.function.BackwardCFunction):
+        return f"the function {name.removesuffix('Backward')}"
+    if name in BY_HAND or (name.startswith("Clamp") and hasattr(node, "_saved_min") and _is_tensor(node._saved_min)):
+        return BY_HAND.get(name, "a clamp at a tensor")
+    if name == "MulBackward":
+        one, two = (following for following, _ in node.next_functions)
+        if one is not None and two is not None and (_is_made_of(one, two) or _is_made_of(two, one)):
+            return "a number times a function of itself"
+    return ""
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor)
+
+
+def _is_made_of(node: Any, source: Any) -> bool:
+    """Is it computed of `source`, number by number, through a squashing function? x · sigmoid(x), x · relu6(x + 3) …"""
+    for _ in range(MOST_STEPS):
+        name = node.name().rstrip("0123456789")
+        before = [following for following, _ in node.next_functions if following is not None]
+        if name not in SQUASHING or not before:
+            return False
+        if source in before:
+            return True
+        node = before[0]
+    return False
+
+
 def _only_positive(grad_outputs: Gradients) -> Gradients:
-    return tuple(gradient.clamp(min=0) for gradient in grad_outputs)
+    return tuple(gradient if gradient is None else gradient.clamp(min=0) for gradient in grad_outputs)
 
 
 def _rectified(grad_inputs: Gradients, grad_outputs: Gradients) -> Gradients:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from convlens.explanation.preparation import only, replace_output
+from convlens.explanation.preparation import Change, only, replace_output
 from convlens.explanation.question import Question
 
 
@@ -17,9 +17,12 @@ def layer_gradient(question: Question) -> tuple[Tensor, Tensor]:
     return activation.detach().float(), question.gradient(score, activation).float()
 
 
-def features_and_score(question: Question) -> tuple[Tensor, Tensor]:
-    """-> (feature maps (N, channels, h, w), where the graph begins, and the scores (N,), where it ends)."""
+def features_and_score(question: Question, change: Change | None = None) -> tuple[Tensor, Tensor]:
+    """-> (feature maps (N, channels, h, w), where the graph begins, and the scores (N,), where it ends).
+
+    `change` makes other feature maps of those that the layer gives.
+    """
     assert question.layer is not None
-    with replace_output(question.model, question.layer) as taken:
-        score = question.score(question.images)
+    with replace_output(question.model, question.layer, change) as taken:
+        score = question.score(question.images.clone())  # it may begin in place
     return only(taken, question.layer, len(question.images)), score

@@ -9,7 +9,9 @@ about (jitter) and seen blurred at first, and neighbours that differ cost (total
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +23,11 @@ from convlens.errors import ExplanationError, UsageError
 from convlens.explanation.blur import blurred
 from convlens.explanation.fourier import first_spectrum, pixels_of, total_variation
 from convlens.explanation.preparation import find_layer, prepared
+from convlens.graph import bare_network
 
 JITTER = 1 / 12  # of the side, at most so far
 BLUR = 1 / 64  # of the side, the deviation at the first step
+LEAST = 1e-3  # a unit that answers less is measured by this
 
 
 @dataclass(frozen=True)
@@ -62,28 +66,61 @@ def maximise(
     squared distance from the mean, both against the unit's value relative to itself. The same seed gives the same
     pictures, alone or with others. UsageError for what does not fit the network.
     """
-    wanted = (units,) if isinstance(units, int) else tuple(int(unit) for unit in units)
+    wanted = _whole(units)
     _check(wanted, shape, steps, rate, min(variation, decay))
     channels, height, width = shape
+    model = bare_network(model)
     with prepared(model):
         like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
-        asked = _Asked(model, wanted, layer, _column(mean, channels).to(like), _column(std, channels).to(like))
-        spectrum = first_spectrum(len(wanted), channels, height, width, seed).to(like.device).requires_grad_()
-        before = asked.answers(pixels_of(spectrum.detach(), height, width))
-        optimiser = torch.optim.Adam([spectrum], lr=rate)
-        drawn = torch.Generator().manual_seed(seed)
-        for step in range(steps):
-            pixels = pixels_of(spectrum, height, width)
-            seen = blurred(_moved(pixels, drawn), BLUR * max(height, width) * (1 - step / steps))
-            value = asked.values(seen)
-            loss = asked.costs(pixels, variation, decay) - value / value.detach().abs().clamp(min=1)
-            optimiser.zero_grad()
-            loss.sum().backward()
-            optimiser.step()
-        found = pixels_of(spectrum.detach(), height, width)
-        after = asked.answers(found)
-    pictures = (255 * found).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    return Maximised(layer, wanted, pictures, after, before)
+        mean_, std_ = (_column(each, channels).to(like) for each in (mean, std))
+        found = []
+        for unit in wanted:  # each by itself: so it needs no more memory, and does not depend on the others
+            asked = _Asked(model, unit, layer, mean_, std_)
+            found.append(
+                _grown(
+                    asked,
+                    first_spectrum(channels, height, width, seed).to(like.device),
+                    height,
+                    width,
+                    (steps, rate, variation, decay, seed),
+                )
+            )
+    pictures = (255 * torch.cat([pixels for pixels, _, _ in found])).round().to(torch.uint8)
+    after, before = tuple(one[1] for one in found), tuple(one[2] for one in found)
+    return Maximised(layer, wanted, pictures.permute(0, 2, 3, 1).cpu().numpy(), after, before)
+
+
+def _grown(
+    asked: _Asked, spectrum: Tensor, height: int, width: int, how: tuple[int, float, float, float, int]
+) -> tuple[Tensor, float, float]:
+    """-> (pixels (1, C, H, W) in 0..1, the unit's answer to them, its answer to the noise)."""
+    steps, rate, variation, decay, seed = how
+    before = asked.answer(pixels_of(spectrum, height, width))
+    spectrum.requires_grad_()
+    optimiser = torch.optim.Adam([spectrum], lr=rate)
+    drawn = torch.Generator().manual_seed(seed)
+    for step in range(steps):
+        pixels = pixels_of(spectrum, height, width)
+        seen = blurred(_moved(pixels, drawn), BLUR * max(height, width) * (1 - step / steps))
+        value = asked.value(seen)
+        if not value.requires_grad:
+            raise ExplanationError(
+                "the unit has no gradient to the pixels: the network cuts it (no_grad, detach, quantised weights), so "
+                "no picture can be grown; ask for `exciting`, which needs no gradient"
+            )
+        loss = asked.cost(pixels, variation, decay) - value / max(abs(value.item()), abs(before), LEAST)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    pixels = pixels_of(spectrum.detach(), height, width)
+    return pixels, asked.answer(pixels), before
+
+
+def _whole(units: int | Sequence[int]) -> tuple[int, ...]:
+    try:
+        return (operator.index(units),) if not isinstance(units, Iterable) else tuple(map(operator.index, units))
+    except TypeError:
+        raise UsageError(f"units came as {units!r}; expected classes or channels, whole numbers from 0") from None
 
 
 def _check(units: tuple[int, ...], shape: Sequence[int], steps: int, rate: float, least_weight: float) -> None:
@@ -91,7 +128,7 @@ def _check(units: tuple[int, ...], shape: Sequence[int], steps: int, rate: float
         raise UsageError(f"units came as {units}; expected classes or channels, counted from 0")
     if len(shape) != 3 or min(shape) < 1:
         raise UsageError(f"shape came as {tuple(shape)}; expected (channels, height, width)")
-    if steps < 1 or rate <= 0 or least_weight < 0:
+    if steps < 1 or not rate > 0 or not least_weight >= 0 or not math.isfinite(rate):
         raise UsageError(
             f"steps came as {steps}, rate as {rate}, the smaller of variation and decay as {least_weight}; "
             "expected 1 or more, above 0, and 0 or more"
@@ -118,35 +155,33 @@ class _Asked:
     """What is to be made large."""
 
     model: nn.Module
-    units: tuple[int, ...]
+    unit: int
     layer: str | None
     mean: Tensor
     std: Tensor
 
-    def values(self, pixels: Tensor) -> Tensor:
-        """(N, C, H, W) in 0..1 -> (N,), one for each unit."""
+    def value(self, pixels: Tensor) -> Tensor:
+        """(1, C, H, W) in 0..1 -> a number."""
         images = (pixels.to(self.mean) - self.mean) / self.std
         answers = self.model(images) if self.layer is None else self._of_layer(images)
-        if not isinstance(answers, Tensor) or answers.ndim != 2 or len(answers) != len(self.units):
+        if not isinstance(answers, Tensor) or answers.ndim != 2 or len(answers) != 1:
             came = tuple(answers.shape) if isinstance(answers, Tensor) else type(answers).__name__
-            raise ExplanationError(
-                f"the network gave {came} for {len(self.units)} pictures; expected (pictures, classes)"
-            )
-        if max(self.units) >= answers.shape[1]:
+            raise ExplanationError(f"the network gave {came} for one picture; expected (pictures, classes)")
+        if self.unit >= answers.shape[1]:
             what = "classes" if self.layer is None else f"channels in layer '{self.layer}'"
-            raise UsageError(f"unit {max(self.units)} came; there are {answers.shape[1]} {what}, counted from 0")
-        return answers[torch.arange(len(self.units)), torch.tensor(self.units)].float()
+            raise UsageError(f"unit {self.unit} came; there are {answers.shape[1]} {what}, counted from 0")
+        return answers[0, self.unit].float()
 
-    def costs(self, pixels: Tensor, variation: float, decay: float) -> Tensor:
-        far = ((pixels - self.mean) / self.std).square().mean((1, 2, 3))
-        return variation * total_variation(pixels) + decay * far
-
-    def answers(self, pixels: Tensor) -> tuple[float, ...]:
+    def answer(self, pixels: Tensor) -> float:
         with torch.no_grad():
-            return tuple(self.values(pixels).tolist())
+            return float(self.value(pixels))
+
+    def cost(self, pixels: Tensor, variation: float, decay: float) -> Tensor:
+        far = ((pixels - self.mean) / self.std).square().mean()
+        return variation * total_variation(pixels)[0] + decay * far
 
     def _of_layer(self, images: Tensor) -> Tensor:
-        """(N, channels): the mean over each feature map; a dense layer's units as they are."""
+        """(1, channels): the mean over each feature map; a dense layer's units as they are."""
         assert self.layer is not None
         kept: list[Tensor] = []
 

@@ -12,7 +12,7 @@ from convlens.graph import Graph, trace
 BOUND = 1 << 30  # bytes of activations of one pass, unless more is allowed
 UNTRACED = 8  # pictures at once, where nothing is known of the network
 
-_TRACED: WeakKeyDictionary[nn.Module, dict[object, Graph | NetworkError]] = WeakKeyDictionary()
+_TRACED: WeakKeyDictionary[nn.Module, dict[object, Graph | str]] = WeakKeyDictionary()
 
 
 def traced(model: nn.Module, images: Tensor) -> Graph:
@@ -23,10 +23,10 @@ def traced(model: nn.Module, images: Tensor) -> Graph:
         try:
             known[key] = trace(model, images[:1])
         except NetworkError as error:
-            known[key] = error
+            known[key] = str(error)  # an error itself would keep all pictures alive
     found = known[key]
-    if isinstance(found, NetworkError):
-        raise found
+    if isinstance(found, str):
+        raise NetworkError(found)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 from torch import Tensor
@@ -61,19 +62,22 @@ class Method:
             if name not in known:
                 has = f"it has {', '.join(known)}" if known else "it has none"
                 raise unknown_name(f"option of method {self.name}", name, known, has)
-            given, usual = options[name], known[name]
-            whole = not isinstance(usual, float)
-            if not isinstance(usual, str) and (
-                isinstance(given, bool) or not isinstance(given, int if whole else int | float)
-            ):
-                like = f", like {usual}" if usual is not None else ""
-                raise UsageError(f"{name} came as {given!r}; expected a {'whole ' if whole else ''}number{like}")
-            if isinstance(usual, str) and not isinstance(given, str):
-                raise UsageError(f"{name} came as {given!r}; expected a word, like {usual}")
+            _check_value(name, options[name], known[name])
 
     def reduce(self, attributions: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, H, W)."""
         return attributions.sum(1) if self.signed else attributions.abs().amax(1)
+
+
+def _check_value(name: str, given: Any, usual: Any) -> None:
+    if isinstance(usual, str):
+        if not isinstance(given, str):
+            raise UsageError(f"{name} came as {given!r}; expected a word, like {usual}")
+        return
+    kind = Real if isinstance(usual, float) else Integral
+    if isinstance(given, bool) or not isinstance(given, kind) or not abs(float(given)) < 2**63:
+        like = f", like {usual}" if usual is not None else ""
+        raise UsageError(f"{name} came as {given!r}; expected a {'whole ' if kind is Integral else ''}number{like}")
 
 
 METHODS: dict[str, Method] = {
@@ -136,6 +140,8 @@ def find_method(method: str | Method) -> Method:
     """A method by name ("grad_cam" and "grad-cam" are the same), or a user's own as it is."""
     if isinstance(method, Method):
         return method
+    if not isinstance(method, str):
+        raise UsageError(f"the method came as {type(method).__name__}; expected a name, or a Method(name, function, …)")
     name = method.lower().replace("-", "_")
     name = OTHER_NAMES.get(name, name)
     if name not in METHODS:

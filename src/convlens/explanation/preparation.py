@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor, nn
@@ -13,16 +13,18 @@ from convlens.errors import ExplanationError, UsageError, unknown_name
 
 # Mode, requires_grad and hooks belong to the network: threads that explain take turns, as in a server.
 _TURN = threading.RLock()
+Change = Callable[[Tensor], Tensor]
 
 
 @contextmanager
 def prepared(model: nn.Module) -> Iterator[None]:
     """Evaluation mode, no parameter wants a gradient, gradients can be taken; all restored, module by module."""
     with _TURN:
-        training = [(module, module.training) for module in model.modules()]
-        wanted = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+        training = [(module, module.training) for module in model.modules() if hasattr(module, "training")]
+        wanted = [(p, p.requires_grad) for p in model.parameters() if p.requires_grad and not p.is_inference()]
         try:
-            model.eval()
+            with suppress(NotImplementedError):  # an exported program has one mode only
+                model.eval()
             for parameter, _ in wanted:
                 parameter.requires_grad_(False)
             with torch.inference_mode(False), torch.enable_grad():
@@ -49,17 +51,17 @@ def as_input(model: nn.Module, images: Tensor) -> Tensor:
 
 
 @contextmanager
-def replace_output(model: nn.Module, layer: str) -> Iterator[list[Tensor]]:
+def replace_output(model: nn.Module, layer: str, change: Change | None = None) -> Iterator[list[Tensor]]:
     """Inside, the feature maps of `layer` start a graph of their own and land in the list; the hook is always removed.
 
-    A module that runs several times is taken at its last run that gives feature maps.
+    A module that runs several times is taken at its last run that gives feature maps. `change` makes others of them.
     """
     taken: list[Tensor] = []
 
     def start_graph(_module: nn.Module, _inputs: object, output: object) -> Tensor | None:
         if not isinstance(output, Tensor) or output.ndim != 4:
             return None
-        activation = output.detach().requires_grad_()
+        activation = (output.detach() if change is None else change(output.detach())).requires_grad_()
         taken[:] = [activation]
         return activation.clone()  # an in-place module above must not write into the activation itself
 
@@ -105,19 +107,5 @@ def take_output(model: nn.Module, layer: str) -> Iterator[list[Tensor]]:
     handle = find_layer(model, layer).register_forward_hook(look)
     try:
         yield taken
-    finally:
-        handle.remove()
-
-
-@contextmanager
-def put_output(model: nn.Module, layer: str, activation: Tensor) -> Iterator[None]:
-    """Inside, `layer` gives these feature maps, whatever it is given."""
-
-    def give(_module: nn.Module, _inputs: object, output: object) -> Tensor | None:
-        return activation.clone() if isinstance(output, Tensor) and output.ndim == 4 else None
-
-    handle = find_layer(model, layer).register_forward_hook(give)
-    try:
-        yield
     finally:
         handle.remove()

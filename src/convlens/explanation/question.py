@@ -58,7 +58,12 @@ class Target:
         if self.asked is None:
             return logits.detach().argmax(1)
         assert not callable(self.asked)
-        classes = torch.as_tensor(self.asked, device=logits.device)
+        try:
+            classes = torch.as_tensor(self.asked, device=logits.device)
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            raise UsageError(
+                f"the target came as {self.asked!r}; expected a class number, one for each picture, or a function"
+            ) from None
         if classes.ndim == 0:
             classes = classes.expand(len(logits))
         if classes.shape != logits.shape[:1]:
@@ -109,6 +114,8 @@ class Question:
         assert self.target.classes is not None
         logits = self.model(variants.flatten(0, 1)).float()
         classes = self.target.classes.repeat(len(variants))
+        if logits.shape[1] == 1:  # one logit for yes or no
+            return logits[:, 0].sigmoid().reshape(variants.shape[:2])
         return logits.softmax(1).gather(1, classes[:, None]).reshape(variants.shape[:2])
 
     def gradients_of(self, variants: Tensor) -> Tensor:
@@ -123,8 +130,9 @@ class Question:
             (gradient,) = torch.autograd.grad(score.sum(), activation, allow_unused=True)
         if gradient is None:
             what = f"layer '{self.layer}'" if self.layer else "the pictures"
+            remedy = "name a layer that lies behind the cut" if self.layer else "use occlusion, which needs no gradient"
             raise ExplanationError(
                 f"the score has no gradient to {what}: the network cuts it (no_grad, detach, argmax or rounding) "
-                "or does not use it; name a layer that lies behind the cut"
+                f"or does not use it; {remedy}"
             )
         return gradient

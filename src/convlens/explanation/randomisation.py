@@ -26,7 +26,7 @@ from convlens.explanation.memory import same_network
 from convlens.explanation.methods import Method
 from convlens.explanation.preparation import as_input, prepared
 from convlens.explanation.question import TargetLike
-from convlens.explanation.similarity import similarities
+from convlens.explanation.similarity import likeness
 from convlens.explanation.verb import explain
 
 LARGEST_SIMILARITY = 0.5  # of both measures, with the whole network drawn anew; beyond it the check is failed
@@ -83,14 +83,14 @@ def randomisation_check(
     for draw in range(num_draws):
         for name, num_layers, drawn in _cascade(model, images, seed * 1000 + draw):
             maps = explain(drawn, images, target, method=method, layer=original.layer, **options).maps
-            measured.setdefault((name, num_layers), []).extend(map(similarities, original.maps, maps))
+            measured.setdefault((name, num_layers), []).extend(map(likeness, original.maps, maps))
     stages = tuple(Stage(*at, *np.mean(pairs, axis=0).tolist()) for at, pairs in measured.items())
     passed, reason = _verdict(stages[-1])
     return RandomisationCheck(original.method, passed, reason, stages, len(images), num_draws)
 
 
 def _verdict(last: Stage) -> tuple[bool, str]:
-    passed = max(abs(last.rank_correlation), last.overlap) <= LARGEST_SIMILARITY
+    passed = max(last.rank_correlation, last.overlap) <= LARGEST_SIMILARITY
     numbers = f"rank correlation {last.rank_correlation:.2f}, overlap {last.overlap:.2f}, bound {LARGEST_SIMILARITY}"
     if passed:
         return True, f"with random weights the maps are different ones ({numbers})"

@@ -22,7 +22,7 @@ from convlens.explanation.methods import Method
 from convlens.explanation.preparation import as_input, prepared
 from convlens.explanation.question import Question, Target, TargetLike
 from convlens.explanation.randomisation import LARGEST_SIMILARITY, RandomisationCheck, randomisation_check
-from convlens.explanation.similarity import similarities
+from convlens.explanation.similarity import likeness
 from convlens.explanation.stability import Stability, stability
 from convlens.explanation.verb import Explanation, explain
 
@@ -36,7 +36,7 @@ class LabelCheck:
 
     @property
     def passed(self) -> bool:
-        return max(abs(self.rank_correlation), self.overlap) <= LARGEST_SIMILARITY
+        return max(self.rank_correlation, self.overlap) <= LARGEST_SIMILARITY
 
     @property
     def reason(self) -> str:
@@ -117,7 +117,7 @@ def _labels(shuffled: nn.Module, images: Tensor, original: Explanation, asked: d
     if not original.targets:
         raise UsageError("a network of shuffled labels came with a target function; give classes, or leave it out")
     maps = explain(shuffled, images, list(original.targets), layer=original.layer, **asked).maps
-    alike = [similarities(one, two) for one, two in zip(original.maps, maps, strict=True)]
+    alike = [likeness(one, two) for one, two in zip(original.maps, maps, strict=True)]
     return LabelCheck(*np.mean(alike, axis=0).tolist())
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 
-def similarities(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
-    """(H, W) twice -> (rank correlation, overlap of the strongest tenths)."""
-    return rank_correlation(first, second), overlap_of_strongest(first, second)
+def likeness(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """(H, W) twice -> (magnitude of the rank correlation, overlap of the strongest tenths), both 0 to 1.
+
+    A map turned into its negative is still like the first.
+    """
+    return abs(rank_correlation(first, second)), overlap_of_strongest(first, second)
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:

@@ -16,6 +16,7 @@ from convlens.explanation.memory import pictures_at_once, traced
 from convlens.explanation.methods import Method, find_method
 from convlens.explanation.preparation import as_input, find_layer, prepared
 from convlens.explanation.question import Question, Target, TargetLike
+from convlens.graph import bare_network
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ def explain(
     an option that is not there, ExplanationError where the method is not defined for this network.
     Works in any mode, with frozen weights, and under no_grad; the network is given back as it was, even after an error.
     """
-    chosen = find_method(method)
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"the network came as {type(model).__name__}; expected an nn.Module")
+    model, chosen = bare_network(model), find_method(method)
     chosen.check_options(options)
     if layer is not None and not chosen.uses_layer:
         raise UsageError(f"method {chosen.name} looks at no layer, but layer '{layer}' was named; leave it out")
@@ -79,6 +82,9 @@ def explain(
             _answer(chosen, Question(model, part, which, layer), options, start)
             for start, part, which in _parts(model, inputs, asked)
         ]
+        if asked.classes is None and not callable(target):  # a method that never asked for the score
+            with torch.no_grad():
+                asked.score(model(inputs.clone()))
     maps, attributions = (
         None if each[0] is None else np.concatenate([one for one in each if one is not None])
         for each in zip(*answers, strict=True)
@@ -106,7 +112,14 @@ def _answer(
     method: Method, question: Question, options: Mapping[str, Any], start: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Maps as float32 in input resolution, and attributions; what is not finite is never shown."""
-    given = method(question, options)
+    try:
+        given = method(question, options)
+    except (RuntimeError, NotImplementedError) as error:
+        reason = next(iter(str(error).strip().splitlines()), "no reason given")
+        raise ExplanationError(
+            f"{type(question.model).__name__} failed on pictures {tuple(question.images.shape)} under {method.name}: "
+            f"{type(error).__name__}: {reason}; check the pictures' shape, or take away checkpointing"
+        ) from error
     num_pictures, channels, *size = question.images.shape
     expected = (num_pictures, *size)
     if not isinstance(given, Tensor) or given.ndim not in (3, 4) or len(given) != num_pictures:

@@ -28,7 +28,13 @@ def trace(model: nn.Module, inputs: Inputs) -> Graph:
     network whose path depends on values is traced on the CPU with copies of its weights instead. The model is as before
     afterwards, also after an error. NetworkError when neither works.
     """
-    model = _within(model)
+    model = bare_network(model)
+    hidden = next((part for part in model.modules() if isinstance(part, torch.jit.ScriptModule)), None)
+    if hidden is not None:
+        raise NetworkError(
+            f"{type(hidden).__name__} is TorchScript, whose layers cannot be looked into; give the nn.Module that it "
+            "was made from, or torch.export's program.module()"
+        )
     lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
     if lazy:
         raise NetworkError(f"the parameter '{lazy[0]}' has no shape yet (a lazy module); run the network once first")
@@ -49,7 +55,7 @@ def trace(model: nn.Module, inputs: Inputs) -> Graph:
         ) from error
 
 
-def _within(model: nn.Module) -> nn.Module:
+def bare_network(model: nn.Module) -> nn.Module:
     """The network in what compiles it or spreads it over devices."""
     while True:
         spread = isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel)
@@ -57,12 +63,6 @@ def _within(model: nn.Module) -> nn.Module:
         if not isinstance(inner, nn.Module):
             break
         model = inner
-    hidden = next((part for part in model.modules() if isinstance(part, torch.jit.ScriptModule)), None)
-    if hidden is not None:
-        raise NetworkError(
-            f"{type(hidden).__name__} is TorchScript, whose layers cannot be looked into; give the nn.Module that it "
-            "was made from, or torch.export's program.module()"
-        )
     return model
 
 

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Sheet:
 
 def slug(name: str) -> str:
     """A file's name without what no file system likes."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", Path(name).stem).strip("-").lower() or "picture"
+    return re.sub(r"[\W_]+", "-", Path(name).stem).strip("-").lower() or "picture"
 
 
 def write_sheets(
@@ -45,8 +46,8 @@ def write_sheets(
     with guard(folder):
         folder.mkdir(parents=True, exist_ok=True)
     files, beside = [], []
-    for sheet in sheets:
-        file = folder / f"{sheet.name}.{'gif' if sheet.frames else 'png'}"
+    for sheet, name in zip(sheets, unique([sheet.name for sheet in sheets]), strict=True):
+        file = folder / f"{name}.{'gif' if sheet.frames else 'png'}"
         write_bytes(file, gif_bytes(sheet.frames) if sheet.frames else png_bytes(sheet.picture))
         write_json(file.with_suffix(".json"), _facts(sheet, file))
         files.append(file)
@@ -58,6 +59,15 @@ def write_sheets(
         write_text(folder / PAGE, maps_page(title, figures, refused))
         beside.append(folder / PAGE)
     return (*files, *beside)
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """The same names, those that came before with a number behind them that no other has."""
+    given: list[str] = []
+    for name in names:
+        numbered = (f"{name}-{number}" for number in count(2))
+        given.append(name if name not in given else next(one for one in numbered if one not in (*given, *names)))
+    return given
 
 
 def _facts(sheet: Sheet, file: Path) -> dict[str, Any]:

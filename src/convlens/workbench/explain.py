@@ -148,7 +148,7 @@ def class_number(run: Run, target: str | int | None) -> int | None:
     """A class by name, or by number where no class is called so."""
     if target is None or target in run.classes:
         return None if target is None else run.classes.index(str(target))
-    if str(target).isdigit() and int(target) < len(run.classes):
+    if str(target).isascii() and str(target).isdigit() and int(target) < len(run.classes):
         return int(target)
     raise unknown_name("class", str(target), run.classes, f"the run knows {', '.join(run.classes[:12])}")
 

@@ -18,7 +18,7 @@ from convlens.measurement import probabilities
 from convlens.pictures import contact_sheet, enlarged, overlay
 from convlens.reports import MapFigure, Picture
 from convlens.runs import Run
-from convlens.workbench.drawn_files import Sheet, slug
+from convlens.workbench.drawn_files import Sheet, slug, unique
 from convlens.workbench.inference import read_logits
 from convlens.workbench.layer_sweep import layers_of
 from convlens.workbench.results import Progress
@@ -193,7 +193,10 @@ def _title(found: Mapping[str, Explanation], checks: Mapping[str, SanityCheck]) 
     if len(found) > 1:
         return "Methods side by side"
     ((name, one),) = found.items()
-    badge = f"sanity check {checks[name].badge}" if name in checks else "sanity check not run"
+    badge = "sanity check not run"
+    if name in checks:
+        of = checks[name].num_pictures
+        badge = f"sanity check {checks[name].badge}, of {of} picture{'s' if of > 1 else ''}"
     return METHODS[name].title + (f" at {one.layer}" if one.layer else "") + f" · {badge}"
 
 
@@ -234,10 +237,9 @@ def _sweep(row: _Row, method: str) -> Sheet:
 
 def _arrays(rows: list[_Row]) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
-    stems = [slug(row.seen.name) for row in rows]
-    for number, row in enumerate(rows):
+    for row, picture in zip(rows, unique([slug(row.seen.name) for row in rows]), strict=True):
         for name, found in row.found.items():
-            stem = f"{name}-{stems[number]}" + (f"-{number}" if stems.count(stems[number]) > 1 else "")
+            stem = f"{name}-{picture}"
             arrays[stem] = found.maps[0]
             if found.attributions is not None:
                 arrays[f"{stem}-attributions"] = found.attributions[0]

@@ -60,7 +60,8 @@ def maximised_sheets(
     if progress:
         progress("maximise", 1, 1, "")
     names = [run.classes[number] for number in units] if layer is None else [f"{layer}, channel {unit}"]
-    labels = [f"{name}\n{value:.3g}" for name, value in zip(names, found.values, strict=True)]
+    grown = zip(names, found.before, found.values, strict=True)
+    labels = [f"{name}\n{before:.3g} → {after:.3g}" for name, before, after in grown]
     pictures = [one if one.shape[2] == 3 else one[..., 0] for one in found.pictures]
     what = "each class" if len(units) > 1 else names[0]
     sheet = contact_sheet(pictures, labels=labels, tile=TILE, title=f"What excites {what} most, grown from noise")
