@@ -230,9 +230,7 @@ def test_other_kinds_of_networks_methods_and_pictures_are_refused(residual: nn.M
         explain(lambda x: x, images)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="the method came as function"):
         explain(residual, images, method=lambda question: question.images)  # type: ignore[arg-type]
-    with pytest.raises(
-        ExplanationError, match=r"failed on pictures \(3, 2, 32, 24\) under saliency: Runtime"
-    ):
+    with pytest.raises(ExplanationError, match=r"failed on pictures \(3, 2, 32, 24\) under saliency: Runtime"):
         explain(residual, images[:, :2], method="saliency")
     for value in (float("nan"), float("inf"), "much", True):
         with pytest.raises(UsageError, match="noise came as"):
