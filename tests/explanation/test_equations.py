@@ -178,6 +178,7 @@ def test_little_memory_gives_the_same_map(
     sizes: list[int] = []
     residual.register_forward_pre_hook(lambda _m, given: sizes.append(len(given[0])))
     monkeypatch.setattr(memory, "BOUND", 1)
+    monkeypatch.setattr(memory, "NEAR", 1)
     scarce = explain(residual, images, target, method=method)
     assert max(sizes) == (3 if callable(target) else 1)
     assert scarce.targets == plenty.targets

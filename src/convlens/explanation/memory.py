@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from convlens.errors import NetworkError
 from convlens.graph import Graph, trace
 
-BOUND = 1 << 30  # bytes of activations of one pass, unless more is allowed
+BOUND = 1 << 30  # bytes of activations of one pass that keeps them for a gradient
+NEAR = 96 << 20  # of one that does not: more no longer lies near the processor, and is slower (docs/speed-notes.md)
 UNTRACED = 8  # pictures at once, where nothing is known of the network
 
 _TRACED: WeakKeyDictionary[nn.Module, dict[object, Graph | str]] = WeakKeyDictionary()
@@ -43,4 +44,4 @@ def pictures_at_once(model: nn.Module, images: Tensor, *, gradient: bool) -> int
         return UNTRACED
     sizes = sorted((node.output_bytes for node in graph.nodes if not node.is_view), reverse=True)
     needed = sum(sizes) if gradient else 3 * sum(sizes[:2])
-    return max(1, BOUND // max(needed + graph.input_bytes, 1))
+    return max(1, (BOUND if gradient else NEAR) // max(needed + graph.input_bytes, 1))
