@@ -7,43 +7,81 @@ away what speaks for the class.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
 from convlens.errors import UsageError
 from convlens.explanation.blur import blurred
+from convlens.explanation.occluded import Window, scores_under
 from convlens.explanation.question import Question
 
 PATCHES = ("grey", "mean", "blur")
+COARSE = 4  # times a window's side, where coarse ones come first
 BLUR = 8  # a blurred patch has a side's eighth as its deviation
-Window = tuple[slice, slice]
 
 
 def occlusion(
-    question: Question, *, window: int | None = None, stride: int | None = None, patch: str = "grey"
+    question: Question,
+    *,
+    window: int | None = None,
+    stride: int | None = None,
+    patch: str = "grey",
+    refine: float = 1.0,
 ) -> Tensor:
     """(N, C, H, W) -> (N, H, W), signed, in units of the score.
 
     By default the window is a fifteenth of the longer side (15 px of 224) and the stride half a window. `patch` is what
     covers: "grey" (0 in the network's units, the mean colour of the training pictures), "mean" (of each picture) or
-    "blur" (the picture itself, blurred).
+    "blur" (the picture itself, blurred). With `refine` below 1 it goes from coarse to fine: windows four times as
+    large come first, and only that share of the small ones is asked, where the large ones change most. These fall
+    exactly as they would; the others are given the large ones' fall, scaled to agree with the small ones asked.
     """
     height, width = question.images.shape[2:]
     window = max(2, round(max(height, width) / 15)) if window is None else window
     stride = max(1, (window + 1) // 2) if stride is None else stride
     _check(window, stride, patch, height, width)
+    if not 0 < refine <= 1:
+        raise UsageError(f"refine came as {refine}; expected above 0 to 1, the share of the windows that is asked")
     with torch.no_grad():
         plain = question.settle().float()
         cover = covering(question.images, patch)
-        falls = torch.zeros(len(question.images), height, width, dtype=torch.float32, device=plain.device)
-        covered = torch.zeros(height, width, dtype=torch.float32, device=plain.device)
-        for places, scores in _scores(question, cover, windows(height, width, window, stride)):
-            for place, score in zip(places, scores, strict=True):
-                falls[:, *place] += (plain - score)[:, None, None]
-                covered[place] += 1
-    return falls / covered.clamp(min=1)
+        places = windows(height, width, window, stride)
+        if refine == 1:
+            falls = plain - scores_under(question, cover, places)
+        else:
+            large, apart = (min(COARSE * side, height, width) for side in (window, stride))
+            coarse = windows(height, width, large, apart)
+            guess = mean_over(coarse, plain - scores_under(question, cover, coarse), height, width)
+            falls = refined(question, cover, plain, places, guess, refine)
+        return mean_over(places, falls, height, width)
+
+
+def refined(
+    question: Question, cover: Tensor, plain: Tensor, places: list[Window], guess: Tensor, share: float
+) -> Tensor:
+    """Falls of the small windows, (V, N): asked where the map of large ones, (N, H, W), is strongest, else guessed.
+
+    A picture's own strongest windows count, whatever others go through the network with it.
+    """
+    guessed = torch.stack([guess[:, *place].mean((1, 2)) for place in places])
+    strongest = guessed.abs().argsort(dim=0, descending=True, stable=True)[: max(1, round(share * len(places)))]
+    own = torch.zeros_like(guessed, dtype=torch.bool).scatter_(0, strongest, True)
+    asked = own.any(1).nonzero().flatten()
+    exact = torch.zeros_like(guessed)
+    exact[asked] = plain - scores_under(question, cover, [places[index] for index in asked.tolist()])
+    known = guessed * own
+    scale = (exact * known).sum(0) / known.square().sum(0).clamp(min=1e-12)
+    return torch.where(own, exact, guessed * scale)
+
+
+def mean_over(places: list[Window], falls: Tensor, height: int, width: int) -> Tensor:
+    """(V, N), the falls under each window -> (N, H, W): at every pixel the mean over the windows that cover it."""
+    total = falls.new_zeros(falls.shape[1], height, width)
+    covered = falls.new_zeros(height, width)
+    for place, fall in zip(places, falls, strict=True):
+        total[:, *place] += fall[:, None, None]
+        covered[place] += 1
+    return total / covered.clamp(min=1)
 
 
 def _check(window: int, stride: int, patch: str, height: int, width: int) -> None:
@@ -72,26 +110,3 @@ def covering(images: Tensor, patch: str) -> Tensor:
     if patch == "mean":
         return images.mean((2, 3), keepdim=True).expand_as(images)
     return blurred(images, max(images.shape[2:]) / BLUR)
-
-
-def _scores(question: Question, cover: Tensor, places: list[Window]) -> Iterator[tuple[list[Window], Tensor]]:
-    """Windows, some at a time, and the scores of the pictures under them, (V, N).
-
-    The pictures lie in one buffer: a window is written into it, and taken back before the next one is.
-    """
-    buffer: Tensor | None = None
-    start = 0
-    for count in question.in_turns(len(places), gradient=False):
-        chosen = places[start : start + count]
-        if buffer is None:
-            buffer = question.images.expand(count, *question.images.shape).clone()
-        for variant, place in zip(buffer, chosen, strict=False):
-            variant[..., *place] = cover[..., *place]
-        version = buffer._version
-        scores = question.scores_of(buffer[:count]).float()
-        if buffer._version != version:  # the network begins with an operation in place
-            buffer[:] = question.images
-        for variant, place in zip(buffer, chosen, strict=False):
-            variant[..., *place] = question.images[..., *place]
-        yield chosen, scores
-        start += count

@@ -1,0 +1,107 @@
+"""The logits of pictures under a window: by the plain loop, or with only what each window changes computed again."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from convlens.explanation.faster import is_worth_replaying
+from convlens.explanation.memory import NEAR
+from convlens.explanation.question import Question
+from convlens.explanation.replay import Incremental, NotRecordedError, Patch, spanning
+
+Window = tuple[slice, slice]
+MANY = 64  # windows; fewer do not pay for the recording
+AT_ONCE = 32
+ROUNDING = 1e-4  # of the largest logit: what rounding may differ by where a few windows are asked both ways
+
+
+def scores_under(question: Question, cover: Tensor, places: list[Window]) -> Tensor:
+    """Every picture under every window, covered by what `cover` holds there, (V, N)."""
+    if len(places) >= MANY and is_worth_replaying(question):
+        try:
+            logits = torch.stack([_patched(question, n, cover[n : n + 1], places) for n in range(len(cover))], dim=1)
+            return torch.stack([question.target.score(part) for part in logits]).float()
+        except NotRecordedError:
+            pass
+    return plain_loop(question, cover, places)
+
+
+def plain_loop(question: Question, cover: Tensor, places: list[Window]) -> Tensor:
+    """As `scores_under`: whole pictures, some at a time.
+
+    They lie in one buffer: a window is written into it, and taken back before the next one is.
+    """
+    buffer: Tensor | None = None
+    found: list[Tensor] = []
+    start = 0
+    for count in question.in_turns(len(places), gradient=False):
+        chosen = places[start : start + count]
+        if buffer is None:
+            buffer = question.images.expand(count, *question.images.shape).clone()
+        for variant, place in zip(buffer, chosen, strict=False):
+            variant[..., *place] = cover[..., *place]
+        version = buffer._version
+        found.append(question.scores_of(buffer[:count]).float())
+        if buffer._version != version:  # the network begins with an operation in place
+            buffer[:] = question.images
+        for variant, place in zip(buffer, chosen, strict=False):
+            variant[..., *place] = question.images[..., *place]
+        start += count
+    return torch.cat(found)
+
+
+def _patched(question: Question, n: int, cover: Tensor, places: list[Window]) -> Tensor:
+    """The n-th picture under every window -> (V, K). Raises NotRecordedError, also where two of them come out wrong."""
+    image = question.images[n : n + 1]
+    network = Incremental(question.model, image)
+    some = [places[0], places[len(places) // 2]]
+    logits = network.logits(_covered(image, cover, some))
+    _check(logits, question.model(_whole(image, cover, some)))
+    at_once = max(1, min(AT_ONCE, NEAR // max(1, 3 * network.whole_bytes)))
+    found = logits.new_empty(len(places), logits.shape[1])
+    for batch in alike(places, at_once):
+        found[batch] = network.logits(_covered(image, cover, [places[index] for index in batch]))
+    return found
+
+
+def _check(logits: Tensor, expected: Tensor) -> None:
+    if not torch.allclose(logits, expected, rtol=0, atol=ROUNDING * float(expected.abs().max())):
+        raise NotRecordedError("another result than that of the whole picture")
+
+
+def _whole(image: Tensor, cover: Tensor, places: list[Window]) -> Tensor:
+    variants = image.expand(len(places), *image.shape[1:]).clone()
+    for variant, place in zip(variants, places, strict=True):
+        variant[..., *place] = cover[0][..., *place]
+    return variants
+
+
+def alike(places: list[Window], at_once: int) -> list[list[int]]:
+    """The windows in batches, each of windows that lie about as far from an edge: their patches grow to one size."""
+    rows, columns = (sorted({place[axis].start for place in places}) for axis in (0, 1))
+    ring = max(1, int((at_once / 4) ** 0.5))
+
+    def from_the_edge(starts: list[int], start: int) -> int:
+        place = starts.index(start)
+        return min(place, len(starts) - 1 - place) // ring
+
+    order = sorted(
+        range(len(places)),
+        key=lambda i: (from_the_edge(rows, places[i][0].start), from_the_edge(columns, places[i][1].start)),
+    )
+    return [order[start : start + at_once] for start in range(0, len(order), at_once)]
+
+
+def _covered(image: Tensor, cover: Tensor, places: list[Window]) -> Patch:
+    """Of every window the part of the picture that holds it, covered."""
+    height, width = image.shape[2:]
+    rows = spanning([p[0].start for p in places], [p[0].stop for p in places], height)
+    columns = spanning([p[1].start for p in places], [p[1].stop for p in places], width)
+    size = (len(places), image.shape[1], rows.size, columns.size)
+    value = torch.empty(size, dtype=image.dtype, device=image.device, memory_format=torch.channels_last)
+    for part, place, top, left in zip(value, places, rows.starts, columns.starts, strict=True):
+        part.copy_(image[0, :, top : top + rows.size, left : left + columns.size])
+        row, column = (slice(p.start - at, p.stop - at) for p, at in zip(place, (top, left), strict=True))
+        part[:, row, column] = cover[0][:, *place]
+    return Patch(value, rows, columns)

@@ -1,0 +1,241 @@
+"""A recorded network gives what the network gives: whole, folded, and with only a changed window computed again."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import random
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from convlens import zoo
+from convlens.explanation import explain, faster, occluded
+from convlens.explanation.occluded import alike
+from convlens.explanation.occlusion import windows
+from convlens.explanation.replay import Incremental, NotRecordedError, Patch, folded, record
+from convlens.explanation.replay.patches import Unchanged
+from convlens.explanation.replay.spans import Reach, Spans, spanning
+
+
+def settled(network: nn.Module) -> nn.Module:
+    """With statistics and scales as if it had been trained."""
+    torch.manual_seed(1)
+    for part in network.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            nn.init.normal_(part.running_mean, std=0.2)
+            nn.init.uniform_(part.running_var, 0.5, 2)
+            nn.init.uniform_(part.weight, 0.5, 1.5)
+            nn.init.normal_(part.bias, std=0.2)
+    return network.eval()
+
+
+def farthest(network: nn.Module, image: torch.Tensor, window: int, stride: int) -> float:
+    """Between the incremental logits and those of the whole picture, over the largest logit."""
+    places = windows(*image.shape[2:], window, stride)
+    cover = torch.full_like(image, 0.3)
+    with torch.no_grad():
+        incremental, far, largest = Incremental(network, image), 0.0, 0.0
+        for batch in alike(places, 8):
+            chosen = [places[index] for index in batch]
+            expected = network(occluded._whole(image, cover, chosen))
+            found = incremental.logits(occluded._covered(image, cover, chosen))
+            far = max(far, float((found - expected).abs().max()))
+            largest = max(largest, float(expected.abs().max()))
+    return far / largest
+
+
+ZOO = ["resnet18", "resnet50", "vgg11", "squeezenet1_1", "densenet121", "googlenet", "mobilenet_v1", "mobilenet_v2"]
+ZOO += ["mobilenet_v3_small", "shufflenet_v2_x1_0", "alexnet"]
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_only_what_a_window_changes_is_computed_and_the_logits_are_those_of_the_whole_picture(name):
+    network = settled(zoo.create(name, num_classes=7, image_size=96))
+    image = torch.randn(1, 3, 96, 96)
+    assert farthest(network, image, 20, 19) < 1e-4  # float32, with packed weights
+    assert farthest(network.double(), image.double(), 20, 19) < 1e-9
+
+
+KINDS = ["conv", "conv", "conv", "block", "max", "avg", "cat", "split", "pad", "gate", "up", "own"]
+
+
+class Drawn(nn.Module):
+    """A network of operations drawn at random: branches, sums, joins, gates, poolings, cuts, padding."""
+
+    def __init__(self, draw: random.Random) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList()
+        self.kinds: list[tuple[str, tuple[int, ...]]] = []
+        channels = 3
+        for _ in range(draw.randint(3, 8)):
+            kind = draw.choice(KINDS)
+            k, s, d = draw.randint(1, 5), draw.randint(1, 3), draw.randint(1, 2)
+            numbers = (k, s, draw.randint(0, k // 2), d, draw.randint(0, 1))
+            part: nn.Module = nn.Identity()
+            if kind == "conv":
+                out, groups = draw.choice([4, 6, 8]), draw.choice([1, 2]) if channels % 2 == 0 else 1
+                steps = [nn.Conv2d(channels, out, k, s, draw.randint(0, 4), d, groups, bias=draw.random() < 0.5)]
+                steps += [nn.BatchNorm2d(out)] if draw.random() < 0.6 else []
+                steps += [draw.choice([nn.ReLU(inplace=True), nn.Hardswish(), nn.PReLU(), nn.SiLU(), nn.ReLU6()])]
+                part, channels = nn.Sequential(*steps), out
+            elif kind == "block":
+                part = nn.Conv2d(channels, channels, 3, padding=1)
+            elif kind == "cat":
+                part, channels = nn.Conv2d(channels, 4, 3, padding=1), channels + 4
+            elif kind == "own":
+                part = nn.Conv2d(channels, channels, 1)
+            self.parts.append(part)
+            self.kinds.append((kind, numbers))
+        self.head = nn.Linear(channels, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for part, (kind, (k, s, p, d, ceil)) in zip(self.parts, self.kinds, strict=True):
+            if kind in ("conv", "own"):
+                x = part(x)
+            elif kind == "block":
+                x = F.relu(x + part(x))
+            elif kind == "max":
+                x = F.max_pool2d(x, k, s, p, d if x.shape[-1] > 12 else 1, ceil_mode=bool(ceil))
+            elif kind == "avg":
+                x = F.avg_pool2d(x, k, s, p, ceil_mode=bool(ceil), count_include_pad=bool(d - 1))
+            elif kind == "cat":
+                x = torch.cat([part(x), x], 1)
+            elif kind == "split":
+                one, two = x[:, :1], x[:, 1:]
+                x = torch.cat([two * 0.5, one.exp().clamp(max=3)], 1)
+            elif kind == "pad":
+                x = F.pad(x, (p, k, s, 0), value=0.5)
+            elif kind == "gate":
+                x = x * x.mean((2, 3), keepdim=True).sigmoid()
+            else:
+                x = F.interpolate(x, scale_factor=2.0) if x.shape[-1] < 30 else x
+        return self.head(x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_networks_of_any_shape(seed):
+    torch.manual_seed(seed)
+    image = torch.randn(1, 3, 41, 47, dtype=torch.double)
+    for other in itertools.count(seed, 1000):
+        network = settled(Drawn(random.Random(other))).double()
+        with contextlib.suppress(RuntimeError):  # sizes that do not fit
+            network(image)
+            break
+    assert farthest(network, image, 7, 6) < 1e-9
+
+
+def test_a_recorded_network_takes_any_number_of_pictures():
+    network = settled(zoo.create("mobilenet_v3_small", num_classes=7, image_size=64)).double()
+    images = torch.randn(5, 3, 64, 64, dtype=torch.double)
+    with torch.no_grad():
+        recorded = folded(record(network, images[:1]))
+        for count in (1, 2, 3, 5):
+            assert torch.allclose(recorded(images[:count]), network(images[:count]), atol=1e-10)
+    assert not [step for step in recorded.steps if "batch_norm" in step.op]
+
+
+def test_a_network_in_channels_last_is_recorded_too():
+    network = settled(zoo.create("resnet18", num_classes=7, image_size=64)).to(memory_format=torch.channels_last)
+    assert farthest(network, torch.randn(1, 3, 64, 64), 16, 16) < 1e-4
+
+
+class Asking(nn.Module):
+    """What a recording cannot stand for."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what, self.conv, self.head = what, nn.Conv2d(3, 4, 3), nn.Linear(4, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        if self.what == "a value" and x.sum() > 0:
+            x = -x
+        if self.what == "chance":
+            x = F.dropout(x, training=True)
+        if self.what == "shared memory":
+            x[:, :1].relu_()
+        if self.what == "a table":
+            x = x + torch.arange(len(x)).to(x)[:, None, None, None]
+        return self.head(x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("what", ["a value", "chance", "shared memory", "a table"])
+def test_what_cannot_be_recorded_is_told(what):
+    with pytest.raises(NotRecordedError):
+        record(Asking(what).eval(), torch.randn(1, 3, 12, 12))
+
+
+@pytest.mark.parametrize("what", ["a value", "shared memory", "nothing"])
+@pytest.mark.parametrize("patch", ["grey", "blur"])
+def test_occlusion_is_that_of_the_plain_loop_whether_recorded_or_not(what, patch, monkeypatch):
+    torch.manual_seed(0)
+    network, images = Asking(what).eval(), torch.randn(2, 3, 40, 33)
+    options = {"method": "occlusion", "window": 5, "stride": 4, "patch": patch}
+    plain = explain(network, images, [1, 2], **options)
+    monkeypatch.setattr(faster, "WORTH_IT", 0)
+    asked = []
+    monkeypatch.setattr(occluded, "Incremental", lambda *given: asked.append(1) or Incremental(*given))
+    fast = explain(network, images, [1, 2], **options)
+    assert asked, "the incremental way was not tried"
+    assert abs(fast.maps - plain.maps).max() < 1e-6
+
+
+def test_a_wrong_incremental_result_is_not_believed(monkeypatch):
+    torch.manual_seed(0)
+    network, images = Asking("nothing").eval(), torch.randn(1, 3, 40, 40)
+    plain = explain(network, images, 1, method="occlusion", window=5, stride=4)
+    monkeypatch.setattr(faster, "WORTH_IT", 0)
+    right = Incremental.logits
+    monkeypatch.setattr(Incremental, "logits", lambda self, patch: right(self, patch) * 1.01)
+    assert (explain(network, images, 1, method="occlusion", window=5, stride=4).maps == plain.maps).all()
+
+
+class OwnGradient(torch.autograd.Function):
+    """1 forward, 3 backward: what no recorded operation tells."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 3 * gradient
+
+
+class WithOwnGradient(Asking):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(OwnGradient.apply(x))
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "smooth_grad"])
+def test_replayed_gradients_are_those_of_the_network(method, monkeypatch):
+    torch.manual_seed(0)
+    image = torch.randn(2, 3, 48, 48)
+    for network in (settled(zoo.create("resnet18", num_classes=5, image_size=48)), WithOwnGradient("nothing").eval()):
+        own = explain(network, image, [1, 2], method=method).maps
+        with monkeypatch.context() as patched:
+            patched.setattr(faster, "WORTH_IT", 0)
+            other = explain(network, image, [1, 2], method=method).maps
+        assert abs(own - other).max() < 0.02 * abs(own).max()
+        assert not [p for p in network.parameters() if p.grad is not None or not p.requires_grad]
+
+
+def test_the_spans_of_a_convolution():
+    """By hand: kernel 3, stride 2, padding 1 over 8 inputs; output o reads 2 o - 1 to 2 o + 1."""
+    reach = Reach(3, 2, 1)
+    assert reach.changed(Spans((0, 3, 6), 2), 4) == Spans((0, 1, 2), 2)  # 0..1 -> 0..1, 3..4 -> 1..2, 6..7 -> 3
+    assert reach.read(Spans((0, 2), 2)) == Spans((-1, 3), 5)
+    assert Reach(1, 3).changed(Spans((4,), 1), 4) == Spans((2,), 1)  # nobody reads 4; a neighbour is computed again
+    assert spanning([-2, 5], [1, 9], 8) == Spans((0, 5), 3)
+
+
+def test_a_patch_lies_in_the_frame_where_it_was():
+    image = torch.arange(36.0).reshape(1, 1, 6, 6)
+    patch = Patch(torch.full((2, 1, 2, 2), -1.0), Spans((0, 4), 2), Spans((1, 4), 2))
+    frame = Unchanged(image).around(patch, Spans((-1, 3), 4), Spans((0, 3), 4), fill=9.0)
+    assert frame.value[0, 0].tolist() == [[9, 9, 9, 9], [0, -1, -1, 3], [6, -1, -1, 9], [12, 13, 14, 15]]
+    assert frame.value[1, 0, 1].tolist() == [27, -1, -1, 9]
+    assert frame.value[1, 0, 3].tolist() == [9, 9, 9, 9]
