@@ -134,6 +134,7 @@ OF_RECIPE = {
     "on_sphere",
     "beside_muon",
     "progressive",
+    "shuffle_labels",
     "lookahead",
     "freeze_stem",
     "name",

@@ -206,7 +206,7 @@ def test_the_mean_is_that_of_whole_pictures_even_when_they_are_letterboxed(pictu
 def test_photographs_are_kept_larger_than_they_are_read(pictures):
     gathered = pictures(120, 120)
     made = designed(gathered, model="lenet5", image_size=70)
-    lessons = prepare(gathered, made.preprocess, default_augment(made.preprocess))
+    lessons = prepare(gathered, made.preprocess, default_augment(made.preprocess), Recipe())
     assert lessons.train_pixels.shape[2:] == (80, 80) and lessons.val_pixels.shape[2:] == (70, 70)
     assert lessons.train_pixels.is_contiguous(memory_format=torch.channels_last)  # crops are twice as fast
     assert lessons.batches(4, seed=0)(0)[0].shape == (4, 3, 70, 70)
@@ -216,9 +216,24 @@ def test_photographs_are_kept_larger_than_they_are_read(pictures):
 def test_photographs_are_never_kept_larger_than_they_are(pictures, side, kept):
     gathered = pictures(side, side + 30, count=4)
     preprocess = designed(gathered, model="lenet5", image_size=70, fit="crop").preprocess
-    lessons = prepare(gathered, preprocess, default_augment(preprocess))
+    lessons = prepare(gathered, preprocess, default_augment(preprocess), Recipe())
     assert lessons.train_pixels.shape[2:] == (kept, kept)
     assert lessons.batches(4, seed=0)(0)[0].shape == (4, 3, 70, 70)
+
+
+def test_shuffled_labels_are_the_same_ones_on_other_pictures_and_nothing_is_validated(pictures):
+    gathered = pictures(40, 40, count=40)
+    preprocess, said = designed(gathered, model="lenet5").preprocess, []
+    given = (gathered, preprocess, default_augment(preprocess))
+    plain = prepare(*given, Recipe())
+    shuffled = prepare(*given, Recipe(shuffle_labels=True), tell=said.append)
+    assert torch.equal(plain.train_pixels, shuffled.train_pixels)
+    assert torch.equal(plain.train_labels.sort().values, shuffled.train_labels.sort().values)
+    assert not torch.equal(plain.train_labels, shuffled.train_labels)
+    assert len(plain.val_labels) and not len(shuffled.val_labels) and "shuffled" in said[-1]
+    assert torch.equal(shuffled.train_labels, prepare(*given, Recipe(shuffle_labels=True)).train_labels)
+    other = prepare(*given, Recipe(shuffle_labels=True, seed=1)).train_labels
+    assert not torch.equal(shuffled.train_labels, other)
 
 
 def test_grey_pictures_are_never_mirrored(pictures):

@@ -17,7 +17,7 @@ from convlens.errors import ExplanationError, UsageError
 from convlens.measurement import probabilities
 from convlens.pictures import decode
 from convlens.runs import Run
-from convlens.workbench import explain, predict
+from convlens.workbench import create, explain, predict
 from convlens.workbench.explain import class_number
 from convlens.workbench.results import plain
 
@@ -167,6 +167,17 @@ def test_a_run_of_shuffled_labels_joins_the_check(copied_run, trained_run):
     result = explain(copied_run, digit(), method="grad_cam", shuffled=trained_run)
     assert result.sanity[0].labels is not None and not result.sanity[0].labels.passed  # it is the same network
     assert "shuffled labels gives much the same" in result.sanity[0].reason
+
+
+@pytest.mark.parametrize(
+    ("network", "classes", "message"),
+    [("mlp", 10, "is another network than .*--shuffle-labels"), ("lenet5", 3, "knows the classes 0, 1, 2, and .*")],
+)
+def test_a_run_of_shuffled_labels_is_of_the_same_network_and_classes(copied_run, tmp_path, network, classes, message):
+    names = [str(number) for number in range(classes)]
+    create(network, classes=names, image_size=28, in_channels=1, out=tmp_path / "other")
+    with pytest.raises(UsageError, match=message):
+        explain(copied_run, digit(), method="grad_cam", shuffled=tmp_path / "other")
 
 
 WRONG = [

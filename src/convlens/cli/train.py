@@ -49,6 +49,7 @@ def train(
     ema: Annotated[float | None, typer.Option(help="Decay of a running mean of the weights, like 0.999.")] = None,
     progressive: Annotated[float, typer.Option(help="Share of the side at which training begins, like 0.75.")] = 1.0,
     class_weights: Annotated[bool, typer.Option("--class-weights", help="Let each class count the same.")] = False,
+    shuffle_labels: Annotated[bool, typer.Option("--shuffle-labels", help="For explain --shuffled.")] = False,
     augment: Annotated[bool, typer.Option(help="Shift, crop, mirror and light the training pictures.")] = True,
     augmentation: Augmentation = None,
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
@@ -63,18 +64,17 @@ def train(
             data, model=model, recipe=recipe, network=network, budget=budget, epochs=epochs, out=out, resume=resume,
             seed=seed, device=device, image_size=image_size, fit=fit, split=shares(split), weights=weights,
             model_options=model_options(option), data_dir=data_dir, max_bad=max_bad, keep_pictures=not no_pictures,
-            batch=batch, optimiser=optimiser, learning_rate=learning_rate, schedule=schedule,
+            batch=batch, optimiser=optimiser, learning_rate=learning_rate, schedule=schedule, started=STARTED,
             weight_decay=weight_decay, label_smoothing=label_smoothing, l1=l1, ema=ema, progressive=progressive,
-            class_weights=class_weights, augment=augmentations(augment, augmentation), precision=precision,
-            threads=threads, checkpoint_seconds=checkpoint_seconds, progress=bars, tell=bars.tell, started=STARTED,
+            class_weights=class_weights, shuffle_labels=shuffle_labels, augment=augmentations(augment, augmentation),
+            precision=precision, threads=threads, checkpoint_seconds=checkpoint_seconds, progress=bars, tell=bars.tell,
         )
     if as_json:
         return print_json(result)
-    excluded = f", {result.num_excluded:,} left out" if result.num_excluded else ""
+    excluded, folder = f", {result.num_excluded:,} left out" if result.num_excluded else "", quote(str(result.run))
     print_facts(f"{result.name}: trained in {result.seconds:.1f} s", [
         ("validation accuracy", share(result.val_accuracy)),
         ("seen", f"{result.epochs:.4g} epochs, {result.steps:,} steps{excluded}"),
         ("the run", f"{result.run}/"), ("the report", result.report),
-        ("score it", f"convlens evaluate {quote(str(result.run))}"),
-        ("see why", f"convlens explain {quote(str(result.run))} PICTURES"),
+        ("score it", f"convlens evaluate {folder}"), ("see why", f"convlens explain {folder} PICTURES"),
     ])

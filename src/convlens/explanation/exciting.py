@@ -32,15 +32,15 @@ class Excited:
 
 
 def exciting(
-    model: nn.Module, batches: Iterable[Tensor], layer: str, channels: Iterable[int], *, top: int = 9
+    model: nn.Module, batches: Iterable[Tensor], layer: str, channels: int | Iterable[int], *, top: int = 9
 ) -> dict[int, tuple[Excited, ...]]:
     """Batches of preprocessed pictures (N, C, H, W) -> the `top` ones of each channel of `layer`, strongest first.
 
     Each picture counts once. UsageError for a channel that the layer does not have.
     """
-    wanted = tuple(channels)
-    if top < 1 or not wanted or min(wanted) < 0:
-        raise UsageError(f"channels came as {wanted} and top as {top}; expected channels from 0, and 1 or more")
+    wanted = tuple(channels) if isinstance(channels, Iterable) else (channels,)
+    if not wanted or not all(isinstance(channel, int) and channel >= 0 for channel in wanted) or top < 1:
+        raise UsageError(f"channels came as {channels!r} and top as {top}; expected channels from 0, and 1 or more")
     best: dict[int, list[tuple[float, int, int, int]]] = {channel: [] for channel in wanted}
     seen, fields = 0, dict[torch.Size, ReceptiveField | None]()
     model, sizes = bare_network(model), dict[int, torch.Size]()

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from convlens.errors import ExplanationError, UsageError
 from convlens.explanation.blur import blurred
 from convlens.explanation.fourier import first_spectrum, pixels_of, total_variation
-from convlens.explanation.preparation import find_layer, prepared
+from convlens.explanation.preparation import at_layer, prepared
 from convlens.graph import bare_network
 
 JITTER = 1 / 12  # of the side, at most so far
@@ -126,8 +126,9 @@ def _whole(units: int | Sequence[int]) -> tuple[int, ...]:
 def _check(units: tuple[int, ...], shape: Sequence[int], steps: int, rate: float, least_weight: float) -> None:
     if not units or min(units) < 0:
         raise UsageError(f"units came as {units}; expected classes or channels, counted from 0")
-    if len(shape) != 3 or min(shape) < 1:
-        raise UsageError(f"shape came as {tuple(shape)}; expected (channels, height, width)")
+    sizes = tuple(shape) if isinstance(shape, Iterable) else ()
+    if len(sizes) != 3 or not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise UsageError(f"shape came as {shape!r}; expected (channels, height, width), whole numbers above 0")
     if steps < 1 or not rate > 0 or not least_weight >= 0 or not math.isfinite(rate):
         raise UsageError(
             f"steps came as {steps}, rate as {rate}, the smaller of variation and decay as {least_weight}; "
@@ -185,15 +186,12 @@ class _Asked:
         assert self.layer is not None
         kept: list[Tensor] = []
 
-        def keep(_module: nn.Module, _inputs: object, output: object) -> None:
+        def keep(output: object) -> None:
             if isinstance(output, Tensor) and output.ndim in (2, 4):
                 kept[:] = [output.mean((2, 3)) if output.ndim == 4 else output.clone()]
 
-        handle = find_layer(self.model, self.layer).register_forward_hook(keep)
-        try:
+        with at_layer(self.model, self.layer, keep):
             self.model(images)
-        finally:
-            handle.remove()
         if not kept:
             raise ExplanationError(
                 f"layer '{self.layer}' gave no feature maps in this pass; name a convolution or a block"

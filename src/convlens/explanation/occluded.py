@@ -79,17 +79,18 @@ def _whole(image: Tensor, cover: Tensor, places: list[Window]) -> Tensor:
 
 def alike(places: list[Window], at_once: int) -> list[list[int]]:
     """The windows in batches, each of windows that lie about as far from an edge: their patches grow to one size."""
-    rows, columns = (sorted({place[axis].start for place in places}) for axis in (0, 1))
-    ring = max(1, int((at_once / 4) ** 0.5))
+    side = max(1, int(at_once**0.5))
+    rings = []
+    for axis in (0, 1):
+        spans = {(place[axis].start, place[axis].stop) for place in places}
+        last = max(stop for _, stop in spans)
+        outwards = sorted(spans, key=lambda span: (abs(span[0] + span[1] - last), span))
+        rings.append({span: rank // side for rank, span in enumerate(outwards)})
 
-    def from_the_edge(starts: list[int], start: int) -> int:
-        place = starts.index(start)
-        return min(place, len(starts) - 1 - place) // ring
+    def ring(place: Window) -> tuple[int, ...]:
+        return tuple(found[span.start, span.stop] for found, span in zip(rings, place, strict=True))
 
-    order = sorted(
-        range(len(places)),
-        key=lambda i: (from_the_edge(rows, places[i][0].start), from_the_edge(columns, places[i][1].start)),
-    )
+    order = sorted(range(len(places)), key=lambda index: ring(places[index]))
     return [order[start : start + at_once] for start in range(0, len(order), at_once)]
 
 

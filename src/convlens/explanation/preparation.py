@@ -38,8 +38,11 @@ def prepared(model: nn.Module) -> Iterator[None]:
 
 def as_input(model: nn.Module, images: Tensor) -> Tensor:
     """Pictures checked, and moved to the device and precision of the network, apart from the caller's tensor."""
-    if not isinstance(images, Tensor) or images.ndim != 4 or not images.dtype.is_floating_point:
-        came = f"{tuple(images.shape)} {images.dtype}" if isinstance(images, Tensor) else type(images).__name__
+    is_dense = isinstance(images, Tensor) and images.layout == torch.strided
+    if not is_dense or images.ndim != 4 or not images.dtype.is_floating_point:
+        came = type(images).__name__
+        if isinstance(images, Tensor):
+            came = f"{tuple(images.shape)} {images.dtype}{'' if is_dense else f', {images.layout}'}"
         raise UsageError(f"pictures must be a float tensor (N, C, H, W), preprocessed for the network; got {came}")
     if not len(images):
         raise UsageError("no pictures to explain; give at least one")
@@ -51,25 +54,35 @@ def as_input(model: nn.Module, images: Tensor) -> Tensor:
 
 
 @contextmanager
+def at_layer(model: nn.Module, layer: str, see: Callable[[object], Tensor | None]) -> Iterator[None]:
+    """Inside, `see` is given what `layer` gives at each of its runs, and a tensor that it returns goes on in its place.
+
+    The hook is always removed.
+    """
+    handle = find_layer(model, layer).register_forward_hook(lambda _module, _inputs, output: see(output))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
 def replace_output(model: nn.Module, layer: str, change: Change | None = None) -> Iterator[list[Tensor]]:
-    """Inside, the feature maps of `layer` start a graph of their own and land in the list; the hook is always removed.
+    """Inside, the feature maps of `layer` start a graph of their own and land in the list.
 
     A module that runs several times is taken at its last run that gives feature maps. `change` makes others of them.
     """
     taken: list[Tensor] = []
 
-    def start_graph(_module: nn.Module, _inputs: object, output: object) -> Tensor | None:
+    def start_graph(output: object) -> Tensor | None:
         if not isinstance(output, Tensor) or output.ndim != 4:
             return None
         activation = (output.detach() if change is None else change(output.detach())).requires_grad_()
         taken[:] = [activation]
         return activation.clone()  # an in-place module above must not write into the activation itself
 
-    handle = find_layer(model, layer).register_forward_hook(start_graph)
-    try:
+    with at_layer(model, layer, start_graph):
         yield taken
-    finally:
-        handle.remove()
 
 
 def only(taken: list[Tensor], layer: str, num_pictures: int) -> Tensor:
@@ -89,6 +102,8 @@ def only(taken: list[Tensor], layer: str, num_pictures: int) -> Tensor:
 
 def find_layer(model: nn.Module, layer: str) -> nn.Module:
     """The module of that dotted path."""
+    if not isinstance(layer, str):
+        raise UsageError(f"the layer came as {layer!r}; expected a module's dotted path, like 'features.3'")
     modules = dict(model.named_modules())
     if layer in modules:
         return modules[layer]
@@ -100,12 +115,9 @@ def take_output(model: nn.Module, layer: str) -> Iterator[list[Tensor]]:
     """As `replace_output`, but only looking: the last feature maps of `layer` land in the list, in no graph."""
     taken: list[Tensor] = []
 
-    def look(_module: nn.Module, _inputs: object, output: object) -> None:
+    def look(output: object) -> None:
         if isinstance(output, Tensor) and output.ndim == 4:
             taken[:] = [output.detach().clone()]  # an in-place module above writes into the original
 
-    handle = find_layer(model, layer).register_forward_hook(look)
-    try:
+    with at_layer(model, layer, look):
         yield taken
-    finally:
-        handle.remove()

@@ -37,6 +37,7 @@ class Recipe:
     `lookahead`: share of the way that slow weights go to the trained ones; see `optimisers.Lookahead`.
     `freeze_stem`: share of the schedule after which the stem learns no more; see `freeze`.
     `progressive`: share of the pictures' side at which training begins; see `schedule.size_at`.
+    `shuffle_labels`: on which to train for a sanity check of explanations (Adebayo et al. 2018, section 4).
     """
 
     epochs: int | None = None
@@ -59,6 +60,7 @@ class Recipe:
     freeze_stem: float | None = None
     progressive: float = 1.0
     class_weights: bool = False
+    shuffle_labels: bool = False
     augment: bool = True
     precision: str = "auto"
     threads: int | None = None

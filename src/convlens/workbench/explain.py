@@ -74,7 +74,7 @@ def explain(
     if names[0] in INSIDES:
         return _insides(opened, names[0], pictures, (target, layer, unit, dict(options or {})), folder, progress)
     seen, unreadable = _decoded(opened, pictures)
-    other = None if shuffled is None else open_run(shuffled, network)
+    other = None if shuffled is None else _twin(opened, open_run(shuffled, network))
     asked = Asked(
         opened, names, class_number(opened, target), layer, dict(options or {}), sanity, other, sweep, progress
     )
@@ -83,6 +83,21 @@ def explain(
     if save_arrays:
         files += write_arrays(folder, drawn.arrays)
     return _result(opened, method, drawn.layer, files, drawn.said, unreadable, drawn.checks, drawn.refused)
+
+
+def _twin(run: Run, other: Run) -> Run:
+    """The run of shuffled labels, which differs in nothing but its weights."""
+    if other.classes != run.classes:
+        raise UsageError(
+            f"--shuffled {other.path} knows the classes {', '.join(other.classes[:5])}, and {run.path} "
+            f"{', '.join(run.classes[:5])}; train it on the same pictures, with --shuffle-labels"
+        )
+    sizes, own = ({name: w.shape for name, w in each.model.state_dict().items()} for each in (other, run))
+    if sizes != own:
+        raise UsageError(
+            f"--shuffled {other.path} is another network than {run.path}; train the same --model with --shuffle-labels"
+        )
+    return other
 
 
 def method_names(method: str) -> tuple[str, ...]:

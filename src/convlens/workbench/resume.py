@@ -54,7 +54,7 @@ def go_on(
         same_pictures(gathered, before, source)
         gathered = replace(gathered, splits=before)
         preprocess = Preprocess.from_dict(facts["preprocess"])
-        lessons = prepare(gathered, preprocess, augment, progress=progress, tell=tell)
+        lessons = prepare(gathered, preprocess, augment, recipe, progress=progress, tell=tell)
         task = lessons.task(recipe, plan.batch, facts)
         tell(f"going on with {path}: {plan.total_steps:,} steps in all, as planned when it began")
         run = training.go_on(_rebuild(facts, network), task, recipe, plan, folder, progress=progress)

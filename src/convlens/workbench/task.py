@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,17 +48,26 @@ def prepare(
     gathered: Gathered,
     preprocess: Preprocess,
     augment: Augment,
+    recipe: Recipe,
     *,
     progress: Progress | None = None,
     tell: Tell = silent,
 ) -> Lessons:
-    """Decode the train and val parts at the geometry that training reads them in."""
+    """Decode the train and val parts at the geometry that training reads them in.
+
+    Where labels are shuffled, each picture gets that of another one, and there is nothing to validate.
+    """
     train, val = gathered.splits.indices("train"), gathered.splits.indices("val")
+    labels = gathered.images.labels[train]
+    if recipe.shuffle_labels:
+        labels = np.random.default_rng(recipe.seed).permutation(labels)
+        val = val[:0]
+        tell("the labels are shuffled: no validation, no temperature; the network learns these pictures by heart")
     crops = augment.zoom < 1
     kept = kept_for_crops(preprocess, gathered.scan) if crops else preprocess
     return Lessons(
         decode_pixels(gathered.images, train, kept, for_crops=crops, progress=progress, tell=tell),
-        torch.from_numpy(gathered.images.labels[train]),
+        torch.from_numpy(labels),
         decode_pixels(gathered.images, val, preprocess, progress=progress),
         torch.from_numpy(gathered.images.labels[val]),
         preprocess,

@@ -93,6 +93,9 @@ def train(
     if data is None:
         raise UsageError("nothing to train on; give a folder of pictures or a name such as digits, or --resume RUN")
     wanted = training.recipe_from({"seed": seed, **recipe_options, "augment": augment is not False})
+    if wanted.shuffle_labels and weights not in ("auto", "none"):
+        raise UsageError(f"weights came as {weights} with shuffled labels, which need random ones; leave it out")
+    weights = "none" if wanted.shuffle_labels else weights
     target = str(training.choose_device(device))
     ask = Request(model, network, image_size, fit, str(weights_file(weights)), model_options or {})
     record = published(recipe, data, ask, wanted, augment)
@@ -119,7 +122,7 @@ def train(
         gathered.write(folder)
         preprocess = made.preprocess if made.has_statistics else with_statistics(made.preprocess, gathered)
         drawn = chosen_augment(augment, preprocess) if record is None else record.augment
-        lessons = prepare(gathered, preprocess, drawn, progress=progress, tell=tell)
+        lessons = prepare(gathered, preprocess, drawn, wanted, progress=progress, tell=tell)
         probing = PROBING * wanted.budget_s if wanted.budget_s else LONGEST_PROBING_S
         setting = training.Setting(gathered.num_classes, made.pretrained, made.classifier, target, probing)
         plan = training.make_plan(made.network, lambda batch: lessons.batches(batch, seed), wanted, setting)
