@@ -78,7 +78,11 @@ class Stopped(ConvlensError):
 
 def unknown_name(kind: str, name: str, choices: Iterable[str], remedy: str) -> UsageError:
     """An error for a name that nothing has, with the nearest: "no network is called 'resnet5' (near: resnet50)"."""
+    return UsageError(f"no {kind} is called '{name}'{nearest(name, choices)}; {remedy}")
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """ " (near: resnet50)", or nothing where none is."""
     lower = {choice.lower(): choice for choice in choices}
     near = [lower[one] for one in get_close_matches(str(name).lower(), lower, n=3, cutoff=0.5)]
-    hint = f" (near: {', '.join(near)})" if near else ""
-    return UsageError(f"no {kind} is called '{name}'{hint}; {remedy}")
+    return f" (near: {', '.join(near)})" if near else ""

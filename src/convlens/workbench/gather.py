@@ -105,6 +105,18 @@ def lasting_name(source: str | Path) -> str:
     return str(Path(source).expanduser().resolve())
 
 
+def check_data_dir(source: str | Path | None, data_dir: str | Path | None) -> None:
+    """UsageError for a folder of named sets beside a source that is none, or beside nothing."""
+    if data_dir is None or (isinstance(source, str) and source in NAMED):
+        return
+    if source is not None and not Path(source).expanduser().exists():
+        return  # a name misspelt, which is told when it is opened
+    beside = "without pictures" if source is None else f"with {source}"
+    raise UsageError(
+        f"--data-dir came {beside}; it is where named sets ({', '.join(NAMED)}) are looked for, so leave it out"
+    )
+
+
 def check_bad(found: Scan, max_bad: float, tell: Tell) -> None:
     """Say what the scan found; refuse a source that is broken beyond the bound."""
     for finding in found.findings:

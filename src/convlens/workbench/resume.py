@@ -16,7 +16,7 @@ from convlens.pictures import Preprocess
 from convlens.runs import Run, RunFolder, read_splits
 from convlens.storage import FolderLock
 from convlens.workbench.claim import sweep
-from convlens.workbench.gather import Gathered, gather, same_pictures
+from convlens.workbench.gather import Gathered, check_data_dir, gather, same_pictures
 from convlens.workbench.own_network import load_network
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.task import prepare
@@ -47,6 +47,7 @@ def go_on(
         augment = Augment(**plan.augment)  # what an earlier version did not know is off
         _refuse_changes(asked or {}, recipe, augment, facts)
         source = str(data or facts["data"]["source"])
+        check_data_dir(source, data_dir)
         looked_in = data_dir or facts["data"].get("data_dir")
         exact = "looks_sha256" not in facts["data"]
         gathered = gather(source, data_dir=looked_in, max_bad=1.0, exact=exact, progress=progress, tell=silent)

@@ -14,6 +14,7 @@ from convlens.errors import DataError, UsageError
 from convlens.measurement import Scores, score
 from convlens.runs import Run
 from convlens.workbench.evaluate import choose_pictures, logits_on, match_classes, own_source
+from convlens.workbench.gather import check_data_dir
 from convlens.workbench.recognise import look_over, new_to
 from convlens.workbench.results import Progress, Tell
 
@@ -51,6 +52,8 @@ def answers_of(
             )
     if data is None:
         data, data_dir = own_source(first, data_dir)
+    else:
+        check_data_dir(data, data_dir)
     images = open_images(data, data_dir=data_dir, progress=progress)
     kept = _new_to_all(runs, images, part, progress, tell)
     logits, readable = [], []

@@ -18,7 +18,7 @@ from convlens.reports import write_report
 from convlens.runs import Run
 from convlens.workbench.claim import claim, claim_free, keep_apart
 from convlens.workbench.design import Design, Request, design
-from convlens.workbench.gather import Gathered, excluded, gather
+from convlens.workbench.gather import Gathered, check_data_dir, excluded, gather
 from convlens.workbench.published import published, recipe_of, request_of
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.resume import go_on
@@ -98,6 +98,7 @@ def train(
     record = published(recipe, data, ask, wanted, augment)
     if record is not None:
         ask, wanted = request_of(record), recipe_of(record, wanted)
+    check_data_dir(data, data_dir)
     keep_apart(Path(out or "runs"), data)
     with ExitStack() as held:
         held.enter_context(torch.random.fork_rng(devices=[]))
