@@ -103,7 +103,7 @@ def test_looks_that_are_missing_or_changed_are_an_error_and_nothing_is_scored(da
     with pytest.raises(RunError, match=r"looks\.safetensors is not the file that run.json describes"):
         evaluate(run, source)
     looks.unlink()
-    with pytest.raises(RunError, match=r"looks\.safetensors is missing or damaged"):
+    with pytest.raises(RunError, match=r"looks\.safetensors is missing; restore it"):
         evaluate(run, source)
     assert not list((run / "evaluation").glob("*.json"))
 
