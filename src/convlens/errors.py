@@ -3,7 +3,8 @@
 ConvlensError                 what came, what was expected, what to do; exit status 1
 ├── UsageError                an argument is wrong: unknown name, value out of range; exit status 2
 ├── DataError                 the pictures or labels cannot be used as they are
-│   └── PictureError          one picture cannot be read
+│   ├── PictureError          one picture cannot be read
+│   └── UnreadablePictures    more of them cannot be read than the bound allows
 ├── RunError                  not a run folder, a damaged one, or one in use
 ├── StorageError              the disk is full, read-only or locked
 │   └── DownloadError         no mirror gave the file
@@ -41,6 +42,15 @@ class PictureError(DataError):
         super().__init__(f"{path}: {reason}")
         self.path = str(path)
         self.reason = reason
+
+
+class UnreadablePictures(DataError):
+    """More pictures than the bound allows cannot be read; `names` are theirs, of `num_pictures`."""
+
+    def __init__(self, message: str, names: tuple[str, ...], num_pictures: int) -> None:
+        super().__init__(message)
+        self.names = names
+        self.num_pictures = num_pictures
 
 
 class RunError(ConvlensError):
