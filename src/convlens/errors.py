@@ -86,6 +86,12 @@ class Stopped(ConvlensError):
         self.exit_status = exit_status
 
 
+def counted(number: float, one: str, many: str | None = None) -> str:
+    """A number with what it counts: "1 picture", "1,797 pictures", "2.5 epochs", "2 classes" (not `one` and s)."""
+    shown = f"{number:,}" if isinstance(number, int) else f"{number:.4g}"
+    return f"{shown} {one if number == 1 else many or one + 's'}"
+
+
 def unknown_name(kind: str, name: str, choices: Iterable[str], remedy: str) -> UsageError:
     """An error for a name that nothing has, with the nearest: "no network is called 'resnet5' (near: resnet50)"."""
     return UsageError(f"no {kind} is called '{name}'{nearest(name, choices)}; {remedy}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from convlens.errors import counted
 from convlens.reports.confusion import MOST_CLASSES
-from convlens.reports.figures import count, percent
+from convlens.reports.figures import count, percent, pictures
 from convlens.reports.markup import Content, Markup, bar, element, section, table
 
 HEAD = ["class", "precision", "recall", "F1", "pictures"]
@@ -19,12 +20,12 @@ def classes_section(evaluation: dict[str, Any], prefix: str) -> Markup | None:
     lead: str | None = None
     if len(scores) > 1:
         weakest = min(scores, key=lambda s: s["f1"])
-        lead = f"Weakest: “{weakest['name']}”, F1 {percent(weakest['f1'])} on {count(weakest['support'])} pictures."
+        lead = f"Weakest: “{weakest['name']}”, F1 {percent(weakest['f1'])} on {pictures(weakest['support'])}."
     if len(scores) <= MOST_CLASSES:
         return section("Classes", _table(scores), id_=f"{prefix}classes", lead=lead)
     ordered = sorted(scores, key=lambda s: (s["f1"], s["name"]))
     rest = ordered[MOST_CLASSES:]
-    more = element("details", element("summary", f"the other {count(len(rest))} classes"), _table(rest))
+    more = element("details", element("summary", f"the other {counted(len(rest), 'class', 'classes')}"), _table(rest))
     return section("Classes", _table(ordered[:MOST_CLASSES]), more, id_=f"{prefix}classes", lead=lead)
 
 

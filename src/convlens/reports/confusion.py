@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from convlens.reports.figures import count, percent
+from convlens.reports.figures import count, percent, pictures
 from convlens.reports.markup import Content, Markup, bar, element, section, table
 
 MOST_CLASSES = 30
@@ -29,7 +29,7 @@ def confusion_section(
     if wrong:
         t, p = wrong[0]
         lead += (
-            f" Most frequent: “{classes[t]}” taken for “{classes[p]}”, {matrix[t][p]:,} of {sum(matrix[t]):,} pictures."
+            f" Most frequent: “{classes[t]}” taken for “{classes[p]}”, {matrix[t][p]:,} of {pictures(sum(matrix[t]))}."
         )
     else:
         lead += " No picture was taken for another class."

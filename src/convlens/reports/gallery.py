@@ -9,7 +9,7 @@ from typing import Any
 
 from convlens.reports.confusion import Pair, pair_id
 from convlens.reports.embedding import data_address
-from convlens.reports.figures import count, percent
+from convlens.reports.figures import percent, pictures
 from convlens.reports.markup import Markup, element, section
 
 MOST_ERRORS = 120
@@ -87,7 +87,7 @@ def errors_section(
     if not groups:
         return None
     shown = sum(map(len, groups.values()))
-    lead = f"{count(num_errors)} picture{'s were' if num_errors != 1 else ' was'} taken for another class"
+    lead = f"{pictures(num_errors)} {'was' if num_errors == 1 else 'were'} taken for another class"
     lead += f"; {shown} are shown, of each confusion the surest." if shown < num_errors else "; the surest first."
     if any(error.get("overlay") for errors in groups.values() for error in errors):
         lead += " Beside the surest ones: what speaks for the wrong class (Grad-CAM)."

@@ -14,7 +14,7 @@ from convlens.reports.curves import training_section
 from convlens.reports.diagram import network_diagram
 from convlens.reports.document import document
 from convlens.reports.facts import data_section, machine_section, recipe_section
-from convlens.reports.figures import count, percent, views
+from convlens.reports.figures import percent, pictures, views
 from convlens.reports.gallery import errors_section, explanations_section, shown_errors
 from convlens.reports.head import header, navigation
 from convlens.reports.markup import Markup, element
@@ -93,7 +93,7 @@ def _evaluation(
 def _banner(name: str, evaluation: dict[str, Any], id_: str) -> Markup:
     low, high = percent(evaluation.get("accuracy_low")), percent(evaluation.get("accuracy_high"))
     words = f"Accuracy {percent(evaluation.get('accuracy'))} ({low} to {high}) on "
-    words += f"{count(evaluation.get('num_pictures'))} pictures{views(evaluation)}."
+    words += f"{pictures(evaluation.get('num_pictures'))}{views(evaluation)}."
     warning = None
     if _saw_trained(evaluation):
         text = "Pictures that were trained on are among them, so this says little about new ones."

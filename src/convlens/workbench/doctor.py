@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from convlens.data import Scan, open_images, scan, usable_cpus
+from convlens.errors import counted
 from convlens.storage import cache_dir
 from convlens.training import cpu_flags, describe_machine, has_fast_bf16
 from convlens.workbench.gather import check_data_dir
@@ -109,7 +110,7 @@ def _threads() -> Check:
         return Check(
             "threads",
             "warning",
-            f"torch would use {used} threads on {usable} granted processors",
+            f"torch would use {used} threads on {counted(usable, 'granted processor')}",
             f"export OMP_NUM_THREADS={usable} for other programs; convlens sets it by itself",
         )
     return Check("threads", "ok", f"{used} of {usable}")

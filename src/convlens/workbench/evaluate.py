@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from convlens.data import Images, open_images
-from convlens.errors import DataError, PictureError, UsageError
+from convlens.errors import DataError, PictureError, UsageError, counted
 from convlens.measurement import RobustnessCurve, Scores, check_tta, score
 from convlens.reports import write_report
 from convlens.runs import Run
@@ -216,7 +216,9 @@ def logits_on(
             rows.append(item)
             kept.append(int(chosen[place]))
     if not rows:
-        raise DataError(f"none of the {len(chosen)} pictures to score could be read")
+        raise DataError(
+            f"{counted(len(chosen), 'picture')} to score, and none could be read; `convlens doctor` says why"
+        )
     return torch.stack(rows), np.array(kept), len(chosen) - len(kept)
 
 

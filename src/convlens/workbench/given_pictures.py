@@ -17,6 +17,7 @@ from convlens.storage import write_text
 
 SHOWN = 5  # paths named in an error
 
+
 def as_pictures(X: Any) -> np.ndarray | list[str] | None:
     """Paths as a list of text, pictures as an array (N, H, W) or of four dimensions; None for a table.
 

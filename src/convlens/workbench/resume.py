@@ -11,7 +11,7 @@ from torch import nn
 
 from convlens import training
 from convlens.data import Augment
-from convlens.errors import RunError, UsageError
+from convlens.errors import RunError, UsageError, counted
 from convlens.pictures import Preprocess
 from convlens.runs import Run, RunFolder, read_splits
 from convlens.storage import FolderLock
@@ -57,7 +57,7 @@ def go_on(
         preprocess = Preprocess.from_dict(facts["preprocess"])
         lessons = prepare(gathered, preprocess, augment, progress=progress, tell=tell)
         task = lessons.task(recipe, plan.batch, facts)
-        tell(f"going on with {path}: {plan.total_steps:,} steps in all, as planned when it began")
+        tell(f"going on with {path}: {counted(plan.total_steps, 'step')} in all, as planned when it began")
         run = training.go_on(_rebuild(facts, network), task, recipe, plan, folder, progress=progress)
     return run, gathered
 

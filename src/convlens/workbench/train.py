@@ -13,7 +13,7 @@ import torch
 
 from convlens import training
 from convlens.data import usable_cpus
-from convlens.errors import UsageError
+from convlens.errors import UsageError, counted
 from convlens.reports import write_report
 from convlens.runs import Run
 from convlens.workbench.claim import claim, claim_free, keep_apart
@@ -142,8 +142,7 @@ def train(
 def describe(plan: training.Plan, made: Design, recipe: training.Recipe) -> str:
     """The one line that says what was chosen."""
     height, width = made.preprocess.size
-    epochs = "1 epoch" if plan.epochs == 1 else f"{plan.epochs:g} epochs"
-    length = f"a budget of {recipe.budget_s:g} s" if recipe.budget_s else epochs
+    length = f"a budget of {recipe.budget_s:g} s" if recipe.budget_s else counted(plan.epochs, "epoch")
     how = "measured on this machine" if plan.measured else "not measured"
     named = f"recipe {recipe.name}: " if recipe.name else ""
     begins = (
