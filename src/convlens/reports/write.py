@@ -19,6 +19,7 @@ from convlens.reports.gallery import errors_section, explanations_section, shown
 from convlens.reports.head import header, navigation
 from convlens.reports.markup import Markup, element
 from convlens.reports.network import network_section
+from convlens.reports.pictureless import pictureless, pictureless_pairs
 from convlens.reports.robustness import robustness_section
 
 if TYPE_CHECKING:
@@ -79,12 +80,14 @@ def _evaluation(
         yield f"{prefix}evaluation", f"On {name}" if place else "", _banner(name, evaluation, f"{prefix}evaluation")
     groups = shown_errors(evaluation, classes)
     wrong = num_errors(evaluation)
+    rest = pictureless_pairs(evaluation, classes, groups)
+    others = pictureless(rest, evaluation, classes, f"evaluation/{name}.json", prefix)
     sections = {
-        "confusions": confusion_section(evaluation, classes, groups, prefix),
+        "confusions": confusion_section(evaluation, classes, {*groups, *rest}, prefix),
         "classes": classes_section(evaluation, prefix),
         "calibration": calibration_section(evaluation, prefix),
         "robustness": robustness_section(evaluation, prefix),
-        "errors": errors_section(groups, classes, run.path, num_errors=wrong, prefix=prefix),
+        "errors": errors_section(groups, classes, run.path, num_errors=wrong, prefix=prefix, others=others),
     }
     for id_, made in sections.items():
         yield f"{prefix}{id_}", "" if place else id_.capitalize(), made
