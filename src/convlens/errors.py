@@ -3,7 +3,8 @@
 ConvlensError                 what came, what was expected, what to do; exit status 1
 ├── UsageError                an argument is wrong: unknown name, value out of range; exit status 2
 ├── DataError                 the pictures or labels cannot be used as they are
-│   └── PictureError          one picture cannot be read
+│   ├── PictureError          one picture cannot be read
+│   └── UnreadablePictures    more of them cannot be read than the bound allows
 ├── RunError                  not a run folder, a damaged one, or one in use
 ├── StorageError              the disk is full, read-only or locked
 │   └── DownloadError         no mirror gave the file
@@ -43,6 +44,15 @@ class PictureError(DataError):
         self.reason = reason
 
 
+class UnreadablePictures(DataError):
+    """More pictures than the bound allows cannot be read; `names` are theirs, of `num_pictures`."""
+
+    def __init__(self, message: str, names: tuple[str, ...], num_pictures: int) -> None:
+        super().__init__(message)
+        self.names = names
+        self.num_pictures = num_pictures
+
+
 class RunError(ConvlensError):
     pass
 
@@ -76,9 +86,19 @@ class Stopped(ConvlensError):
         self.exit_status = exit_status
 
 
+def counted(number: float, one: str, many: str | None = None) -> str:
+    """A number with what it counts: "1 picture", "1,797 pictures", "2.5 epochs", "2 classes" (not `one` and s)."""
+    shown = f"{number:,}" if isinstance(number, int) else f"{number:.4g}"
+    return f"{shown} {one if number == 1 else many or one + 's'}"
+
+
 def unknown_name(kind: str, name: str, choices: Iterable[str], remedy: str) -> UsageError:
     """An error for a name that nothing has, with the nearest: "no network is called 'resnet5' (near: resnet50)"."""
+    return UsageError(f"no {kind} is called '{name}'{nearest(name, choices)}; {remedy}")
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """ " (near: resnet50)", or nothing where none is."""
     lower = {choice.lower(): choice for choice in choices}
     near = [lower[one] for one in get_close_matches(str(name).lower(), lower, n=3, cutoff=0.5)]
-    hint = f" (near: {', '.join(near)})" if near else ""
-    return UsageError(f"no {kind} is called '{name}'{hint}; {remedy}")
+    return f" (near: {', '.join(near)})" if near else ""

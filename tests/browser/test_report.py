@@ -63,11 +63,22 @@ def test_every_link_and_cell_leads_to_what_it_says(page):
 
 
 def test_a_cell_of_the_matrix_opens_the_pictures_that_it_counts(page):
-    cell = page.locator("#confusions td a").first
+    cell = page.locator("#confusions td.wrong a").first
     counted, target = int(cell.inner_text()), cell.get_attribute("href")
     cell.click()
     pictures = page.locator(f"[id='{target[1:]}'] figure")
     assert pictures.count() == counted and pictures.first.is_visible()
+
+
+def test_every_cell_that_is_not_empty_opens_something_by_keys(page):
+    cells = page.locator("#confusions td:not(.none)")
+    assert cells.count() == cells.locator("a").count() > 10
+    for kind, part in (("right", "classes"), ("wrong", "errors")):
+        link = page.locator(f"#confusions td.{kind} a").last
+        link.focus()
+        page.keyboard.press("Enter")
+        target = link.get_attribute("href")[1:]
+        assert page.locator(f"#{part} [id='{target}']:target").is_visible()
 
 
 def test_the_surest_errors_are_shown_with_what_speaks_for_the_wrong_class(page, report):

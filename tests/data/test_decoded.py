@@ -86,7 +86,7 @@ def test_the_second_time_nothing_is_decoded_and_one_line_says_so(images: Images)
     assert said == []
     assert reads(images) == 0
     assert torch.equal(decode_pixels(images, CHOSEN, SMALL, tell=said.append), first)
-    assert said == [f"4 decoded pictures of 16×16 px come from the cache {cache_dir() / 'pixels'}"]
+    assert said == [f"4 decoded pictures of 16×16 px from the cache {cache_dir() / 'pixels'}"]
 
 
 def test_what_is_decoded_in_an_instant_is_not_kept(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def test_what_lies_beside_the_parts_is_ignored_and_said(tmp_path: Path) -> None:
     images = open_images(plant(tmp_path, "train/cat/1.png", "test/cat/2.png", "test/3.png", "spare/cat/4.png"))
     assert len(images) == 2
     assert "ignored beside train, val and test: spare" in images.notes
-    assert "1 pictures directly in test have no class folder: ignored" in images.notes
+    assert "1 picture directly in test, in no class folder: ignored" in images.notes
 
 
 def test_folders_below_a_class_belong_to_it(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_hidden_files_and_companions_are_ignored_and_other_files_counted(tmp_pat
         (tmp_path / name).write_bytes(b"")
     images = open_images(tmp_path)
     assert len(images) == 1
-    assert images.notes[1] == "4 files are not pictures that can be read: ignored (.heic 2, .mov 1, no suffix 1)"
+    assert images.notes[1] == "4 files not readable as pictures: ignored (.heic 2, .mov 1, no suffix 1)"
 
 
 def test_a_broken_picture_is_kept_for_the_scan_to_find(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_broken_picture_is_kept_for_the_scan_to_find(tmp_path: Path) -> None:
     [
         ((), "holds no pictures; expected a folder per class"),
         (("1.png", "2.png"), "holds 2 pictures without class folders; expected a folder per class"),
-        (("train/1.png",), "holds 1 pictures without class folders"),
+        (("train/1.png",), "holds 1 picture without class folders"),
         (("cat/", "dog/"), r"the folders of .* \(cat, dog\) hold no pictures"),
     ],
 )

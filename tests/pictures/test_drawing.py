@@ -62,7 +62,7 @@ def test_captions_are_drawn_below_and_stay_in_their_column() -> None:
 def test_a_sheet_says_what_it_misses() -> None:
     with pytest.raises(UsageError, match="no pictures"):
         contact_sheet([])
-    with pytest.raises(UsageError, match="1 labels came for 2"):
+    with pytest.raises(UsageError, match="1 label came for 2"):
         contact_sheet([np.zeros((2, 2), np.uint8)] * 2, labels=["a"])
 
 

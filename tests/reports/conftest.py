@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -211,6 +213,11 @@ def full_run(path: Path, classes: list[str], num_pictures: int = 400, num_epochs
         explanations,
         MEASURE,
     )
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., FakeRun]:
+    return partial(full_run, tmp_path / "made")
 
 
 @pytest.fixture

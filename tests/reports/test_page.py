@@ -67,7 +67,9 @@ SECTIONS = [
 def test_a_whole_run_has_every_section_in_order(whole: Any) -> None:
     seen = Checker(page(whole, whole.measure))
     assert [attributes["id"] for tag, attributes in seen.tags if tag == "section"] == SECTIONS
-    assert [link for link in seen.links() if not link.startswith("#pair")] == [f"#{name}" for name in SECTIONS]
+    assert [link for link in seen.links() if not link.startswith(("#pair", "#class-"))] == [
+        f"#{name}" for name in SECTIONS
+    ]
 
 
 def test_what_is_missing_is_left_out(bare: Any) -> None:
@@ -144,6 +146,27 @@ def test_many_classes_are_listed_by_their_worst_confusions(many: Any) -> None:
     assert not any(attributes.get("class", "").startswith("scroll matrix") for _, attributes in seen.tags)
     assert len(page(many, many.measure)) < 1_500_000
     assert f"{num_errors(many.evaluations['digits'])} pictures were taken for another class; 120 are shown" in seen.text
+
+
+@pytest.mark.parametrize("num_classes", [29, 100])
+def test_every_cell_and_line_of_confusions_opens_what_it_holds(make_run: Any, num_classes: int) -> None:
+    """More kinds of errors than a page has pictures; a few are not even listed by name."""
+    run = make_run([f"class {n}" for n in range(num_classes)], num_pictures=3000)
+    evaluation = run.evaluations["digits"]
+    evaluation["errors"] = evaluation["errors"][: len(evaluation["errors"]) * 2 // 3]
+    matrix = evaluation["confusion"]
+    text = page(run, None)
+    ids = Checker(text).ids()
+    table = text.partition('<section id="confusions">')[2].partition("</section>")[0]
+    cells = re.findall(r'<td[^>]*>(?:<a href="#([^"]+)">)?([^<]+)', table)
+    wrong = [(t, p) for t, row in enumerate(matrix) for p, n in enumerate(row) if n and t != p]
+    if num_classes <= 30:
+        assert [link for link, number in cells if number == "·" and link] == []
+        assert {link for link, number in cells if number != "·"} <= set(ids)
+        assert "evaluation/digits.json names their files" in text and "not among those that are listed by name" in text
+        assert {f"pair-{t}-{p}" for t, p in wrong} | {f"class-{t}" for t in range(num_classes)} <= set(ids)
+    else:
+        assert len({link for link, _ in cells if link.startswith("pair-")} & set(ids)) == 20
 
 
 def test_a_report_is_written_beside_the_run_or_where_it_is_asked(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 
+import numpy as np
+import pytest
+
 from convlens.reports import ParetoPoint, pareto_plot
+from convlens.reports.axes import HEIGHT
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -33,11 +38,63 @@ def test_what_has_no_accuracy_is_left_out_and_nothing_is_a_plot_too():
     assert "no accuracy is known" in pareto_plot([point("a", 1, None)], "ms")
 
 
+def texts(svg: ET.Element, *, number: bool) -> list[ET.Element]:
+    kind = "name number" if number else "name"
+    return [text for text in svg.iter(f"{SVG}text") if text.get("class") == kind]
+
+
+def place(one: ET.Element) -> tuple[float, float]:
+    return float(one.get("x")), float(one.get("y"))
+
+
 def test_names_do_not_lie_on_one_another():
     points = [point(f"network_{number}", 1e6, 0.5) for number in range(9)]
     svg = ET.fromstring(pareto_plot(points, "MACs"))
-    places = {(t.get("x"), t.get("y")) for t in svg.iter(f"{SVG}text") if t.get("class") == "name"}
-    assert len(places) == sum(t.get("class") == "name" for t in svg.iter(f"{SVG}text")) == 4  # a side each
+    names = texts(svg, number=False)
+    assert len({place(one) for one in names}) == len(names) == 9
+    assert sum(place(one)[1] < HEIGHT for one in names) == 4  # a side each, the others below
+
+
+def crowd(seed: int, number: int) -> list[ParetoPoint]:
+    draw = np.random.default_rng(seed)
+    costs, accuracies = 10 ** draw.uniform(7, 8, number), draw.uniform(0.6, 0.7, number)
+    return [point(f"runs/network_{n}", *one) for n, one in enumerate(zip(costs, accuracies, strict=True))]
+
+
+@pytest.mark.parametrize("number", [2, 20, 60])
+def test_every_point_is_told_without_a_mouse(number):
+    """By a name beside it, or by a number that stands below the plot with the name."""
+    svg = ET.fromstring(pareto_plot(crowd(0, number), "MACs"))
+    assert sorted(one.text for one in texts(svg, number=False)) == sorted(f"runs/network_{n}" for n in range(number))
+    numbers = texts(svg, number=True)
+    inside = [one for one in numbers if place(one)[1] < HEIGHT]
+    below = [one for one in numbers if place(one)[1] >= HEIGHT]
+    assert [one.text for one in inside] == [one.text for one in below] == [str(n + 1) for n in range(len(inside))]
+    assert (len(inside) > 0) == (number > 2)
+    lowest = max((place(one)[1] for one in below), default=0)
+    assert lowest < float(svg.get("viewBox").split()[3])
+
+
+def test_a_number_is_beside_its_own_point_or_has_a_line_to_it():
+    points = crowd(1, 30)
+    svg = ET.fromstring(pareto_plot(points, "MACs"))
+    circles = [(float(c.get("cx")), float(c.get("cy"))) for c in svg.iter(f"{SVG}circle")]
+    groups = {text: group for group in svg.iter(f"{SVG}g") for text in group.findall(f"{SVG}text")}
+    lines = 0
+    for text in texts(svg, number=True):
+        if place(text)[1] < HEIGHT:
+            x, y = place(text)
+            near = sorted(math.dist((x, y - 2.5), circle) for circle in circles)
+            line = groups[text].find(f"{SVG}line")
+            lines += line is not None
+            assert (float(line.get("x1")), float(line.get("y1"))) in circles if line is not None else near[1] > near[0]
+    assert lines > 0
+
+
+def test_a_name_too_long_for_the_list_keeps_its_end():
+    points = [point(f"{'folder/' * 20}{name}", 1e6, 0.5) for name in ("a", "b")]
+    names = [one.text for one in texts(ET.fromstring(pareto_plot(points, "MACs")), number=False)]
+    assert [(name[0], name[-2:]) for name in names] == [("…", "/a"), ("…", "/b")]
 
 
 def test_a_name_lies_on_no_other_point():

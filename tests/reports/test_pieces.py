@@ -171,6 +171,15 @@ def test_every_confusion_has_its_surest_error_on_the_page() -> None:
     assert groups[(0, 1)][0]["key"] == "299" and groups[(1, 0)][0]["key"] == "rare"
 
 
+def test_the_confusions_with_most_pictures_are_shown_where_there_is_no_room_for_all() -> None:
+    classes = [str(n) for n in range(20)]
+    pairs = [(t, p) for t in classes for p in classes if t != p]
+    errors = [{"key": "rare", "truth": t, "predicted": p, "confidence": 0.9} for t, p in pairs]
+    errors += [{"key": "often", "truth": "19", "predicted": p, "confidence": 0.1} for p in classes[:19]]
+    groups = shown_errors({"errors": errors}, classes)
+    assert len(groups) == 120 and {(19, p) for p in range(19)} <= set(groups)
+
+
 def test_explanations_have_badges_and_reasons_and_maps_come_first(whole: Any) -> None:
     rows = [{**row, "method": "grad_cam", "reason": "because"} for row in whole.explanations]
     section = explanations_section([rows[2], *rows[:2]], whole.path)

@@ -10,7 +10,7 @@ import pytest
 
 from convlens.errors import ConvlensError, RunError
 from convlens.runs import FORMAT_VERSION, Manifest, Run, installed_versions, read_manifest
-from convlens.runs.manifest import KINDS, REQUIRED
+from convlens.runs.entries import INSIDE, KINDS, REQUIRED
 
 
 def change(run: Path, **entries) -> None:
@@ -79,6 +79,32 @@ def test_an_entry_of_another_kind_is_named(copied_run, name):
         Run.load(copied_run)
 
 
+@pytest.mark.parametrize("path", INSIDE)
+def test_what_stands_inside_an_entry_has_its_kind_too(copied_run, path):
+    values = json.loads((copied_run / "run.json").read_text())
+    names, each = path.removesuffix(".*").split("."), path.endswith(".*")
+    place = values
+    for name in names[:-1]:
+        place = place.setdefault(name, {})
+    place[names[-1]] = [[3]] if each else True
+    (copied_run / "run.json").write_text(json.dumps(values))
+    said = rf"'{path.removesuffix('.*')}' {'holds a list' if each else 'is true or false'}, expected .*; restore it"
+    with pytest.raises(RunError, match=rf"run\.json is damaged: {said}"):
+        Run.load(copied_run)
+
+
+def test_a_run_json_that_was_cut_short_or_is_missing_says_what_to_do(copied_run):
+    file = copied_run / "run.json"
+    text = file.read_text()
+    for left, said in ((text[: len(text) // 2], "it is no whole JSON: "), ("", "it is empty")):
+        file.write_text(left)
+        with pytest.raises(RunError, match=rf"run\.json is damaged \({said}.*\); restore it .*or make the run again"):
+            Run.load(copied_run)
+    file.unlink()
+    with pytest.raises(RunError, match=r"run\.json is missing, though the weights are there; restore it"):
+        Run.load(copied_run)
+
+
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
@@ -87,6 +113,7 @@ def test_an_entry_of_another_kind_is_named(copied_run, name):
         ({"temperature": 0}, "the temperature is 0"),
         ({"temperature": float("nan")}, "the temperature is nan"),
         ({"weights": {"from": "scratch"}}, "'weights' has no sha256"),
+        ({"data": {}}, "'data' has no source"),
         ({"preprocess": {}}, "run.json is damaged"),
         ({"preprocess": {"size": [28, 28], "fit": "stretch"}}, "no fit is called 'stretch'"),
         ({"preprocess": {"size": "large"}}, "run.json is damaged"),

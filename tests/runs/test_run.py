@@ -56,11 +56,17 @@ def test_changed_weights_are_refused(copied_run):
 
 def test_missing_and_damaged_weights_are_refused(copied_run):
     weights = copied_run / "weights.safetensors"
+    whole = weights.read_bytes()
     weights.write_bytes(b"no tensors")
-    with pytest.raises(RunError, match="is missing or damaged"):
+    with pytest.raises(RunError, match=r"weights\.safetensors is damaged or cannot be read \(.*\); restore it"):
         read_weights(weights)
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(
+        RunError, match=rf"cut short: {len(whole) // 2:,} of {len(whole):,} bytes are there\); restore it"
+    ):
+        assert Run.load(copied_run).model
     weights.unlink()
-    with pytest.raises(RunError, match="is missing or damaged"):
+    with pytest.raises(RunError, match=r"weights\.safetensors is missing; restore it .* or make the run again"):
         assert Run.load(copied_run).model
 
 
@@ -97,6 +103,18 @@ def test_a_damaged_evaluation_says_what_to_do(copied_run):
         assert Run.load(copied_run).evaluations
 
 
+@pytest.mark.parametrize("text", ["[]", "3", "null"])
+def test_an_evaluation_or_a_caption_of_another_kind_is_damage_too(copied_run, text):
+    for folder in ("evaluation", "explanations"):
+        (copied_run / folder).mkdir()
+        (copied_run / folder / "a.json").write_text(text)
+    with pytest.raises(RunError, match=r"a\.json is damaged \(it holds no table\); delete it"):
+        assert Run.load(copied_run).evaluations
+    (copied_run / "explanations" / "a.json").write_text("{}")
+    with pytest.raises(RunError, match=r"a\.json is damaged \(it names no file\); delete it"):
+        assert Run.load(copied_run).explanations
+
+
 def test_history_has_a_row_an_epoch(trained_run):
     rows = Run.load(trained_run).history
     assert [row["epoch"] for row in rows] == [1, 2]
@@ -109,6 +127,10 @@ def test_a_line_that_a_crash_cut_short_is_left_out(tmp_path):
     path.write_text('{"step": 5}\n{"step": 10}\n{"st')
     assert read_history(path) == [{"step": 5}, {"step": 10}]
     assert read_history(tmp_path / "absent.jsonl") == []
+    path.write_bytes(b'{"step": 5}\n\xff\xfe\n{"step": 15}')
+    assert read_history(path) == [{"step": 5}]
+    path.write_text('{"step": 5}\n7\n')
+    assert read_history(path) == [{"step": 5}]
 
 
 def test_history_is_rewound_to_the_checkpoint(tmp_path):

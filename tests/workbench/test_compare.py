@@ -84,6 +84,21 @@ def test_what_cannot_be_compared_is_said(trained_run, tmp_path):
         compare([trained_run, strange])
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [({"data": "digits"}, "--data"), ({"part": "val"}, "--part"), ({"data_dir": "sets"}, "--data-dir")],
+)
+def test_pictures_without_a_run_are_told(given, named):
+    with pytest.raises(UsageError, match=f"^{named} came without a run; .*add a run's folder, or leave it out"):
+        compare(["lenet5", "vgg11"], **given)
+
+
+def test_a_network_file_without_a_run_of_one_s_own_is_told(trained_run):
+    for targets in (["lenet5", "vgg11"], [trained_run, "lenet5"]):
+        with pytest.raises(UsageError, match=r"--network net\.py:Net came, and no run here holds a network of your"):
+            compare(targets, network="net.py:Net")
+
+
 def test_a_picture_that_one_run_was_trained_on_is_left_out_for_all(trained_run, tmp_path):
     """The other divided the digits anew."""
     other = train("digits", model="perceptron", epochs=1, seed=1, precision="fp32", threads=1, out=tmp_path / "b").run

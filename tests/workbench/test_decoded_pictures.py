@@ -57,9 +57,9 @@ def test_the_second_training_decodes_nothing_says_so_once_and_ends_with_the_same
     weights, decoded = trained(data, tmp_path / "first", said=first)
     assert decoded == 36 and len(entries()) == 3  # the training part, the validation part, and what mean and std are of
     assert trained(data, tmp_path / "second", said=second) == (weights, 0)
-    assert [line for line in first if "come from the cache" in line] == []
-    told = [line for line in second if "come from the cache" in line]
-    assert told == [f"32 decoded pictures of 78×78 px come from the cache {cache_dir() / 'pixels'}"]
+    assert [line for line in first if "from the cache" in line] == []
+    told = [line for line in second if "from the cache" in line]
+    assert told == [f"32 decoded pictures of 78×78 px from the cache {cache_dir() / 'pixels'}"]
 
 
 def test_without_pictures_nothing_decoded_is_kept_nor_read(data, tmp_path):
@@ -87,6 +87,6 @@ def test_a_training_goes_on_to_the_same_weights_whether_its_pixels_are_still_the
                 entry.unlink()
         said = []
         run = train(resume=tmp_path / name, tell=said.append).run
-        assert any("come from the cache" in line for line in said) is not (removed or private)
+        assert any("from the cache" in line for line in said) is not (removed or private)
         assert Run.load(run).manifest.weights["sha256"] == whole
         assert len(entries()) == (0 if private else 2 if removed else 3)

@@ -84,6 +84,11 @@ def test_paths_are_read(tmp_path, digits, fitted):
     paths[3].write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"3\.png"):
         estimator.predict(paths)
+    missing = tmp_path / "missing.png"
+    with pytest.raises(DataError) as caught:
+        ConvClassifier(**FAST, epochs=1).fit([missing, *paths[1:]], names)
+    assert f"2 of 300 paths in X cannot be read as pictures: {missing}, {paths[3]}; leave them out" in str(caught.value)
+    assert "--" not in str(caught.value) and "`convlens" not in str(caught.value)
 
 
 def test_it_goes_through_searches_pipelines_and_folds(digits):

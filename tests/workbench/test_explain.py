@@ -221,6 +221,12 @@ def test_pictures_go_where_they_are_asked_to(copied_run, tmp_path):
     assert not (copied_run / "explanations").exists()
 
 
+def test_a_picture_s_name_is_no_folder(copied_run, tmp_path):
+    with pytest.raises(UsageError, match=r"--out came as .*map\.png; several files are drawn, so expected a folder"):
+        explain(copied_run, [digit()], out=tmp_path / "map.png")
+    assert not (tmp_path / "map.png").exists()
+
+
 def test_many_pictures_fill_several_sheets(copied_run):
     result = explain(copied_run, [digit(i) for i in range(30)], sanity=False, method="saliency")
     sheets = [file for file in result.files if file.suffix == ".png"]

@@ -72,6 +72,26 @@ def test_a_folder_is_no_drawing(tmp_path):
         compare(["lenet5", "vgg11"], plot=tmp_path)
 
 
+@pytest.mark.parametrize("name", ["drawing.png", "drawing.pdf", "drawing"])
+def test_a_drawing_is_refused_under_another_ending_than_its_own(tmp_path, name):
+    with pytest.raises(UsageError, match=r"--diagram came as .*; an SVG is drawn, so expected a name like .*\.svg"):
+        measure("lenet5", diagram=tmp_path / name)
+    with pytest.raises(UsageError, match=r"--plot came as .*an SVG is drawn"):
+        compare(["lenet5", "vgg11"], plot=tmp_path / name)
+    assert measure("lenet5", diagram=tmp_path / "UPPER.SVG").diagram.exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["UPPER.SVG"]
+
+
+def test_what_only_goes_with_something_else_is_not_dropped_in_silence(tmp_path):
+    with pytest.raises(UsageError, match=r"--batch came as 8,16 without --latency.*add --latency, or leave it out"):
+        measure("lenet5", batch=(8, 16))
+    with pytest.raises(UsageError, match="--num-classes, --option came with a module, which has its own"):
+        measure(nn.Conv2d(3, 2, 3), num_classes=2, model_options={"width": 2})
+    for target, name in ((nn.Conv2d(3, 2, 3), "a module"), ("lenet5", "lenet5, a network of the zoo")):
+        with pytest.raises(UsageError, match=f"--network net.py:Net came with {name}; it goes with a run of your own"):
+            measure(target, network="net.py:Net")
+
+
 def test_the_nearest_name_is_found_whatever_its_case():
     with pytest.raises(UsageError, match="near: lenet5"):
         measure("LENET5")
@@ -114,6 +134,21 @@ def test_a_family_is_a_pattern_whatever_its_case():
 def test_a_pattern_that_matches_nothing_names_the_nearest():
     with pytest.raises(UsageError, match=r"no network is called 'resnt' \(near: resnet.*`convlens zoo` lists all"):
         zoo("resnt")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("xyz*", r"no network's name or family matches 'xyz\*'; `convlens zoo` lists all \d+"),
+        ("mobilnet_*", r"matches 'mobilnet_\*' \(near: mobilenet_v"),
+        ("[xyz]resnt?8", r"matches '\[xyz\]resnt\?8' \(near: resnet"),
+        ("resnt", r"no network is called 'resnt' \(near: resnet"),
+    ],
+)
+def test_a_pattern_without_a_match_is_told_as_one_wherever_it_is_given(pattern, says):
+    for verb in (zoo, lambda pattern: compare(zoo=pattern)):
+        with pytest.raises(UsageError, match=says):
+            verb(pattern)
 
 
 @pytest.mark.parametrize("column", SORTS)

@@ -64,7 +64,7 @@ def test_another_photograph_of_the_same_look_is_scored_while_the_original_can_be
     picture[400, 300] ^= 128
     told: list[str] = []
     assert evaluate(run, others(tmp_path / "other", picture), tell=told.append).scores.num_pictures == 2
-    assert told == ["1 new pictures look like ones trained on, and differ in their pixels: they are scored"]
+    assert told == ["1 new picture with the look of ones trained on, but other pixels: scored"]
 
 
 def test_a_copy_of_a_validation_picture_counts_as_one(data, tmp_path, quickly):
@@ -103,7 +103,7 @@ def test_looks_that_are_missing_or_changed_are_an_error_and_nothing_is_scored(da
     with pytest.raises(RunError, match=r"looks\.safetensors is not the file that run.json describes"):
         evaluate(run, source)
     looks.unlink()
-    with pytest.raises(RunError, match=r"looks\.safetensors is missing or damaged"):
+    with pytest.raises(RunError, match=r"looks\.safetensors is missing; restore it"):
         evaluate(run, source)
     assert not list((run / "evaluation").glob("*.json"))
 

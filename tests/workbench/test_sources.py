@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convlens.errors import UsageError
 from convlens.runs import Run
-from convlens.workbench import evaluate, train
+from convlens.workbench import compare, doctor, evaluate, train
 
 
 def whole_folder(root: Path, make) -> Path:
@@ -169,6 +170,27 @@ def test_a_named_set_is_found_again_where_training_found_it(tmp_path, write_idx,
     monkeypatch.setattr("convlens.data.named.download", pytest.fail)
     run = train("mnist", data_dir=tmp_path / "sets", out=tmp_path / "run", **quickly).run
     assert evaluate(run).data == "mnist"
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate", "evaluate its own", "compare", "doctor", "doctor alone"])
+def test_a_folder_of_named_sets_beside_other_pictures_is_told(verb, tmp_path, whole_lesson, quickly):
+    data, run, where = whole_lesson.data, whole_lesson.run, {"data_dir": tmp_path}
+    calls = {
+        "train": lambda: train(data, out=tmp_path / "run", **where, **quickly),
+        "evaluate": lambda: evaluate(run, data, **where),
+        "evaluate its own": lambda: evaluate(run, **where),
+        "compare": lambda: compare([run, "lenet5"], data=data, **where),
+        "doctor": lambda: doctor(data, **where),
+        "doctor alone": lambda: doctor(**where),
+    }
+    with pytest.raises(UsageError, match=r"--data-dir came with.*named sets \(digits, .*\) are looked for"):
+        calls[verb]()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_misspelt_set_is_told_before_its_folder(whole_lesson, tmp_path):
+    with pytest.raises(UsageError, match=r"is called 'minst' .*near: mnist"):
+        evaluate(whole_lesson.run, "minst", data_dir=tmp_path)
 
 
 def test_the_bundled_set_is_meant_even_where_a_folder_is_called_so(tmp_path, make_pictures, quickly, monkeypatch):

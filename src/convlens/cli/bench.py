@@ -12,6 +12,7 @@ from convlens.cli.guard import guarded
 from convlens.cli.options import DataDir, Json
 from convlens.cli.output import print_facts, print_json, print_table, share
 from convlens.cli.progress import Bars
+from convlens.errors import counted
 
 EXAMPLE = "convlens bench lenet5 --batch 64"
 
@@ -60,7 +61,7 @@ def bench(
 
 def title(name: str, seeds: int, tta: str) -> str:
     views = "" if tta == "none" else f", --tta {tta}"
-    return f"{name} ({seeds} {'seed' if seeds == 1 else 'seeds'}{views})"
+    return f"{name} ({counted(seeds, 'seed')}{views})"
 
 
 def spread(values: Sequence[float], digits: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convlens.cli.output import console, count, print_table, share
+from convlens.errors import counted
 
 if TYPE_CHECKING:
     from convlens.workbench import CompareResult
@@ -73,6 +74,6 @@ def print_pairs(result: CompareResult) -> None:
     if rows:
         columns = ["first", "second", ">agree", ">only first right", ">only second right", ">McNemar's p"]
         columns += [">second - first, points", "so"]
-        print_table(f"In pairs, on the same {result.num_pictures:,} pictures", columns, rows)
+        print_table(f"In pairs, on the same {counted(result.num_pictures, 'picture')}", columns, rows)
     for first, second in result.same_speed:
         console().print(f"{first} and {second}: their latencies cannot be told apart")

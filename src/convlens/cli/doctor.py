@@ -10,6 +10,7 @@ from convlens.cli.guard import guarded
 from convlens.cli.options import DataDir, Json
 from convlens.cli.output import console, print_json, print_table
 from convlens.cli.progress import Bars
+from convlens.errors import counted
 
 EXAMPLE = "convlens doctor digits"
 SHOWN = 5
@@ -44,8 +45,9 @@ def _print_scan(result: object, all_paths: bool) -> None:
 
     assert isinstance(result, DoctorResult) and result.scan is not None
     scan = result.scan
+    classes = counted(len(result.classes), "class", "classes")
     title = (
-        f"{result.data}: {scan.num_pictures:,} pictures of {len(result.classes)} classes, "
+        f"{result.data}: {counted(scan.num_pictures, 'picture')} of {classes}, "
         f"{scan.num_unreadable:,} unreadable, seen in {scan.seconds:.1f} s"
     )
     for note in result.notes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convlens.cli.output import print_facts, print_table, share
+from convlens.errors import counted
 
 if TYPE_CHECKING:
     from convlens.workbench import EvaluateResult
@@ -31,7 +32,7 @@ def print_robustness(result: EvaluateResult) -> None:
         for curves in zip(*(curves for _, curves in runs), strict=True)
         for (name, _), one in zip(runs, curves, strict=True)
     ]
-    title = f"Accuracy in % on {result.robustness[0].num_pictures:,} pictures, changed"
+    title = f"Accuracy in % on {counted(result.robustness[0].num_pictures, 'picture')}, changed"
     print_table(title, ["change", "unit", "run", "level: accuracy"], rows)
 
 
@@ -52,13 +53,13 @@ def print_scores(result: EvaluateResult) -> None:
     left_out = ", ".join(f"{number:,} {why}" for why, number in result.left_out.items())
     views = "" if result.tta == "none" else f", --tta {result.tta}"
     print_facts(
-        f"{result.run.name} on {result.data} ({result.part}), {scores.num_pictures:,} pictures{views}",
+        f"{result.run.name} on {result.data} ({result.part}), {counted(scores.num_pictures, 'picture')}{views}",
         [
             ("accuracy", f"{share(scores.accuracy)}  (95 % interval {interval})"),
             ("top-5 accuracy", top5 if scores.top5_accuracy is not None else None),
             ("calibration error", f"{share(scores.expected_calibration_error)}{_tempered(scores)}"),
             *([("published", published)] if published else []),
-            ("wrong", f"{result.num_errors:,} pictures"),
+            ("wrong", counted(result.num_errors, "picture")),
             ("not scored", left_out or "none"),
             ("written to", result.file),
             ("the report", result.report),

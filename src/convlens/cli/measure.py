@@ -27,7 +27,9 @@ def measure(
     formulas: Annotated[bool, typer.Option("--formulas", help="Print what each count is the product of.")] = False,
     diagram: Annotated[Path | None, typer.Option(help="Draw the network into this SVG file.")] = None,
     latency: Annotated[bool, typer.Option("--latency", help="Time it on this machine, too.")] = False,
-    batch: Annotated[str, typer.Option(help="Pictures at a time, for --latency.", metavar="N,N,…")] = "1,8,32",
+    batch: Annotated[
+        str | None, typer.Option(help="Pictures at a time, for --latency; 1,8,32 by default.", metavar="N,N,…")
+    ] = None,
     network: Network = None,
     as_json: Json = False,
 ) -> None:
@@ -41,7 +43,7 @@ def measure(
         num_classes=num_classes,
         model_options=model_options(option),
         latency=latency,
-        batch=whole_numbers("--batch", batch),
+        batch=None if batch is None else whole_numbers("--batch", batch),
         diagram=diagram,
         network=network,
     )

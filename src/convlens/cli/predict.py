@@ -12,7 +12,7 @@ from convlens.cli.guard import guarded
 from convlens.cli.options import Json, Network, RunFolder
 from convlens.cli.output import print_json, print_table, share
 from convlens.cli.progress import Bars
-from convlens.errors import UsageError
+from convlens.errors import UsageError, counted
 
 EXAMPLE = "convlens predict runs/demo runs/demo/examples"
 
@@ -49,7 +49,7 @@ def predict(
             (one.picture, "   ".join(f"{name} {share(probability)}" for name, probability in one.top))
             for one in result.predictions
         ]
-        print_table(f"{result.run.name}: {len(rows):,} pictures", ["picture", "classes"], rows)
+        print_table(f"{result.run.name}: {counted(len(rows), 'picture')}", ["picture", "classes"], rows)
     for bad in result.unreadable:
         print(f"not read: {bad.picture}: {bad.reason}", file=sys.stderr)
     if result.unreadable:

@@ -14,6 +14,7 @@ from convlens.cli.named_values import augmentations, model_options
 from convlens.cli.options import Augmentation, DataDir, Json, ModelOption, shares
 from convlens.cli.output import print_facts, print_json, share
 from convlens.cli.progress import Bars
+from convlens.errors import counted
 
 EXAMPLE = "convlens train digits --model lenet5 --epochs 5 --out runs/digits"
 
@@ -74,7 +75,6 @@ def train(
     excluded, folder = f", {result.num_excluded:,} left out" if result.num_excluded else "", quote(str(result.run))
     print_facts(f"{result.name}: trained in {result.seconds:.1f} s", [
         ("validation accuracy", share(result.val_accuracy)),
-        ("seen", f"{result.epochs:.4g} epochs, {result.steps:,} steps{excluded}"),
+        ("seen", f"{counted(result.epochs, 'epoch')}, {counted(result.steps, 'step')}{excluded}"),
         ("the run", f"{result.run}/"), ("the report", result.report),
-        ("score it", f"convlens evaluate {folder}"), ("see why", f"convlens explain {folder} PICTURES"),
-    ])
+        ("score it", f"convlens evaluate {folder}"), ("see why", f"convlens explain {folder} PICTURES")])

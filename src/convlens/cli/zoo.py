@@ -9,6 +9,7 @@ import typer
 from convlens.cli.guard import guarded
 from convlens.cli.options import Json
 from convlens.cli.output import console, count, print_facts, print_json, print_table, share
+from convlens.errors import counted
 
 if TYPE_CHECKING:
     from convlens.workbench.zoo import ZooCard, ZooRow
@@ -33,10 +34,9 @@ def zoo(
     if as_json:
         return print_json(result)
     shown = len(COLUMNS) if console().width >= WIDE else -2
-    number = "1 network" if len(result.networks) == 1 else f"{len(result.networks)} networks"
     print_table(
-        f"{number}; depth: convolutions and Linear layers on the longest way, gates included; "
-        "field: receptive field of the last map, without gates; top-1: published, * not of one crop",
+        f"{counted(len(result.networks), 'network')}; depth: convolutions and Linear layers on the longest way, gates "
+        "included; field: receptive field of the last map, without gates; top-1: published, * not of one crop",
         COLUMNS[:shown],
         [_row(row)[:shown] for row in result.networks],
     )

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from convlens.data.images import Images
+from convlens.errors import counted
 
 Severity = Literal["error", "warning", "note"]
 
@@ -74,7 +75,9 @@ def picture_findings(images: Images, found: Mapping[str, Sequence[tuple[int, str
         if members:
             keys = tuple(images.reader.key(index) for index, _ in members)
             details = tuple(detail for _, detail in members)
-            yield Finding(kind, severity, f"{_pictures(keys)} {words}", keys, details if any(details) else ())
+            yield Finding(
+                kind, severity, f"{counted(len(keys), 'picture')} {words}", keys, details if any(details) else ()
+            )
 
 
 def group_findings(
@@ -98,8 +101,8 @@ def _group_finding(images: Images, kind: str, groups: Sequence[list[int]]) -> Fi
     named = tuple(tuple(images.reader.key(index) for index in group) for group in groups)
     keys = tuple(key for group in named for key in group)
     severity, words = WORDS[kind]
-    said = words.format(groups="1 group" if len(groups) == 1 else f"{len(groups):,} groups")
-    finding = Finding(kind, severity, f"{_pictures(keys)} {said}", keys, groups=named)
+    said = words.format(groups=counted(len(groups), "group"))
+    finding = Finding(kind, severity, f"{counted(len(keys), 'picture')} {said}", keys, groups=named)
     if kind != "label_conflict":
         return finding
     return replace(finding, details=tuple(_class_of(images, index) for group in groups for index in group))
@@ -112,13 +115,15 @@ def class_findings(images: Images, readable: np.ndarray, parts: Sequence[str] | 
     counts = np.bincount(labels[labels >= 0], minlength=len(classes))
     empty = (*images.empty_classes, *(name for name, count in zip(classes, counts, strict=True) if count == 0))
     if empty:
-        said = f"{_classes(empty)} without a readable picture: {_listed(empty)}; nothing can be learnt about it"
+        number = counted(len(empty), "class", "classes")
+        said = f"{number} without a readable picture: {_listed(empty)}; nothing can be learnt about it"
         yield Finding("empty_class", "warning", said, empty)
     if counts.max(initial=0) >= IMBALANCE * counts[counts > 0].min(initial=len(labels)) and len(labels):
         yield _imbalance(classes, counts)
     missing = tuple(_missing(classes, labels, counts, parts))
     if missing:
-        said = f"{_classes(missing)} missing in a part: {_listed(missing)}; no score there can speak about them"
+        number = counted(len(missing), "class", "classes")
+        said = f"{number} missing in a part: {_listed(missing)}; no score there can speak about them"
         yield Finding("missing_class_in_part", "warning", said, missing)
 
 
@@ -153,14 +158,6 @@ def _across(group: list[int], parts: Sequence[str] | None) -> bool:
 def _class_of(images: Images, index: int) -> str:
     label = int(images.labels[index])
     return images.classes[label] if label >= 0 else "no label"
-
-
-def _pictures(keys: Sequence[str]) -> str:
-    return "1 picture" if len(keys) == 1 else f"{len(keys):,} pictures"
-
-
-def _classes(names: Sequence[str]) -> str:
-    return "1 class" if len(names) == 1 else f"{len(names):,} classes"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from convlens.data.images import PART_NAMES, FileReader, Images
-from convlens.errors import DataError, UsageError
+from convlens.errors import DataError, UsageError, counted
 
 LAYOUT = "a folder per class (SOURCE/daisy/1.jpg, SOURCE/rose/2.jpg), or those within train, val and test"
 
@@ -202,18 +202,18 @@ def _readable(name: str) -> str:
 
 
 def _notes(found: Found, num_classes: int) -> Iterator[str]:
-    yield f"{len(found.paths):,} pictures in {num_classes} classes (folders)"
+    yield f"{counted(len(found.paths), 'picture')} in {counted(num_classes, 'class', 'classes')} (folders)"
     yield from found.notes
     for folder, count in found.loose.items():
-        yield f"{count:,} pictures directly in {folder} have no class folder: ignored"
+        yield f"{counted(count, 'picture')} directly in {folder}, in no class folder: ignored"
     if found.skipped:
         kinds = ", ".join(f"{suffix} {count:,}" for suffix, count in found.skipped.most_common(5))
-        yield f"{found.skipped.total():,} files are not pictures that can be read: ignored ({kinds})"
+        yield f"{counted(found.skipped.total(), 'file')} not readable as pictures: ignored ({kinds})"
 
 
 def _nothing_found(root: Path, found: Found) -> str:
     if found.loose:
-        return f"{root} holds {found.loose.total():,} pictures without class folders; expected {LAYOUT}"
+        return f"{root} holds {counted(found.loose.total(), 'picture')} without class folders; expected {LAYOUT}"
     if found.folders:
         return f"the folders of {root} ({', '.join(sorted(found.folders)[:5])}) hold no pictures; expected {LAYOUT}"
     return f"{root} holds no pictures; expected {LAYOUT}"

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlens.data.images import Images, counts_of, images_of_arrays
-from convlens.errors import DataError
+from convlens.errors import DataError, counted
 
 FILE_NAME = re.compile(
     r"(?!\.)(?P<set>.*?)(?P<part>train|val|t10k|test)[-_.]?(?P<what>images|labels)[-_.]idx[13]-ubyte(\.gz)?"
@@ -60,8 +60,8 @@ def open_idx(files: Files, *, name: str, source: str) -> Images:
         numbers[part] = read_idx(pair["labels"], axes=1)
         if len(pictures[part]) != len(numbers[part]):
             raise DataError(
-                f"{pair['images']} has {len(pictures[part]):,} pictures and {pair['labels'].name} "
-                f"{len(numbers[part]):,} labels; expected as many of each"
+                f"{pair['images']} has {counted(len(pictures[part]), 'picture')} and {pair['labels'].name} "
+                f"{counted(len(numbers[part]), 'label')}; expected as many of each"
             )
     classes, labels = classes_of_numbers(numbers, CLASS_NAMES.get(re.sub("[^a-z0-9]", "", name.lower()), ()))
     notes = [f"{counts_of(pictures)} (IDX)"]

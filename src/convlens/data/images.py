@@ -13,6 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from convlens.errors import counted
+
 PARTS = ("train", "val", "test")
 PART_NAMES = {  # what people call them
     "train": "train",
@@ -181,4 +183,5 @@ def images_of_arrays(
 
 def counts_of(pictures: Mapping[str, NDArray[np.uint8]]) -> str:
     """How many pictures each part has: "60,000 + 10,000 pictures"."""
-    return " + ".join(f"{len(array):,}" for array in pictures.values()) + " pictures"
+    counts = [len(array) for array in pictures.values()]
+    return counted(counts[0], "picture") if len(counts) == 1 else " + ".join(f"{n:,}" for n in counts) + " pictures"

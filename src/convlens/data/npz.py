@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from convlens.data.idx import classes_of_numbers
 from convlens.data.images import Images, counts_of, images_of_arrays
-from convlens.errors import DataError
+from convlens.errors import DataError, counted
 
 # fmt: off
 DIVIDED = (  # (pictures, labels, part)
@@ -98,7 +98,9 @@ def _as_labels(array: Array, num_pictures: int, what: str) -> Array:
     if labels.ndim == 2 and np.issubdtype(labels.dtype, np.number) and _is_one_hot(labels):
         labels = labels.argmax(1)
     if labels.shape != (num_pictures,):
-        raise DataError(f"{what} has the shape {array.shape}; expected one label for each of {num_pictures:,} pictures")
+        raise DataError(
+            f"{what} has the shape {array.shape}; expected one label for each of {counted(num_pictures, 'picture')}"
+        )
     if labels.dtype.kind == "S":
         labels = np.char.decode(labels, "utf-8", "replace")
     if labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.rint(labels)).all():

@@ -17,7 +17,7 @@ from torch import Tensor
 from convlens.data.decoded import decode_into_entry, entry_of, read_entry, unnamed_map, write_entry
 from convlens.data.images import ArrayReader, Images
 from convlens.data.threads import usable_cpus
-from convlens.errors import StorageError
+from convlens.errors import StorageError, counted
 from convlens.pictures import Preprocess
 
 Progress = Callable[[str, int, int, str], None]
@@ -50,7 +50,7 @@ def decode_pixels(
     if entry is not None and (held := read_entry(entry, shape, resident=resident)) is not None:
         pixels = held
         if tell:
-            tell(f"{len(indices):,} decoded pictures of {width}×{height} px come from the cache {entry.parent}")
+            tell(f"{counted(len(indices), 'decoded picture')} of {width}×{height} px from the cache {entry.parent}")
     else:
         fill = _filling(images, indices, preprocess, for_crops, progress)
         pixels = _decoded(shape, entry, fill, resident=resident)

@@ -23,7 +23,7 @@ from convlens.data.hashing import LOOK_COLUMNS, LOOK_ROWS, cells, content_hash, 
 from convlens.data.images import Images, Reader
 from convlens.data.reduced import REDUCED, large, same_looks
 from convlens.data.threads import usable_cpus
-from convlens.errors import PictureError, UsageError
+from convlens.errors import PictureError, UsageError, counted
 from convlens.pictures import PictureFacts, Preprocess, decode_and_inspect, failure_kind
 
 __all__ = ["Finding", "Scan", "scan"]
@@ -83,7 +83,9 @@ def scan(
     started = time.perf_counter()
     parts = images.parts if parts is None else parts
     if parts is not None and len(parts) != len(images):
-        raise UsageError(f"{len(parts)} parts came for {len(images)} pictures; one each is needed")
+        raise UsageError(
+            f"{counted(len(parts), 'part')} came for {counted(len(images), 'picture')}; one each is needed"
+        )
     threads = threads or usable_cpus()
     notebook = _Notebook(len(images), exact)
     for done in _read_all(images.reader, notebook, threads):

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from convlens.data.images import PART_NAMES, FileReader, Images
-from convlens.errors import DataError, MissingExtra
+from convlens.errors import DataError, MissingExtra, counted
 
 COLUMNS = {
     "path": ("path", "filename", "file", "image"),
@@ -55,7 +55,7 @@ def open_table(table: Path, *, name: str, source: str) -> Images:
         labels=np.array([number[row.label] for row in rows], np.int64),
         reader=FileReader([_locate(table.parent, row.path) for row in rows], [row.path for row in rows]),
         parts=tuple(PART_NAMES[row.part] for row in rows) if divided else None,
-        notes=(f"{len(rows):,} pictures in {len(classes)} classes ({table.name})",),
+        notes=(f"{counted(len(rows), 'picture')} in {counted(len(classes), 'class', 'classes')} ({table.name})",),
     )
 
 

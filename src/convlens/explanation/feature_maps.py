@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import UsageError
+from convlens.errors import UsageError, counted
 from convlens.explanation.exciting import field_of
 from convlens.explanation.filters import full_columns
 from convlens.explanation.preparation import as_input, only, prepared, take_output
@@ -61,7 +61,7 @@ def _scaled(heat: np.ndarray) -> np.ndarray:
 
 
 def _title(model: nn.Module, image: Tensor, layer: str, maps: np.ndarray) -> str:
-    text = f"{layer}: {maps.shape[0]} maps {maps.shape[1]}x{maps.shape[2]}"
+    text = f"{layer}: {counted(maps.shape[0], 'map')} {maps.shape[1]}x{maps.shape[2]}"
     seen = _seen(model, image, layer)
     return f"{text}, each unit sees {seen}" if seen else text
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from convlens.errors import ExplanationError, UsageError
+from convlens.errors import ExplanationError, UsageError, counted
 from convlens.explanation.blur import blurred
 from convlens.explanation.fourier import first_spectrum, pixels_of, total_variation
 from convlens.explanation.preparation import at_layer, prepared
@@ -138,7 +138,10 @@ def _check(units: tuple[int, ...], shape: Sequence[int], steps: int, rate: float
 
 def _column(values: Sequence[float], channels: int) -> Tensor:
     if len(values) not in (1, channels):
-        raise UsageError(f"mean or std has {len(values)} numbers; expected one for each of {channels} channels, or one")
+        raise UsageError(
+            f"mean or std has {counted(len(values), 'number')}; expected one for each of "
+            f"{counted(channels, 'channel')}, or one"
+        )
     return torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import ExplanationError, UsageError, unknown_name
+from convlens.errors import ExplanationError, UsageError, counted, unknown_name
 
 # Mode, requires_grad and hooks belong to the network: threads that explain take turns, as in a server.
 _TURN = threading.RLock()
@@ -94,8 +94,8 @@ def only(taken: list[Tensor], layer: str, num_pictures: int) -> Tensor:
         )
     if len(taken[0]) != num_pictures:
         raise ExplanationError(
-            f"layer '{layer}' gave {len(taken[0])} feature maps for {num_pictures} pictures; name a layer that keeps "
-            "one for each picture"
+            f"layer '{layer}' gave {counted(len(taken[0]), 'feature map')} for {counted(num_pictures, 'picture')}; "
+            "name a layer that keeps one for each picture"
         )
     return taken[0]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import ExplanationError, UsageError
+from convlens.errors import ExplanationError, UsageError, counted
 from convlens.explanation.memory import pictures_at_once
 
 TargetLike = int | Sequence[int] | Tensor | Callable[[Tensor], Tensor] | None
@@ -35,8 +35,8 @@ class Target:
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != self.num_pictures:
             shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ExplanationError(
-                f"the network gave {shape} for {self.num_pictures} pictures; an explanation needs logits of shape "
-                "(pictures, classes): wrap the network so that it returns those alone"
+                f"the network gave {shape} for {counted(self.num_pictures, 'picture')}; an explanation needs logits of "
+                "shape (pictures, classes): wrap the network so that it returns those alone"
             )
         if callable(self.asked):
             return self._called(logits)
@@ -68,7 +68,8 @@ class Target:
             classes = classes.expand(len(logits))
         if classes.shape != logits.shape[:1]:
             raise UsageError(
-                f"{tuple(classes.shape)} targets for {len(logits)} pictures; give one class, or one for each picture"
+                f"{tuple(classes.shape)} targets for {counted(len(logits), 'picture')}; give one class, or one "
+                "for each picture"
             )
         if classes.dtype.is_floating_point or classes.dtype == torch.bool:
             raise UsageError(f"targets are class numbers (integers); these are {classes.dtype}")

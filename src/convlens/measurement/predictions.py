@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.errors import DataError
+from convlens.errors import DataError, counted
 from convlens.measurement.calibration import (
     CalibrationBin,
     calibration_bins,
@@ -74,7 +74,8 @@ def score(logits: Any, labels: Any, classes: Sequence[str], *, temperature: floa
     values = checked_logits(logits)
     if values.shape[1] != len(classes):
         raise DataError(
-            f"logits have {values.shape[1]} columns for {len(classes)} classes; expected one for each class"
+            f"logits have {counted(values.shape[1], 'column')} for {counted(len(classes), 'class', 'classes')}; "
+            "expected one for each class"
         )
     truth = checked_labels(labels, *values.shape)
     scaled = values / checked_temperature(temperature)

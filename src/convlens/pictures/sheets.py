@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from convlens.errors import UsageError
+from convlens.errors import UsageError, counted
 
 INK, PALE_INK = (33, 37, 41), (108, 117, 125)
 TITLE_SIZE, CAPTION_SIZE = 14, 11
@@ -35,7 +35,9 @@ def contact_sheet(
     if not tiles:
         raise UsageError("a contact sheet of no pictures was asked for; pass at least one")
     if labels is not None and len(labels) != len(tiles):
-        raise UsageError(f"{len(labels)} labels came for {len(tiles)} pictures; one each is needed")
+        raise UsageError(
+            f"{counted(len(labels), 'label')} came for {counted(len(tiles), 'picture')}; one each is needed"
+        )
     columns = min(columns or ceil(sqrt(1.5 * len(tiles))), len(tiles))  # pages are wider than high
     captions = [label.split("\n") for label in labels or []]
     rows = _rows([_fit(picture, tile) for picture in tiles], captions, columns)

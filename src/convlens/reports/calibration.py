@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from convlens.reports.axes import BOTTOM, HEIGHT, Axes, drawing, round_ticks
-from convlens.reports.figures import count, percent, views
+from convlens.reports.figures import count, percent, pictures, views
 from convlens.reports.markup import Markup, element, section
 
 TENTHS = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
@@ -45,7 +45,10 @@ def _reliability(bins: Sequence[dict[str, Any]]) -> Markup:
     bars = [
         element(
             "rect",
-            element("title", f"confidence {percent(b['confidence'])}: {percent(b['accuracy'])} right ({_pictures(b)})"),
+            element(
+                "title",
+                f"confidence {percent(b['confidence'])}: {percent(b['accuracy'])} right ({pictures(b['count'])})",
+            ),
             **_box(axes, b, b["accuracy"]),
         )
         for b in bins
@@ -70,14 +73,10 @@ def _reliability(bins: Sequence[dict[str, Any]]) -> Markup:
 def _histogram(bins: Sequence[dict[str, Any]]) -> Markup:
     ticks = [t for t in round_ticks(0, max(b["count"] for b in bins)) if t == int(t)]
     axes = Axes(TENTHS, ticks, (0.0, 1.0))
-    bars = [element("rect", element("title", _pictures(b)), **_box(axes, b, b["count"])) for b in bins]
+    bars = [element("rect", element("title", pictures(b["count"])), **_box(axes, b, b["count"])) for b in bins]
     frame = axes.frame("confidence", x_text=_percent, y_text=count)
     picture = drawing("Pictures by confidence", frame, element("g", bars, class_="bars quiet"))
     return element("figure", element("figcaption", element("b", "Pictures")), picture, class_="chart")
-
-
-def _pictures(row: dict[str, Any]) -> str:
-    return f"{count(row['count'])} picture{'s' if row['count'] != 1 else ''}"
 
 
 def _box(axes: Axes, row: dict[str, Any], value: float) -> dict[str, float]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from convlens.reports.confusion import MOST_CLASSES
-from convlens.reports.figures import count, percent
+from convlens.errors import counted
+from convlens.reports.confusion import MOST_CLASSES, class_id
+from convlens.reports.figures import count, percent, pictures
 from convlens.reports.markup import Content, Markup, bar, element, section, table
 
 HEAD = ["class", "precision", "recall", "F1", "pictures"]
@@ -19,19 +20,27 @@ def classes_section(evaluation: dict[str, Any], prefix: str) -> Markup | None:
     lead: str | None = None
     if len(scores) > 1:
         weakest = min(scores, key=lambda s: s["f1"])
-        lead = f"Weakest: “{weakest['name']}”, F1 {percent(weakest['f1'])} on {count(weakest['support'])} pictures."
+        lead = f"Weakest: “{weakest['name']}”, F1 {percent(weakest['f1'])} on {pictures(weakest['support'])}."
     if len(scores) <= MOST_CLASSES:
-        return section("Classes", _table(scores), id_=f"{prefix}classes", lead=lead)
+        return section("Classes", _table(scores, prefix), id_=f"{prefix}classes", lead=lead)
     ordered = sorted(scores, key=lambda s: (s["f1"], s["name"]))
     rest = ordered[MOST_CLASSES:]
-    more = element("details", element("summary", f"the other {count(len(rest))} classes"), _table(rest))
+    more = element("details", element("summary", f"the other {counted(len(rest), 'class', 'classes')}"), _table(rest))
     return section("Classes", _table(ordered[:MOST_CLASSES]), more, id_=f"{prefix}classes", lead=lead)
 
 
-def _table(scores: Sequence[dict[str, Any]]) -> Markup:
-    return table(HEAD, map(_row, scores))
+def _table(scores: Sequence[dict[str, Any]], prefix: str | None = None) -> Markup:
+    """With a prefix in the order of the classes, each of which a cell of the matrix leads to."""
+    ids = [None if prefix is None else class_id(number, prefix) for number in range(len(scores))]
+    return table(HEAD, map(_row, scores, ids))
 
 
-def _row(score: dict[str, Any]) -> list[Content]:
+def _row(score: dict[str, Any], id_: str | None) -> list[Content]:
     f1 = [percent(score["f1"]), bar(score["f1"])]
-    return [score["name"], percent(score["precision"]), percent(score["recall"]), f1, count(score["support"])]
+    return [
+        element("td", score["name"], id=id_),
+        percent(score["precision"]),
+        percent(score["recall"]),
+        f1,
+        count(score["support"]),
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from convlens.reports.figures import count, percent
+from convlens.reports.figures import count, percent, pictures
 from convlens.reports.markup import Content, Markup, bar, element, section, table
 
 MOST_CLASSES = 30
@@ -16,7 +16,10 @@ Pair = tuple[int, int]
 def confusion_section(
     evaluation: dict[str, Any], classes: Sequence[str], shown: Collection[Pair], prefix: str
 ) -> Markup | None:
-    """`shown` are the (truth, prediction) pairs whose pictures are further down, under the id of `pair_id`."""
+    """`shown` are the (truth, prediction) pairs that are told of further down, under the id of `pair_id`.
+
+    What was recognised leads to its class.
+    """
     matrix = evaluation.get("confusion")
     if not matrix or len(matrix) != len(classes):
         return None
@@ -24,12 +27,13 @@ def confusion_section(
     if len(classes) > MOST_CLASSES:
         body, lead = pair_list(matrix, classes, shown, prefix), "The pairs that are confused most often."
     else:
-        body = matrix_table(matrix, classes, shown, prefix)
+        recognised = [(number, number) for number in range(len(classes))] if evaluation.get("per_class") else []
+        body = matrix_table(matrix, classes, {*shown, *recognised}, prefix)
         lead = "Rows are the truth, columns the prediction; colour is the share of a row."
     if wrong:
         t, p = wrong[0]
         lead += (
-            f" Most frequent: “{classes[t]}” taken for “{classes[p]}”, {matrix[t][p]:,} of {sum(matrix[t]):,} pictures."
+            f" Most frequent: “{classes[t]}” taken for “{classes[p]}”, {matrix[t][p]:,} of {pictures(sum(matrix[t]))}."
         )
     else:
         lead += " No picture was taken for another class."
@@ -38,6 +42,23 @@ def confusion_section(
 
 def pair_id(pair: Pair, prefix: str) -> str:
     return f"{prefix}pair-{pair[0]}-{pair[1]}"
+
+
+def class_id(number: int, prefix: str) -> str:
+    return f"{prefix}class-{number}"
+
+
+def pair_heading(pair: Pair, classes: Sequence[str]) -> Markup:
+    arrow = element("span", " → ", class_="quiet", aria_label="taken for")
+    return element("h3", classes[pair[0]], arrow, classes[pair[1]])
+
+
+def told_pairs(evaluation: dict[str, Any], classes: Sequence[str]) -> list[Pair]:
+    """The confusions that have a cell of the matrix, or a line of the list."""
+    matrix = evaluation.get("confusion") or []
+    if len(matrix) != len(classes):
+        return []
+    return worst_pairs(matrix)[: MOST_PAIRS if len(classes) > MOST_CLASSES else None]
 
 
 def worst_pairs(matrix: Sequence[Sequence[int]]) -> list[Pair]:
@@ -74,7 +95,7 @@ def _cell(pair: Pair, number: int, total: int, classes: Sequence[str], shown: Co
     words = f"{classes[t]} taken for {classes[p]}" if t != p else f"{classes[t]}, recognised"
     content: Content = count(number)
     if pair in shown:
-        content = element("a", content, href=f"#{pair_id(pair, prefix)}")
+        content = element("a", content, href=f"#{class_id(t, prefix) if t == p else pair_id(pair, prefix)}")
     return element(
         "td", content, class_=f"{kind} strong" if strength > 0.55 else kind,
         style=f"--share:{100 * strength:.0f}%", title=f"{words}: {count(number)} of {count(total)} ({percent(share)})",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from convlens.errors import counted
 from convlens.reports.axes import Axes, drawing, round_ticks
 from convlens.reports.figures import count, duration, percent
 from convlens.reports.markup import Markup, element, section
@@ -121,7 +122,7 @@ def _spoken(chart: Chart, lines: list[tuple[Series, list[Point]]]) -> str:
 
 def _sentence(history: Sequence[Row]) -> str:
     """What the curves add up to, in one line."""
-    parts = [f"{len(history)} epoch{'s' if len(history) != 1 else ''}"]
+    parts = [counted(len(history), "epoch")]
     times = [row["seconds"] for row in history if isinstance(row.get("seconds"), int | float)]
     if times:
         # `seconds` is the time since the training began

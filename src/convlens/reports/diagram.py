@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from convlens.errors import counted
 from convlens.graph import Graph
 from convlens.measurement import NetworkMeasure
 from convlens.reports.figures import count, shape, short
@@ -53,7 +54,7 @@ def network_diagram(graph: Graph, measure: NetworkMeasure) -> Markup:
     height = TOP + (layout.num_layers - 1) * STEP + HEIGHT + TOP
     return element(
         "svg",
-        element("title", f"{len(boxes)} steps, {count(measure.parameters)} parameters, {macs} MACs"),
+        element("title", f"{counted(len(boxes), 'step')}, {count(measure.parameters)} parameters, {macs} MACs"),
         element("style", Markup(STYLE)),
         _bands(boxes, layout, width),
         (_line(line) for line in layout.lines),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from convlens.reports.figures import count, plain
+from convlens.errors import counted
+from convlens.reports.figures import count, pictures, plain
 from convlens.reports.markup import Content, Markup, element, section, table
 
 MOST_KEYS = 12
@@ -41,7 +42,7 @@ def _finding(finding: dict[str, Any]) -> Markup:
     more = f" and {count(len(keys) - MOST_KEYS)} more" if len(keys) > MOST_KEYS else ""
     listed: Content = None
     if keys:
-        summary = element("summary", f"{count(len(keys))} picture{'s' if len(keys) != 1 else ''}")
+        summary = element("summary", pictures(len(keys)))
         listed = element("details", summary, element("code", ", ".join(map(str, keys[:MOST_KEYS])) + more))
     return element("li", element("span", severity, class_=f"badge {severity}"), " ", finding.get("message"), listed)
 
@@ -60,7 +61,7 @@ def recipe_section(recipe: dict[str, Any] | None, plan: dict[str, Any] | None, s
 def _resolved(plan: dict[str, Any]) -> dict[str, Any]:
     """A budget plans its length again and again: how often is for people, each time for `resume`."""
     values = {key: value for key, value in plan.items() if key != "segments"}
-    return {**values, "planned again": f"{len(plan.get('segments') or [0]) - 1} times"}
+    return {**values, "planned again": counted(len(plan.get("segments") or [0]) - 1, "time")}
 
 
 def machine_section(manifest: dict[str, Any]) -> Markup | None:

@@ -6,6 +6,8 @@ import json
 import math
 from typing import Any
 
+from convlens.errors import counted
+
 MISSING = "–"
 
 
@@ -25,6 +27,11 @@ def views(evaluation: dict[str, Any]) -> str:
 
 def count(value: Any) -> str:
     return f"{round(value):,}" if _is_number(value) else MISSING
+
+
+def pictures(number: Any) -> str:
+    """1 picture, 1,797 pictures, – pictures."""
+    return counted(number, "picture") if _is_number(number) else f"{MISSING} pictures"
 
 
 def short(value: Any, unit: str = "") -> str:

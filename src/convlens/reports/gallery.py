@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from convlens.reports.confusion import Pair, pair_id
+from convlens.reports.confusion import Pair, pair_heading, pair_id
 from convlens.reports.embedding import data_address
-from convlens.reports.figures import count, percent
+from convlens.reports.figures import percent, pictures
 from convlens.reports.markup import Markup, element, section
 
 MOST_ERRORS = 120
@@ -54,8 +54,15 @@ def method_title(name: str) -> str:
 def shown_errors(evaluation: dict[str, Any], classes: Sequence[str]) -> dict[Pair, list[dict[str, Any]]]:
     """The most confident errors by (truth, prediction), the pair with most pictures first.
 
-    The surest of every pair are among them, so that each cell of a matrix of ten classes opens something.
+    The surest of every pair are among them, of the pairs with most pictures where a page cannot bear one of each.
     """
+    groups = errors_by_pair(evaluation, classes)
+    _keep_some(groups)
+    return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), -float(item[1][0].get("confidence") or 0))))
+
+
+def errors_by_pair(evaluation: dict[str, Any], classes: Sequence[str]) -> dict[Pair, list[dict[str, Any]]]:
+    """All that are listed, by (truth, prediction), the most confident first."""
     place = {name: number for number, name in enumerate(classes)}
     errors = sorted(evaluation.get("errors") or [], key=lambda e: -float(e.get("confidence") or 0))
     groups: dict[Pair, list[dict[str, Any]]] = defaultdict(list)
@@ -63,14 +70,17 @@ def shown_errors(evaluation: dict[str, Any], classes: Sequence[str]) -> dict[Pai
         pair = tuple(place.get(name, name) if isinstance(name, str) else name for name in _names(error))
         if all(isinstance(number, int) and 0 <= number < len(classes) for number in pair):
             groups[pair].append(error)  # type: ignore[index]
-    _keep_some(groups)
-    return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), -float(item[1][0].get("confidence") or 0))))
+    return dict(groups)
 
 
 def _keep_some(groups: dict[Pair, list[dict[str, Any]]]) -> None:
     """The first of each group, then the second of each …, until there are as many as a page bears."""
-    ranked = sorted((rank, place, pair) for place, pair in enumerate(groups) for rank in range(len(groups[pair])))
-    kept = Counter(pair for _, _, pair in ranked[:MOST_ERRORS])
+    ranked = sorted(
+        (rank, -len(errors), place, pair)
+        for place, (pair, errors) in enumerate(groups.items())
+        for rank in range(len(errors))
+    )
+    kept = Counter(pair for *_, pair in ranked[:MOST_ERRORS])
     for pair in list(groups):
         groups[pair] = groups[pair][: kept[pair]]
         if not groups[pair]:
@@ -82,24 +92,35 @@ def _names(error: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def errors_section(
-    groups: dict[Pair, list[dict[str, Any]]], classes: Sequence[str], run: Path, *, num_errors: int, prefix: str
+    groups: dict[Pair, list[dict[str, Any]]],
+    classes: Sequence[str],
+    run: Path,
+    *,
+    num_errors: int,
+    prefix: str,
+    others: Markup | None = None,
 ) -> Markup | None:
-    if not groups:
+    """`others` are the confusions that have no picture here."""
+    if not groups and others is None:
         return None
     shown = sum(map(len, groups.values()))
-    lead = f"{count(num_errors)} picture{'s were' if num_errors != 1 else ' was'} taken for another class"
+    lead = f"{pictures(num_errors)} {'was' if num_errors == 1 else 'were'} taken for another class"
     lead += f"; {shown} are shown, of each confusion the surest." if shown < num_errors else "; the surest first."
     if any(error.get("overlay") for errors in groups.values() for error in errors):
         lead += " Beside the surest ones: what speaks for the wrong class (Grad-CAM)."
     blocks = [_group(pair, errors, classes, run, prefix) for pair, errors in groups.items()]
-    return section("Errors", element("div", blocks, class_="errors"), id_=f"{prefix}errors", lead=lead)
+    return section("Errors", element("div", blocks, class_="errors"), others, id_=f"{prefix}errors", lead=lead)
 
 
 def _group(pair: Pair, errors: Sequence[dict[str, Any]], classes: Sequence[str], run: Path, prefix: str) -> Markup:
-    truth, predicted = classes[pair[0]], classes[pair[1]]
-    heading = element("h3", truth, element("span", " → ", class_="quiet", aria_label="taken for"), predicted)
-    cards = [_card(error, run, truth, predicted) for error in errors]
-    return element("div", heading, element("div", cards, class_="cards"), class_="pair", id=pair_id(pair, prefix))
+    cards = [_card(error, run, classes[pair[0]], classes[pair[1]]) for error in errors]
+    return element(
+        "div",
+        pair_heading(pair, classes),
+        element("div", cards, class_="cards"),
+        class_="pair",
+        id=pair_id(pair, prefix),
+    )
 
 
 def _card(error: dict[str, Any], run: Path, truth: str, predicted: str) -> Markup:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from convlens.reports.figures import count, duration, percent, plain, short, size, views
+from convlens.errors import counted
+from convlens.reports.figures import duration, percent, pictures, plain, short, size, views
 from convlens.reports.markup import Content, Markup, element
 
 
@@ -31,7 +32,7 @@ def _described(manifest: dict[str, Any]) -> list[str]:
     options = architecture.get("options") or {}
     if options:
         network += " (" + ", ".join(f"{key} {plain(value)}" for key, value in options.items()) + ")"
-    parts = [network, f"{count(len(manifest.get('classes') or ()))} classes"]
+    parts = [network, counted(len(manifest.get("classes") or ()), "class", "classes")]
     preprocess = manifest.get("preprocess") or {}
     if preprocess.get("size"):
         kind = {1: "grey", 3: "colour"}.get(preprocess.get("channels", 0), "")
@@ -54,23 +55,24 @@ def _tile(name: str, value: str, below: Content = None, *, kind: str | None = No
 def _accuracy(manifest: dict[str, Any], evaluation: dict[str, Any] | None) -> Markup | None:
     if evaluation and evaluation.get("accuracy") is not None:
         low, high = evaluation.get("accuracy_low"), evaluation.get("accuracy_high")
-        where = f"{count(evaluation.get('num_pictures'))} {_kind(manifest, evaluation)}{views(evaluation)}"
+        where = f"{_scored(manifest, evaluation)}{views(evaluation)}"
         interval = f"95 %: {100 * low:.1f} to {percent(high)}, on " if low is not None else "on "
         return _tile("Accuracy", percent(evaluation["accuracy"]), [interval, where], kind="first")
     validation = (manifest.get("metrics") or {}).get("val") or {}
     if validation.get("accuracy") is None:
         return None
-    below = f"{count(validation.get('num_pictures'))} pictures, which also chose the temperature"
+    below = f"{pictures(validation.get('num_pictures'))}, which also chose the temperature"
     return _tile("Validation accuracy", percent(validation["accuracy"]), below, kind="first")
 
 
-def _kind(manifest: dict[str, Any], evaluation: dict[str, Any]) -> str:
-    """Which pictures these are: of a part of the run's own, or of another set."""
+def _scored(manifest: dict[str, Any], evaluation: dict[str, Any]) -> str:
+    """How many and which pictures these are: of a part of the run's own, or of another set."""
+    number = pictures(evaluation.get("num_pictures"))
     own, source = (manifest.get("data") or {}).get("source"), evaluation.get("source")
     if own and source and source != own:
-        return f"pictures of {evaluation.get('data') or source}"
+        return f"{number} of {evaluation.get('data') or source}"
     part = evaluation.get("part")
-    return f"{part} pictures" if part and part != "all" else "pictures"
+    return number.replace(" ", f" {part} ", 1) if part and part != "all" else number
 
 
 def _other(
@@ -103,4 +105,4 @@ def _processor(manifest: dict[str, Any]) -> str | None:
     if machine.get("accelerator"):
         return str(machine["accelerator"])
     cpus = machine.get("cpus")
-    return f"on {count(cpus)} CPU core{'s' if cpus != 1 else ''}" if cpus else None
+    return f"on {counted(cpus, 'CPU core')}" if isinstance(cpus, int) else None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from convlens.reports.axes import LEFT, WIDTH, Axes, label, round_ticks
+from convlens.reports.axes import HEIGHT, WIDTH, Axes, label, round_ticks
 from convlens.reports.figures import percent, short
+from convlens.reports.labels import Spot, labels
 from convlens.reports.markup import Markup, element
 
 SCALE = 2.2  # of the small charts of a report
@@ -16,6 +16,7 @@ STYLE = """
 .pareto { background: #fff; font: 7px system-ui, "Segoe UI", Roboto, Helvetica, Arial, sans-serif; }
 .pareto text { fill: #5f6b7a; }
 .pareto .name { fill: #1c2024; stroke: #fff; stroke-width: 2.5px; stroke-linejoin: round; paint-order: stroke; }
+.pareto .number { font-weight: 600; } .pareto .leader { stroke: #8594a8; stroke-width: 0.6; }
 .pareto .grid { stroke: #e3e7ec; } .pareto .base { stroke: #8594a8; }
 .pareto circle { fill: #b9c3d0; } .pareto .front circle { fill: #2a62d4; }
 .pareto .front path { fill: none; stroke: #2a62d4; stroke-width: 1; }
@@ -59,8 +60,11 @@ def pareto_plot(points: Sequence[ParetoPoint], cost: str) -> Markup:
     others = element("g", (_point(axes, p, cost) for p in drawn if not p.on_front))
     groups = dict.fromkeys(point.judged_on for point in drawn)
     fronts = [_front(axes, [p for p in drawn if p.on_front and p.judged_on == group], cost) for group in groups]
-    upwards = label(4, 8, "accuracy", "start", kind="axis")
-    return _figure(f"Accuracy against {cost} of {len(drawn)}", frame, upwards, others, fronts, _names(axes, drawn))
+    upwards = label(4, 6, "accuracy", "start", kind="axis")
+    spots = [Spot(axes.x(math.log10(p.cost)), axes.y(p.accuracy or 0), p.name, p.on_front) for p in drawn]
+    names, more = labels(spots)
+    title = f"Accuracy against {cost} of {len(drawn)}"
+    return _figure(title, frame, upwards, others, fronts, names, height=HEIGHT + more)
 
 
 def _front(axes: Axes, points: Sequence[ParetoPoint], cost: str) -> Markup:
@@ -88,46 +92,10 @@ def _point(axes: Axes, point: ParetoPoint, cost: str) -> Markup:
     return element("g", told, interval, element("circle", cx=x, cy=y, r=2.6))
 
 
-class _Box(NamedTuple):
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-    def meets(self, other: _Box) -> bool:
-        beside = self.right <= other.left or other.right <= self.left
-        return not (beside or self.bottom <= other.top or other.bottom <= self.top)
-
-
-def _names(axes: Axes, points: Sequence[ParetoPoint]) -> list[Markup]:
-    """Beside, over or under its point, where neither a name nor a point stands; the front's first."""
-    places = {id(point): (axes.x(math.log10(point.cost)), axes.y(point.accuracy or 0)) for point in points}
-    dots = [_Box(x - 8, y - 5, x + 8, y + 5) for x, y in places.values()]  # no name so near another's point
-    taken: list[_Box] = []
-    names = []
-    for point in sorted(points, key=lambda p: not p.on_front):
-        x, y = places[id(point)]
-        wide = 3.9 * len(point.name)
-        others = [*taken, *(dot for dot in dots if abs(dot.left + 8 - x) > 1e-6 or abs(dot.top + 5 - y) > 1e-6)]
-        for at, base, anchor in (
-            (x + 5, y + 2.5, "start"),
-            (x - 5, y + 2.5, "end"),
-            (x, y - 6, "middle"),
-            (x, y + 11, "middle"),
-            (x + 3, y - 6, "end"),
-        ):
-            left = at - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
-            box = _Box(left, base - 6, left + wide, base + 1.5)
-            if left >= LEFT and box.right <= WIDTH and not any(box.meets(other) for other in others):
-                taken.append(box)
-                names.append(label(round(at, 1), round(base, 1), point.name, anchor, kind="name"))
-                break
-    return names
-
-
-def _figure(title: str, *content: object) -> Markup:
+def _figure(title: str, *content: object, height: float = HEIGHT) -> Markup:
     return element(
         "svg", element("title", title), element("style", Markup(STYLE)), *content,  # type: ignore[arg-type]
-        class_="pareto", viewBox="0 0 360 232", width=360 * SCALE, height=232 * SCALE, role="img",
+        class_="pareto", viewBox=f"0 0 {WIDTH} {height:g}", width=f"{WIDTH * SCALE:g}", height=f"{height * SCALE:g}",
+        role="img",
         xmlns="http://www.w3.org/2000/svg",
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 from convlens.measurement.corruptions import CORRUPTIONS
 from convlens.reports.axes import Axes, drawing
-from convlens.reports.figures import count, percent
+from convlens.reports.figures import percent, pictures
 from convlens.reports.markup import Markup, element, section
 
 ACCURACIES = [0.0, 0.25, 0.5, 0.75, 1.0]
@@ -28,7 +28,7 @@ def robustness_section(evaluation: dict[str, Any], prefix: str) -> Markup | None
 def _sentence(curves: Sequence[Curve], beside: dict[str, Any]) -> str:
     drops = {curve["corruption"]: _drop(curve) for curve in curves}
     worst, least = max(drops, key=lambda name: drops[name]), min(drops, key=lambda name: drops[name])
-    text = f"Accuracy on {count(curves[0]['num_pictures'])} pictures, changed more and more. It loses most to {worst} "
+    text = f"Accuracy on {pictures(curves[0]['num_pictures'])}, changed more and more. It loses most to {worst} "
     text += f"({100 * drops[worst]:.0f} points at the most), least to {least} ({100 * drops[least]:.0f})."
     if beside:
         known = beside.get("augmented")

@@ -14,11 +14,12 @@ from convlens.reports.curves import training_section
 from convlens.reports.diagram import network_diagram
 from convlens.reports.document import document
 from convlens.reports.facts import data_section, machine_section, recipe_section
-from convlens.reports.figures import count, percent, views
+from convlens.reports.figures import percent, pictures, views
 from convlens.reports.gallery import errors_section, explanations_section, shown_errors
 from convlens.reports.head import header, navigation
 from convlens.reports.markup import Markup, element
 from convlens.reports.network import network_section
+from convlens.reports.pictureless import pictureless, pictureless_pairs
 from convlens.reports.robustness import robustness_section
 
 if TYPE_CHECKING:
@@ -79,12 +80,14 @@ def _evaluation(
         yield f"{prefix}evaluation", f"On {name}" if place else "", _banner(name, evaluation, f"{prefix}evaluation")
     groups = shown_errors(evaluation, classes)
     wrong = num_errors(evaluation)
+    rest = pictureless_pairs(evaluation, classes, groups)
+    others = pictureless(rest, evaluation, classes, f"evaluation/{name}.json", prefix)
     sections = {
-        "confusions": confusion_section(evaluation, classes, groups, prefix),
+        "confusions": confusion_section(evaluation, classes, {*groups, *rest}, prefix),
         "classes": classes_section(evaluation, prefix),
         "calibration": calibration_section(evaluation, prefix),
         "robustness": robustness_section(evaluation, prefix),
-        "errors": errors_section(groups, classes, run.path, num_errors=wrong, prefix=prefix),
+        "errors": errors_section(groups, classes, run.path, num_errors=wrong, prefix=prefix, others=others),
     }
     for id_, made in sections.items():
         yield f"{prefix}{id_}", "" if place else id_.capitalize(), made
@@ -93,7 +96,7 @@ def _evaluation(
 def _banner(name: str, evaluation: dict[str, Any], id_: str) -> Markup:
     low, high = percent(evaluation.get("accuracy_low")), percent(evaluation.get("accuracy_high"))
     words = f"Accuracy {percent(evaluation.get('accuracy'))} ({low} to {high}) on "
-    words += f"{count(evaluation.get('num_pictures'))} pictures{views(evaluation)}."
+    words += f"{pictures(evaluation.get('num_pictures'))}{views(evaluation)}."
     warning = None
     if _saw_trained(evaluation):
         text = "Pictures that were trained on are among them, so this says little about new ones."

@@ -13,9 +13,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from convlens.data import Looks, Scan, large
-from convlens.errors import RunError
 from convlens.runs.splits import Splits
-from convlens.storage import sha256_bytes
+from convlens.runs.whole import check_whole, unusable
 
 FITTED_ON = ("train", "val")
 
@@ -42,12 +41,10 @@ def seen_looks(found: Scan, splits: Splits) -> SeenLooks:
 
 def read_looks(path: Path, *, sha256: str) -> SeenLooks:
     """Raises RunError when the file is missing or was changed: nobody could tell then what was trained on."""
+    check_whole(path, sha256)
     try:
-        data = path.read_bytes()
-        if sha256_bytes(data) != sha256:
-            raise RunError(f"{path} is not the file that run.json describes (its SHA-256 differs); restore it")
-        held = load(data)
+        held = load(path.read_bytes())
         looks = Looks(held["greys"], held["tints"], *held["sizes"].T)
         return SeenLooks(held["rows"], looks)
     except (OSError, SafetensorError, KeyError) as error:
-        raise RunError(f"{path} is missing or damaged ({error}); restore it from a copy of the run") from error
+        raise unusable(path, error) from error

@@ -11,19 +11,11 @@ from shlex import quote
 from typing import Any
 
 from convlens.errors import RunError
+from convlens.runs.entries import damage_of
+from convlens.runs.whole import RESTORE
 from convlens.storage import write_json
 
 FORMAT_VERSION = 2  # a higher one is refused; each lower one is read
-REQUIRED = ("name", "architecture", "classes", "preprocess", "weights", "created")
-KINDS: dict[str, Any] = {
-    **dict.fromkeys(("name", "created"), str),
-    **dict.fromkeys(("architecture", "preprocess", "weights", "metrics", "versions", "machine"), dict),
-    **dict.fromkeys(("recipe", "plan", "data", "channel_plan"), dict | None),
-    "classes": list,
-    "temperature": int | float,
-    "seed": int | None,
-    "keep_pictures": bool,
-}
 
 
 @dataclass(frozen=True)
@@ -63,32 +55,20 @@ def read_manifest(path: Path) -> Manifest:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RunError(_not_a_run(path.parent)) from error
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} is damaged or unreadable ({error}); the run cannot be loaded") from error
+    except OSError as error:
+        raise RunError(f"{path} cannot be read ({error.strerror}); {RESTORE}") from error
+    except ValueError as error:
+        cut = "it is empty" if not path.stat().st_size else f"it is no whole JSON: {error}"
+        raise RunError(f"{path} is damaged ({cut}); {RESTORE}") from error
     found = values.get("format_version") if isinstance(values, dict) else None
     if not isinstance(found, int):
         raise RunError(f"{path} has no format_version; it is not a convlens run")
     if found > FORMAT_VERSION:
         raise RunError(f"{path} has format {found}, this convlens reads up to {FORMAT_VERSION}; update convlens")
     kept: dict[str, Any] = {key: values[key] for key in Manifest.__dataclass_fields__ if key in values}
-    if damage := _damage(kept):
-        raise RunError(f"{path} is damaged: {damage}; restore it from a copy of the run")
+    if damage := damage_of(kept):
+        raise RunError(f"{path} is damaged: {damage}; {RESTORE}")
     return Manifest(**{**kept, "classes": tuple(kept["classes"])})
-
-
-def _damage(values: dict[str, Any]) -> str:
-    """What is wrong with the entries of a manifest, or nothing."""
-    for name in REQUIRED:
-        if name not in values:
-            return f"it has no '{name}'"
-    for name, kind in KINDS.items():
-        if name in values and not isinstance(values[name], kind):
-            return f"'{name}' is {type(values[name]).__name__}"
-    if not values["classes"] or not all(isinstance(name, str) for name in values["classes"]):
-        return "'classes' are not the classes' names"
-    if not values.get("temperature", 1.0) > 0:
-        return f"the temperature is {values['temperature']}"
-    return "" if isinstance(values["weights"].get("sha256"), str) else "'weights' has no sha256"
 
 
 def _not_a_run(folder: Path) -> str:
@@ -96,6 +76,8 @@ def _not_a_run(folder: Path) -> str:
         return (
             f"{folder} is a training that has not ended; `convlens train --resume {quote(str(folder))}` goes on with it"
         )
+    if (folder / "weights.safetensors").exists():
+        return f"{folder / 'run.json'} is missing, though the weights are there; {RESTORE}"
     if not folder.exists():
         return f"{folder} does not exist; a run is the folder that `convlens train` or `convlens create` wrote"
     return f"{folder} is no run: it holds no run.json; a run is the folder that `convlens train` wrote"

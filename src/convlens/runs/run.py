@@ -13,14 +13,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from convlens.errors import RunError, UsageError
+from convlens.errors import NetworkError, RunError, UsageError
 from convlens.pictures import Preprocess
 from convlens.runs.folder import RunFolder
 from convlens.runs.history import read_history
 from convlens.runs.looks import SeenLooks, read_looks
 from convlens.runs.manifest import Manifest, read_manifest, write_manifest
 from convlens.runs.splits import Splits, read_splits
-from convlens.storage import sha256_bytes, sha256_file, write_bytes
+from convlens.runs.whole import RESTORE, check_whole, unusable
+from convlens.storage import sha256_bytes, write_bytes
 from convlens.zoo import Architecture, build
 
 
@@ -58,7 +59,7 @@ class Run:
         try:
             return Preprocess.from_dict(self.manifest.preprocess)
         except UsageError as error:
-            raise RunError(f"{self.folder.manifest} is damaged: {error}") from error
+            raise RunError(f"{self.folder.manifest} is damaged: {error}; {RESTORE}") from error
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
@@ -68,12 +69,13 @@ class Run:
     def model(self) -> nn.Module:
         """The network with its weights, in eval mode. Raises RunError when they do not fit or were changed."""
         model = self.given_model if self.given_model is not None else self._build()
-        weights = read_weights(self.folder.weights, sha256=self.manifest.weights["sha256"])
+        described = self.manifest.weights
+        weights = read_weights(self.folder.weights, sha256=described["sha256"], size_bytes=described.get("size_bytes"))
         try:
             model.load_state_dict(weights)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:300]
-            raise RunError(f"{self.folder.weights} does not fit the network: {reason}") from error
+            raise RunError(f"{self.folder.weights} does not fit the network: {reason}; {RESTORE}") from error
         return model.eval()
 
     def _build(self) -> nn.Module:
@@ -86,8 +88,9 @@ class Run:
         with torch.random.fork_rng(devices=[]):  # the values are replaced, the caller's generator is left alone
             try:
                 return build(Architecture.from_dict(self.manifest.architecture))
-            except UsageError as error:
-                raise RunError(f"{self.folder.manifest} names a network that cannot be built: {error}") from error
+            except (UsageError, NetworkError, TypeError, ValueError, RuntimeError) as error:
+                where = self.folder.manifest
+                raise RunError(f"{where} names a network that cannot be built: {error}; {RESTORE}") from error
 
     @cached_property
     def splits(self) -> Splits | None:
@@ -98,8 +101,8 @@ class Run:
         if self.manifest.data is None:
             return None
         path, known = self.folder.splits, self.manifest.data.get("splits_sha256")
-        if known and path.exists() and sha256_file(path) != known:
-            raise RunError(f"{path} is not the file that run.json describes (its SHA-256 differs); restore it")
+        if known:
+            check_whole(path, known)
         return read_splits(path)
 
     @cached_property
@@ -122,25 +125,30 @@ class Run:
         rows = []
         for path in sorted(self.folder.explanations.glob("*.json")):
             row = _read_json(path)
+            if not isinstance(row.get("file"), str):
+                raise RunError(f"{path} is damaged (it names no file); delete it and run `convlens explain` again")
             rows.append({**row, "file": self.folder.explanations / row["file"]})
         return rows
 
 
-def _read_json(path: Path) -> Any:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError("it holds no table")
+        return values
     except (OSError, ValueError) as error:
         raise RunError(f"{path} is damaged ({error}); delete it and run the command that wrote it again") from error
 
 
-def read_weights(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
+def read_weights(path: Path, *, sha256: str | None = None, size_bytes: int | None = None) -> dict[str, Tensor]:
     """A safetensors file -> its tensors; with `sha256`, the file must be that one."""
+    if sha256 is not None:
+        check_whole(path, sha256, size_bytes)
     try:
-        if sha256 is not None and sha256_file(path) != sha256:
-            raise RunError(f"{path} is not the file that run.json describes (its SHA-256 differs); restore it")
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise RunError(f"{path} is missing or damaged ({error})") from error
+        raise unusable(path, error) from error
 
 
 def save_run(folder: RunFolder, manifest: Manifest, weights: dict[str, Tensor]) -> Run:

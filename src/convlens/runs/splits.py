@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from convlens.errors import RunError
+from convlens.runs.whole import RESTORE, unusable
 from convlens.storage import write_text
 
 COLUMNS = ("hash", "part", "label", "key")
@@ -58,11 +59,11 @@ def read_splits(path: Path) -> Splits:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RunError(f"{path} cannot be read ({error}); restore it from a copy of the run") from error
+        raise unusable(path, error) from error
     if not rows or tuple(rows[0]) != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
-        raise RunError(f"{path} is damaged: expected the columns {', '.join(COLUMNS)}")
+        raise RunError(f"{path} is damaged: expected the columns {', '.join(COLUMNS)}; {RESTORE}")
     hashes, parts, labels, keys = zip(*rows[1:], strict=True) if len(rows) > 1 else ((), (), (), ())
     try:
         return Splits(hashes, parts, tuple(int(label) for label in labels), keys)
     except ValueError as error:
-        raise RunError(f"{path} is damaged: {error}; expected class numbers in the column label") from error
+        raise RunError(f"{path} is damaged: {error}; expected class numbers in the column label; {RESTORE}") from error

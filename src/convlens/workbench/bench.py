@@ -18,7 +18,7 @@ import torch
 import convlens.zoo as room
 from convlens import training
 from convlens.data import usable_cpus
-from convlens.errors import RunError, UsageError, unknown_name
+from convlens.errors import RunError, UsageError, counted, unknown_name
 from convlens.training.recipes import RECORDS, Record, record_named
 from convlens.workbench.results import Progress
 
@@ -61,8 +61,7 @@ class NetworkSpeed:
     @property
     def way(self) -> str:
         way = self.throughput.choice
-        threads = "1 thread" if way.threads == 1 else f"{way.threads} threads"
-        return f"{way.precision}, {way.layout}, {threads}, memory {way.allocator}"
+        return f"{way.precision}, {way.layout}, {counted(way.threads, 'thread')}, memory {way.allocator}"
 
 
 @dataclass(frozen=True)

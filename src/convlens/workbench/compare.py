@@ -90,8 +90,8 @@ def compare(
     Runs are scored on the pictures that none of them was trained on: those of `data`, by default the test part of the
     first run's own. Networks have their published accuracy, where there is one. `latency` times all of them in turn on
     this machine. `plot` is where an SVG goes: accuracy against MACs, or against latency where it is timed. `network`
-    (file.py:Class) goes with runs of your own network. UsageError for fewer than two, or for runs of other classes;
-    DataError where no picture is new to all runs.
+    (file.py:Class) goes with runs of your own network. UsageError for fewer than two, for runs of other classes and
+    for pictures without runs; DataError where no picture is new to all runs.
     """
     check_part(part)
     drawn = drawing_file("--plot", plot)
@@ -101,6 +101,7 @@ def compare(
     networks += of_pattern(zoo, real=latency) if zoo is not None else []
     if (number := len(runs) + len(networks)) < 2:
         raise UsageError(f"{number} came to be compared; give two or more runs or networks, or --zoo")
+    _check_used(runs, network, {"--data": data, "--data-dir": data_dir, "--part": None if part == "test" else part})
     asked: dict[str, Any] = {"data_dir": data_dir, "part": part, "progress": progress, "tell": tell}
     answers = answers_of(runs, data, **asked) if runs else None
     names = names_of(runs)
@@ -115,6 +116,18 @@ def compare(
         write_text(drawn, pareto_plot([_point(row) for row in rows], cost))
     pairs = () if answers is None else _pairs(names, answers)
     return CompareResult(tuple(rows), pairs, _same_speed(rows), len(answers.labels) if answers else 0, cost, drawn)
+
+
+def _check_used(runs: Sequence[Run], network: str | None, of_pictures: dict[str, Any]) -> None:
+    """UsageError for what is given and would change nothing."""
+    given = [name for name, value in of_pictures.items() if value is not None]
+    if given and not runs:
+        raise UsageError(
+            f"{', '.join(given)} came without a run; networks have their published accuracy: add a run's folder, or "
+            "leave it out"
+        )
+    if network is not None and not any("network" in run.manifest.architecture for run in runs):
+        raise UsageError(f"--network {network} came, and no run here holds a network of your own; leave it out")
 
 
 def _opened(target: Run | str | Path, network: str | None) -> Run:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import convlens.zoo as room
+from convlens.errors import counted
 from convlens.layers import unallocated
 from convlens.measurement import Scores
 from convlens.runs import Run
@@ -34,7 +35,7 @@ class Contender:
 def of_run(run: Run, name: str, scores: Scores, data: str) -> Contender:
     width = float(run.manifest.architecture.get("options", {}).get("width", 1.0))
     shares = (scores.accuracy, scores.accuracy_low, scores.accuracy_high)
-    pictures = f"{scores.num_pictures:,} pictures of {data}"
+    pictures = f"{counted(scores.num_pictures, 'picture')} of {data}"
     return Contender(name, width, run.input_shape, run.model, *shares, pictures, "measured here")
 
 

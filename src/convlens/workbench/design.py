@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import convlens.zoo as room
-from convlens.errors import DownloadError, UsageError, unknown_name
+from convlens.errors import DownloadError, UsageError, counted, unknown_name
 from convlens.layers import unallocated
 from convlens.pictures import FITS, Preprocess
 from convlens.training import Recipe
@@ -195,7 +195,8 @@ def _load(network: room.Network, source: str, tell: Tell, *, required: bool) -> 
             raise
         tell(f"published weights cannot be had: {_short(error)}")
         return None
-    tell(f"fine-tuning weights from {record.source}: {record.num_loaded} tensors, new: {', '.join(record.left_out)}")
+    loaded, new = counted(record.num_loaded, "tensor"), ", ".join(record.left_out)
+    tell(f"fine-tuning weights from {record.source}: {loaded}, new: {new}")
     return record
 
 

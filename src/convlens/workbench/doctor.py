@@ -17,8 +17,10 @@ from typing import Any
 import torch
 
 from convlens.data import Scan, open_images, scan, usable_cpus
+from convlens.errors import counted
 from convlens.storage import cache_dir
 from convlens.training import cpu_flags, describe_machine, has_fast_bf16
+from convlens.workbench.gather import check_data_dir
 from convlens.workbench.results import Progress, plain
 
 OPTIONAL = {"onnxruntime": "export", "openvino": "fast engines", "pyarrow": "Parquet tables"}
@@ -67,6 +69,7 @@ def doctor(
     data: str | Path | None = None, *, data_dir: str | Path | None = None, progress: Progress | None = None
 ) -> DoctorResult:
     """Check the machine and, given a source, every picture of it. Nothing is written anywhere."""
+    check_data_dir(data, data_dir)
     checks = tuple(_checks())
     if data is None:
         return DoctorResult(checks, None, (), None)
@@ -107,7 +110,7 @@ def _threads() -> Check:
         return Check(
             "threads",
             "warning",
-            f"torch would use {used} threads on {usable} granted processors",
+            f"torch would use {used} threads on {counted(usable, 'granted processor')}",
             f"export OMP_NUM_THREADS={usable} for other programs; convlens sets it by itself",
         )
     return Check("threads", "ok", f"{used} of {usable}")

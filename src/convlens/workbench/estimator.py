@@ -19,10 +19,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
-from convlens.errors import PictureError
+from convlens.errors import PictureError, UnreadablePictures
 from convlens.measurement import probabilities
 from convlens.runs import Run
-from convlens.workbench.given_pictures import as_pictures, readers, upright, written
+from convlens.workbench.given_pictures import as_pictures, readers, unreadable_paths, upright, written
 from convlens.workbench.inference import read_logits
 from convlens.workbench.pixel_range import PixelRange
 from convlens.workbench.rows import train_on_rows
@@ -127,7 +127,10 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         more |= {"tell": print} if self.verbose else {}
         with TemporaryDirectory(prefix="convlens-") as place:
             source = written(Path(place), pictures, numbers, [name.strip() for name in names])
-            result = train(source, split=(0.9, 0.1, 0.0), max_bad=0.0, seed=seed, out=out, **more)
+            try:
+                result = train(source, split=(0.9, 0.1, 0.0), max_bad=0.0, seed=seed, out=out, **more)
+            except UnreadablePictures as error:
+                raise unreadable_paths(error) from error
         return Run.load(result.run)
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 
 from convlens.data import Images, open_images
-from convlens.errors import DataError, PictureError, UsageError
+from convlens.errors import DataError, PictureError, UsageError, counted
 from convlens.measurement import RobustnessCurve, Scores, check_tta, score
 from convlens.reports import write_report
 from convlens.runs import Run
 from convlens.storage import guard, write_json
 from convlens.workbench.corrupted import Beside, curves_of, open_beside
 from convlens.workbench.create import published_accuracy
-from convlens.workbench.gather import lasting_name
+from convlens.workbench.gather import check_data_dir, lasting_name
 from convlens.workbench.inference import read_logits
 from convlens.workbench.mistakes import WrongPicture, most_confident
 from convlens.workbench.own_network import open_run
@@ -91,6 +91,8 @@ def evaluate(
     other = None if beside is None else open_beside(beside, run)
     if data is None:
         data, data_dir = own_source(run, data_dir)
+    else:
+        check_data_dir(data, data_dir)
     images = open_images(data, data_dir=data_dir, progress=progress)
     labels = match_classes(images, run.classes)
     given = look_over(run, images, labels, progress)
@@ -141,7 +143,9 @@ def own_source(run: Run, data_dir: str | Path | None) -> tuple[str, str | Path |
     """What the run was trained on, and the folder in which a named set was found."""
     if run.manifest.data is None:
         raise UsageError(f"{run.path} was not trained here, so it has no pictures of its own; give DATA to evaluate on")
-    return str(run.manifest.data["source"]), data_dir or run.manifest.data.get("data_dir")
+    source = str(run.manifest.data["source"])
+    check_data_dir(source, data_dir)
+    return source, data_dir or run.manifest.data.get("data_dir")
 
 
 def _file(run: Run, name: str, source: str, part: str, tta: str) -> Path:
@@ -212,7 +216,9 @@ def logits_on(
             rows.append(item)
             kept.append(int(chosen[place]))
     if not rows:
-        raise DataError(f"none of the {len(chosen)} pictures to score could be read")
+        raise DataError(
+            f"{counted(len(chosen), 'picture')} to score, and none could be read; `convlens doctor` says why"
+        )
     return torch.stack(rows), np.array(kept), len(chosen) - len(kept)
 
 

@@ -12,6 +12,7 @@ from convlens.explanation import METHODS, SanityCheck
 from convlens.explanation.methods import find_method
 from convlens.reports import write_report
 from convlens.runs import Run
+from convlens.workbench.drawing_file import drawing_folder
 from convlens.workbench.drawn_files import Sheet, write_arrays, write_sheets
 from convlens.workbench.map_sheets import Asked, Explained, Seen, draw_maps
 from convlens.workbench.own_network import open_run
@@ -69,7 +70,7 @@ def explain(
     """
     opened = open_run(run, network)
     names = method_names(method)
-    folder = Path(out) if out is not None else opened.folder.explanations
+    folder = drawing_folder("--out", out) if out is not None else opened.folder.explanations
     _check_given(names, dict(options or {}), layer, unit, sweep)
     if names[0] in INSIDES:
         return _insides(opened, names[0], pictures, (target, layer, unit, dict(options or {})), folder, progress)

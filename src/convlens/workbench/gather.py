@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convlens.data import EXCLUDED, NAMED, Images, Scan, divide, open_images, scan
-from convlens.errors import DataError, UsageError
+from convlens.errors import DataError, UnreadablePictures, UsageError
 from convlens.runs import RunFolder, SeenLooks, Splits, make_splits, seen_looks
 from convlens.storage import sha256_bytes, write_bytes
 from convlens.workbench.results import Progress, Tell
@@ -105,6 +105,18 @@ def lasting_name(source: str | Path) -> str:
     return str(Path(source).expanduser().resolve())
 
 
+def check_data_dir(source: str | Path | None, data_dir: str | Path | None) -> None:
+    """UsageError for a folder of named sets beside a source that is none, or beside nothing."""
+    if data_dir is None or (isinstance(source, str) and source in NAMED):
+        return
+    if source is not None and not Path(source).expanduser().exists():
+        return  # a name misspelt, which is told when it is opened
+    beside = "without pictures" if source is None else f"with {source}"
+    raise UsageError(
+        f"--data-dir came {beside}; it is where named sets ({', '.join(NAMED)}) are looked for, so leave it out"
+    )
+
+
 def check_bad(found: Scan, max_bad: float, tell: Tell) -> None:
     """Say what the scan found; refuse a source that is broken beyond the bound."""
     for finding in found.findings:
@@ -112,9 +124,11 @@ def check_bad(found: Scan, max_bad: float, tell: Tell) -> None:
             named = ", ".join(finding.keys[:SHOWN]) + (", …" if len(finding.keys) > SHOWN else "")
             tell(f"{finding.message}: {named}" if named else finding.message)
     if found.num_unreadable > max_bad * found.num_pictures:
-        raise DataError(
+        raise UnreadablePictures(
             f"{found.num_unreadable:,} of {found.num_pictures:,} pictures cannot be read, more than the bound of "
-            f"{max_bad:.0%}; `convlens doctor` lists them, --max-bad moves the bound"
+            f"{max_bad:.0%}; `convlens doctor` lists them, --max-bad moves the bound",
+            tuple(key for finding in found.findings if finding.severity == "error" for key in finding.keys),
+            found.num_pictures,
         )
 
 

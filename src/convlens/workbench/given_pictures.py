@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from convlens.errors import DataError, UnreadablePictures
 from convlens.pictures import decode
 from convlens.storage import write_text
+
+SHOWN = 5  # paths named in an error
 
 
 def as_pictures(X: Any) -> np.ndarray | list[str] | None:
@@ -62,6 +65,15 @@ def upright(pixels: np.ndarray) -> np.ndarray:
     if pixels.ndim == 4 and pixels.shape[3] not in (1, 3):
         raise ValueError(f"X has pictures of {pixels.shape[1:]}; expected 1 or 3 channels, first or last")
     return np.ascontiguousarray(pixels[..., 0] if pixels.ndim == 4 and pixels.shape[3] == 1 else pixels)
+
+
+def unreadable_paths(error: UnreadablePictures) -> DataError:
+    """The same for those who gave a list of paths."""
+    named = ", ".join(error.names[:SHOWN]) + (", …" if len(error.names) > SHOWN else "")
+    return DataError(
+        f"{len(error.names):,} of {error.num_pictures:,} paths in X cannot be read as pictures: {named}; leave them "
+        "out of X, and their labels out of y, or mend the files"
+    )
 
 
 def written(place: Path, pictures: np.ndarray | list[str], numbers: np.ndarray, names: Sequence[str]) -> Path:

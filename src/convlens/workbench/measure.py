@@ -44,24 +44,31 @@ def measure(
     num_classes: int | None = None,
     model_options: dict[str, Any] | None = None,
     latency: bool = False,
-    batch: int | Sequence[int] = BATCHES,
+    batch: int | Sequence[int] | None = None,
     diagram: str | Path | None = None,
     network: str | None = None,
 ) -> MeasureResult:
     """Measure a run, a network of the zoo by name, or any module (with `image_size` and `in_channels`).
 
     Parameters, MACs, FLOPs, memory and receptive field are exact and need no weights; `latency` is timed here and now,
-    on each `batch` of pictures and from a file to probabilities. `diagram` is where a drawing of it goes, an SVG.
-    `network` (file.py:Class) goes with a run of your own network.
+    on each `batch` of pictures (1, 8 and 32) and from a file to probabilities. `diagram` is where a drawing of it goes,
+    an SVG. `network` (file.py:Class) goes with a run of your own network.
     """
-    batches = tuple(batch) if isinstance(batch, list | tuple | range) else (batch,)
+    asked = BATCHES if batch is None else batch
+    batches = tuple(asked) if isinstance(asked, list | tuple | range) else (asked,)
     if not isinstance(target, Run | nn.Module | str | Path):
         raise UsageError(f"{target!r} came to be measured; expected a run, a network's name, or a module (an instance)")
     counts: dict[str, int | None] = {"image_size": image_size, "in_channels": in_channels, "num_classes": num_classes}
     drawn = drawing_file("--diagram", diagram)
     for one in batches or (0,):
         _check_counts(**counts, batch=one)
-    if network is not None and not isinstance(target, nn.Module):
+    if batch is not None and not latency:
+        given = ",".join(map(str, batches))
+        raise UsageError(f"--batch came as {given} without --latency, which it is for; add --latency, or leave it out")
+    if network is not None:
+        if isinstance(target, nn.Module) or target in room.names():
+            what = "a module" if isinstance(target, nn.Module) else f"{target}, a network of the zoo"
+            raise UsageError(f"--network {network} came with {what}; it goes with a run of your own: leave it out")
         target = open_run(target, network)
     elif isinstance(target, str | Path) and Path(target).is_dir():
         target = Run.load(target)
@@ -92,6 +99,12 @@ def _check_counts(**given: int | None) -> None:
             raise UsageError(f"--{name.replace('_', '-')} came as {value!r}; expected a whole number of 1 or more")
 
 
+def _refuse(asked: dict[str, Any], built: str) -> None:
+    """UsageError for what only a network of the zoo can still be given."""
+    if given := [name for name, value in asked.items() if value is not None]:
+        raise UsageError(f"{', '.join(given)} came with {built}, which has its own; leave them out")
+
+
 def _resolve(
     target: Run | nn.Module | str | Path,
     image_size: int | None,
@@ -100,12 +113,12 @@ def _resolve(
     options: dict[str, Any],
     real: bool,
 ) -> tuple[str, nn.Module, tuple[int, ...]]:
+    own = {"--in-channels": in_channels, "--num-classes": num_classes, "--option": options or None}
     if isinstance(target, nn.Module):
+        _refuse({**own, "--in-channels": None}, "a module")
         return type(target).__name__, target, (1, in_channels or 3, image_size or 224, image_size or 224)
     if isinstance(target, Run):
-        asked = {"--in-channels": in_channels, "--num-classes": num_classes, "--option": options or None}
-        if given := [name for name, value in asked.items() if value is not None]:
-            raise UsageError(f"{', '.join(given)} came with {target.path}, which has its own; leave them out")
+        _refuse(own, str(target.path))
         side = (image_size, image_size) if image_size else target.preprocess.size
         network: nn.Module = target.model
         if image_size and "name" in target.manifest.architecture:  # another resolution may mean another stem

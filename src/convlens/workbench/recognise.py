@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from convlens.data import Images, Scan, content_hash, file_hash, large, open_images, same_looks, scan
-from convlens.errors import ConvlensError, PictureError
+from convlens.errors import ConvlensError, PictureError, counted
 from convlens.runs import Run, SeenLooks
 from convlens.workbench.results import Progress, Tell, silent
 
@@ -59,7 +59,7 @@ def roles_of(given: Candidates, tell: Tell = silent) -> np.ndarray:
     for index, role in told.items():
         found[index] = found[index] if role is None else role
     if alike := sum(role is None for role in told.values()):
-        tell(f"{alike:,} new pictures look like ones trained on, and differ in their pixels: they are scored")
+        tell(f"{counted(alike, 'new picture')} with the look of ones trained on, but other pixels: scored")
     return found
 
 

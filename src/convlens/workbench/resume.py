@@ -11,12 +11,12 @@ from torch import nn
 
 from convlens import training
 from convlens.data import Augment
-from convlens.errors import RunError, UsageError
+from convlens.errors import RunError, UsageError, counted
 from convlens.pictures import Preprocess
 from convlens.runs import Run, RunFolder, read_splits
 from convlens.storage import FolderLock
 from convlens.workbench.claim import sweep
-from convlens.workbench.gather import Gathered, gather, same_pictures
+from convlens.workbench.gather import Gathered, check_data_dir, gather, same_pictures
 from convlens.workbench.own_network import load_network
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.task import prepare
@@ -47,6 +47,7 @@ def go_on(
         augment = Augment(**plan.augment)  # what an earlier version did not know is off
         _refuse_changes(asked or {}, recipe, augment, facts)
         source = str(data or facts["data"]["source"])
+        check_data_dir(source, data_dir)
         looked_in = data_dir or facts["data"].get("data_dir")
         exact = "looks_sha256" not in facts["data"]
         gathered = gather(source, data_dir=looked_in, max_bad=1.0, exact=exact, progress=progress, tell=silent)
@@ -56,7 +57,7 @@ def go_on(
         preprocess = Preprocess.from_dict(facts["preprocess"])
         lessons = prepare(gathered, preprocess, augment, recipe, progress=progress, tell=tell)
         task = lessons.task(recipe, plan.batch, facts)
-        tell(f"going on with {path}: {plan.total_steps:,} steps in all, as planned when it began")
+        tell(f"going on with {path}: {counted(plan.total_steps, 'step')} in all, as planned when it began")
         run = training.go_on(_rebuild(facts, network), task, recipe, plan, folder, progress=progress)
     return run, gathered
 

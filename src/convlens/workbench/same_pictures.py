@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from convlens.data import Images, open_images
-from convlens.errors import DataError, UsageError
+from convlens.errors import DataError, UsageError, counted
 from convlens.measurement import Scores, score
 from convlens.runs import Run
 from convlens.workbench.evaluate import choose_pictures, logits_on, match_classes, own_source
+from convlens.workbench.gather import check_data_dir
 from convlens.workbench.recognise import look_over, new_to
 from convlens.workbench.results import Progress, Tell
 
@@ -51,6 +52,8 @@ def answers_of(
             )
     if data is None:
         data, data_dir = own_source(first, data_dir)
+    else:
+        check_data_dir(data, data_dir)
     images = open_images(data, data_dir=data_dir, progress=progress)
     kept = _new_to_all(runs, images, part, progress, tell)
     logits, readable = [], []
@@ -77,7 +80,7 @@ def _new_to_all(runs: Sequence[Run], images: Images, part: str, progress: Progre
     for run in others:
         kept = new_to(run, images, match_classes(images, run.classes), kept, progress)
     if not len(kept):
-        raise DataError(f"no picture of {images.source} is new to all {len(runs)} runs; give others with --data")
+        raise DataError(f"no picture of {images.source} is new to every run; give others with --data")
     if len(kept) < num_first:
-        tell(f"{num_first - len(kept):,} of {num_first:,} pictures are left out: another run was trained on them")
+        tell(f"{num_first - len(kept):,} of {counted(num_first, 'picture')} left out: another run was trained on them")
     return kept

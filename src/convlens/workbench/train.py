@@ -13,12 +13,12 @@ import torch
 
 from convlens import training
 from convlens.data import usable_cpus
-from convlens.errors import UsageError
+from convlens.errors import UsageError, counted
 from convlens.reports import write_report
 from convlens.runs import Run
 from convlens.workbench.claim import claim, claim_free, keep_apart
 from convlens.workbench.design import Design, Request, design
-from convlens.workbench.gather import Gathered, excluded, gather
+from convlens.workbench.gather import Gathered, check_data_dir, excluded, gather
 from convlens.workbench.published import published, recipe_of, request_of
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.resume import go_on
@@ -101,6 +101,7 @@ def train(
     record = published(recipe, data, ask, wanted, augment)
     if record is not None:
         ask, wanted = request_of(record), recipe_of(record, wanted)
+    check_data_dir(data, data_dir)
     keep_apart(Path(out or "runs"), data)
     with ExitStack() as held:
         held.enter_context(torch.random.fork_rng(devices=[]))
@@ -144,8 +145,7 @@ def train(
 def describe(plan: training.Plan, made: Design, recipe: training.Recipe) -> str:
     """The one line that says what was chosen."""
     height, width = made.preprocess.size
-    epochs = "1 epoch" if plan.epochs == 1 else f"{plan.epochs:g} epochs"
-    length = f"a budget of {recipe.budget_s:g} s" if recipe.budget_s else epochs
+    length = f"a budget of {recipe.budget_s:g} s" if recipe.budget_s else counted(plan.epochs, "epoch")
     how = "measured on this machine" if plan.measured else "not measured"
     named = f"recipe {recipe.name}: " if recipe.name else ""
     begins = (

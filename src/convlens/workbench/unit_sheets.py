@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convlens import explanation
-from convlens.errors import UsageError
+from convlens.errors import UsageError, counted
 from convlens.pictures import contact_sheet
 from convlens.runs import Run
 from convlens.workbench.drawn_files import Sheet, slug
@@ -89,6 +89,6 @@ def exciting_sheets(run: Run, seen: list[Seen], layer: str | None, unit: int | N
             tiles.append(np.ascontiguousarray(picture[top : bottom + 1, left : right + 1]))
             labels.append(f"what it saw\n{bottom + 1 - top}x{right + 1 - left} px")
     columns = 6 if len(tiles) > len(found) else 3
-    title = f"What excites {layer}, channel {unit} most, of {len(seen)} pictures"
+    title = f"What excites {layer}, channel {unit} most, of {counted(len(seen), 'picture')}"
     sheet = contact_sheet(tiles, labels=labels, columns=columns, tile=TILE, title=title)
     return [Sheet(f"exciting-{slug(layer.replace('.', '-'))}-{unit}", sheet, title, "exciting")]

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import convlens.zoo as room
-from convlens.errors import unknown_name
+from convlens.errors import UsageError, nearest, unknown_name
 from convlens.measurement import LayerMeasure
 from convlens.workbench.measure import measure
 
@@ -90,10 +90,20 @@ def zoo(pattern: str = "*", *, sort: str = "year") -> ZooResult:
         entry for entry in entries if fnmatch(entry.name, pattern) or fnmatch(entry.family.lower(), pattern.lower())
     ]
     if not chosen:
-        raise unknown_name("network", pattern, room.names(), "`convlens zoo` lists all")
+        raise _unmatched(pattern)
     rows = [_row(entry) for entry in chosen]
     rows.sort(key=partial(_place, sort=sort))
     return ZooResult(tuple(rows), _card(named[0]) if named else None)
+
+
+def _unmatched(pattern: str) -> UsageError:
+    """A pattern's letters tell which names it comes near; without a wildcard it was meant as a name."""
+    names, remedy = room.names(), f"`convlens zoo` lists all {len(room.names())}"
+    letters = re.sub(r"[*?]|\[.*?\]", "", pattern)
+    if letters == pattern:
+        return unknown_name("network", pattern, names, remedy)
+    families = [*names, *{room.entry(name).family for name in names}]
+    return UsageError(f"no network's name or family matches '{pattern}'{nearest(letters, families)}; {remedy}")
 
 
 def _place(row: ZooRow, sort: str) -> tuple[bool, int, Any]:

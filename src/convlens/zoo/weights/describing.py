@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from convlens.errors import StorageError, UsageError
+from convlens.errors import StorageError, UsageError, counted
 from convlens.layers import unallocated
 from convlens.zoo.architecture import Network
 from convlens.zoo.registry import Entry, entry
@@ -37,7 +37,9 @@ class FileFacts:
     def words(self) -> str:
         """ "1,001 classes, 160 px, width 0.5, padding same"."""
         size = [f"{self.image_size} px"] if self.image_size else []
-        return ", ".join([f"{self.num_classes:,} classes", *size, *(f"{k} {v}" for k, v in self.read.items())])
+        return ", ".join(
+            [counted(self.num_classes, "class", "classes"), *size, *(f"{k} {v}" for k, v in self.read.items())]
+        )
 
 
 def describe_weights(name: str, path: str | Path, given: Mapping[str, Any] | None = None) -> FileFacts:

@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 import torch
 
-from convlens.errors import NetworkError
+from convlens.errors import NetworkError, counted
 from convlens.zoo.weights.reading import COUNTER, FileTensors
 
 ROLES = {
@@ -113,7 +113,8 @@ def _in_step(
             raise NetworkError(_does_not_fit(source, file_name, tensor, target, targets, given))
     target, extra = next(pair for pair in zip_longest(targets, given) if None in pair)
     whose = f"the network's '{target}' is not in the file" if target else f"the file's '{extra}' is not in the network"
-    raise NetworkError(f"{source} has {len(given)} tensors and the network {len(targets)}: {whose}; {OTHER_NETWORK}")
+    has = f"{counted(len(given), 'tensor')} and the network {len(targets)}"
+    raise NetworkError(f"{source} has {has}: {whose}; {OTHER_NETWORK}")
 
 
 def _does_not_fit(

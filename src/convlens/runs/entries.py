@@ -1,0 +1,78 @@
+"""What the entries of `run.json` are that commands rely on; docs/run.schema.json tells of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import UnionType
+from typing import Any, get_args
+
+REQUIRED = ("name", "architecture", "classes", "preprocess", "weights", "created")
+KINDS: dict[str, type | UnionType] = {
+    **dict.fromkeys(("name", "created"), str),
+    **dict.fromkeys(("architecture", "preprocess", "weights", "metrics", "versions", "machine"), dict),
+    **dict.fromkeys(("recipe", "plan", "data", "channel_plan"), dict | None),
+    "classes": list,
+    "temperature": int | float,
+    "seed": int | None,
+    "keep_pictures": bool,
+}
+INSIDE: dict[str, type | UnionType] = {  # the * is each of a list
+    **dict.fromkeys(("architecture.name", "architecture.network", "preprocess.fit", "data.source"), str),
+    **dict.fromkeys(("architecture.num_classes", "architecture.in_channels", "preprocess.channels"), int),
+    **dict.fromkeys(("architecture.image_size", "preprocess.size", "preprocess.mean", "preprocess.std"), list),
+    **dict.fromkeys(("architecture.image_size.*", "preprocess.size.*", "weights.size_bytes"), int),
+    **dict.fromkeys(("preprocess.mean.*", "preprocess.std.*", "preprocess.crop_ratio"), int | float),
+    **dict.fromkeys(("architecture.options", "plan.augment", "data.parts", "data.scan.findings.*"), dict),
+    **dict.fromkeys(("weights.sha256", "classes.*"), str),
+    **dict.fromkeys(("data.splits_sha256", "data.looks_sha256", "data.data_dir"), str | None),
+    **dict.fromkeys(("metrics.val", "data.scan"), dict | None),
+    **dict.fromkeys(("plan.segments", "data.scan.findings"), list | None),
+}
+NEEDED_INSIDE = ("weights.sha256", "data.source")
+WORDS = {str: "text", dict: "a table", list: "a list", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def damage_of(values: dict[str, Any]) -> str:
+    """What is wrong with the entries of a manifest, or nothing."""
+    for name in REQUIRED:
+        if name not in values:
+            return f"it has no '{name}'"
+    for name, kind in {**KINDS, **INSIDE}.items():
+        for value in _found(values, name.split(".")):
+            if not _is(value, kind):
+                verb = "holds" if name.endswith(".*") else "is"
+                return f"'{name.removesuffix('.*')}' {verb} {_word(type(value))}, expected {_expected(kind)}"
+    for name in NEEDED_INSIDE:
+        whole, _, part = name.partition(".")
+        if values.get(whole) is not None and part not in values[whole]:
+            return f"'{whole}' has no {part}"
+    if not values["classes"]:
+        return "'classes' is empty"
+    if not values.get("temperature", 1.0) > 0:
+        return f"the temperature is {values['temperature']}"
+    return ""
+
+
+def _found(value: Any, path: list[str]) -> Iterator[Any]:
+    """What stands there; nothing where it is left out."""
+    if not path:
+        yield value
+    elif path[0] == "*" and isinstance(value, list):
+        for one in value:
+            yield from _found(one, path[1:])
+    elif isinstance(value, dict) and path[0] in value:
+        yield from _found(value[path[0]], path[1:])
+
+
+def _is(value: Any, kind: type | UnionType) -> bool:
+    """A bool is an int in Python, and no number in JSON."""
+    return isinstance(value, kind) and (not isinstance(value, bool) or kind is bool)
+
+
+def _word(kind: type) -> str:
+    return WORDS.get(kind, "empty (null)")
+
+
+def _expected(kind: type | UnionType) -> str:
+    kinds = [one for one in get_args(kind) or (kind,) if one is not type(None)]
+    return "a number" if float in kinds else _word(kinds[0])

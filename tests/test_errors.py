@@ -1,0 +1,33 @@
+"""The words that messages are made of."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from convlens.errors import counted
+
+SOURCE = Path(__file__).parents[1] / "src" / "convlens"
+MANY = "pictures|classes|networks|tensors|epochs|steps|labels|files|threads"
+UNCOUNTED = re.compile(rf"len\(\w+\)(:,)?\}} ({MANY})\b")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(0, "0 pictures"), (1, "1 picture"), (2, "2 pictures"), (1797, "1,797 pictures"), (1.0, "1 picture")],
+)
+def test_one_is_counted_in_the_singular(number, said):
+    assert counted(number, "picture") == said
+
+
+def test_a_plural_of_its_own_is_given():
+    assert [counted(number, "class", "classes") for number in (1, 2)] == ["1 class", "2 classes"]
+    assert counted(2.5, "epoch") == "2.5 epochs"
+
+
+def test_no_message_counts_by_itself():
+    """A length may be 1."""
+    found = {file.name: UNCOUNTED.findall(file.read_text(encoding="utf-8")) for file in SOURCE.rglob("*.py")}
+    assert {name for name, hits in found.items() if hits} == {"named.py"}  # 1,797 digits
