@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from convlens import zoo
-from convlens.explanation import explain, faster, occluded
+from convlens.explanation import explain, occluded
 from convlens.explanation.occluded import alike
 from convlens.explanation.occlusion import windows
 from convlens.explanation.replay import Incremental, NotRecordedError, Patch, folded, record
@@ -127,6 +127,24 @@ def test_networks_of_any_shape(seed):
     assert farthest(network, image, 7, 6) < 1e-9
 
 
+class Places(nn.Module):
+    """What stands at a position depends on where that is."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 5)
+        self.table = nn.Parameter(torch.randn(shape))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(F.relu(self.conv(x) * self.table).mean((2, 3)))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (33,), (29, 1), (4, 1, 1), (1, 4, 29, 33)])
+def test_constants_that_differ_from_place_to_place(shape):
+    torch.manual_seed(0)
+    assert farthest(Places(shape).double().eval(), torch.randn(1, 3, 29, 33, dtype=torch.double), 6, 5) < 1e-9
+
+
 def test_a_recorded_network_takes_any_number_of_pictures():
     network = settled(zoo.create("mobilenet_v3_small", num_classes=7, image_size=64)).double()
     images = torch.randn(5, 3, 64, 64, dtype=torch.double)
@@ -175,7 +193,7 @@ def test_occlusion_is_that_of_the_plain_loop_whether_recorded_or_not(what, patch
     network, images = Asking(what).eval(), torch.randn(2, 3, 40, 33)
     options = {"method": "occlusion", "window": 5, "stride": 4, "patch": patch}
     plain = explain(network, images, [1, 2], **options)
-    monkeypatch.setattr(faster, "WORTH_IT", 0)
+    monkeypatch.setattr(occluded, "WORTH_IT", 0)
     asked = []
     monkeypatch.setattr(occluded, "Incremental", lambda *given: asked.append(1) or Incremental(*given))
     fast = explain(network, images, [1, 2], **options)
@@ -187,40 +205,10 @@ def test_a_wrong_incremental_result_is_not_believed(monkeypatch):
     torch.manual_seed(0)
     network, images = Asking("nothing").eval(), torch.randn(1, 3, 40, 40)
     plain = explain(network, images, 1, method="occlusion", window=5, stride=4)
-    monkeypatch.setattr(faster, "WORTH_IT", 0)
+    monkeypatch.setattr(occluded, "WORTH_IT", 0)
     right = Incremental.logits
     monkeypatch.setattr(Incremental, "logits", lambda self, patch: right(self, patch) * 1.01)
     assert (explain(network, images, 1, method="occlusion", window=5, stride=4).maps == plain.maps).all()
-
-
-class OwnGradient(torch.autograd.Function):
-    """1 forward, 3 backward: what no recorded operation tells."""
-
-    @staticmethod
-    def forward(ctx, x):
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return 3 * gradient
-
-
-class WithOwnGradient(Asking):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(OwnGradient.apply(x))
-
-
-@pytest.mark.parametrize("method", ["integrated_gradients", "smooth_grad"])
-def test_replayed_gradients_are_those_of_the_network(method, monkeypatch):
-    torch.manual_seed(0)
-    image = torch.randn(2, 3, 48, 48)
-    for network in (settled(zoo.create("resnet18", num_classes=5, image_size=48)), WithOwnGradient("nothing").eval()):
-        own = explain(network, image, [1, 2], method=method).maps
-        with monkeypatch.context() as patched:
-            patched.setattr(faster, "WORTH_IT", 0)
-            other = explain(network, image, [1, 2], method=method).maps
-        assert abs(own - other).max() < 0.02 * abs(own).max()
-        assert not [p for p in network.parameters() if p.grad is not None or not p.requires_grad]
 
 
 def test_the_spans_of_a_convolution():

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from convlens.errors import UsageError
-from convlens.explanation.faster import replayed
 from convlens.explanation.question import Question
 
 
@@ -30,7 +29,6 @@ def integrated_gradients(question: Question, *, steps: int = 50, baseline: float
     shares = torch.as_tensor(weights / 2, dtype=torch.float32)
     difference = images - baseline
     question.settle()
-    question = replayed(question)
     total = torch.zeros(images.shape, dtype=torch.float32, device=images.device)
     start = 0
     for count in question.in_turns(steps):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from convlens.explanation.faster import is_worth_replaying
-from convlens.explanation.memory import NEAR
+from convlens.errors import NetworkError
+from convlens.explanation.memory import BOUND, NEAR, traced
 from convlens.explanation.question import Question
 from convlens.explanation.replay import Incremental, NotRecordedError, Patch, spanning
 
 Window = tuple[slice, slice]
+WORTH_IT = 8 << 20  # bytes of feature maps of one picture; smaller networks are through before their maps are cut up
 MANY = 64  # windows; fewer do not pay for the recording
 AT_ONCE = 32
 ROUNDING = 1e-4  # of the largest logit: what rounding may differ by where a few windows are asked both ways
@@ -18,7 +19,7 @@ ROUNDING = 1e-4  # of the largest logit: what rounding may differ by where a few
 
 def scores_under(question: Question, cover: Tensor, places: list[Window]) -> Tensor:
     """Every picture under every window, covered by what `cover` holds there, (V, N)."""
-    if len(places) >= MANY and is_worth_replaying(question):
+    if len(places) >= MANY and _is_worth_it(question):
         try:
             logits = torch.stack([_patched(question, n, cover[n : n + 1], places) for n in range(len(cover))], dim=1)
             return torch.stack([question.target.score(part) for part in logits]).float()
@@ -49,6 +50,18 @@ def plain_loop(question: Question, cover: Tensor, places: list[Window]) -> Tenso
             variant[..., *place] = question.images[..., *place]
         start += count
     return torch.cat(found)
+
+
+def _is_worth_it(question: Question) -> bool:
+    """A network that takes long, in a precision that folding does not harm, whose maps fit in memory."""
+    if question.images.dtype not in (torch.float32, torch.float64):
+        return False
+    try:
+        graph = traced(question.model, question.images)
+    except NetworkError:
+        return False
+    needed = sum(node.output_bytes for node in graph.nodes if not node.is_view)
+    return WORTH_IT <= needed <= BOUND // 2
 
 
 def _patched(question: Question, n: int, cover: Tensor, places: list[Window]) -> Tensor:

@@ -87,7 +87,6 @@ class Question:
     images: Tensor  # (N, C, H, W), on the device and in the precision of the network
     target: Target
     layer: str | None = None
-    network: Callable[[Tensor], Tensor] | None = None  # what gives the model's logits faster
 
     def score(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> (N,)."""
@@ -106,11 +105,7 @@ class Question:
 
     def scores_of(self, variants: Tensor) -> Tensor:
         """(V, N, C, H, W), V variants of every picture -> (V, N)."""
-        images = variants.flatten(0, 1)
-        if self.network is None:
-            logits = self.model(images)
-        else:
-            logits = self.network(images.contiguous(memory_format=torch.channels_last))
+        logits = self.model(variants.flatten(0, 1))
         if not isinstance(logits, Tensor) or logits.ndim != 2:
             return self.target.score(logits)[None]  # which says what is wrong
         return torch.stack([self.target.score(part) for part in logits.unflatten(0, variants.shape[:2])])

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from convlens.errors import UsageError
-from convlens.explanation.faster import replayed
 from convlens.explanation.question import Question
 
 
@@ -21,7 +20,6 @@ def smooth_grad(question: Question, *, samples: int = 25, noise: float = 0.15, s
     deviation = noise * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
     drawn = torch.Generator().manual_seed(seed)
     question.settle()
-    question = replayed(question)
     total = torch.zeros(images.shape, dtype=torch.float32, device=images.device)
     for count in question.in_turns(samples):
         noises = torch.randn((count, 1, *images.shape[1:]), generator=drawn).to(images)

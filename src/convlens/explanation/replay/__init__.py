@@ -1,4 +1,4 @@
-"""A network as the operations that it ran: run again faster, or for the part of a picture alone that changes."""
+"""A network as the operations that it ran: run again for the part of a picture alone that changes."""
 
 from convlens.explanation.replay.folded import folded
 from convlens.explanation.replay.incremental import Incremental

@@ -110,7 +110,8 @@ def by_position(step: Step, found: Found, unchanged: Sequence[Unchanged | None])
 
 
 def _anywhere(constant: Tensor) -> bool:
-    return constant.ndim < 2 or tuple(constant.shape[-2:]) == (1, 1)
+    """The same at every position: (…, 1, 1), or one number."""
+    return constant.numel() == 1 or (constant.ndim > 1 and tuple(constant.shape[-2:]) == (1, 1))
 
 
 def along_channels(step: Step, found: Found, unchanged: Sequence[Unchanged | None]) -> Any:
