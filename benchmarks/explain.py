@@ -9,7 +9,9 @@ pytorch-grad-cam needs torchvision, which convlens never installs, so all three 
 case is timed in turns, A-B-A-B, after one of each to warm up: medians, from the fastest to the slowest, and ratios.
 captum's occlusion is timed as it comes (one window a pass) and at the best of some `perturbations_per_eval`. Each is
 compared: the largest difference of the maps, as a share of the largest value. With --memory each tool runs alone in a
-process of its own, and what its peak resident memory is above that of the loaded network is printed.
+process of its own, and what its peak resident memory is above that of the loaded network is printed. With --products
+nothing is timed: which share of the products of the plain loop convlens' occlusion computes, in batches and for each
+window by itself.
 """
 
 from __future__ import annotations
@@ -27,8 +29,11 @@ from multiprocessing import get_context
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from convlens.explanation import explain
+from convlens.explanation import explain, occluded
+from convlens.explanation.occlusion import windows
+from convlens.explanation.replay import Incremental, incremental
 from convlens.zoo import create
 
 SIDE, TARGET = 224, 7
@@ -157,6 +162,27 @@ def peak(case: Case, name: str) -> float:
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
+def products(case: Case) -> None:
+    """Those of convolutions and matrices, counted by torch; of single windows every fifth."""
+    network, images = loaded(case)
+    incremental.packed = lambda recorded, _sizes: recorded  # torch counts only operators of its own
+    with torch.no_grad():
+        plain = counted(lambda: network(images))
+        changing = Incremental(network, images)
+        places = windows(SIDE, SIDE, WINDOW, STRIDE)
+        for at_once, step in ((occluded.AT_ONCE, 1), (1, 5)):
+            batches = [[places[index] for index in batch] for batch in occluded.alike(places, at_once)][::step]
+            own = sum(counted(lambda b=b: changing.logits(occluded._covered(images, images * 0, b))) for b in batches)
+            share = own / plain / sum(map(len, batches))
+            print(f"{case.name}, {at_once} windows at once: {share:.3f} of the products", flush=True)
+
+
+def counted(run: Callable[[], object]) -> int:
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
 def import_torchvision() -> None:
     """Beside another build of torch its wheel does not define two operators, and importing it fails without them."""
     global OPERATORS
@@ -170,12 +196,17 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(case.name for case in CASES))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--products", action="store_true")
     asked = parser.parse_args(given)
     warnings.simplefilter("ignore")
     import_torchvision()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     for case in CASES:
         if asked.cases and case.name not in asked.cases:
+            continue
+        if asked.products:
+            if case.method == "occlusion":
+                products(case)
             continue
         if not asked.memory:
             compare(case, asked.repeats)
