@@ -243,3 +243,27 @@ def test_a_method_that_asks_for_no_score_has_classes_too(residual: nn.Module, im
     assert len(explain(residual, images, method=light).targets) == 3
     with pytest.raises(ExplanationError, match="maps of all classes are the same"):
         check_method(light, residual, images)
+
+
+class Attending(nn.Module):
+    """A patch embedding, then attention over the patches."""
+
+    def __init__(self, written_out: bool) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 8, 8)
+        self.block = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+        self.head, self.written_out = nn.Linear(16, 4), written_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        tokens = (tokens @ tokens.transpose(1, 2)).softmax(-1) @ tokens if self.written_out else self.block(tokens)
+        return self.head(tokens.mean(1))
+
+
+@pytest.mark.parametrize("written_out", [False, True])
+def test_a_patch_embedding_before_attention_is_not_chosen(written_out: bool) -> None:
+    network, images = Attending(written_out).eval(), torch.randn(1, 3, 32, 32)
+    with pytest.raises(ExplanationError, match=r"layer 'patches', attention mixes all positions .* use saliency"):
+        explain(network, images, 1, method="grad_cam")
+    assert explain(network, images, 1, method="grad_cam", layer="patches").maps.shape == (1, 32, 32)
+    assert explain(network, images, 1, method="saliency").maps.any()

@@ -16,7 +16,7 @@ from convlens.explanation.memory import pictures_at_once, traced
 from convlens.explanation.methods import Method, find_method
 from convlens.explanation.preparation import as_input, find_layer, prepared
 from convlens.explanation.question import Question, Target, TargetLike
-from convlens.graph import bare_network
+from convlens.graph import Node, bare_network
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,24 @@ def _note(maps: np.ndarray, method: Method) -> str:
 
 
 def default_layer(model: nn.Module, images: Tensor) -> str:
-    """The last layer with a spatial extent, from the traced graph."""
+    """The last layer with a spatial extent, from the traced graph, unless attention mixes all positions after it."""
     try:
-        return traced(model, images).last_spatial_layer()
+        graph = traced(model, images)
+        layer = graph.last_spatial_layer()
     except NetworkError as error:
         raise ExplanationError(f"no layer could be chosen: {error}; or name a layer that gives feature maps") from error
+    last = max(call.node for call in graph.finished if call.path == layer and call.node is not None)
+    mixing = [node for node in graph.nodes[last + 1 :] if _attends(node)]
+    if mixing:
+        raise ExplanationError(
+            f"no layer could be chosen: after the last feature maps, layer '{layer}', attention mixes all positions "
+            f"({mixing[0].op} in '{mixing[0].module}'), so its maps say little of what the network looks at; use "
+            f"saliency or occlusion, or name the layer if it is wanted"
+        )
+    return layer
+
+
+def _attends(node: Node) -> bool:
+    """Attention, fused or written out as a softmax over positions."""
+    fused = "attention" in node.op or "transformer" in node.op
+    return fused or (node.op in ("_softmax", "_safe_softmax") and len(node.output_shape) > 2)
