@@ -189,6 +189,9 @@ WRONG = [
     ({"method": "saliency", "layer": "stages"}, "looks at none; leave it out"),
     ({"method": "grad_cam", "unit": 3}, "--unit names a channel of --layer"),
     ({"method": "filters", "sweep": True}, "filters draws none"),
+    ({"method": "filters", "save_arrays": True}, "--save-arrays came for filters, which draws no map of a class"),
+    ({"method": "maximise", "shuffled": "run"}, "--shuffled came for maximise, which draws no map of a class"),
+    ({"method": "feature_maps", "target": "3"}, "--target came for feature_maps"),
     ({"method": "filters", "options": {"a": 1}}, "a came for filters, which has no options"),
 ]
 

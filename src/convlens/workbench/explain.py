@@ -73,6 +73,7 @@ def explain(
     folder = drawing_folder("--out", out) if out is not None else opened.folder.explanations
     _check_given(names, dict(options or {}), layer, unit, sweep)
     if names[0] in INSIDES:
+        _check_needed(names[0], {"--target": target, "--shuffled": shuffled, "--save-arrays": save_arrays or None})
         return _insides(opened, names[0], pictures, (target, layer, unit, dict(options or {})), folder, progress)
     seen, unreadable = _decoded(opened, pictures)
     other = None if shuffled is None else _twin(opened, open_run(shuffled, network))
@@ -146,6 +147,13 @@ def _check_given(
             raise unknown_name(f"option of {', '.join(names)}", name, known, has)
         for one in having:
             one.check_options({name: value})
+
+
+def _check_needed(name: str, given: dict[str, Any]) -> None:
+    """Filters, feature maps and what excites a unit have no class and no map; maximise has a class."""
+    for option, value in given.items():
+        if value is not None and (name, option) != ("maximise", "--target"):
+            raise UsageError(f"{option} came for {name}, which draws no map of a class; leave it out")
 
 
 def _decoded(run: Run, pictures: Picture | Sequence[Picture]) -> tuple[list[Seen], tuple[str, ...]]:
