@@ -33,7 +33,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from convlens.explanation import explain, occluded
 from convlens.explanation.occlusion import windows
-from convlens.explanation.replay import Incremental, incremental
+from convlens.explanation.replay import Incremental, incremental, prepared
 from convlens.zoo import create
 
 SIDE, TARGET = 224, 7
@@ -168,7 +168,7 @@ def products(case: Case) -> None:
     incremental.packed = lambda recorded, _sizes: recorded  # torch counts only operators of its own
     with torch.no_grad():
         plain = counted(lambda: network(images))
-        changing = Incremental(network, images)
+        changing = Incremental(prepared(network, images), images)
         places = windows(SIDE, SIDE, WINDOW, STRIDE)
         for at_once, step in ((occluded.AT_ONCE, 1), (1, 5)):
             batches = [[places[index] for index in batch] for batch in occluded.alike(places, at_once)][::step]

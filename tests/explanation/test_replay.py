@@ -15,7 +15,7 @@ from convlens import zoo
 from convlens.explanation import explain, occluded
 from convlens.explanation.occluded import alike
 from convlens.explanation.occlusion import windows
-from convlens.explanation.replay import Incremental, NotRecordedError, Patch, folded, record
+from convlens.explanation.replay import Incremental, NotRecordedError, Patch, folded, prepared, record
 from convlens.explanation.replay.patches import Unchanged
 from convlens.explanation.replay.spans import Reach, Spans, spanning
 
@@ -37,7 +37,7 @@ def farthest(network: nn.Module, image: torch.Tensor, window: int, stride: int) 
     places = windows(*image.shape[2:], window, stride)
     cover = torch.full_like(image, 0.3)
     with torch.no_grad():
-        incremental, far, largest = Incremental(network, image), 0.0, 0.0
+        incremental, far, largest = Incremental(prepared(network, image), image), 0.0, 0.0
         for batch in alike(places, 8):
             chosen = [places[index] for index in batch]
             expected = network(occluded._whole(image, cover, chosen))
@@ -195,7 +195,7 @@ def test_occlusion_is_that_of_the_plain_loop_whether_recorded_or_not(what, patch
     plain = explain(network, images, [1, 2], **options)
     monkeypatch.setattr(occluded, "WORTH_IT", 0)
     asked = []
-    monkeypatch.setattr(occluded, "Incremental", lambda *given: asked.append(1) or Incremental(*given))
+    monkeypatch.setattr(occluded, "prepared", lambda *given: asked.append(1) or prepared(*given))
     fast = explain(network, images, [1, 2], **options)
     assert asked, "the incremental way was not tried"
     assert abs(fast.maps - plain.maps).max() < 1e-6

@@ -8,7 +8,7 @@ from torch import Tensor
 from convlens.errors import NetworkError
 from convlens.explanation.memory import BOUND, NEAR, traced
 from convlens.explanation.question import Question
-from convlens.explanation.replay import Incremental, NotRecordedError, Patch, spanning
+from convlens.explanation.replay import Incremental, NotRecordedError, Patch, Recorded, prepared, spanning
 
 Window = tuple[slice, slice]
 WORTH_IT = 8 << 20  # bytes of feature maps of one picture; smaller networks are through before their maps are cut up
@@ -21,7 +21,9 @@ def scores_under(question: Question, cover: Tensor, places: list[Window]) -> Ten
     """Every picture under every window, covered by what `cover` holds there, (V, N)."""
     if len(places) >= MANY and _is_worth_it(question):
         try:
-            logits = torch.stack([_patched(question, n, cover[n : n + 1], places) for n in range(len(cover))], dim=1)
+            network = prepared(question.model, question.images[:1])
+            each = [_patched(question, network, n, cover[n : n + 1], places) for n in range(len(cover))]
+            logits = torch.stack(each, dim=1)
             return torch.stack([question.target.score(part) for part in logits]).float()
         except NotRecordedError:
             pass
@@ -64,10 +66,10 @@ def _is_worth_it(question: Question) -> bool:
     return WORTH_IT <= needed <= BOUND // 2
 
 
-def _patched(question: Question, n: int, cover: Tensor, places: list[Window]) -> Tensor:
-    """The n-th picture under every window -> (V, K). Raises NotRecordedError, also where two of them come out wrong."""
+def _patched(question: Question, prepared_network: Recorded, n: int, cover: Tensor, places: list[Window]) -> Tensor:
+    """The n-th picture under every window -> (V, K). Raises NotRecordedError where two of them come out wrong."""
     image = question.images[n : n + 1]
-    network = Incremental(question.model, image)
+    network = Incremental(prepared_network, image)
     some = [places[0], places[len(places) // 2]]
     logits = network.logits(_covered(image, cover, some))
     _check(logits, question.model(_whole(image, cover, some)))

@@ -16,26 +16,35 @@ from torch import Tensor, nn
 from convlens.explanation.replay.folded import folded
 from convlens.explanation.replay.packed import packed
 from convlens.explanation.replay.patches import Patch, Unchanged
-from convlens.explanation.replay.recorded import Step, record
+from convlens.explanation.replay.recorded import Recorded, Step, record
 from convlens.explanation.replay.rules import Rule, rule_of
 
 
+def prepared(model: nn.Module, image: Tensor) -> Recorded:
+    """The operations of a network (evaluation mode) for pictures as (1, C, H, W), at their fastest.
+
+    Raises NotRecordedError.
+    """
+    network = folded(record(model, image))
+    image = image.contiguous(memory_format=torch.channels_last)
+    sizes = {index: tuple(value.shape) for index, value in network.run(image)}
+    return packed(network, {0: tuple(image.shape), **sizes})
+
+
 class Incremental:
-    """A network (evaluation mode) and one picture, (1, C, H, W). Raises NotRecordedError; keeps all its maps.
+    """A prepared network and one picture, (1, C, H, W), of which all maps are kept.
 
     `whole_bytes` are those of the largest map that has gone on whole so far, of one picture.
     """
 
-    def __init__(self, model: nn.Module, image: Tensor) -> None:
+    def __init__(self, network: Recorded, image: Tensor) -> None:
         self.whole_bytes = 0
         image = image.contiguous(memory_format=torch.channels_last)
-        network = folded(record(model, image))
-        sizes = {index: tuple(value.shape) for index, value in network.run(image)} | {0: tuple(image.shape)}
-        self._network = packed(network, sizes)
-        self._rules = [rule_of(step) for step in self._network.steps]
-        self._read = {value for step in self._network.steps for value in step.values()} | {network.output}
+        self._network = network
+        self._rules = [rule_of(step) for step in network.steps]
+        self._read = {value for step in network.steps for value in step.values()} | {network.output}
         self._unchanged: list[Unchanged | None] = [None] * network.num_values
-        for index, value in [(0, image), *self._network.run(image)]:
+        for index, value in [(0, image), *network.run(image)]:
             if value.ndim == 4:
                 self._unchanged[index] = Unchanged(value.contiguous(memory_format=torch.channels_last))
 
