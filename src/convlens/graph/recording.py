@@ -105,7 +105,7 @@ class Recorder(TorchDispatchMode):
                 storages=tuple(dict.fromkeys(self._storage(tensor) for tensor in tensors)),
                 is_view=is_view,
                 is_in_place=bool(written),
-                is_pointwise=torch.Tag.pointwise in func.tags or _short_name(func) in POINTWISE,
+                is_pointwise=is_pointwise(func),
                 is_reduction=torch.Tag.reduction in func.tags,
             )
         )
@@ -161,6 +161,11 @@ class Recorder(TorchDispatchMode):
             self.finished.append(call)
 
         return enter, leave
+
+
+def is_pointwise(func: Any) -> bool:
+    """Does this operator of torch compute each element from those at the same position alone?"""
+    return torch.Tag.pointwise in func.tags or _short_name(func) in POINTWISE
 
 
 def _short_name(func: Any) -> str:

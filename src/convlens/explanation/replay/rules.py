@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 from convlens.explanation.replay.patches import Patch, Unchanged
 from convlens.explanation.replay.recorded import Step
 from convlens.explanation.replay.spans import Reach, Spans, joined
-from convlens.graph.recording import POINTWISE
+from convlens.graph import is_pointwise
 
 NEARLY_ALL = 0.8  # of the positions: the whole map then costs no more than cutting and joining
 Found = list[Any]  # of every value: a Patch, a whole Tensor, or None
@@ -22,8 +22,7 @@ Rule = Callable[[Step, Found, Sequence[Unchanged | None]], Any]
 def rule_of(step: Step) -> Rule | None:
     if step.op in RULES:
         return RULES[step.op]
-    pointwise = torch.Tag.pointwise in getattr(step.run, "tags", ()) or step.op in POINTWISE
-    return by_position if pointwise else None
+    return by_position if is_pointwise(step.run) else None
 
 
 def named(step: Step) -> dict[str, Any]:
