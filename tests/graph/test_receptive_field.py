@@ -503,3 +503,27 @@ def test_what_has_no_rule_is_at_most_so_large():
 def test_what_is_split_has_the_stride_of_its_longest_steps():
     field = field_of(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, stride=2), Blocks(2)))
     assert field.exact and field.stride == (4.0, 4.0) and field.size == (5, 5) and len(field.low[0]) == 10
+
+
+@pytest.mark.parametrize(
+    ("halvings", "kernel", "size"),
+    # by hand: each 3 x 3 at stride 2 and its 4 x 4 back again, then the last one; inner units see as many
+    [(2, 3, 15), (1, 5, 9), (1, 3, 7)],
+)
+def test_after_upsampling_the_border_goes_on_as_the_inside(halvings: int, kernel: int, size: int) -> None:
+    down = [nn.Conv2d(1, 1, 3, 2, 1) for _ in range(halvings)]
+    up = [nn.ConvTranspose2d(1, 1, 4, 2, 1) for _ in range(halvings)]
+    network = nn.Sequential(*down, *up, nn.Conv2d(1, 1, kernel, padding=kernel // 2))
+    for part in network:
+        nn.init.ones_(part.weight)
+        nn.init.zeros_(part.bias)
+    field = field_of(network, (1, 1, 64, 64))
+    seen = 0
+    for unit in range(24, 40):
+        image = torch.ones(1, 1, 64, 64, requires_grad=True)
+        network(image)[0, 0, unit, 32].backward()
+        assert image.grad is not None
+        rows = image.grad[0, 0].abs().amax(1).nonzero().flatten()
+        assert field.window(unit, 32)[0] == (int(rows.min()), int(rows.max()))
+        seen = max(seen, int(rows.max() - rows.min()) + 1)
+    assert field.size == (size, size) and seen == size

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from convlens.errors import NetworkError
+from convlens.errors import NetworkError, UsageError
 from convlens.measurement import measure_network
 
 
@@ -259,3 +259,28 @@ def test_the_dict_is_json():
 def test_a_wrong_shape_is_one_clear_error():
     with pytest.raises(NetworkError, match=r"Conv2d cannot run on an input of \(1, 4, 8, 8\).*batch included"):
         measure_network(nn.Conv2d(3, 3, 3), (1, 4, 8, 8))
+
+
+class LearntQueries(nn.Module):
+    """The queries are parameters: their projection hangs on no picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(1, 10, 16))
+        self.attention = nn.MultiheadAttention(16, 4, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.attention(self.queries, x, x)[0]
+
+
+def test_the_rows_add_up_where_parameters_alone_are_worked_on():
+    measured = measure_network(LearntQueries(), (1, 7, 16))
+    # projections of 10 queries, 7 keys, 7 values and 10 results, 16 to 16; two products of 10 and 7, of 16 channels
+    assert measured.macs == (10 + 7 + 7 + 10) * 16 * 16 + 2 * 10 * 7 * 16
+    assert sum(layer.macs for layer in measured.layers) == measured.macs
+
+
+@pytest.mark.parametrize("given", [None, "resnet18", nn.Conv2d])
+def test_what_is_no_network_is_told(given):
+    with pytest.raises(UsageError, match=r"the network came as .*; expected an nn\.Module"):
+        measure_network(given, (1, 3, 8, 8))

@@ -11,6 +11,7 @@ import pytest
 
 from convlens.reports.axes import Axes, round_ticks
 from convlens.reports.calibration import calibration_section
+from convlens.reports.classes import classes_section
 from convlens.reports.confusion import confusion_section, worst_pairs
 from convlens.reports.curves import CHARTS, draw, points, training_section
 from convlens.reports.embedding import data_address
@@ -216,3 +217,14 @@ def test_every_planning_of_a_budget_is_counted_not_listed():
     segments = [{"step": step, "progress": 0.1, "total_steps": 9} for step in range(4)]
     shown = str(recipe_section(None, {"batch": 64, "segments": segments}, None))
     assert "planned again" in shown and "3 times" in shown and "progress" not in shown
+
+
+def test_a_class_without_pictures_is_not_the_weakest():
+    scores = [
+        {"name": name, "precision": value, "recall": value, "f1": value, "support": support}
+        for name, value, support in (("ring", 0.0, 0), ("star", 0.5, 4), ("moon", 0.75, 8))
+    ]
+    found = str(classes_section({"per_class": scores}, "test-"))
+    assert "Weakest: “star”, F1 50.0 % on 4 pictures." in found
+    ring = found[found.index("ring") : found.index("star</td>")]
+    assert ring.count("–") == 2  # recall and F1; nothing was taken for a ring, which precision says

@@ -8,6 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
+LONGEST_PERIOD = 128  # units; of five halvings and doublings it is 32
+
 
 @dataclass(frozen=True)
 class ReceptiveField:
@@ -141,14 +143,22 @@ def _stride_along(columns: np.ndarray) -> Fraction:
 
 
 def _beyond(ends: np.ndarray, index: np.ndarray, stride: Fraction) -> np.ndarray:
-    """Reads ends[index]; outside it goes on as inside, in whole periods where the stride is a fraction."""
-    period, pixels = stride.denominator, stride.numerator
-    if len(ends) < period:
-        period, pixels = 1, round(stride)
+    """Reads ends[index]; outside it goes on as inside, in whole periods of what is seen inside."""
+    period, pixels = _period(ends, stride)
     over = np.maximum(index - (len(ends) - 1), 0)
     under = np.maximum(-index, 0)
     periods = -(-under // period) - (-(-over // period))
     return ends[np.clip(index + periods * period, 0, len(ends) - 1)] - (periods * pixels)[:, None]
+
+
+def _period(ends: np.ndarray, stride: Fraction) -> tuple[int, int]:
+    """After so many units the same is seen so many pixels on. After down- and upsampling a stride of 1 has 4 or 8."""
+    least = stride.denominator
+    for period in range(least, min(len(ends) // 2, LONGEST_PERIOD) + 1, least):
+        pixels = int(period * stride)
+        if (ends[period:] - ends[:-period] == pixels).all():
+            return period, pixels
+    return (least, stride.numerator) if len(ends) >= least else (1, round(stride))
 
 
 def summary(axes: tuple[AxisField, ...]) -> ReceptiveField:

@@ -28,6 +28,8 @@ def trace(model: nn.Module, inputs: Inputs) -> Graph:
     network whose path depends on values is traced on the CPU with copies of its weights instead. The model is as before
     afterwards, also after an error. NetworkError when neither works.
     """
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"the network came as {model!r:.80}; expected an nn.Module")
     model = bare_network(model)
     hidden = next((part for part in model.modules() if isinstance(part, torch.jit.ScriptModule)), None)
     if hidden is not None:

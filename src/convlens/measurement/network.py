@@ -136,9 +136,18 @@ def _rows(graph: Graph, costs: list[Cost | None]) -> list[_Row]:
         if call.is_leaf:
             calls.setdefault(call.path, []).append(call)
     placed = [((group[0].first, 0, n), _leaf_row(graph, costs, group)) for n, group in enumerate(calls.values())]
-    loose = [node for node in graph.nodes if node.module not in calls and node.inputs and not node.is_view]
+    loose = [
+        node
+        for node, cost in zip(graph.nodes, costs, strict=True)
+        if node.module not in calls and not node.is_view and (node.inputs or _counts(cost))
+    ]
     placed += [((node.index, 1, 0), _operation_row(graph, costs, node)) for node in loose]
     return [row for _, row in sorted(placed, key=lambda pair: pair[0])]
+
+
+def _counts(cost: Cost | None) -> bool:
+    """Work on parameters alone, such as a product of two of them, has a row where it has a cost."""
+    return cost is None or cost.macs.value > 0 or cost.flops.value > 0
 
 
 def _leaf_row(graph: Graph, costs: list[Cost | None], group: list[ModuleCall]) -> _Row:

@@ -7,7 +7,7 @@ from typing import Any
 
 from convlens.errors import counted
 from convlens.reports.confusion import MOST_CLASSES, class_id
-from convlens.reports.figures import count, percent, pictures
+from convlens.reports.figures import MISSING, count, percent, pictures
 from convlens.reports.markup import Content, Markup, bar, element, section, table
 
 HEAD = ["class", "precision", "recall", "F1", "pictures"]
@@ -18,8 +18,9 @@ def classes_section(evaluation: dict[str, Any], prefix: str) -> Markup | None:
     if not scores:
         return None
     lead: str | None = None
-    if len(scores) > 1:
-        weakest = min(scores, key=lambda s: s["f1"])
+    shown = [one for one in scores if one["support"]]
+    if len(shown) > 1:
+        weakest = min(shown, key=lambda s: s["f1"])
         lead = f"Weakest: “{weakest['name']}”, F1 {percent(weakest['f1'])} on {pictures(weakest['support'])}."
     if len(scores) <= MOST_CLASSES:
         return section("Classes", _table(scores, prefix), id_=f"{prefix}classes", lead=lead)
@@ -36,11 +37,13 @@ def _table(scores: Sequence[dict[str, Any]], prefix: str | None = None) -> Marku
 
 
 def _row(score: dict[str, Any], id_: str | None) -> list[Content]:
-    f1 = [percent(score["f1"]), bar(score["f1"])]
+    """A class without a picture has no recall, and so no F1."""
+    known = score["support"] > 0
+    f1 = [percent(score["f1"]), bar(score["f1"])] if known else MISSING
     return [
         element("td", score["name"], id=id_),
         percent(score["precision"]),
-        percent(score["recall"]),
+        percent(score["recall"]) if known else MISSING,
         f1,
         count(score["support"]),
     ]

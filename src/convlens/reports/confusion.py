@@ -25,7 +25,8 @@ def confusion_section(
         return None
     wrong = worst_pairs(matrix)
     if len(classes) > MOST_CLASSES:
-        body, lead = pair_list(matrix, classes, shown, prefix), "The pairs that are confused most often."
+        of_all = f": {MOST_PAIRS} of {len(wrong):,}" if len(wrong) > MOST_PAIRS else ""
+        body, lead = pair_list(matrix, classes, shown, prefix), f"The pairs that are confused most often{of_all}."
     else:
         recognised = [(number, number) for number in range(len(classes))] if evaluation.get("per_class") else []
         body = matrix_table(matrix, classes, {*shown, *recognised}, prefix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
@@ -72,6 +72,11 @@ class CompareResult:
     plot: Path | None
 
 
+def _listed(targets: object) -> list[object]:
+    """Of what is no list, itself."""
+    return list(targets) if isinstance(targets, Iterable) else [targets]
+
+
 def compare(
     targets: Sequence[Run | str | Path] = (),
     *,
@@ -95,6 +100,8 @@ def compare(
     """
     check_part(part)
     drawn = drawing_file("--plot", plot)
+    if isinstance(targets, str | Path) or not all(isinstance(each, Run | str | Path) for each in _listed(targets)):
+        raise UsageError(f"the runs came as {targets!r}; expected a list of runs, their folders or networks' names")
     runs = [_opened(target, network) for target in targets if isinstance(target, Run) or Path(target).is_dir()]
     wanted = [str(target) for target in targets if not isinstance(target, Run) and not Path(target).is_dir()]
     networks = [of_network(name, real=latency) for name in wanted]
