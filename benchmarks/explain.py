@@ -33,7 +33,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from convlens.explanation import explain, occluded
 from convlens.explanation.occlusion import windows
-from convlens.explanation.replay import Incremental, incremental, prepared
+from convlens.explanation.replay import Incremental, incremental, replayable
 from convlens.zoo import create
 
 SIDE, TARGET = 224, 7
@@ -168,11 +168,11 @@ def products(case: Case) -> None:
     incremental.packed = lambda recorded, _sizes: recorded  # torch counts only operators of its own
     with torch.no_grad():
         plain = counted(lambda: network(images))
-        changing = Incremental(prepared(network, images), images)
+        changing = Incremental(replayable(network, images), images)
         places = windows(SIDE, SIDE, WINDOW, STRIDE)
         for at_once, step in ((occluded.AT_ONCE, 1), (1, 5)):
             batches = [[places[index] for index in batch] for batch in occluded.alike(places, at_once)][::step]
-            own = sum(counted(lambda b=b: changing.logits(occluded._covered(images, images * 0, b))) for b in batches)
+            own = sum(counted(lambda b=b: changing.logits(occluded.covered(images, images * 0, b))) for b in batches)
             share = own / plain / sum(map(len, batches))
             print(f"{case.name}, {at_once} windows at once: {share:.3f} of the products", flush=True)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.opened_page import opened
+
 pytestmark = pytest.mark.browser
 
 SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
@@ -14,30 +16,20 @@ SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_the_page_of_explanations_stands_by_itself(chromium, report: Path, size: str, scheme: str) -> None:
-    context = chromium.new_context(viewport=SIZES[size], color_scheme=scheme)
-    page = context.new_page()
-    asked: list[str] = []
-    said: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: said.append(str(error)))
-    explained = (report.parent / "explanations" / "explained.html").as_uri()
-    page.goto(explained)
-    drawn = page.evaluate("[...document.querySelectorAll('img, svg image')].length")
-    assert drawn >= 3  # the maps of three pictures
-    assert page.evaluate("[...document.images].filter(i => !i.complete || i.naturalWidth == 0).length") == 0
-    assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"]
-    text = page.locator("main").inner_text()
-    assert "passed" in text or "failed" in text
-    assert "random weights" in text  # why, not the verdict alone
-    ground, ink = page.evaluate("['backgroundColor', 'color'].map(key => getComputedStyle(document.body)[key])")
-    assert contrast(ground, ink) >= 7
-    for number in range(page.locator("a[href]").count()):
-        page.locator("a[href]").nth(number).click()
-    page.screenshot(path=report.parent / f"explained-{size}-{scheme}.png", full_page=True)
-    assert said == []
-    assert [url for url in asked if not url.startswith(("data:", explained))] == []
-    context.close()
+    address = (report.parent / "explanations" / "explained.html").as_uri()
+    with opened(chromium, address, viewport=SIZES[size], color_scheme=scheme) as page:
+        drawn = page.evaluate("[...document.querySelectorAll('img, svg image')].length")
+        assert drawn >= 3  # the maps of three pictures
+        assert page.evaluate("[...document.images].filter(i => !i.complete || i.naturalWidth == 0).length") == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"]
+        text = page.locator("main").inner_text()
+        assert "passed" in text or "failed" in text
+        assert "random weights" in text  # why, not the verdict alone
+        ground, ink = page.evaluate("['backgroundColor', 'color'].map(key => getComputedStyle(document.body)[key])")
+        assert contrast(ground, ink) >= 7
+        for number in range(page.locator("a[href]").count()):
+            page.locator("a[href]").nth(number).click()
+        page.screenshot(path=report.parent / f"explained-{size}-{scheme}.png", full_page=True)
 
 
 def contrast(one: str, other: str) -> float:

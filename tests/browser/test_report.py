@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.browser.opened_page import opened
+
 pytestmark = pytest.mark.browser
 
 SECTIONS = ("training", "confusions", "classes", "calibration", "robustness", "errors", "explanations", "network")
@@ -17,19 +19,9 @@ WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 @pytest.fixture
 def page(chromium: Any, report: Path) -> Iterator[Any]:
-    """The report, opened from its file; at the end nothing was asked of any network and no error was said."""
-    context = chromium.new_context(viewport=WIDE)
-    opened = context.new_page()
-    asked: list[str] = []
-    said: list[str] = []
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    opened.goto(report.as_uri())
-    yield opened
-    assert said == []
-    assert [url for url in asked if not url.startswith(("data:", report.as_uri()))] == []
-    context.close()
+    """The report, opened from its file."""
+    with opened(chromium, report.as_uri(), viewport=WIDE) as page:
+        yield page
 
 
 def errors(report: Path) -> list[dict[str, Any]]:

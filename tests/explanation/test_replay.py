@@ -15,7 +15,7 @@ from convlens import zoo
 from convlens.explanation import explain, occluded
 from convlens.explanation.occluded import alike
 from convlens.explanation.occlusion import windows
-from convlens.explanation.replay import Incremental, NotRecordedError, Patch, folded, prepared, record
+from convlens.explanation.replay import Incremental, NotRecordedError, Patch, folded, record, replayable
 from convlens.explanation.replay.patches import Unchanged
 from convlens.explanation.replay.spans import Reach, Spans, spanning
 
@@ -37,11 +37,11 @@ def farthest(network: nn.Module, image: torch.Tensor, window: int, stride: int) 
     places = windows(*image.shape[2:], window, stride)
     cover = torch.full_like(image, 0.3)
     with torch.no_grad():
-        incremental, far, largest = Incremental(prepared(network, image), image), 0.0, 0.0
+        incremental, far, largest = Incremental(replayable(network, image), image), 0.0, 0.0
         for batch in alike(places, 8):
             chosen = [places[index] for index in batch]
-            expected = network(occluded._whole(image, cover, chosen))
-            found = incremental.logits(occluded._covered(image, cover, chosen))
+            expected = network(occluded.whole_pictures(image, cover, chosen))
+            found = incremental.logits(occluded.covered(image, cover, chosen))
             far = max(far, float((found - expected).abs().max()))
             largest = max(largest, float(expected.abs().max()))
     return far / largest
@@ -195,7 +195,7 @@ def test_occlusion_is_that_of_the_plain_loop_whether_recorded_or_not(what, patch
     plain = explain(network, images, [1, 2], **options)
     monkeypatch.setattr(occluded, "WORTH_IT", 0)
     asked = []
-    monkeypatch.setattr(occluded, "prepared", lambda *given: asked.append(1) or prepared(*given))
+    monkeypatch.setattr(occluded, "replayable", lambda *given: asked.append(1) or replayable(*given))
     fast = explain(network, images, [1, 2], **options)
     assert asked, "the incremental way was not tried"
     assert abs(fast.maps - plain.maps).max() < 1e-6
@@ -208,6 +208,19 @@ def test_a_wrong_incremental_result_is_not_believed(monkeypatch):
     monkeypatch.setattr(occluded, "WORTH_IT", 0)
     right = Incremental.logits
     monkeypatch.setattr(Incremental, "logits", lambda self, patch: right(self, patch) * 1.01)
+    assert (explain(network, images, 1, method="occlusion", window=5, stride=4).maps == plain.maps).all()
+
+
+def test_what_fails_when_it_is_run_again_goes_through_the_plain_loop(monkeypatch):
+    torch.manual_seed(0)
+    network, images = Asking("nothing").eval(), torch.randn(1, 3, 40, 40)
+    plain = explain(network, images, 1, method="occlusion", window=5, stride=4)
+    monkeypatch.setattr(occluded, "WORTH_IT", 0)
+
+    def fail(*_given):
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(Incremental, "logits", fail)
     assert (explain(network, images, 1, method="occlusion", window=5, stride=4).maps == plain.maps).all()
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from convlens.errors import NetworkError
 from convlens.explanation.memory import BOUND, NEAR, traced
 from convlens.explanation.question import Question
-from convlens.explanation.replay import Incremental, NotRecordedError, Patch, Recorded, prepared, spanning
+from convlens.explanation.replay import Incremental, NotRecordedError, Patch, Recorded, replayable, spanning
 
 Window = tuple[slice, slice]
 WORTH_IT = 8 << 20  # bytes of feature maps of one picture; smaller networks are through before their maps are cut up
@@ -21,12 +21,12 @@ def scores_under(question: Question, cover: Tensor, places: list[Window]) -> Ten
     """Every picture under every window, covered by what `cover` holds there, (V, N)."""
     if len(places) >= MANY and _is_worth_it(question):
         try:
-            network = prepared(question.model, question.images[:1])
+            network = replayable(question.model, question.images[:1])
             each = [_patched(question, network, n, cover[n : n + 1], places) for n in range(len(cover))]
             logits = torch.stack(each, dim=1)
             return torch.stack([question.target.score(part) for part in logits]).float()
-        except NotRecordedError:
-            pass
+        except (NotRecordedError, RuntimeError):
+            pass  # the plain loop says what is wrong, if anything is
     return plain_loop(question, cover, places)
 
 
@@ -66,17 +66,17 @@ def _is_worth_it(question: Question) -> bool:
     return WORTH_IT <= needed <= BOUND // 2
 
 
-def _patched(question: Question, prepared_network: Recorded, n: int, cover: Tensor, places: list[Window]) -> Tensor:
+def _patched(question: Question, network: Recorded, n: int, cover: Tensor, places: list[Window]) -> Tensor:
     """The n-th picture under every window -> (V, K). Raises NotRecordedError where two of them come out wrong."""
     image = question.images[n : n + 1]
-    network = Incremental(prepared_network, image)
+    changing = Incremental(network, image)
     some = [places[0], places[len(places) // 2]]
-    logits = network.logits(_covered(image, cover, some))
-    _check(logits, question.model(_whole(image, cover, some)))
-    at_once = max(1, min(AT_ONCE, NEAR // max(1, 3 * network.whole_bytes)))
+    logits = changing.logits(covered(image, cover, some))
+    _check(logits, question.model(whole_pictures(image, cover, some)))
+    at_once = max(1, min(AT_ONCE, NEAR // max(1, 3 * changing.whole_bytes)))
     found = logits.new_empty(len(places), logits.shape[1])
     for batch in alike(places, at_once):
-        found[batch] = network.logits(_covered(image, cover, [places[index] for index in batch]))
+        found[batch] = changing.logits(covered(image, cover, [places[index] for index in batch]))
     return found
 
 
@@ -85,7 +85,8 @@ def _check(logits: Tensor, expected: Tensor) -> None:
         raise NotRecordedError("another result than that of the whole picture")
 
 
-def _whole(image: Tensor, cover: Tensor, places: list[Window]) -> Tensor:
+def whole_pictures(image: Tensor, cover: Tensor, places: list[Window]) -> Tensor:
+    """(V, C, H, W): the picture under each window."""
     variants = image.expand(len(places), *image.shape[1:]).clone()
     for variant, place in zip(variants, places, strict=True):
         variant[..., *place] = cover[0][..., *place]
@@ -109,7 +110,7 @@ def alike(places: list[Window], at_once: int) -> list[list[int]]:
     return [order[start : start + at_once] for start in range(0, len(order), at_once)]
 
 
-def _covered(image: Tensor, cover: Tensor, places: list[Window]) -> Patch:
+def covered(image: Tensor, cover: Tensor, places: list[Window]) -> Patch:
     """Of every window the part of the picture that holds it, covered."""
     height, width = image.shape[2:]
     rows = spanning([p[0].start for p in places], [p[0].stop for p in places], height)

@@ -95,12 +95,13 @@ def train(
     wanted = training.recipe_from({"seed": seed, **recipe_options, "augment": augment is not False})
     if wanted.shuffle_labels and weights not in ("auto", "none"):
         raise UsageError(f"weights came as {weights} with shuffled labels, which need random ones; leave it out")
-    weights = "none" if wanted.shuffle_labels else weights
     target = str(training.choose_device(device))
     ask = Request(model, network, image_size, fit, str(weights_file(weights)), model_options or {})
     record = published(recipe, data, ask, wanted, augment)
     if record is not None:
         ask, wanted = request_of(record), recipe_of(record, wanted)
+    elif wanted.shuffle_labels:
+        ask = replace(ask, weights="none")
     check_data_dir(data, data_dir)
     keep_apart(Path(out or "runs"), data)
     with ExitStack() as held:

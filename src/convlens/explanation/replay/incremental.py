@@ -20,7 +20,7 @@ from convlens.explanation.replay.recorded import Recorded, Step, record
 from convlens.explanation.replay.rules import Rule, rule_of
 
 
-def prepared(model: nn.Module, image: Tensor) -> Recorded:
+def replayable(model: nn.Module, image: Tensor) -> Recorded:
     """The operations of a network (evaluation mode) for pictures as (1, C, H, W), at their fastest.
 
     Raises NotRecordedError.
@@ -32,7 +32,7 @@ def prepared(model: nn.Module, image: Tensor) -> Recorded:
 
 
 class Incremental:
-    """A prepared network and one picture, (1, C, H, W), of which all maps are kept.
+    """A replayable network and one picture, (1, C, H, W), of which all maps are kept.
 
     `whole_bytes` are those of the largest map that has gone on whole so far, of one picture.
     """
