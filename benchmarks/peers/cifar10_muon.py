@@ -1,4 +1,4 @@
-"""The record recipe for CIFAR-10 on one GPU, put on a CPU: bf16 autocast, glibc keeps freed buffers, nothing else.
+"""The record recipe for CIFAR-10 on one GPU; on a CPU in bf16 autocast, glibc keeps freed buffers, nothing else.
 
     python benchmarks/peers/cifar10_muon.py FOLDER [--seed 0] [--epochs 8] [--held-out 5000]
 
@@ -95,12 +95,13 @@ def epochs_of(
     images: Tensor, labels: Tensor, *, batch: int = BATCH, shift: int = 2, cutout: int = 0
 ) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
     """Epoch after epoch of batches: flipped every second time, shifted by groups of one shift, a square cut out."""
-    mirrored = torch.rand(len(images)) < 0.5
+    device = images.device
+    mirrored = torch.rand(len(images), device=device) < 0.5
     images = torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
     padded = F.pad(images, (shift,) * 4, mode="reflect")
     epoch = 0
     while True:
-        corners = torch.randint(0, 2 * shift + 1, (len(images), 2))
+        corners = torch.randint(0, 2 * shift + 1, (len(images), 2), device=device)
         shown = torch.empty_like(images)
         for down in range(2 * shift + 1):
             for right in range(2 * shift + 1):
@@ -108,7 +109,7 @@ def epochs_of(
                 shown[chosen] = padded[chosen][:, :, down : 32 + down, right : 32 + right]
         shown = shown.flip(3) if epoch % 2 else shown
         shown = cut(shown, cutout) if cutout else shown
-        order = torch.randperm(len(images))
+        order = torch.randperm(len(images), device=device)
 
         def batches(shown: Tensor = shown, order: Tensor = order) -> Iterator[tuple[Tensor, Tensor]]:
             for start in range(0, len(order) - batch + 1, batch):
@@ -121,8 +122,8 @@ def epochs_of(
 
 def cut(images: Tensor, size: int) -> Tensor:
     """In each picture a square, anywhere within it, of the mean colour."""
-    top, left = torch.randint(0, 33 - size, (2, len(images), 1))
-    place = torch.arange(32)
+    top, left = torch.randint(0, 33 - size, (2, len(images), 1), device=images.device)
+    place = torch.arange(32, device=images.device)
     rows, columns = (((place >= first) & (place < first + size)) for first in (top, left))
     return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
 
@@ -143,7 +144,7 @@ def train(net: Net, images: Tensor, labels: Tensor, epochs: float) -> None:
     whitening_steps = WHITENING_EPOCHS * per_epoch
     for batches in epochs_of(images, labels):
         for inputs, targets in batches:
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast(inputs.device.type, torch.bfloat16):
                 logits = net(inputs)
             F.cross_entropy(logits.float(), targets, label_smoothing=SMOOTHING, reduction="sum").backward()
             left = 1 - step / steps
@@ -172,7 +173,7 @@ def logits_of(net: Net, images: Tensor, *, augmented: bool) -> Tensor:
 
     rows = []
     for chunk in images.split(CHUNK):
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(chunk.device.type, torch.bfloat16):
             if not augmented:
                 rows.append(net(chunk.contiguous(memory_format=torch.channels_last)).float())
                 continue

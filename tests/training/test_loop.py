@@ -104,8 +104,18 @@ def test_soft_labels_of_one_class_have_the_loss_of_hard_ones(training, balance, 
 def test_a_mixed_picture_is_right_when_the_larger_share_is(training):
     made = training(1)
     labels = torch.tensor([[0.7, 0.3, 0.0], [0.2, 0.0, 0.8], [0.4, 0.6, 0.0]])
-    made._count(torch.tensor(1.0), torch.eye(3), labels, 0.1)
-    assert (made.tally.right, made.tally.pictures) == (1, 3)
+    made.readings.note(torch.tensor(1.0), torch.eye(3), labels)
+    assert made.readings.read() is None
+    assert (made.tally.step, made.tally.right, made.tally.pictures) == (1, 1, 3)
+
+
+def test_the_step_of_a_loss_that_is_no_number_is_told_when_it_is_read_later(training):
+    made = training(12)
+    for loss in (1.0, 2.0, float("nan"), 4.0):
+        made.readings.note(torch.tensor(loss), torch.eye(3), torch.arange(3))
+    assert made.tally.steps == 0
+    assert made.readings.read() == 2
+    assert (made.tally.step, made.tally.steps) == (4, 4)
 
 
 def test_sigterm_saves_and_asks_for_status_143(training):

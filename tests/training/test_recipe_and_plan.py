@@ -131,10 +131,10 @@ def test_a_large_network_gets_a_smaller_batch(monkeypatch):
     plan = first_plan(Recipe(epochs=1), 60_000, NORMALISED, Setting(2), most=20)
     assert plan.batch == 20 and plan.steps_per_epoch == 3000
     assert first_plan(Recipe(epochs=1, batch=64), 60_000, NORMALISED, Setting(2), most=20).batch == 64
-    monkeypatch.setattr(fit_file, "memory_bytes", lambda: 8 * 2**20)
-    few = fit_file.largest_batch(CONVOLUTION, (1, 1, 64, 64))
-    monkeypatch.setattr(fit_file, "memory_bytes", lambda: 16 * 2**20)
-    assert 1 < few < fit_file.largest_batch(CONVOLUTION, (1, 1, 64, 64)) < 1 << 20
+    monkeypatch.setattr(fit_file, "device_bytes", lambda _: 8 * 2**20)
+    few = fit_file.largest_batch(CONVOLUTION, (1, 1, 64, 64), "cpu")
+    monkeypatch.setattr(fit_file, "device_bytes", lambda _: 16 * 2**20)
+    assert 1 < few < fit_file.largest_batch(CONVOLUTION, (1, 1, 64, 64), "cpu") < 1 << 20
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def augment(
     if not ask.changes_colours:
         return moved.to(torch.float32)
     seen = torch.empty_like(moved, dtype=torch.float32)
-    count = max(1, len(seen) // max(3, AT_ONCE // seen[0].numel()))
+    count = max(1, len(seen) // max(3, AT_ONCE // seen[0].numel())) if moved.device.type == "cpu" else 1
     for part, into, own in zip(moved.tensor_split(count), seen.tensor_split(count), draws.split(count), strict=True):
         planes = part.contiguous() if ask.takes_channels_apart else part
         into.copy_(cutout(recolour(planes.to(torch.float32), ask, own, colours), ask, own))
@@ -87,7 +87,8 @@ def cutout(images: Tensor, ask: Augment, draws: Draws) -> Tensor:
     _, _, height, width = images.shape
     top = (draws("cutout top") * height).view(-1, 1, 1, 1) - ask.cutout / 2
     left = (draws("cutout left") * width).view(-1, 1, 1, 1) - ask.cutout / 2
-    rows, columns = torch.arange(height).view(1, 1, -1, 1), torch.arange(width).view(1, 1, 1, -1)
+    rows = torch.arange(height, device=images.device).view(1, 1, -1, 1)
+    columns = torch.arange(width, device=images.device).view(1, 1, 1, -1)
     down = ((rows >= top) & (rows < top + ask.cutout)).float()
     across = ((columns >= left) & (columns < left + ask.cutout)).float()
     return torch.lerp(images, images.mean(dim=(2, 3), keepdim=True), down * across)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 
 import torch
@@ -41,6 +42,19 @@ class Batches:
         self.num_classes = num_classes or int(labels.max()) + 1
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
+    def on(self, device: torch.device) -> Batches:
+        """The same batches, made where the network is: the set is copied there, as it is."""
+        there = copy.copy(self)
+        there.pixels, there.labels = self.pixels.to(device), self.labels.to(device)
+        there._epoch = -1
+        there.__dict__.pop("_colours", None)  # which are where the pixels are
+        return there
+
+    @property
+    def num_bytes(self) -> int:
+        """Of the set's pixels."""
+        return self.pixels.numel() * self.pixels.element_size()
+
     @property
     def steps_per_epoch(self) -> int:
         """A short last batch is left to another epoch: it would make oneDNN compile its kernels again."""
@@ -52,8 +66,9 @@ class Batches:
         if epoch != self._epoch:
             self._epoch = epoch
             self._order = torch.from_numpy(permutation(self.seed, epoch, len(self.labels)))
-        chosen = self._order[place * self.batch : (place + 1) * self.batch]
-        draws = Draws(self.seed, epoch, chosen.numpy())
+        indices = self._order[place * self.batch : (place + 1) * self.batch]
+        draws = Draws(self.seed, epoch, indices.numpy(), self.pixels.device)
+        chosen = indices.to(self.pixels.device, non_blocking=True)
         seen = augment(self._taken(chosen), self.augment, draws, self.preprocess.size, colours=self._colours)
         if size is not None and size != self.preprocess.size:
             seen = geometry.reduced(seen, size)
@@ -67,11 +82,11 @@ class Batches:
 
     @cached_property
     def _colours(self) -> Tensor | None:
-        return principal_colours(self.pixels) if self.augment.lighting else None
+        return principal_colours(self.pixels).to(self.pixels.device) if self.augment.lighting else None
 
     def _mixed(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
         ask, seed = self.augment, batch_seed(self.seed, step)
-        mixture = draw_mixture(ask.mixup, ask.cutmix, seed=seed, shape=images.shape)
+        mixture = draw_mixture(ask.mixup, ask.cutmix, seed=seed, shape=images.shape, device=images.device)
         if mixture is None:
             return images, labels
         return mixed(images, mixture), soft_labels(labels, mixture, self.num_classes)

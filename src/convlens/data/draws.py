@@ -14,16 +14,20 @@ import torch
 from torch import Tensor
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+CPU = torch.device("cpu")
 
 
 class Draws:
-    """What is drawn for the pictures of one batch: `draws("flip")` -> (N,) float32 in [0, 1)."""
+    """What is drawn for the pictures of one batch: `draws("flip")` -> (N,) float32 in [0, 1), on `device`.
 
-    def __init__(self, seed: int, epoch: int, indices: np.ndarray) -> None:
-        self.seed, self.epoch, self.indices = seed, epoch, indices
+    The same on every device: they are made by the CPU.
+    """
+
+    def __init__(self, seed: int, epoch: int, indices: np.ndarray, device: torch.device = CPU) -> None:
+        self.seed, self.epoch, self.indices, self.device = seed, epoch, indices, device
 
     def __call__(self, name: str) -> Tensor:
-        return torch.from_numpy(uniform(self.seed, self.epoch, name, self.indices))
+        return self._there(uniform(self.seed, self.epoch, name, self.indices))
 
     def within(self, name: str, most: float) -> Tensor:
         """(N,) in [-most, most)."""
@@ -37,14 +41,17 @@ class Draws:
         """(N,) float32 of mean 0 and deviation 1 (Box and Muller 1958)."""
         radius, turn = (uniform(self.seed, self.epoch, f"{name} {part}", self.indices) for part in ("radius", "turn"))
         drawn = np.sqrt(-2 * np.log1p(-radius.astype(np.float64))) * np.cos(2 * np.pi * turn.astype(np.float64))
-        return torch.from_numpy(drawn.astype(np.float32))
+        return self._there(drawn.astype(np.float32))
 
     def of_epoch(self, epoch: int) -> Draws:
-        return Draws(self.seed, epoch, self.indices)
+        return Draws(self.seed, epoch, self.indices, self.device)
 
     def split(self, count: int) -> list[Draws]:
         """Those of `count` parts of the batch, as Tensor.tensor_split divides it."""
-        return [Draws(self.seed, self.epoch, part) for part in np.array_split(self.indices, count)]
+        return [Draws(self.seed, self.epoch, part, self.device) for part in np.array_split(self.indices, count)]
+
+    def _there(self, drawn: np.ndarray) -> Tensor:
+        return torch.from_numpy(drawn).to(self.device, non_blocking=True)
 
 
 def _mix(bits: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ def brightness(images: Tensor, factor: Tensor) -> Tensor:
 
 def saturation(images: Tensor, factor: Tensor) -> Tensor:
     """Away from each pixel's own grey."""
-    grey = (images * torch.tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    grey = (images * images.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
     return (images - grey).mul_(_each(factor)).add_(grey)
 
 
@@ -56,14 +56,15 @@ def lighting(images: Tensor, factors: Tensor, colours: Tensor) -> Tensor:
 
 
 def principal_colours(pixels: Tensor) -> Tensor:
-    """(N, C, H, W) uint8 -> (C, C): columns are eigenvectors of the pixels' covariance, times 255 eigenvalues.
+    """(N, C, H, W) uint8 -> (C, C) on the CPU: eigenvectors of the pixels' covariance times 255 eigenvalues.
 
     The eigenvalues are those of pixels in 0..1, as all who give numbers for ImageNet take them. Sums are of whole
     numbers below 2**53, so neither threads nor their order change a bit.
     """
     chosen = torch.linspace(0, len(pixels) - 1, min(AT_MOST, len(pixels))).long()
     stride = math.ceil(math.sqrt(pixels.shape[2] * pixels.shape[3] / AT_MOST))
-    values = pixels[:, :, ::stride, ::stride].index_select(0, chosen).transpose(0, 1).flatten(1).double()
+    values = pixels[:, :, ::stride, ::stride].index_select(0, chosen.to(pixels.device)).cpu()
+    values = values.transpose(0, 1).flatten(1).double()
     mean = values.sum(dim=1) / values.shape[1]
     covariance = (values @ values.T / values.shape[1] - mean.outer(mean)) / 255**2
     eigenvalues, eigenvectors = torch.linalg.eigh(covariance)

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from convlens.data.draws import CPU
+
 Box = tuple[int, int, int, int]  # top, left, bottom, right
 
 
@@ -24,7 +26,9 @@ class Mixture:
     box: Box | None = None
 
 
-def draw_mixture(mixup: float, cutmix: float, *, seed: int, shape: tuple[int, ...]) -> Mixture | None:
+def draw_mixture(
+    mixup: float, cutmix: float, *, seed: int, shape: tuple[int, ...], device: torch.device = CPU
+) -> Mixture | None:
     """A share of Beta(alpha, alpha), `mixup` and `cutmix` being the alphas; of both, either one half of the time."""
     if not mixup and not cutmix:
         return None
@@ -32,7 +36,7 @@ def draw_mixture(mixup: float, cutmix: float, *, seed: int, shape: tuple[int, ..
     cut = bool(draw.random() < 0.5) if mixup and cutmix else bool(cutmix)
     alpha = cutmix if cut else mixup
     share = float(draw.beta(alpha, alpha))
-    partners = torch.from_numpy(draw.permutation(shape[0]))
+    partners = torch.from_numpy(draw.permutation(shape[0])).to(device, non_blocking=True)
     if not cut:
         return Mixture(partners, share)
     height, width = shape[2:]

@@ -44,6 +44,15 @@ class BiasNorm2d(nn.BatchNorm2d):
         self.reset_running_stats()
         nn.init.zeros_(self.bias)
 
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not x.is_cuda:
+            return super().forward(x)
+        # on a GPU torch has no gradient of a bias that stands without a weight
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+        statistics, affine = (self.running_mean, self.running_var), (torch.ones_like(self.bias), self.bias)
+        return functional.batch_norm(x, *statistics, *affine, self.training, self.momentum or 0.0, self.eps)
+
 
 def set_batch_norm(module: nn.Module, *, eps: float, momentum: float) -> None:
     """Give every batch normalisation inside `module` the constants of its paper."""

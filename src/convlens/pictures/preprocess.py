@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -140,8 +141,13 @@ class Preprocess:
         return ground
 
     def _statistics(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        mean, std = (torch.tensor(values, dtype=torch.float32, device=device) for values in (self.mean, self.std))
-        return mean.view(1, -1, 1, 1), std.view(1, -1, 1, 1)
+        return _planes(self.mean, device), _planes(self.std, device)
+
+
+@lru_cache(maxsize=64)
+def _planes(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """(1, C, 1, 1); kept, as an accelerator would be waited for with each copy."""
+    return torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, 1, 1)
 
 
 def _resized(image: Image.Image, geometry: Geometry) -> Image.Image:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.data import Batches, memory_bytes
+from convlens.data import Batches
 from convlens.errors import NetworkError, RunError, UsageError
 from convlens.measurement import calibration_error, fit_temperature, measure_network
 from convlens.runs import Manifest, Run, RunFolder, installed_versions, rewind_history, save_run
@@ -21,7 +21,7 @@ from convlens.training.budget import Budget
 from convlens.training.checkpoint import read_checkpoint
 from convlens.training.freeze import check_stem
 from convlens.training.loop import Progress, Task, Training
-from convlens.training.machine import describe_machine
+from convlens.training.machine import describe_machine, device_bytes
 from convlens.training.plan import Plan, Setting, first_plan
 from convlens.training.precision import Trial, choose
 from convlens.training.recipe import Recipe
@@ -43,7 +43,7 @@ def make_plan(network: nn.Module, batches_of: Callable[[int], Batches], recipe: 
     if recipe.freeze_stem is not None:
         check_stem(network)
     one = batches_of(1)
-    most = largest_batch(network, one(0)[0].shape)
+    most = largest_batch(network, one(0)[0].shape, setting.device)
     plan = first_plan(recipe, len(one.labels), network, setting, most=most)
     images, labels = batches_of(plan.batch)(0)
     target = torch.device(setting.device)
@@ -58,13 +58,13 @@ def make_plan(network: nn.Module, batches_of: Callable[[int], Batches], recipe: 
     return replace(plan, **asdict(choice), measured=measured)
 
 
-def largest_batch(network: nn.Module, shape: tuple[int, ...]) -> int:
-    """Pictures whose activations, with as much again for their gradients, fill a quarter of the memory."""
+def largest_batch(network: nn.Module, shape: tuple[int, ...], device: str) -> int:
+    """Pictures whose activations, with as much again for their gradients, fill a quarter of the device's memory."""
     try:
         each = measure_network(network, (1, *shape[1:])).activation_bytes
     except NetworkError:  # a network that cannot be traced; the batch then follows the number of pictures alone
         return 1 << 20
-    return max(1, memory_bytes() // 4 // max(1, 2 * each))
+    return max(1, device_bytes(torch.device(device)) // 4 // max(1, 2 * each))
 
 
 def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: int) -> float:

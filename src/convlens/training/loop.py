@@ -24,9 +24,11 @@ from convlens.training.checkpoint import read_checkpoint, restore, write_checkpo
 from convlens.training.first_look import show_pictures
 from convlens.training.freeze import freeze_stem, thawed_afterwards
 from convlens.training.head_first import SHARE, fit_classifier
+from convlens.training.machine import device_bytes
 from convlens.training.plan import Plan
 from convlens.training.precision import Choice
 from convlens.training.rates import build_optimiser, decayed_parameters
+from convlens.training.readings import Readings
 from convlens.training.recipe import Recipe
 from convlens.training.schedule import progress_at, rate_factor, size_at
 from convlens.training.signals import StopRequest
@@ -34,6 +36,7 @@ from convlens.training.tally import Tally
 from convlens.training.validation import logits_of, loss_and_accuracy
 
 Progress = Callable[[str, int, int, str], None]
+SAVING = 0.05  # share of the time that saving at the ends of short epochs may take
 
 
 def keep_statistics(network: nn.Module) -> None:
@@ -62,6 +65,7 @@ class Training:
         self.task, self.recipe, self.plan, self.folder = task, recipe, plan, folder
         self.choice = Choice(plan.precision, plan.layout, plan.threads, plan.allocator)
         self.device = torch.device(plan.device)
+        self.batches = self._resident(task.batches)
         self.network = self.choice.laid_out(network.to(self.device)).train()
         if plan.pretrained:
             keep_statistics(self.network)
@@ -69,20 +73,28 @@ class Training:
         self.optimiser = build_optimiser(self.network, recipe, pretrained=plan.pretrained, muon_dtype=dtype)
         self.average = WeightAverage(self.network, recipe.ema) if recipe.ema else None
         self.tally = Tally()
+        self.readings = Readings(self.tally)
         self.budget: Budget | None = None
         self.best: dict[str, Tensor] | None = None  # not yet on disk
         self.saved_at = time.monotonic()
         self.validation_s = 0.0  # what the last one took
+        self.saving_s = 0.0
 
     @property
     def judged(self) -> nn.Module:
         """The network that is validated and saved."""
         return self.average.network if self.average else self.network
 
+    def _resident(self, batches: Batches) -> Batches:
+        """Made by the accelerator itself where the set is no more than a quarter of its memory."""
+        there = self.device.type == "cuda" and batches.num_bytes <= device_bytes(self.device) // 4
+        return batches.on(self.device) if there else batches
+
     def resume(self) -> None:
         tensors, facts = read_checkpoint(self.folder.last)
         restore(tensors, self.network, self.optimiser, self.average)
         self.tally = Tally(**facts["tally"])
+        self.readings = Readings(self.tally)
 
     def run(self, *, progress: Progress | None = None) -> None:
         """Raises Stopped, after saving, when a signal asked; StorageError when a checkpoint cannot be written."""
@@ -95,7 +107,7 @@ class Training:
             while self.tally.step < self.plan.total_steps:
                 self._one_step()
                 if progress:
-                    progress("train", self.tally.step, self.plan.total_steps, self._detail())
+                    progress("train", self.tally.step, self.plan.total_steps, self.tally.line)
                 self._between_steps()
                 if request.signal is not None:
                     self._stop(request)
@@ -120,7 +132,7 @@ class Training:
         if self.recipe.freeze_stem is not None and progress >= self.recipe.freeze_stem:
             freeze_stem(self.network)
         size = size_at(self.task.preprocess.size, self.recipe.progressive, progress)
-        images, labels = self.task.batches(step, size)
+        images, labels = self.batches(step, size)
         images = images.to(self.device).contiguous(memory_format=self.choice.memory_format)
         labels = labels.to(self.device)
         with self.choice.autocast(self.device):
@@ -130,7 +142,10 @@ class Training:
         self.optimiser.step()
         if self.average:
             self.average.update(self.network, step)
-        self._count(loss, logits, labels, time.monotonic() - began)
+        self.readings.note(loss, logits, labels)
+        self.tally.train_seconds += time.monotonic() - began
+        if self.readings.due:
+            self._read()
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         weight = self.task.class_weights
@@ -142,15 +157,13 @@ class Training:
             loss = loss + self.recipe.l1 * torch.stack([p.abs().sum() for p in decayed_parameters(self.network)]).sum()
         return loss
 
-    def _count(self, loss: Tensor, logits: Tensor, labels: Tensor, seconds: float) -> None:
-        tally = self.tally
-        value = float(loss.detach())
-        if value != value:
+    def _read(self) -> None:
+        nan_at = self.readings.read()
+        if nan_at is not None:
             raise RunError(
-                f"the loss became NaN at step {tally.step}; begin again in another folder (--out), with "
+                f"the loss became NaN at step {nan_at}; begin again in another folder (--out), with "
                 f"--learning-rate {self.plan.learning_rate / 5:.1g} or --precision fp32"
             )
-        tally.count(value, logits.detach(), labels, seconds)
 
     def _between_steps(self) -> None:
         step = self.tally.step
@@ -161,7 +174,7 @@ class Training:
         if ended:
             self._end_epoch()
         since = time.monotonic() - self.saved_at
-        if looked or since >= self.recipe.checkpoint_seconds or (ended and since >= 1):
+        if looked or since >= self.recipe.checkpoint_seconds or (ended and since >= max(1, self.saving_s / SAVING)):
             self.save()
 
     def _look(self) -> bool:
@@ -173,6 +186,7 @@ class Training:
         return True
 
     def _end_epoch(self) -> None:
+        self._read()
         tally = self.tally
         row = {
             "step": tally.step,
@@ -214,6 +228,7 @@ class Training:
     def save(self) -> None:
         """Best weights first, then the checkpoint that says they are the best."""
         began = time.monotonic()
+        self._read()
         self._flush_best()
         if self.budget:
             self.tally.spent_s = self.budget.spent()
@@ -225,9 +240,10 @@ class Training:
         }
         write_checkpoint(self.folder.last, self.network, self.optimiser, self.average, facts)
         self.saved_at = time.monotonic()
+        self.saving_s = self.saved_at - began
         if self.budget:
             # after the last step: its validation, the same once more for the temperature, and the saved run
-            self.budget.ending_s = 0.2 + 2 * self.validation_s + self.saved_at - began
+            self.budget.ending_s = 0.2 + 2 * self.validation_s + self.saving_s
 
     def _flush_best(self) -> None:
         if self.best is not None:
@@ -241,14 +257,3 @@ class Training:
         if own := self.task.facts.get("own_network"):
             again += f" --network {quote(own)}"
         raise Stopped(f"stopped and saved at step {done:,} of {total:,}; go on with: {again}", request.exit_status)
-
-    def _detail(self) -> str:
-        tally = self.tally
-        if not tally.steps:
-            return self._val_detail()
-        shares = f"loss {tally.loss / tally.steps:.3f} accuracy {tally.right / tally.pictures:.0%}"
-        now = f"{shares} {tally.speed:,.0f} pictures/s"
-        return now + self._val_detail()
-
-    def _val_detail(self) -> str:
-        return f" val {self.tally.last_val['val_accuracy']:.1%}" if self.tally.last_val else ""

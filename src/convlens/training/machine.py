@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from convlens.data import usable_cpus
+from convlens.data import memory_bytes, usable_cpus
 from convlens.errors import UsageError
 
 BF16_FLAGS = ("amx_bf16", "avx512_bf16")
@@ -46,6 +46,13 @@ def choose_device(asked: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise UsageError(f"--device {asked} cannot be used here ({reason}); try --device auto") from error
     return device
+
+
+def device_bytes(device: torch.device) -> int:
+    """Memory of a device: the CPU's is what this process may use."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return memory_bytes()
 
 
 def describe_machine() -> dict[str, Any]:

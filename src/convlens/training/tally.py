@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from torch import Tensor
-
 
 @dataclass
 class Tally:
@@ -29,15 +27,21 @@ class Tally:
         """Training pictures a second in this epoch, validation apart."""
         return self.pictures / max(self.train_seconds - self.epoch_began, 1e-9)
 
-    def count(self, loss: float, logits: Tensor, labels: Tensor, seconds: float) -> None:
-        """One more step; (N, K) logits, labels as (N,) classes or (N, K) shares."""
-        self.step += 1
+    @property
+    def line(self) -> str:
+        """What is shown beside the progress."""
+        val = f" val {self.last_val['val_accuracy']:.1%}" if self.last_val else ""
+        if not self.steps:
+            return val
+        means = f"loss {self.loss / self.steps:.3f} accuracy {self.right / self.pictures:.0%}"
+        return f"{means} {self.speed:,.0f} pictures/s{val}"
+
+    def count(self, loss: float, right: int, pictures: int) -> None:
+        """What one more step gave, in this epoch; `step` counts it as soon as it is made."""
         self.steps += 1
         self.loss += loss
-        self.pictures += len(labels)
-        classes = labels if labels.ndim == 1 else labels.argmax(1)  # of mixed pictures, that of the larger share
-        self.right += int((logits.argmax(1) == classes).sum())
-        self.train_seconds += seconds
+        self.right += right
+        self.pictures += pictures
 
     def clear_epoch(self) -> None:
         self.pictures = self.right = self.steps = 0

@@ -25,11 +25,10 @@ def logits_of(
     try:
         rows = []
         for start in range(0, len(pixels), batch):
-            images = preprocess.normalise(pixels[start : start + batch])
-            images = images.to(device).contiguous(memory_format=choice.memory_format)
+            images = preprocess.normalise(pixels[start : start + batch].to(device))
             with choice.autocast(device):
-                rows.append(network(images).float().cpu())
-        return torch.cat(rows)
+                rows.append(network(images.contiguous(memory_format=choice.memory_format)).float())
+        return torch.cat(rows).cpu()
     finally:
         for module, mode in modes.items():
             module.training = mode

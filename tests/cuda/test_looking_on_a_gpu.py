@@ -1,0 +1,36 @@
+"""Explanations and latencies of a network on a GPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from convlens.explanation import explain
+from convlens.measurement import measure_latency
+from convlens.zoo import create
+
+
+@pytest.fixture(scope="module")
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return create("resnet18", num_classes=10, image_size=(64, 64)).cuda().eval()
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    return torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("method", ["saliency", "grad_cam", "integrated_gradients", "occlusion", "score_cam"])
+def test_the_map_is_that_of_the_cpu(network, images, method):
+    there = explain(network, images.cuda(), target=3, method=method).maps
+    here = explain(network.cpu(), images, target=3, method=method).maps
+    network.cuda()
+    assert np.abs(there - here).max() < 1e-2 * np.abs(here).max()
+
+
+def test_latency_waits_for_the_gpu_and_tells_its_memory(network, images):
+    latency = measure_latency(network, images.cuda(), seconds=1.0)
+    assert latency.p50_ms > 0.1
+    assert latency.peak_memory_bytes > 1 << 20
