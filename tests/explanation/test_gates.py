@@ -32,6 +32,9 @@ LINEAR: dict[str, Gate] = {
     "nn.PReLU": nn.PReLU(init=0.3),
     "nn.RReLU": nn.RReLU(),
     "F.threshold": lambda x: F.threshold(x, 0.5, 0.0),
+    "clamp -1..1": lambda x: x.clamp(-1, 1),
+    "F.softshrink": lambda x: F.softshrink(x, 0.3),
+    "F.hardshrink": lambda x: F.hardshrink(x, 0.3),
 }
 SMOOTH: dict[str, tuple[Gate, str]] = {
     "nn.Hardswish": (nn.Hardswish(), "1 of Hardswish"),
@@ -124,6 +127,12 @@ def test_mobilenets_are_not_given_the_plain_gradient_for_a_guided_one() -> None:
     assert explain(smooth, images, 1, method="guided", rule="gate").maps.any()
 
 
+def assigned(x: Tensor) -> Tensor:
+    x = x * 1
+    x[x < 0] = 0
+    return x
+
+
 class TheirReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
@@ -146,8 +155,22 @@ HIDDEN: dict[str, tuple[Gate, str]] = {
     "where": (lambda x: torch.where(x > 0, x, 0.0), "torch.where"),
     "abs": (lambda x: (x + x.abs()) / 2, "abs"),
     "clamp at a tensor": (lambda x: x.clamp(min=torch.zeros(())), "a clamp at a tensor"),
-    "swish by hand": (lambda x: x * torch.sigmoid(x), "a number times a function of itself"),
-    "hardswish by hand": (lambda x: x * F.relu6(x + 3) / 6, "a number times a function of itself"),
+    "swish by hand": (lambda x: x * torch.sigmoid(x), "a number and a function of itself"),
+    "hardswish by hand": (lambda x: x * F.relu6(x + 3) / 6, "a number and a function of itself"),
+    "GELU by hand": (lambda x: 0.5 * x * (1 + torch.erf(x / 2**0.5)), "a number and a function of itself"),
+    "tanh GELU by hand": (
+        lambda x: 0.5 * x * (1 + torch.tanh(0.8 * (x + 0.044715 * x**3))),
+        "a number and a function of itself",
+    ),
+    "tanhshrink": (F.tanhshrink, "a number and a function of itself"),
+    "mask": (lambda x: x * (x > 0), "a product with a mask"),
+    "mask of numbers": (lambda x: x * (x > 0).float(), "a product with a mask"),
+    "mask in place": (lambda x: (x * 1).mul_(x > 0), "a product with a mask"),
+    "assignment": (assigned, "an assignment where a mask is true"),
+    "masked_scatter": (lambda x: x.masked_scatter(x < 0, torch.zeros_like(x)), "masked_scatter"),
+    "clamp from above": (lambda x: -((-x).clamp(max=0)), "a clamp from above at zero"),
+    "GLU": (lambda x: F.glu(torch.cat([x, x], 1), 1), "GLU"),
+    "logaddexp": (lambda x: torch.logaddexp(x, torch.zeros(())), "logaddexp"),
 }
 
 
@@ -163,3 +186,21 @@ def test_a_gate_of_squeeze_and_excite_is_no_gate_of_this_kind() -> None:
     torch.manual_seed(0)
     network = zoo.create("se_resnet50", num_classes=3, image_size=64)
     assert explain(network, torch.randn(1, 3, 64, 64), 1, method="guided").maps.any()
+
+
+@pytest.mark.parametrize("method", ["guided", "deconv", "guided_grad_cam"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_torchscript_is_refused_wherever_it_is(method: str, images: Tensor) -> None:
+    inside = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    model = nn.Sequential(torch.jit.script(inside), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3))
+    model(images)
+    layer = {"layer": "1"} if method == "guided_grad_cam" else {}
+    with pytest.raises(ExplanationError, match="inside TorchScript"):
+        explain(model, images, method=method, **layer)
+
+
+def test_a_number_kept_from_growing_or_from_zero_is_no_gate(images: Tensor) -> None:
+    for ending in (lambda x: x.clamp(max=50), lambda x: x.clamp(min=1e-9)):
+        model, plain = Gated(lambda x, ending=ending: ending(F.relu(x) + 1)), Gated(lambda x: F.relu(x) + 1)
+        ours, theirs = (explain(each, images, method="guided").maps for each in (model, plain))
+        assert np.array_equal(ours, theirs)

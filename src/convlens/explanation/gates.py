@@ -7,7 +7,9 @@ The rules change how a gradient passes back through a rectifier. They are put on
     guided      g · f'(x) where g > 0       Springenberg et al. 2014, https://arxiv.org/abs/1412.6806, figure 1
     deconv      g where g > 0               Zeiler and Fergus 2013, https://arxiv.org/abs/1311.2901, section 2.1
 
-Both are defined for piecewise-linear gates: ReLU, ReLU6 and hardtanh, leaky and parametric ReLU, clamp at zero. For
+Both are defined for piecewise-linear gates: ReLU, ReLU6 and hardtanh, leaky and parametric ReLU, clamp at zero, hard
+and soft shrinking. Gates written by hand are refused: masks, torch.where, x · sigmoid(x), the GELU of its formula. A
+maximum with a stacked zero cannot be told from pooling, nor x / (1 + exp(-x)) from arithmetic. For
 smooth gates (Hardswish, SiLU, GELU, ELU, SELU, CELU, Mish, softplus) nobody defined them: they are refused, unless the
 rule "gate" is asked for, our extension, which takes every smooth gate for a ReLU: guided passes g where g > 0 and
 x > 0, deconv passes g where g > 0.
@@ -33,6 +35,8 @@ LINEAR = {
     "PreluKernelBackward": "PReLU",
     "RreluWithNoiseBackward": "RReLU",
     "ThresholdBackward": "threshold",
+    "SoftshrinkBackward": "softshrink",
+    "HardshrinkBackward": "hardshrink",
     "ClampBackward": "clamp",
     "ClampMinBackward": "clamp",
 }
@@ -53,6 +57,9 @@ BY_HAND = {
     "MaskedFillBackward": "masked_fill",
     "AbsBackward": "abs",
     "LogSigmoidBackward": "logsigmoid",
+    "GluBackward": "GLU",
+    "LogaddexpBackward": "logaddexp",
+    "MaskedScatterBackward": "masked_scatter",
 }
 SQUASHING = frozenset({
     "SigmoidBackward", "HardsigmoidBackward", "TanhBackward", "ErfBackward", "HardtanhBackward", "ClampBackward",
@@ -111,11 +118,12 @@ def _nodes(score: Tensor) -> Iterator[Any]:
 
 
 def _rectifies(node: Any, name: str) -> bool:
-    """A clamp is a gate when it cuts at zero; one that keeps a number from growing too large is none."""
+    """A clamp is a gate when it cuts at zero, or from both sides as hardtanh does; one that keeps a number from growing
+    too large, or from zero, is none."""
     if not name.startswith("Clamp"):
         return True
-    least = getattr(node, "_saved_min", None)
-    return least is not None and not isinstance(least, Tensor) and float(least) == 0
+    least, most = (getattr(node, f"_saved_{end}", None) for end in ("min", "max"))
+    return least is not None and (most is not None or float(least) == 0)
 
 
 def _unknown(node: Any, name: str) -> str:
@@ -124,30 +132,61 @@ def _unknown(node: Any, name: str) -> str:
         return "an operation in place on a view"
     if isinstance(node, torch.autograd.function.BackwardCFunction):
         return f"the function {name.removesuffix('Backward')}"
-    if name in BY_HAND or (name.startswith("Clamp") and hasattr(node, "_saved_min") and _is_tensor(node._saved_min)):
-        return BY_HAND.get(name, "a clamp at a tensor")
-    if name == "MulBackward":
-        one, two = (following for following, _ in node.next_functions)
-        if one is not None and two is not None and (_is_made_of(one, two) or _is_made_of(two, one)):
-            return "a number times a function of itself"
+    if isinstance(getattr(node, "_saved_min", None), Tensor):
+        return "a clamp at a tensor"
+    if name in ("ClampBackward", "ClampMaxBackward") and getattr(node, "_saved_min", None) is None:
+        return "a clamp from above at zero" if float(node._saved_max) == 0 else ""
+    if name in BY_HAND:
+        return BY_HAND[name]
+    if name == "IndexPutBackward" and any(_is_mask(index) for index in node._saved_indices):
+        return "an assignment where a mask is true"
+    return _unknown_product(node, name)
+
+
+def _unknown_product(node: Any, name: str) -> str:
+    """x · (x > 0), x · sigmoid(x), x − tanh(x)."""
+    if name not in ("MulBackward", "SubBackward"):
+        return ""
+    one, two = (following for following, _ in node.next_functions)
+    if one is not None and two is not None:
+        return "a number and a function of itself" if _is_made_of(one, two) or _is_made_of(two, one) else ""
+    if name == "MulBackward" and any(_is_mask(getattr(node, f"_saved_{side}", None)) for side in ("self", "other")):
+        return "a product with a mask"
     return ""
 
 
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, Tensor)
+def _is_mask(value: Any) -> bool:
+    """True or false, or 0 and 1, for every number of a whole batch of maps."""
+    if not isinstance(value, Tensor) or value.numel() < 2:
+        return False
+    return value.dtype == torch.bool or (value.ndim == 4 and bool(((value == 0) | (value == 1)).all()))
 
 
 def _is_made_of(node: Any, source: Any) -> bool:
-    """Is it computed of `source`, number by number, through a squashing function? x · sigmoid(x), x · relu6(x + 3) …"""
+    """Is it computed of `source`, number by number, through a squashing function? x · sigmoid(x), x · relu6(x + 3) …
+
+    Multiples of `source` are `source`, as in 0.5 x · (1 + erf(x / √2)).
+    """
+    sources = [source, *_multiples(source)]
     for _ in range(MOST_STEPS):
         name = node.name().rstrip("0123456789")
         before = [following for following, _ in node.next_functions if following is not None]
         if name not in SQUASHING or not before:
             return False
-        if source in before:
+        if any(one in sources for one in before):
             return True
         node = before[0]
     return False
+
+
+def _multiples(node: Any) -> Iterator[Any]:
+    """What it is a constant multiple of."""
+    for _ in range(MOST_STEPS):
+        before = [following for following, _ in node.next_functions if following is not None]
+        if node.name().rstrip("0123456789") not in ("MulBackward", "DivBackward", "NegBackward") or len(before) != 1:
+            return
+        node = before[0]
+        yield node
 
 
 def _only_positive(grad_outputs: Gradients) -> Gradients:

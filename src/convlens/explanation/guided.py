@@ -7,8 +7,10 @@ but both are known to depend little on the upper layers (Adebayo et al. 2018): m
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from convlens.errors import ExplanationError
 from convlens.explanation.gates import change_gates
 from convlens.explanation.question import Question
 
@@ -24,6 +26,11 @@ def deconv(question: Question, *, rule: str = "exact") -> Tensor:
 
 
 def _through_gates(question: Question, method: str, rule: str) -> Tensor:
+    if any(isinstance(module, torch.jit.ScriptModule) for module in question.model.modules()):
+        raise ExplanationError(
+            f"{method} cannot see the gates inside TorchScript, which differentiates by itself; give the network that "
+            "was scripted or traced, or use method saliency or integrated_gradients"
+        )
     images = question.images.requires_grad_()
     score = question.score(images.clone())
     if score.grad_fn is None:
