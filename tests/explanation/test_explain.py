@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from convlens.errors import ExplanationError, UsageError
-from convlens.explanation import METHODS, Method, Question, check_method, explain
+from convlens.explanation import METHODS, Explanation, Method, Question, check_method, explain
 from convlens.explanation.contract import difference, network_state
 
 # CAM is not defined for the plain network, which flattens its feature maps
@@ -267,3 +267,28 @@ def test_a_patch_embedding_before_attention_is_not_chosen(written_out: bool) -> 
         explain(network, images, 1, method="grad_cam")
     assert explain(network, images, 1, method="grad_cam", layer="patches").maps.shape == (1, 32, 32)
     assert explain(network, images, 1, method="saliency").maps.any()
+
+
+def test_signed_pixels_are_summed_up_to_be_seen() -> None:
+    """A corner of shares that all speak for the class outshines one of stronger ones that cancel out."""
+    checks = torch.ones(75, 75)
+    checks[::2, ::2], checks[1::2, 1::2] = -1, -1
+    maps = torch.zeros(1, 75, 75)
+    maps[0, :20, :20], maps[0, 50:, 50:] = 0.5, 2 * checks[50:, 50:]
+    shares = Explanation("any", maps.numpy(), (0,), None, "", attributions=maps[:, None].numpy(), signed=True)
+    heat = shares.heat()[0]
+    assert heat[10, 10] > 0.9 > 0.5 > np.abs(heat[60:65, 60:65]).max()
+    plain = Explanation("any", maps.numpy(), (0,), None, "", signed=True).heat()[0]
+    assert np.abs(plain[60, 60]) == 1 and plain[10, 10] == 0.25
+
+
+def test_occlusion_of_a_float64_network_keeps_its_digits() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    pictures = torch.randn(1, 3, 16, 16, dtype=torch.float64)
+    found = []
+    for offset in (0.0, 1e6):
+        with torch.no_grad():
+            model[-1].bias.fill_(offset)
+        found.append(explain(model.double(), pictures, 1, method="occlusion", window=4).maps)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-5, atol=1e-8)

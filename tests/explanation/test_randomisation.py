@@ -54,9 +54,9 @@ def test_an_edge_detector_fails(digits: tuple[nn.Module, Tensor]) -> None:
 def test_the_check_is_reproducible_and_leaves_the_network_alone(digits: tuple[nn.Module, Tensor]) -> None:
     model, images = digits
     before, state = network_state(model), torch.get_rng_state()
-    first = randomisation_check(model, images, method="saliency", seed=5)
-    assert first == randomisation_check(model, images, method="saliency", seed=5)
-    assert first.stages != randomisation_check(model, images, method="saliency", seed=6).stages
+    first = randomisation_check(model, images, method="saliency", check_seed=5)
+    assert first == randomisation_check(model, images, method="saliency", check_seed=5)
+    assert first.stages != randomisation_check(model, images, method="saliency", check_seed=6).stages
     assert difference(before, network_state(model)) == ""
     assert torch.equal(state, torch.get_rng_state())
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from convlens.errors import UsageError
 from convlens.explanation import Method, Question, SanityCheck, sanity_check
@@ -159,11 +160,50 @@ def test_one_logit_is_yes_or_no(light: Tensor) -> None:
 def test_noise_that_knows_nothing_is_not_faithful(digits: tuple[nn.Module, Tensor]) -> None:
     model, images = digits
     passed = 0
-    for seed in range(6):
-        maps = np.random.default_rng(seed).random((8, 16, 16), dtype=np.float32)
+    for seed in range(40):
+        rough = torch.rand(8, 1, 5, 5, generator=torch.Generator().manual_seed(seed))
+        maps = F.interpolate(rough, (16, 16), mode="bilinear")[:, 0].numpy()
         with prepared(model):
             passed += faithfulness(Question(model, images[:8], Target(None, 8)), maps, seed=seed).passed
-    assert passed <= 1
+    assert passed <= 5  # 2 are expected at 5 %, and 20 passed when a map was compared with two moves
+
+
+def test_a_class_that_the_picture_speaks_against_cannot_be_tested(digits: tuple[nn.Module, Tensor]) -> None:
+    model, images = digits
+    with torch.no_grad():
+        lost = (model(torch.zeros_like(images[:1])).softmax(1) - model(images[:1]).softmax(1)).argmax(1).tolist()
+    found = sanity_check(model, images[:1], lost, method="occlusion", window=4, stride=2)
+    assert found.faithfulness is not None and not found.faithfulness.passed
+    assert "no evidence for this class" in found.reason and found.badge == "failed"
+
+
+def test_the_seed_of_a_method_is_its_own(digits: tuple[nn.Module, Tensor]) -> None:
+    model, images = digits
+    seen = set()
+
+    def drawn(question: Question, *, seed: int = 0) -> Tensor:
+        seen.add(seed)
+        question.settle()
+        return question.images.mean(1)
+
+    sanity_check(model, images[:2], method=Method("drawn", drawn, "Drawn", "", ""), seed=-5, check_seed=3)
+    assert seen == {-5}
+
+
+def test_a_network_that_keeps_its_last_result_is_checked(digits: tuple[nn.Module, Tensor]) -> None:
+    class Keeps(nn.Module):
+        def __init__(self, model: nn.Module) -> None:
+            super().__init__()
+            self.model, self.kept = model, {}
+
+        def forward(self, images: Tensor) -> Tensor:
+            self.last = self.model[:3](images)
+            self.kept["all"] = [self.last]
+            return self.model[3:](self.last)
+
+    model, images = digits
+    kept, plain = (sanity_check(each, images[:2], method="saliency") for each in (Keeps(model), model))
+    assert kept.randomisation.stages[-1].num_layers == plain.randomisation.stages[-1].num_layers
 
 
 def test_a_map_that_changes_its_sign_is_no_other_map(digits: tuple[nn.Module, Tensor]) -> None:
@@ -178,4 +218,6 @@ def test_a_map_that_changes_its_sign_is_no_other_map(digits: tuple[nn.Module, Te
 
     model, images = digits
     method = Method("signed", signed, "Signed", "", "", signed=True)
-    assert not any(sanity_check(model, images[:4], method=method, seed=seed).randomisation.passed for seed in range(4))
+    assert not any(
+        sanity_check(model, images[:4], method=method, check_seed=seed).randomisation.passed for seed in range(4)
+    )

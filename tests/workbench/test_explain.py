@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import xml.etree.ElementTree as ET
 from base64 import b64decode
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -163,8 +165,17 @@ def first_convolution(run):
     return next(n for n, m in Run.load(run).model.named_modules() if isinstance(m, torch.nn.Conv2d))
 
 
-def test_a_run_of_shuffled_labels_joins_the_check(copied_run, trained_run):
-    result = explain(copied_run, digit(), method="grad_cam", shuffled=trained_run)
+def said_to_be_shuffled(run):
+    """The same run, whose manifest says that its labels were shuffled."""
+    manifest = json.loads((run / "run.json").read_text())
+    manifest["recipe"] = (manifest.get("recipe") or {}) | {"shuffle_labels": True}
+    (run / "run.json").write_text(json.dumps(manifest))
+    return run
+
+
+def test_a_run_of_shuffled_labels_joins_the_check(copied_run, trained_run, tmp_path):
+    other = said_to_be_shuffled(Path(shutil.copytree(trained_run, tmp_path / "shuffled")))
+    result = explain(copied_run, digit(), method="grad_cam", shuffled=other)
     assert result.sanity[0].labels is not None and not result.sanity[0].labels.passed  # it is the same network
     assert "shuffled labels gives much the same" in result.sanity[0].reason
 
@@ -177,7 +188,12 @@ def test_a_run_of_shuffled_labels_is_of_the_same_network_and_classes(copied_run,
     names = [str(number) for number in range(classes)]
     create(network, classes=names, image_size=28, in_channels=1, out=tmp_path / "other")
     with pytest.raises(UsageError, match=message):
-        explain(copied_run, digit(), method="grad_cam", shuffled=tmp_path / "other")
+        explain(copied_run, digit(), method="grad_cam", shuffled=said_to_be_shuffled(tmp_path / "other"))
+
+
+def test_a_run_of_true_labels_is_no_run_of_shuffled_ones(copied_run, trained_run):
+    with pytest.raises(UsageError, match="was not trained on shuffled labels; train one"):
+        explain(copied_run, digit(), method="grad_cam", shuffled=trained_run)
 
 
 WRONG = [

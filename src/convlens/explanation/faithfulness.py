@@ -2,10 +2,12 @@
 
 Petsiuk, Das and Saenko 2018, https://arxiv.org/abs/1806.07421, section 4.3. Deletion: pixels are made grey, those that
 the map marks most first; the probability of the class should fall soon, so that the area under its curve is small.
-Insertion: pixels are put back into a blurred picture in the same order; the area should be large. The same is done with
-the map moved elsewhere at random, around the edges, and with a normal blob in the centre, which knows only that
-photographers aim: a map that does no better tells nothing about the network. (Single pixels in a random order would be
-no fair rival: they take the picture apart everywhere at once, which no map with an extent can.)
+Insertion: pixels are put back into a blurred picture in the same order; the area should be large.
+
+The same is done with the map moved elsewhere at random, around the edges, 19 times, and it must do better than each: a
+permutation test, which 7 % of 700 smooth random maps passed. (Single pixels in a random order would be no fair rival:
+they take the picture apart everywhere at once, which no map with an extent can.) A normal blob in the centre, which
+knows only that photographers aim, is told beside it.
 """
 
 from __future__ import annotations
@@ -21,15 +23,16 @@ from convlens.explanation.blur import blurred
 from convlens.explanation.question import Question
 
 STEPS = 10  # tenths of the pixels
+APART = 2  # of these, by which maps are compared: fifths
 BLUR = 1 / 8  # of the side, the deviation of the picture into which pixels are put back
 CENTRE = 1 / 4  # of each side, the deviation of the blob
-MARGIN = 0.02  # of the score, which the map must be better by: noise is no better than itself elsewhere
-MOVES = 2  # times that the map is moved at random
+MOVES = 19  # times that the map is moved at random
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Mean probabilities of the class with 0, 1/S, … all of the pixels gone or put back; areas under them, 0 to 1."""
+    """Mean probabilities of the class with none to all of the pixels gone or put back, in even steps, and the areas
+    under them, 0 to 1."""
 
     deletion: tuple[float, ...]
     insertion: tuple[float, ...]
@@ -44,23 +47,40 @@ class Curves:
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """Of the map, of the map moved elsewhere at random, and of a blob in the centre; means over the pictures."""
+    """Of the map, of the map moved elsewhere at random (their mean), and of a blob in the centre; means over pictures.
+
+    `beaten` of `moves` are those that the map does better than.
+    """
 
     map: Curves
     random: Curves
     centre: Curves
+    beaten: int
+    moves: int
 
     @property
     def passed(self) -> bool:
-        return self.map.score > self.random.score + MARGIN
+        return self._is_evidence and self.beaten == self.moves
+
+    @property
+    def _is_evidence(self) -> bool:
+        """Is the class more likely with the picture than without it? Else there is nothing that it could lose."""
+        return self.map.deletion[0] > self.map.deletion[-1]
 
     @property
     def reason(self) -> str:
+        if not self._is_evidence:
+            whole, grey = self.map.deletion[0], self.map.deletion[-1]
+            return (
+                f"the picture is no evidence for this class (probability {whole:.2g}, of a grey one {grey:.2g}), so no "
+                "place of it can be shown to matter"
+            )
         than = "more" if self.passed else "no more"
         text = (
-            f"what the map marks matters {than} than other places (insertion less deletion {self.map.score:.2f}, the "
+            f"what the map marks matters {than} than other places (insertion less deletion {self.map.score:.2f}, "
+            f"moved at random {self.random.score:.2f}, better than {self.beaten} of {self.moves} moves, a blob in the "
+            f"centre {self.centre.score:.2f})"
         )
-        text += f"map moved at random {self.random.score:.2f}, a blob in the centre {self.centre.score:.2f})"
         return text if self.map.score > self.centre.score else f"{text}: the blob does as well"
 
 
@@ -70,10 +90,12 @@ def faithfulness(question: Question, maps: np.ndarray, *, seed: int = 0) -> Fait
         question.settle()
         blurry = blurred(question.images, max(question.images.shape[2:]) * BLUR)
         drawn = np.random.default_rng(seed)
-        rivals = [_moved(maps, drawn) for _ in range(MOVES)]
-        orders = (maps, *rivals, np.broadcast_to(centre_blob(*maps.shape[1:]), maps.shape))
-        own, *moved, centre = (_curves(question, blurry, _ranks(each, drawn)) for each in orders)
-    return Faithfulness(own, _mean(moved), centre)
+        blob = np.broadcast_to(centre_blob(*maps.shape[1:]), maps.shape)
+        own, centre = (_curves(question, blurry, _ranks(each, drawn), STEPS) for each in (maps, blob))
+        moved = [_curves(question, blurry, _ranks(_moved(maps, drawn), drawn), STEPS // APART) for _ in range(MOVES)]
+    coarse = _with_areas(np.array(own.deletion[::APART]), np.array(own.insertion[::APART]))
+    beaten = sum(coarse.score > one.score for one in moved)
+    return Faithfulness(own, _mean(moved), centre, beaten, MOVES)
 
 
 def _moved(maps: np.ndarray, drawn: np.random.Generator) -> np.ndarray:
@@ -105,25 +127,25 @@ def _ranks(maps: np.ndarray, drawn: np.random.Generator) -> Tensor:
     return torch.from_numpy(ranks.reshape(maps.shape))
 
 
-def _curves(question: Question, blurry: Tensor, ranks: Tensor) -> Curves:
+def _curves(question: Question, blurry: Tensor, ranks: Tensor, steps: int) -> Curves:
     ranks = ranks.to(question.images.device)[:, None]
     grey = torch.zeros_like(question.images)
-    deletion = _shares(question, grey, question.images, ranks)
-    insertion = _shares(question, question.images, blurry, ranks)
+    deletion = _shares(question, grey, question.images, ranks, steps)
+    insertion = _shares(question, question.images, blurry, ranks, steps)
     return _with_areas(deletion, insertion)
 
 
 def _with_areas(deletion: np.ndarray, insertion: np.ndarray) -> Curves:
-    areas = (float(np.trapezoid(each, dx=1 / STEPS)) for each in (deletion, insertion))
+    areas = (float(np.trapezoid(each, dx=1 / (len(each) - 1))) for each in (deletion, insertion))
     return Curves(tuple(deletion.tolist()), tuple(insertion.tolist()), *areas)
 
 
-def _shares(question: Question, first: Tensor, then: Tensor, ranks: Tensor) -> np.ndarray:
+def _shares(question: Question, first: Tensor, then: Tensor, ranks: Tensor, num_steps: int) -> np.ndarray:
     """Mean probabilities while the pixels of `first` replace those of `then`, by rank."""
     found: list[Tensor] = []
-    steps = torch.arange(STEPS + 1, device=first.device) / STEPS
+    steps = torch.arange(num_steps + 1, device=first.device) / num_steps
     start = 0
-    for count in question.in_turns(STEPS + 1, gradient=False):
+    for count in question.in_turns(num_steps + 1, gradient=False):
         share = steps[start : start + count, None, None, None, None]
         found.append(question.shares_of(torch.where(ranks[None] < share, first, then)))
         start += count

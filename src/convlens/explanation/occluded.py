@@ -24,10 +24,15 @@ def scores_under(question: Question, cover: Tensor, places: list[Window]) -> Ten
             network = replayable(question.model, question.images[:1])
             each = [_patched(question, network, n, cover[n : n + 1], places) for n in range(len(cover))]
             logits = torch.stack(each, dim=1)
-            return torch.stack([question.target.score(part) for part in logits]).float()
+            return precise(torch.stack([question.target.score(part) for part in logits]))
         except (NotRecordedError, RuntimeError):
             pass  # the plain loop says what is wrong, if anything is
     return plain_loop(question, cover, places)
+
+
+def precise(scores: Tensor) -> Tensor:
+    """At least float32, so that two near numbers can be told apart."""
+    return scores if scores.dtype == torch.float64 else scores.float()
 
 
 def plain_loop(question: Question, cover: Tensor, places: list[Window]) -> Tensor:
@@ -45,7 +50,7 @@ def plain_loop(question: Question, cover: Tensor, places: list[Window]) -> Tenso
         for variant, place in zip(buffer, chosen, strict=False):
             variant[..., *place] = cover[..., *place]
         version = buffer._version
-        found.append(question.scores_of(buffer[:count]).float())
+        found.append(precise(question.scores_of(buffer[:count])))
         if buffer._version != version:  # the network begins with an operation in place
             buffer[:] = question.images
         for variant, place in zip(buffer, chosen, strict=False):

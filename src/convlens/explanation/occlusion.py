@@ -12,7 +12,7 @@ from torch import Tensor
 
 from convlens.errors import UsageError
 from convlens.explanation.blur import blurred
-from convlens.explanation.occluded import Window, scores_under
+from convlens.explanation.occluded import Window, precise, scores_under
 from convlens.explanation.question import Question
 
 PATCHES = ("grey", "mean", "blur")
@@ -43,7 +43,7 @@ def occlusion(
     if not 0 < refine <= 1:
         raise UsageError(f"refine came as {refine}; expected above 0 to 1, the share of the windows that is asked")
     with torch.no_grad():
-        plain = question.settle().float()
+        plain = precise(question.settle())
         cover = covering(question.images, patch)
         places = windows(height, width, window, stride)
         if refine == 1:

@@ -63,7 +63,7 @@ def randomisation_check(
     *,
     method: str | Method = "grad_cam",
     layer: str | None = None,
-    seed: int = 0,
+    check_seed: int = 0,
     **options: Any,
 ) -> RandomisationCheck:
     """Compare the maps of the network with those of a copy whose layers are drawn anew, from the logits down.
@@ -81,7 +81,7 @@ def randomisation_check(
     num_draws = max(2, min(8, -(-NUM_PAIRS // len(images))))
     measured: dict[tuple[str, int], list[tuple[float, float]]] = {}
     for draw in range(num_draws):
-        for name, num_layers, drawn in _cascade(model, images, seed * 1000 + draw):
+        for name, num_layers, drawn in _cascade(model, images, check_seed * 1000 + draw):
             maps = explain(drawn, images, target, method=method, layer=original.layer, **options).maps
             measured.setdefault((name, num_layers), []).extend(map(likeness, original.maps, maps))
     stages = tuple(Stage(*at, *np.mean(pairs, axis=0).tolist()) for at, pairs in measured.items())
@@ -99,7 +99,7 @@ def _verdict(last: Stage) -> tuple[bool, str]:
 
 def _cascade(model: nn.Module, images: Tensor, seed: int) -> Iterator[tuple[str, int, nn.Module]]:
     """The copy at each stage, with the last layer drawn and how many are."""
-    drawn = copy.deepcopy(model)
+    drawn = copy.deepcopy(model, _kept_results(model))
     same_network(drawn, model)
     layers = weighted_layers(drawn, images)[::-1]
     generator = torch.Generator().manual_seed(seed)
@@ -108,6 +108,18 @@ def _cascade(model: nn.Module, images: Tensor, seed: int) -> Iterator[tuple[str,
         _draw_anew(module, generator)
         if count in stops:
             yield name, count, drawn
+
+
+def _kept_results(model: nn.Module) -> dict[int, Tensor]:
+    """What a network keeps of its last pass, for deepcopy, which cannot copy a result that has a gradient."""
+    waiting, found = [value for module in model.modules() for value in vars(module).values()], {}
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Tensor) and not value.is_leaf:
+            found[id(value)] = value.detach().clone()
+        elif isinstance(value, dict | list | tuple):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+    return found
 
 
 def weighted_layers(model: nn.Module, images: Tensor) -> list[tuple[str, nn.Module]]:

@@ -90,26 +90,27 @@ def sanity_check(
     method: str | Method = "grad_cam",
     layer: str | None = None,
     shuffled: nn.Module | None = None,
-    seed: int = 0,
+    check_seed: int = 0,
     **options: Any,
 ) -> SanityCheck:
     """Every check of a method on (N, C, H, W) pictures. More pictures make the verdict firmer.
 
-    `shuffled` is the same network, trained on the same pictures with shuffled labels; without it labels are not asked
-    about. Where `target` is a function of the logits there is no class whose probability could fall, and no class that
-    a noisy picture could be asked about: faithfulness and stability are left out.
+    `check_seed` draws what the checks draw; `options` are the method's own, its `seed` too. `shuffled` is the same
+    network, trained on the same pictures with shuffled labels; without it labels are not asked about. Where `target` is
+    a function of the logits there is no class whose probability could fall, and no class that a noisy picture could be
+    asked about: faithfulness and stability are left out.
     """
     asked: dict[str, Any] = {"method": method, **options}
     original = explain(model, images, target, layer=layer, **asked)
-    drawn = randomisation_check(model, images, target, layer=original.layer, seed=seed, **asked)
+    drawn = randomisation_check(model, images, target, layer=original.layer, check_seed=check_seed, **asked)
     labels = None if shuffled is None else _labels(shuffled, images, original, asked)
     if callable(target) or not drawn.stages:  # a function, or maps that are the same everywhere
         return SanityCheck(original.method, len(images), drawn, labels)
     with prepared(model):
         inputs = as_input(model, images)
         question = Question(model, inputs, Target(list(original.targets), len(inputs)))
-        faithful = faithfulness(question, original.maps, seed=seed)
-    steady = stability(model, images, original, seed=seed, **asked)
+        faithful = faithfulness(question, original.maps, seed=check_seed)
+    steady = stability(model, images, original, check_seed=check_seed, **asked)
     return SanityCheck(original.method, len(images), drawn, labels, faithful, steady)
 
 

@@ -39,11 +39,17 @@ class Stability:
 
 
 def stability(
-    model: nn.Module, images: Tensor, original: Explanation, method: str | Method, *, seed: int = 0, **options: Any
+    model: nn.Module,
+    images: Tensor,
+    original: Explanation,
+    method: str | Method,
+    *,
+    check_seed: int = 0,
+    **options: Any,
 ) -> Stability:
     """`original` is the explanation of these pictures (N, C, H, W)."""
     deviation = NOISE * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
-    drawn = torch.Generator().manual_seed(seed)
+    drawn = torch.Generator().manual_seed(check_seed)
     alike = []
     for _ in range(COPIES):
         noisy = images + deviation * torch.randn(images.shape, generator=drawn).to(images)

@@ -12,11 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convlens.errors import ExplanationError, NetworkError, UsageError
+from convlens.explanation.blur import blurred
 from convlens.explanation.memory import pictures_at_once, traced
 from convlens.explanation.methods import Method, find_method
 from convlens.explanation.preparation import as_input, find_layer, prepared
 from convlens.explanation.question import Question, Target, TargetLike
 from convlens.graph import Node, bare_network
+
+SEEN = 1 / 75  # of the longer side, the deviation over which signed pixels are summed up to be seen
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,16 @@ class Explanation:
     def heat(self, *, clip: float = 0.995) -> np.ndarray:
         """(N, H, W) for pictures: 0 stays 0, the `clip` quantile of each map's magnitude becomes 1.
 
-        In 0..1, or in -1..1 where the method is `signed`: then what is below 0 speaks against the class.
+        In 0..1, or in -1..1 where the method is `signed`: then what is below 0 speaks against the class. Signed shares
+        of single pixels are summed up first, under a normal blob: of two colours pixel by pixel no eye sees anything.
         """
-        magnitude = np.abs(self.maps)
+        maps = self.maps
+        if self.signed and self.attributions is not None:
+            maps = blurred(torch.from_numpy(maps)[:, None], max(maps.shape[1:]) * SEEN)[:, 0].numpy()
+        magnitude = np.abs(maps)
         top = np.quantile(magnitude, clip, axis=(1, 2), keepdims=True)
         top = np.where(top > 0, top, magnitude.max(axis=(1, 2), keepdims=True))
-        scaled = np.divide(self.maps, top, out=np.zeros_like(self.maps), where=top > 0)
+        scaled = np.divide(maps, top, out=np.zeros_like(maps), where=top > 0)
         return np.clip(scaled, -1 if self.signed else 0, 1).astype(np.float32)
 
 

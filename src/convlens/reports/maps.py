@@ -110,8 +110,8 @@ def _card(pixels: np.ndarray, title: str, sanity: dict[str, Any] | None, alterna
 def _checks_section(checked: Sequence[Picture]) -> Markup:
     lead = (
         "What must hold before a map is believed: with other weights it is another map (Adebayo et al. 2018); what it "
-        "marks matters more than other places (Petsiuk et al. 2018); noise that no eye sees leaves it as it is. None "
-        "of this proves that a map is right."
+        "marks matters more than wherever it is moved at random (Petsiuk et al. 2018); noise that no eye sees leaves "
+        "it as it is. None of this proves that a map is right."
     )
     return section("Sanity checks", [_check(one) for one in checked], id_="sanity", lead=lead)
 
@@ -136,14 +136,12 @@ def _curves(found: dict[str, Any]) -> Markup:
     """Deletion and insertion side by side: the map, itself moved at random, a blob in the centre."""
     charts = []
     for kind, meaning in (("deletion", "should fall soon"), ("insertion", "should rise soon")):
-        count = len(found["map"][kind])
-        places = [place / (count - 1) for place in range(count)]
         axes = Axes([0.0, 0.5, 1.0], SHARES, (0.0, 1.0))
         frame = axes.frame(
             "share of the pixels", x_text=lambda share: f"{100 * share:g} %", y_text=lambda share: f"{100 * share:g} %"
         )
         lines = [
-            _line(axes, places, found[who][kind], class_)
+            _line(axes, found[who][kind], class_)
             for who, class_ in (("centre", "train dotted"), ("random", "train"), ("map", "validation"))
         ]
         spoken = ", ".join(f"{who} {found[who][f'{kind}_area']:.2f}" for who in ("map", "random", "centre"))
@@ -156,6 +154,7 @@ def _curves(found: dict[str, Any]) -> Markup:
     return element("div", charts, class_="charts two")
 
 
-def _line(axes: Axes, places: Sequence[float], shares: Sequence[float], class_: str) -> Markup:
+def _line(axes: Axes, shares: Sequence[float], class_: str) -> Markup:
+    places = [place / (len(shares) - 1) for place in range(len(shares))]
     path = "M" + "L".join(f"{axes.x(x):g},{axes.y(y):g}" for x, y in zip(places, shares, strict=True))
     return element("g", element("path", d=path), class_=f"line {class_}")

@@ -89,6 +89,11 @@ def explain(
 
 def _twin(run: Run, other: Run) -> Run:
     """The run of shuffled labels, which differs in nothing but its weights."""
+    if not (other.manifest.recipe or {}).get("shuffle_labels"):
+        raise UsageError(
+            f"--shuffled {other.path} was not trained on shuffled labels; train one on the same pictures with "
+            "`convlens train DATA --shuffle-labels`"
+        )
     if other.classes != run.classes:
         raise UsageError(
             f"--shuffled {other.path} knows the classes {', '.join(other.classes[:5])}, and {run.path} "
