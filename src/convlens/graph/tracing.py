@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from convlens.errors import NetworkError, UsageError
 from convlens.graph.graph import Graph
+from convlens.graph.handing_over import HandingOver
 from convlens.graph.recording import Recorder
 from convlens.graph.shortcuts import empty_like
 
@@ -96,7 +97,7 @@ def _traced(model: nn.Module, examples: tuple[Any, ...], *, on_meta: bool) -> Gr
             enter, leave = recorder.hooks(path, module)
             module.register_forward_pre_hook(enter, prepend=True)
             module.register_forward_hook(leave)
-        with torch.device("meta") if on_meta else nullcontext(), recorder:
+        with torch.device("meta") if on_meta else nullcontext(), HandingOver(recorder.handed_over), recorder:
             outputs = functional_call(model, named, placed)
     results = [recorder.node_of(leaf) for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]
     return Graph(
