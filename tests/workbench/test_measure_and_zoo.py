@@ -249,6 +249,15 @@ def test_a_drawing_is_written_where_it_is_asked_for(tmp_path):
         measure("lenet5", diagram=tmp_path / "file" / "lenet5.svg")
 
 
+def test_a_place_that_cannot_be_written_names_the_option_that_chose_it(tmp_path):
+    (tmp_path / "file").touch()
+    below = tmp_path / "file" / "a.svg"
+    with pytest.raises(StorageError, match=r"is needed; choose another place with --diagram$"):
+        measure("lenet5", diagram=below)
+    with pytest.raises(StorageError, match=r"is needed; choose another place with --plot$"):
+        compare(["lenet5", "lenet5_1998"], plot=below)
+
+
 def test_a_module_of_other_channels_is_timed_without_a_picture():
     timed = measure(nn.Conv2d(4, 2, 3), image_size=8, in_channels=4, latency=True, batch=1).latency
     assert timed.end_to_end is None and timed.model[0].p50_ms > 0

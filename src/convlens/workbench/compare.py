@@ -120,7 +120,7 @@ def compare(
     rows = on_front([_row(*one) for one in zip(contenders, times, strict=True)])
     cost = "ms" if latency else "MACs"
     if drawn is not None:
-        write_text(drawn, pareto_plot([_point(row) for row in rows], cost))
+        write_text(drawn, pareto_plot([_point(row) for row in rows], cost), option="--plot")
     pairs = () if answers is None else _pairs(names, answers)
     return CompareResult(tuple(rows), pairs, _same_speed(rows), len(answers.labels) if answers else 0, cost, drawn)
 

@@ -114,9 +114,9 @@ def evaluate(
         tell(f"not read: {', '.join(unread[:SHOWN])}{', …' if len(unread) > SHOWN else ''}")
     curves, compared = curves_of(given, kept, other, progress) if robustness or other else ((), None)
     facts |= {"robustness": plain(curves), "beside": plain(compared)} if curves else {}
-    with guard(file):
+    with guard(file, option=None):
         file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, {**scores.to_dict(), **facts})
+    write_json(file, {**scores.to_dict(), **facts}, option=None)
     report = write_report(run)
     seconds = round(time.monotonic() - began, 3)
     published = _published(run) if tta == "none" else (None, None)

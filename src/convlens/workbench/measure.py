@@ -77,7 +77,7 @@ def measure(
     measured = measure_network(built, graph)
     timed = time_network(built, shape[1:], _preprocess(target, shape), batches) if latency else None
     if drawn is not None:
-        write_text(drawn, network_diagram(graph, measured))
+        write_text(drawn, network_diagram(graph, measured), option="--diagram")
     return MeasureResult(name, shape, measured, timed, drawn)
 
 
