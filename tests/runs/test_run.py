@@ -10,6 +10,7 @@ from torch import nn
 
 from convlens.data import open_images
 from convlens.errors import RunError
+from convlens.reports import write_report
 from convlens.runs import Run, RunFolder, read_history, read_weights, rewind_history, save_run
 from convlens.zoo import create
 
@@ -99,8 +100,26 @@ def test_evaluations_and_explanations_are_found_by_name(copied_run):
 def test_a_damaged_evaluation_says_what_to_do(copied_run):
     (copied_run / "evaluation").mkdir()
     (copied_run / "evaluation" / "digits.json").write_text("{")
-    with pytest.raises(RunError, match=r"digits\.json is damaged .*delete it and run the command that wrote it again"):
+    with pytest.raises(
+        RunError, match=r"digits\.json is damaged .*; `convlens evaluate` on the same pictures writes it"
+    ):
         assert Run.load(copied_run).evaluations
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"accuracy": "high"}, "'accuracy' is text, expected a number"),
+        ({"confusion": [[1, 2], 3]}, "'confusion' holds a whole number, expected a list"),
+        ({"per_class": [{"name": "A", "precision": 1.0}]}, "'per_class' has no recall"),
+        ({"errors": [["A"]]}, "'errors' holds a list, expected a table"),
+    ],
+)
+def test_an_evaluation_whose_entries_are_of_another_kind_is_damaged(copied_run, values, said):
+    (copied_run / "evaluation").mkdir()
+    (copied_run / "evaluation" / "digits.json").write_text(json.dumps(values))
+    with pytest.raises(RunError, match=rf"digits\.json is damaged \({said}\); `convlens evaluate`"):
+        write_report(Run.load(copied_run))
 
 
 @pytest.mark.parametrize("text", ["[]", "3", "null"])
@@ -108,7 +127,7 @@ def test_an_evaluation_or_a_caption_of_another_kind_is_damage_too(copied_run, te
     for folder in ("evaluation", "explanations"):
         (copied_run / folder).mkdir()
         (copied_run / folder / "a.json").write_text(text)
-    with pytest.raises(RunError, match=r"a\.json is damaged \(it holds no table\); delete it"):
+    with pytest.raises(RunError, match=r"a\.json is damaged \(it holds no table\); .* delete it"):
         assert Run.load(copied_run).evaluations
     (copied_run / "explanations" / "a.json").write_text("{}")
     with pytest.raises(RunError, match=r"a\.json is damaged \(it names no file\); delete it"):

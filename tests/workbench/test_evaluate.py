@@ -225,6 +225,15 @@ def test_scores_of_other_pictures_with_the_same_name_do_not_replace_the_first(le
     assert evaluate(lesson.run, lesson.data).file == first
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"confusion": 3}'])
+def test_a_damaged_evaluation_is_written_anew_by_the_command_that_wrote_it(copied_run, text):
+    before = evaluate(copied_run)
+    before.file.write_text(text)
+    after = evaluate(copied_run)
+    assert after.file == before.file and after.scores == before.scores
+    assert Run.load(copied_run).evaluations["digits"]["accuracy"] == before.scores.accuracy
+
+
 def test_no_later_verb_changes_what_training_wrote(lesson, fingerprint):
     before = fingerprint(lesson.run)
     assert set(KEPT) <= before.keys()

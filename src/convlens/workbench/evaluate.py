@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -13,10 +14,10 @@ import numpy as np
 import torch
 
 from convlens.data import Images, open_images
-from convlens.errors import DataError, PictureError, UsageError, counted
+from convlens.errors import DataError, PictureError, RunError, UsageError, counted
 from convlens.measurement import RobustnessCurve, Scores, check_tta, score
 from convlens.reports import write_report
-from convlens.runs import Run
+from convlens.runs import Run, read_evaluation
 from convlens.storage import guard, write_json
 from convlens.workbench.corrupted import Beside, curves_of, open_beside
 from convlens.workbench.create import published_accuracy
@@ -149,10 +150,13 @@ def own_source(run: Run, data_dir: str | Path | None) -> tuple[str, str | Path |
 
 
 def _file(run: Run, name: str, source: str, part: str, tta: str) -> Path:
-    """Scores of the same pictures are replaced; other pictures of the same name get a number."""
+    """Scores of the same pictures are replaced, and so are damaged ones; others of the same name get a number."""
     views = [] if tta == "none" else tta.split("_")
     stem = "-".join([name, *(word for word in part.split() if word != "test"), *views])
-    taken = {key: found.get("source") for key, found in run.evaluations.items()}
+    taken: dict[str, Any] = {}
+    for path in run.folder.evaluations.glob("*.json"):
+        with suppress(RunError):
+            taken[path.stem] = read_evaluation(path).get("source")
     names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
     free = next(one for one in names if taken.get(one, source) == source)
     return run.folder.evaluations / f"{free}.json"
