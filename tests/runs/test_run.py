@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -77,6 +80,49 @@ def test_a_given_model_gets_the_weights_and_must_fit(trained_run):
     assert torch.equal(Run.load(trained_run, model=model).model(images), Run.load(trained_run).model(images))
     with pytest.raises(RunError, match=r"does not fit the network: .*Missing key"):
         assert Run.load(trained_run, model=nn.Linear(2, 2)).model
+
+
+def edited(run: Path, **entries: Any) -> Path:
+    """run.json with other entries, its tables changed and not replaced."""
+    values = json.loads((run / "run.json").read_text())
+    for name, value in entries.items():
+        values[name] = values[name] | value if isinstance(value, dict) else value
+    (run / "run.json").write_text(json.dumps(values))
+    return run
+
+
+def test_classes_that_were_cut_are_told_when_the_run_is_loaded(copied_run):
+    edited(copied_run, classes=list("0123456"))
+    with pytest.raises(RunError, match=r"it names 7 classes, and its network gives 10; restore it"):
+        Run.load(copied_run)
+
+
+@pytest.mark.parametrize("size", [[2, 2], [12, 3]])
+def test_pictures_that_the_network_cannot_read_are_told_with_their_size(copied_run, size):
+    run = Run.load(edited(copied_run, preprocess={"size": size}))
+    said = rf"prepares pictures of {size[0]}×{size[1]} px with 1 channel, which its network cannot read .*; restore it"
+    with pytest.raises(RunError, match=said):
+        assert run.model
+
+
+class Own(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Conv2d(1, 4, 5), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
+
+
+def test_a_network_of_your_own_is_asked_what_it_reads_and_gives(copied_run):
+    edited(copied_run, classes=list("0123456"))
+    values = json.loads((copied_run / "run.json").read_text())
+    values["architecture"] = {"network": "net.py:Own"}
+    (copied_run / "run.json").write_text(json.dumps(values))
+    run = save_run(RunFolder(copied_run), Run.load(copied_run).manifest, Own().state_dict())
+    with pytest.raises(RunError, match="names 7 classes, and its network gives 10; restore it"):
+        assert replace(run, given_model=Own()).model
+    edited(copied_run, preprocess={"size": [3, 3]}, classes=list("0123456789"))
+    with pytest.raises(RunError, match="prepares pictures of 3×3 px with 1 channel, which its network cannot read"):
+        assert Run.load(copied_run, model=Own()).model
+    edited(copied_run, preprocess={"size": [30, 20]})
+    assert Run.load(copied_run, model=Own()).model
 
 
 def test_a_saved_run_is_whole_only_with_its_manifest_and_names_the_digest(tmp_path, trained_run):

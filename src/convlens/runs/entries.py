@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from types import UnionType
 from typing import Any, get_args
 
+from convlens.errors import counted
+
 REQUIRED = ("name", "architecture", "classes", "preprocess", "weights", "created")
 KINDS: dict[str, type | UnionType] = {
     **dict.fromkeys(("name", "created"), str),
@@ -54,8 +56,10 @@ def damage_of(values: dict[str, Any]) -> str:
         whole, _, part = name.partition(".")
         if values.get(whole) is not None and part not in values[whole]:
             return f"'{whole}' has no {part}"
-    if not values["classes"]:
+    if not (named := len(values["classes"])):
         return "'classes' is empty"
+    if (built := values["architecture"].get("num_classes", named)) != named:
+        return f"it names {counted(named, 'class', 'classes')}, and its network gives {built:,}"
     if not values.get("temperature", 1.0) > 0:
         return f"the temperature is {values['temperature']}"
     return ""

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from convlens.errors import NetworkError, RunError, UsageError
+from convlens.errors import NetworkError, RunError, UsageError, counted
 from convlens.pictures import Preprocess
 from convlens.runs.entries import evaluation_damage
 from convlens.runs.folder import RunFolder
@@ -77,7 +77,31 @@ class Run:
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:300]
             raise RunError(f"{self.folder.weights} does not fit the network: {reason}; {RESTORE}") from error
-        return model.eval()
+        self._check_fit(model.eval())
+        return model
+
+    def _check_fit(self, model: nn.Module) -> None:
+        """RunError where the network cannot read what the preprocessing gives, or answers for other classes.
+
+        Asked of the network itself unless it was built for just these pictures.
+        """
+        built = self.manifest.architecture
+        (_, channels, height, width), where = self.input_shape, self.folder.manifest
+        if (built.get("in_channels"), built.get("image_size")) == (channels, [height, width]) and "name" in built:
+            return
+        device = next((parameter.device for parameter in model.parameters()), None)
+        try:
+            with torch.inference_mode():
+                logits = model(torch.zeros(self.input_shape, device=device))
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise RunError(
+                f"{where} prepares pictures of {height}×{width} px with {counted(channels, 'channel')}, which its "
+                f"network cannot read ({reason}); {RESTORE}"
+            ) from error
+        if isinstance(logits, Tensor) and logits.shape[-1:] != (len(self.classes),):
+            named = counted(len(self.classes), "class", "classes")
+            raise RunError(f"{where} names {named}, and its network gives {[1, *logits.shape][-1]:,}; {RESTORE}")
 
     def _build(self) -> nn.Module:
         if "network" in self.manifest.architecture:
