@@ -32,7 +32,8 @@ class Compared:
 
     `macs` are of one picture, "at least" where not `complete`, for an operator is unknown; `weight_bytes` are those of
     parameters and buffers; `latency`, None unless asked for, is of one picture at a time. `on_front`: nothing that was
-    judged on the same is as accurate and cheaper, or as cheap and more accurate (Pareto).
+    judged on the same is as accurate and cheaper, or as cheap and more accurate (Pareto); latencies that cannot be told
+    apart are as cheap.
     """
 
     name: str
@@ -192,12 +193,22 @@ def on_front(rows: Sequence[Compared]) -> list[Compared]:
     """Marks those that no other one beats on the same pictures; without an accuracy there is nothing to say."""
 
     def beaten(row: Compared) -> bool:
-        mine = (row.accuracy or 0.0, -_cost(row))
         rivals = [other for other in rows if other.judged_on == row.judged_on and _has_place(other)]
-        others = [(other.accuracy or 0.0, -_cost(other)) for other in rivals]
-        return any(a >= mine[0] and c >= mine[1] and (a, c) != mine for a, c in others)
+        return any(_beats(other, row) for other in rivals)
 
     return [replace(row, on_front=_has_place(row) and not beaten(row)) for row in rows]
+
+
+def _beats(one: Compared, other: Compared) -> bool:
+    more = (one.accuracy or 0.0) - (other.accuracy or 0.0)
+    return _cheaper(one, other) if more == 0 else more > 0 and not _cheaper(other, one)
+
+
+def _cheaper(one: Compared, other: Compared) -> bool:
+    """For certain: what the noise of the timing explains is no difference."""
+    if one.latency is not None and other.latency is not None and not told_apart(one.latency, other.latency):
+        return False
+    return _cost(one) < _cost(other)
 
 
 def _has_place(row: Compared) -> bool:
@@ -207,7 +218,8 @@ def _has_place(row: Compared) -> bool:
 
 def _point(row: Compared) -> ParetoPoint:
     interval = (row.accuracy_low, row.accuracy_high)
-    return ParetoPoint(row.name, _cost(row), row.accuracy, *interval, row.on_front, row.judged_on or "")
+    noise = 0.0 if row.latency is None else row.latency.doubt
+    return ParetoPoint(row.name, _cost(row), row.accuracy, *interval, row.on_front, row.judged_on or "", noise)
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:
