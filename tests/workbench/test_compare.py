@@ -114,12 +114,6 @@ def test_pictures_without_a_run_are_told(given, named):
         compare(["lenet5", "vgg11"], **given)
 
 
-@pytest.mark.parametrize("targets", ["lenet5", 3, None, ["lenet5", 3]])
-def test_what_is_no_list_of_runs_is_told(targets):
-    with pytest.raises(UsageError, match=r"the runs came as .*; expected a list of runs"):
-        compare(targets)
-
-
 def test_a_network_file_without_a_run_of_one_s_own_is_told(trained_run):
     for targets in (["lenet5", "vgg11"], [trained_run, "lenet5"]):
         with pytest.raises(UsageError, match=r"--network net\.py:Net came, and no run here holds a network of your"):

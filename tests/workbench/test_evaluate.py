@@ -385,16 +385,3 @@ def test_unreadable_pictures_are_named(copied_run, tmp_path):
 def test_a_run_beside_itself_is_refused(copied_run):
     with pytest.raises(UsageError, match="the run itself"):
         evaluate(copied_run, beside=copied_run)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"run": None}, "the run came as NoneType; expected a run, or its folder"),
-        ({"data": np.zeros((2, 8, 8))}, "the pictures came as ndarray; expected a folder"),
-        ({"tta": None}, r"no test-time augmentation is called 'None'.*choose none"),
-    ],
-)
-def test_what_is_no_run_no_pictures_and_no_views_is_refused(trained_run, given, message):
-    with pytest.raises(UsageError, match=message):
-        evaluate(**({"run": trained_run} | given))

@@ -53,18 +53,6 @@ def test_counts_below_one_are_refused(name):
         measure("lenet5", **{name: 0})
 
 
-@pytest.mark.parametrize("given", [{"image_size": "8"}, {"batch": "x"}, {"batch": (1, 2.5)}, {"num_classes": 2.0}])
-def test_counts_are_whole_numbers(given):
-    with pytest.raises(UsageError, match="expected a whole number of 1 or more"):
-        measure("lenet5", **given)
-
-
-@pytest.mark.parametrize("given", [None, 3, nn.Conv2d])
-def test_only_a_run_a_name_or_a_module_is_measured(given):
-    with pytest.raises(UsageError, match=r"came to be measured; expected a run, a network's name, or a module"):
-        measure(given)
-
-
 def test_a_folder_is_no_drawing(tmp_path):
     with pytest.raises(UsageError, match=r"--diagram came as the folder .*expected a file, like .*diagram\.svg"):
         measure("lenet5", diagram=tmp_path)

@@ -21,6 +21,7 @@ from convlens.data import usable_cpus
 from convlens.errors import RunError, UsageError, counted, unknown_name
 from convlens.training.recipes import RECORDS, Record, record_named
 from convlens.workbench.results import Progress
+from convlens.workbench.typed import typed
 
 BATCH = 32
 DEFAULT = ("mnist",)  # ten seconds
@@ -71,6 +72,7 @@ class BenchResult:
     networks: tuple[NetworkSpeed, ...]
 
 
+@typed
 def bench(
     names: Sequence[str] = (),
     *,
@@ -102,23 +104,21 @@ def bench(
 
 
 def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise UsageError(f"the names came as {names!r}; expected a list of recipes' and networks' names")
     for name in names:
         if name not in RECORDS and name not in room.names():
             raise unknown_name("recipe or network", name, (*RECORDS, *room.names()), "see convlens zoo")
     return tuple(names) or DEFAULT
 
 
-def _check_used(names: Sequence[str], seeds: Any, batch: Any, data_dir: str | Path | None) -> None:
+def _check_used(names: Sequence[str], seeds: int | None, batch: int | None, data_dir: str | Path | None) -> None:
     recipe, network = any(name in RECORDS for name in names), any(name not in RECORDS for name in names)
-    asked = (
+    asked: tuple[tuple[str, Any, int | None, bool, str], ...] = (
         ("--seeds", seeds, 1, recipe, "recipe"),
         ("--batch", batch, 2, network, "network"),
         ("--data-dir", data_dir, None, recipe, "recipe"),
     )
     for option, value, least, used, kind in asked:
-        if value is not None and least is not None and (type(value) is not int or value < least):
+        if value is not None and least is not None and value < least:
             raise UsageError(f"{option} came as {value!r}; expected a whole number of {least} or more")
         if value is not None and not used:
             raise UsageError(f"{option} came as {value} without a {kind}, which it is for; name one, or leave it out")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
@@ -24,6 +24,7 @@ from convlens.workbench.evaluate import check_part
 from convlens.workbench.own_network import open_run
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.same_pictures import Answers, answers_of
+from convlens.workbench.typed import typed
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,7 @@ class CompareResult:
     plot: Path | None
 
 
-def _listed(targets: object) -> list[object]:
-    """Of what is no list, itself."""
-    return list(targets) if isinstance(targets, Iterable) else [targets]
-
-
+@typed
 def compare(
     targets: Sequence[Run | str | Path] = (),
     *,
@@ -101,8 +98,6 @@ def compare(
     """
     check_part(part)
     drawn = drawing_file("--plot", plot)
-    if isinstance(targets, str | Path) or not all(isinstance(each, Run | str | Path) for each in _listed(targets)):
-        raise UsageError(f"the runs came as {targets!r}; expected a list of runs, their folders or networks' names")
     runs = [_opened(target, network) for target in targets if isinstance(target, Run) or Path(target).is_dir()]
     wanted = [str(target) for target in targets if not isinstance(target, Run) and not Path(target).is_dir()]
     networks = [of_network(name, real=latency) for name in wanted]

@@ -27,6 +27,7 @@ from convlens.workbench.mistakes import WrongPicture, most_confident
 from convlens.workbench.own_network import open_run
 from convlens.workbench.recognise import LOOKS_TRAINED_ON, TRAINED_ON, Candidates, look_over, roles_of
 from convlens.workbench.results import Progress, Tell, plain, silent
+from convlens.workbench.typed import typed
 from convlens.zoo import Architecture, imagenet_names
 
 __all__ = ["EvaluateResult", "Scores", "evaluate", "summary"]
@@ -61,6 +62,7 @@ class EvaluateResult:
     unreadable: tuple[str, ...] = ()
 
 
+@typed
 def evaluate(
     run: Run | str | Path,
     data: str | Path | None = None,
@@ -87,8 +89,6 @@ def evaluate(
     run = open_run(run, network)
     check_part(part)
     check_tta(tta)
-    if not isinstance(data, str | Path | None):
-        raise UsageError(f"the pictures came as {type(data).__name__}; expected a folder, an archive or a set's name")
     other = None if beside is None else open_beside(beside, run)
     if data is None:
         data, data_dir = own_source(run, data_dir)
