@@ -41,21 +41,27 @@ def typed(verb: Verb) -> Verb:
 
     @functools.wraps(verb)
     def call(*args: Any, **kwargs: Any) -> Any:
-        args = tuple(_python(value) for value in args)
-        kwargs = {name: _python(value) for name, value in kwargs.items()}
-        hints = _hints(verb)
-        for name, value in inspect.signature(verb).bind(*args, **kwargs).arguments.items():
-            if name in hints and not _fits(value, hints[name]):
-                shown = " ".join(repr(value).split())[:80]
-                raise UsageError(f"{name} came as {shown}; expected {_words(hints[name])}")
+        args = tuple(as_python(value) for value in args)
+        kwargs = {name: as_python(value) for name, value in kwargs.items()}
+        check_types(verb, inspect.signature(verb).bind(*args, **kwargs).arguments)
         return verb(*args, **kwargs)
 
     return call  # type: ignore[return-value]
 
 
-def _python(value: Any) -> Any:
+def check_types(verb: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """UsageError for the first of these arguments that is of another type than the signature of `verb` says."""
+    hints = _hints(verb)
+    for name, value in given.items():
+        if name in hints and not _fits(value, hints[name]):
+            shown = " ".join(repr(value).split())[:80]
+            raise UsageError(f"{name} came as {shown}; expected {_words(hints[name])}")
+
+
+def as_python(value: Any) -> Any:
+    """Single numbers of NumPy, in a list too, as those of Python."""
     if isinstance(value, list):
-        return [_python(item) for item in value]
+        return [as_python(item) for item in value]
     return value.item() if isinstance(value, np.generic) else value
 
 
