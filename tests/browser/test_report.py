@@ -168,6 +168,40 @@ def test_it_prints(page, tmp_path):
     assert (tmp_path / "report.pdf").stat().st_size > 50_000
 
 
+def test_each_cell_of_a_matrix_of_many_classes_opens_its_own(chromium, report, tmp_path):
+    run = with_many_classes(Path(shutil.copytree(report.parent, tmp_path / "run")), 60)
+    with opened(chromium, write_report(Run.load(run)).as_uri(), viewport=WIDE) as page:
+        page.add_style_tag(content="html { scroll-behavior: auto !important; }")
+        inside, shown = page.locator("#confusions .matrix.tiny").evaluate("one => [one.scrollWidth, one.clientWidth]")
+        assert inside <= shown
+        wrong = page.locator("#confusions td.wrong a")
+        assert wrong.count() == 59 and page.locator("#confusions td.right a").count() == 60
+        assert page.locator("#confusions td:not(.right, .wrong) a").count() == 0
+        assert page.locator(".told.alone .pair:visible").count() == 0
+        for cell, part in ((wrong.nth(5), "errors"), (page.locator("#confusions td.right a").nth(55), "classes")):
+            box = cell.bounding_box()
+            assert box["width"] >= 8 and box["height"] >= 8
+            cell.click()
+            opens = page.locator(f"#{part} [id='{cell.get_attribute('href')[1:]}']")
+            assert opens.is_visible() and 0 <= opens.bounding_box()["y"] < WIDE["height"]
+        assert wrong.nth(5).locator("..").get_attribute("title") == "class 5 taken for class 6: 2 of 12 (16.7 %)"
+
+
+def with_many_classes(run: Path, number: int) -> Path:
+    """The run as if it had so many classes, each taken for the next one twice; no error is listed."""
+    names = [f"class {place}" for place in range(number)]
+    values = json.loads((run / "run.json").read_text())
+    values["architecture"]["num_classes"], values["classes"] = number, names
+    (run / "run.json").write_text(json.dumps(values))
+    for file in (run / "evaluation").iterdir():
+        scores = json.loads(file.read_text())
+        confusion = [[10 * (t == p) + 2 * (p == t + 1) for p in range(number)] for t in range(number)]
+        row = {"precision": 0.9, "recall": 0.8, "f1": 0.85, "support": 12}
+        scores |= {"confusion": confusion, "errors": [], "per_class": [{"name": name, **row} for name in names]}
+        file.write_text(json.dumps(scores))
+    return run
+
+
 def test_no_picture_is_cut_by_the_end_of_a_printed_page(chromium, report, tmp_path):
     """A sheet of 24 pictures is several pages high, and printed in pieces."""
     run = Path(shutil.copytree(report.parent, tmp_path / "run"))
