@@ -25,6 +25,7 @@ ALLOWED = {
     "workbench":   GROUND | FIRST | {"engines", "runs", "training", "shrinking", "classics", "reports"},
     "server":      GROUND | FIRST | {"engines", "runs", "training", "shrinking", "classics", "reports", "workbench"},
     "cli":         {"workbench", "server"},
+    "__main__":    {"cli"},
 }
 # fmt: on
 NO_SUBJECT = {"utils", "util", "common", "helpers", "misc"}

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import convlens
+from convlens.data import open_images
+from convlens.reports import write_report
+from convlens.runs import Run
 from tests.browser.opened_page import opened
 
 pytestmark = pytest.mark.browser
@@ -117,6 +125,19 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page):
     assert page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") >= 14
 
 
+def test_on_a_small_phone_tables_fit_or_show_that_they_go_on(page):
+    page.set_viewport_size({"width": 375, "height": 800})
+    for name in ("confusions", "classes"):
+        inside, shown = page.locator(f"#{name} .scroll").evaluate("one => [one.scrollWidth, one.clientWidth]")
+        assert inside <= shown, name
+    layers = page.locator("#network .scroll.layers").first
+    assert layers.evaluate("one => one.scrollWidth > one.clientWidth")
+    assert layers.evaluate("one => getComputedStyle(one).backgroundImage").count("linear-gradient") == 4
+    layers.evaluate("one => one.scrollLeft = 200")
+    left = layers.evaluate("one => one.getBoundingClientRect().left")
+    assert layers.locator("td").first.bounding_box()["x"] == pytest.approx(left, abs=1)  # the names stay in sight
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_in_light_and_dark(page, scheme):
     """WCAG 2's contrast of body and quiet text is 4.5 at least."""
@@ -145,3 +166,69 @@ def test_it_prints(page, tmp_path):
     assert not page.locator("nav").is_visible()
     page.pdf(path=tmp_path / "report.pdf", format="A4")
     assert (tmp_path / "report.pdf").stat().st_size > 50_000
+
+
+def test_each_cell_of_a_matrix_of_many_classes_opens_its_own(chromium, report, tmp_path):
+    run = with_many_classes(Path(shutil.copytree(report.parent, tmp_path / "run")), 60)
+    with opened(chromium, write_report(Run.load(run)).as_uri(), viewport=WIDE) as page:
+        page.add_style_tag(content="html { scroll-behavior: auto !important; }")
+        inside, shown = page.locator("#confusions .matrix.tiny").evaluate("one => [one.scrollWidth, one.clientWidth]")
+        assert inside <= shown
+        wrong = page.locator("#confusions td.wrong a")
+        assert wrong.count() == 59 and page.locator("#confusions td.right a").count() == 60
+        assert page.locator("#confusions td:not(.right, .wrong) a").count() == 0
+        assert page.locator(".told.alone .pair:visible").count() == 0
+        for cell, part in ((wrong.nth(5), "errors"), (page.locator("#confusions td.right a").nth(55), "classes")):
+            box = cell.bounding_box()
+            assert box["width"] >= 8 and box["height"] >= 8
+            cell.click()
+            opens = page.locator(f"#{part} [id='{cell.get_attribute('href')[1:]}']")
+            assert opens.is_visible() and 0 <= opens.bounding_box()["y"] < WIDE["height"]
+        assert wrong.nth(5).locator("..").get_attribute("title") == "class 5 taken for class 6: 2 of 12 (16.7 %)"
+
+
+def with_many_classes(run: Path, number: int) -> Path:
+    """The run as if it had so many classes, each taken for the next one twice; no error is listed."""
+    names = [f"class {place}" for place in range(number)]
+    values = json.loads((run / "run.json").read_text())
+    values["architecture"]["num_classes"], values["classes"] = number, names
+    (run / "run.json").write_text(json.dumps(values))
+    for file in (run / "evaluation").iterdir():
+        scores = json.loads(file.read_text())
+        confusion = [[10 * (t == p) + 2 * (p == t + 1) for p in range(number)] for t in range(number)]
+        row = {"precision": 0.9, "recall": 0.8, "f1": 0.85, "support": 12}
+        scores |= {"confusion": confusion, "errors": [], "per_class": [{"name": name, **row} for name in names]}
+        file.write_text(json.dumps(scores))
+    return run
+
+
+def test_no_picture_is_cut_by_the_end_of_a_printed_page(chromium, report, tmp_path):
+    """A sheet of 24 pictures is several pages high, and printed in pieces."""
+    run = Path(shutil.copytree(report.parent, tmp_path / "run"))
+    digits = open_images("digits").reader
+    convlens.explain(run, [digits.read(place) for place in range(24)], method="saliency,grad_cam", sanity=False)
+    write_report(Run.load(run))
+    with opened(chromium, (run / "report.html").as_uri()) as page:
+        page.evaluate("document.querySelectorAll('img').forEach(i => i.loading = 'eager')")
+        page.wait_for_function("[...document.images].every(i => i.complete)")
+        assert page.locator("#explanations .long img").count() > 3
+        heights = page.evaluate("[...document.querySelectorAll('.sheet img')].map(i => i.naturalHeight)")
+        assert max(heights) <= 800
+        page.pdf(path=tmp_path / "report.pdf", format="A4")
+    drawn = pictures_of_pages((tmp_path / "report.pdf").read_bytes())
+    on_pages = Counter(picture for pictures in drawn for picture in set(pictures))
+    assert len(drawn) > 5 and len(on_pages) > 10
+    assert [picture for picture, pages in on_pages.items() if pages > 1] == []
+
+
+def pictures_of_pages(pdf: bytes) -> list[list[bytes]]:
+    """Of each page, the objects that are drawn on it, as Chromium writes them."""
+    objects = dict(re.findall(rb"(?s)(\d+) 0 obj\s*(.*?)\s*endobj", pdf))
+    found = []
+    for page in (one for one in objects.values() if re.search(rb"/Type\s*/Page\b", one)):
+        names = re.search(rb"(?s)/XObject\s*<<(.*?)>>", page)
+        known = dict(re.findall(rb"/(\w+)\s+(\d+) 0 R", names[1])) if names else {}
+        content = objects[re.search(rb"/Contents\s+(\d+)", page)[1]]
+        stream = content[content.index(b"stream") + 6 : content.rindex(b"endstream")].lstrip(b"\r\n")
+        found.append([known[name] for name in re.findall(rb"/(\w+) Do", zlib.decompress(stream)) if name in known])
+    return found

@@ -124,6 +124,7 @@ def test_a_disk_that_takes_nothing_is_one_line(number, says, convlens, copied_ru
         assert outcome.status == 1
         assert says in outcome.complaint
     assert not (copied_run / "evaluation" / "digits.json").exists()
+    assert "--out" not in convlens("evaluate", copied_run).complaint  # which has no such option
 
 
 def test_too_many_bad_pictures_end_with_the_bound(convlens, classes, tmp_path):

@@ -55,8 +55,9 @@ def test_the_version_is_printed(convlens):
     assert (outcome.status, outcome.stdout.strip()) == (0, package.__version__)
 
 
-def test_the_module_is_the_command(process):
-    child = process("--version")
+@pytest.mark.parametrize("module", ["convlens", "convlens.cli"])
+def test_the_module_is_the_command(process, module):
+    child = process("--version", program=("-m", module))
     assert (child.communicate()[0].strip(), child.returncode) == (package.__version__, 0)
 
 

@@ -229,10 +229,15 @@ def test_weights_on_the_meta_device_are_enough():
     assert trace(model, (1, 3, 8, 8)).nodes[0].output_shape == (1, 4, 6, 6)
 
 
-@pytest.mark.parametrize("inputs", [(), (1, 0, 3), 5, None])
+@pytest.mark.parametrize("inputs", [(), (1, 0, 3), 5, None, "a text", (1, 3, 22.5, 22.5)])
 def test_a_shape_must_be_a_shape(inputs):
     with pytest.raises(UsageError, match="expected"):
         trace(nn.Conv2d(3, 4, 3), inputs)
+
+
+def test_an_input_that_is_no_tensor_is_told_as_it_came():
+    with pytest.raises(NetworkError, match=r"Conv2d cannot run on an input of 'a rose', 3: TypeError: .*; check the"):
+        trace(nn.Conv2d(3, 4, 3), ("a rose", 3))
 
 
 def test_what_spreads_a_network_over_devices_is_looked_through():

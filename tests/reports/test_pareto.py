@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,6 +32,20 @@ def test_points_lie_by_the_logarithm_of_cost_and_by_accuracy():
     assert abs((places["b"][0] - places["a"][0]) - (places["c"][0] - places["b"][0])) < 0.3
     assert places["b"][1] < places["c"][1] < places["a"][1]
     assert {"a", "b", "c", "MACs"} <= {text.text for text in svg.iter(f"{SVG}text")}
+
+
+def test_a_cost_with_noise_has_a_line_across_and_the_plot_says_what_it_means():
+    points = [replace(point(name, ms, 0.5), noise=noise) for name, ms, noise in [("a", 10, 0.1), ("b", 10.5, 0.1)]]
+    svg = ET.fromstring(pareto_plot(points, "ms"))
+    lines = [line for line in svg.iter(f"{SVG}line") if line.get("class") == "interval noise"]
+    dots = [float(circle.get("cx")) for circle in svg.iter(f"{SVG}circle")]
+    assert len(lines) == 2
+    assert all(float(line.get("x1")) < dot < float(line.get("x2")) for line in lines for dot in dots)
+    assert min(float(line.get("x1")) for line in lines) >= 46  # none leaves the plot
+    assert "ms; costs within a point's line across cannot be told apart from it" in {
+        t.text for t in svg.iter(f"{SVG}text")
+    }
+    assert "told apart" not in pareto_plot([point("a", 10, 0.5)], "MACs")
 
 
 def test_what_has_no_accuracy_is_left_out_and_nothing_is_a_plot_too():

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 import re
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from convlens.reports.axes import Axes, round_ticks
 from convlens.reports.calibration import calibration_section
 from convlens.reports.classes import classes_section
 from convlens.reports.confusion import confusion_section, worst_pairs
 from convlens.reports.curves import CHARTS, draw, points, training_section
-from convlens.reports.embedding import data_address
+from convlens.reports.embedding import cuts, data_address, data_pieces
 from convlens.reports.facts import data_section, recipe_section, values_table
 from convlens.reports.figures import count, duration, percent, plain, shape, short, size
 from convlens.reports.gallery import errors_section, explanations_section, shown_errors
@@ -150,6 +154,22 @@ def test_only_pictures_of_the_run_are_put_into_the_page(tmp_path: Path) -> None:
     assert str(data_address(run / "in.png", run)).startswith("data:image/png;base64,iVBOR")
     for name in ("../secret.png", "link.png", "text.png", "missing.png", "."):
         assert data_address(run / name, run) is None, name
+
+
+def test_a_high_picture_is_cut_between_its_rows_and_nothing_is_lost(tmp_path: Path) -> None:
+    lines = np.full(2300, False)
+    for gap in range(0, 2300, 150):
+        lines[gap : gap + 10] = True  # between the rows
+        lines[gap + 100 : gap + 104] = True  # between a picture and its caption
+    assert cuts(lines) == [755, 1505]
+    assert cuts(np.full(2300, False)) == [] and cuts(np.full(700, True)) == []
+    pixels = np.where(lines[:, None, None], 255, 90).astype(np.uint8).repeat(20, 1).repeat(3, 2)
+    Image.fromarray(pixels).save(tmp_path / "high.png")
+    addresses = data_pieces(tmp_path / "high.png", tmp_path)
+    pieces = [np.asarray(Image.open(BytesIO(b64decode(one.split(",")[1]))).convert("RGB")) for one in addresses]
+    assert len(pieces) == 3 and max(map(len, pieces)) <= 800
+    np.testing.assert_array_equal(np.concatenate(pieces), pixels)
+    assert data_pieces(tmp_path / "missing.png", tmp_path) == []
 
 
 def test_errors_without_thumbnail_or_with_an_unknown_class_are_handled(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +13,7 @@ from torch import nn
 
 from convlens.data import open_images
 from convlens.errors import RunError
+from convlens.reports import write_report
 from convlens.runs import Run, RunFolder, read_history, read_weights, rewind_history, save_run
 from convlens.zoo import create
 
@@ -78,6 +82,49 @@ def test_a_given_model_gets_the_weights_and_must_fit(trained_run):
         assert Run.load(trained_run, model=nn.Linear(2, 2)).model
 
 
+def edited(run: Path, **entries: Any) -> Path:
+    """run.json with other entries, its tables changed and not replaced."""
+    values = json.loads((run / "run.json").read_text())
+    for name, value in entries.items():
+        values[name] = values[name] | value if isinstance(value, dict) else value
+    (run / "run.json").write_text(json.dumps(values))
+    return run
+
+
+def test_classes_that_were_cut_are_told_when_the_run_is_loaded(copied_run):
+    edited(copied_run, classes=list("0123456"))
+    with pytest.raises(RunError, match=r"it names 7 classes, and its network gives 10; restore it"):
+        Run.load(copied_run)
+
+
+@pytest.mark.parametrize("size", [[2, 2], [12, 3]])
+def test_pictures_that_the_network_cannot_read_are_told_with_their_size(copied_run, size):
+    run = Run.load(edited(copied_run, preprocess={"size": size}))
+    said = rf"prepares pictures of {size[0]}×{size[1]} px with 1 channel, which its network cannot read .*; restore it"
+    with pytest.raises(RunError, match=said):
+        assert run.model
+
+
+class Own(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Conv2d(1, 4, 5), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
+
+
+def test_a_network_of_your_own_is_asked_what_it_reads_and_gives(copied_run):
+    edited(copied_run, classes=list("0123456"))
+    values = json.loads((copied_run / "run.json").read_text())
+    values["architecture"] = {"network": "net.py:Own"}
+    (copied_run / "run.json").write_text(json.dumps(values))
+    run = save_run(RunFolder(copied_run), Run.load(copied_run).manifest, Own().state_dict())
+    with pytest.raises(RunError, match="names 7 classes, and its network gives 10; restore it"):
+        assert replace(run, given_model=Own()).model
+    edited(copied_run, preprocess={"size": [3, 3]}, classes=list("0123456789"))
+    with pytest.raises(RunError, match="prepares pictures of 3×3 px with 1 channel, which its network cannot read"):
+        assert Run.load(copied_run, model=Own()).model
+    edited(copied_run, preprocess={"size": [30, 20]})
+    assert Run.load(copied_run, model=Own()).model
+
+
 def test_a_saved_run_is_whole_only_with_its_manifest_and_names_the_digest(tmp_path, trained_run):
     run = Run.load(trained_run)
     saved = save_run(RunFolder(tmp_path), run.manifest, run.model.state_dict())
@@ -99,8 +146,26 @@ def test_evaluations_and_explanations_are_found_by_name(copied_run):
 def test_a_damaged_evaluation_says_what_to_do(copied_run):
     (copied_run / "evaluation").mkdir()
     (copied_run / "evaluation" / "digits.json").write_text("{")
-    with pytest.raises(RunError, match=r"digits\.json is damaged .*delete it and run the command that wrote it again"):
+    with pytest.raises(
+        RunError, match=r"digits\.json is damaged .*; `convlens evaluate` on the same pictures writes it"
+    ):
         assert Run.load(copied_run).evaluations
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"accuracy": "high"}, "'accuracy' is text, expected a number"),
+        ({"confusion": [[1, 2], 3]}, "'confusion' holds a whole number, expected a list"),
+        ({"per_class": [{"name": "A", "precision": 1.0}]}, "'per_class' has no recall"),
+        ({"errors": [["A"]]}, "'errors' holds a list, expected a table"),
+    ],
+)
+def test_an_evaluation_whose_entries_are_of_another_kind_is_damaged(copied_run, values, said):
+    (copied_run / "evaluation").mkdir()
+    (copied_run / "evaluation" / "digits.json").write_text(json.dumps(values))
+    with pytest.raises(RunError, match=rf"digits\.json is damaged \({said}\); `convlens evaluate`"):
+        write_report(Run.load(copied_run))
 
 
 @pytest.mark.parametrize("text", ["[]", "3", "null"])
@@ -108,7 +173,7 @@ def test_an_evaluation_or_a_caption_of_another_kind_is_damage_too(copied_run, te
     for folder in ("evaluation", "explanations"):
         (copied_run / folder).mkdir()
         (copied_run / folder / "a.json").write_text(text)
-    with pytest.raises(RunError, match=r"a\.json is damaged \(it holds no table\); delete it"):
+    with pytest.raises(RunError, match=r"a\.json is damaged \(it holds no table\); .* delete it"):
         assert Run.load(copied_run).evaluations
     (copied_run / "explanations" / "a.json").write_text("{}")
     with pytest.raises(RunError, match=r"a\.json is damaged \(it names no file\); delete it"):

@@ -38,6 +38,21 @@ def test_what_cannot_be_timed_is_said(wrong):
         bench(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"batch": 64}, "--batch came as 64 without a network, which it is for; name one, or leave it out"),
+        ({"names": ["mnist"], "batch": 64}, "--batch came as 64 without a network"),
+        ({"names": ["mlp"], "seeds": 3}, "--seeds came as 3 without a recipe"),
+        ({"names": ["mlp"], "data_dir": "sets"}, "--data-dir came as sets without a recipe"),
+        ({"names": ["mlp"], "batch": 1}, "--batch came as 1; expected a whole number of 2 or more"),
+    ],
+)
+def test_what_would_change_nothing_is_refused(given, message):
+    with pytest.raises(UsageError, match=message):
+        bench(**given)
+
+
 def test_a_recipe_is_trained_and_scored_by_the_commands_themselves(monkeypatch: pytest.MonkeyPatch):
     record = Record("quick", "digits", "perceptron", Recipe(), augment=None, tta="mirror")  # type: ignore[arg-type]
     asked = []

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from convlens.errors import UsageError
+from convlens.measurement import Latency
 from convlens.runs import Run
 from convlens.workbench import compare, create, evaluate, train
 from convlens.workbench.compare import Compared, on_front
@@ -74,6 +75,26 @@ def test_the_front_is_what_nothing_beats():
     assert [one.name for one in on_front([*rows, others]) if one.on_front] == ["a", "c", "f"]
 
 
+def timed(name: str, ms: float, accuracy: float, noise: float = 0.05) -> Compared:
+    latency = Latency(ms, ms, ms, ms, 1000 / ms, 50, 1, 1, noise)
+    return Compared(name, 1.0, (8, 8), 0, 0, 0, accuracy, None, None, "pictures", None, latency)
+
+
+@pytest.mark.parametrize(
+    ("rows", "front"),
+    [
+        ([timed("a", 10.0, 0.9), timed("b", 10.2, 0.9)], "ab"),  # noise takes none of them off
+        ([timed("a", 10.0, 0.9), timed("b", 12.0, 0.9)], "a"),
+        ([timed("a", 10.0, 0.90), timed("b", 10.2, 0.91)], "b"),  # and puts none of them on
+        ([timed("a", 10.0, 0.90), timed("b", 12.0, 0.91)], "ab"),
+        ([timed("a", 10.0, 0.90), timed("b", 12.0, 0.91, noise=0.3)], "b"),
+    ],
+)
+def test_latencies_that_cannot_be_told_apart_count_as_equal_on_the_front(rows, front):
+    for ordered in (rows, rows[::-1]):
+        assert {one.name for one in on_front(ordered) if one.on_front} == set(front)
+
+
 def test_what_cannot_be_compared_is_said(trained_run, tmp_path):
     with pytest.raises(UsageError, match="1 came to be compared"):
         compare([trained_run])
@@ -91,12 +112,6 @@ def test_what_cannot_be_compared_is_said(trained_run, tmp_path):
 def test_pictures_without_a_run_are_told(given, named):
     with pytest.raises(UsageError, match=f"^{named} came without a run; .*add a run's folder, or leave it out"):
         compare(["lenet5", "vgg11"], **given)
-
-
-@pytest.mark.parametrize("targets", ["lenet5", 3, None, ["lenet5", 3]])
-def test_what_is_no_list_of_runs_is_told(targets):
-    with pytest.raises(UsageError, match=r"the runs came as .*; expected a list of runs"):
-        compare(targets)
 
 
 def test_a_network_file_without_a_run_of_one_s_own_is_told(trained_run):

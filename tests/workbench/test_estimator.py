@@ -58,7 +58,7 @@ def test_pictures_as_arrays_are_learnt_and_give_a_run(digits, fitted):
 def test_pictures_in_other_layouts_and_as_lists_are_the_same_pictures(digits, fitted):
     _, new, _, _ = digits
     expected = fitted.predict_proba(new[:20])
-    for given in (new[:20, :, :, None], new[:20, None], list(new[:20])):
+    for given in (new[:20, :, :, None], new[:20, None], list(new[:20]), list(new[:20, None]), new[:20].tolist()):
         np.testing.assert_allclose(fitted.predict_proba(given), expected, atol=1e-6)
 
 
@@ -197,7 +197,9 @@ def test_a_run_may_stay_where_it_is_wanted(tmp_path, digits):
     assert estimator.run_.path == tmp_path / "run"
     del estimator
     assert Run.load(tmp_path / "run").classes == tuple("0123456789")
-    with pytest.raises(RunError, match="already holds a run"):
+    with pytest.raises(
+        RunError, match=r"already holds a run, which is never overwritten; choose another folder with out$"
+    ):
         ConvClassifier(**FAST, epochs=1, out=tmp_path / "run").fit(seen[:100], answers[:100])
 
 
@@ -266,12 +268,76 @@ def test_a_run_of_rows_reads_no_pictures(digits):
         (ConvClassifier(8), np.zeros((4, 8)), "image_shape is 8, and X has 8 features"),
         (ConvClassifier((-8, -8)), np.zeros((4, 64)), "image_shape is"),
         (ConvClassifier(epochs=2, budget="5s"), np.zeros((4, 8, 8)), "a training has one end"),
+        (ConvClassifier(), np.zeros((4, 1, 8, 8, 3)), "X has 5 dimensions; expected pictures .* or a table"),
+        (ConvClassifier(), [np.zeros((1, 8, 8, 3))] * 4, "X has 5 dimensions"),
+        (ConvClassifier(), [[[1, 2], [3, 4]], [[1, 2]]] * 2, "X has pictures of several shapes"),
+        (ConvClassifier(), [Image.new("L", (8, 8)), Image.new("L", (9, 8))] * 2, r"such as \(8, 8\) and \(8, 9\)"),
+        (
+            ConvClassifier((9, 8)),
+            np.zeros((4, 8, 8)),
+            r"image_shape is \(9, 8\), and X has pictures of \(8, 8\); it is",
+        ),
+        (ConvClassifier((8, 8)), np.zeros((4, 8, 8, 3)), r"and X has pictures of \(8, 8, 3\); it is for a table"),
+        (ConvClassifier((8, 8)), ["a.png"] * 4, "and X has paths; it is for a table: leave it out"),
     ],
-    ids=["complex", "four channels", "one side", "negative sides", "two ends"],
+    ids=[
+        "complex",
+        "four channels",
+        "one side",
+        "negative sides",
+        "two ends",
+        "five dimensions",
+        "a list of batches",
+        "ragged lists",
+        "two sizes",
+        "another shape",
+        "a shape without channels",
+        "a shape for paths",
+    ],
 )
 def test_what_is_no_picture_is_a_value_error(estimator, X, says):
     with pytest.raises(ValueError, match=says):
         estimator.fit(X, [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"epochs": "3"}, "epochs came as '3'; expected a whole number or None"),
+        ({"recipe": 5}, "recipe came as 5; expected values by name"),
+        ({"model_options": [1]}, r"model_options came as \[1\]; expected values by name"),
+        ({"recipe": {"batch": "8"}}, "batch came as '8'; expected a number"),
+        ({"random_state": -1}, "^random_state came as -1; expected a number from 0"),
+        ({"model_options": {"width": 2}}, r"^model_options belongs to one network; name it with model$"),
+    ],
+)
+def test_a_wrong_parameter_is_told_by_its_name_in_python(digits, given, says):
+    seen, _, answers, _ = digits
+    with pytest.raises(UsageError, match=says):
+        ConvClassifier(**given).fit(seen[:40], answers[:40])
+
+
+def test_a_shape_that_is_that_of_the_pictures_is_no_contradiction(digits):
+    seen, _, answers, _ = digits
+    for shape in ((8, 8), (8, 8, 1)):
+        estimator = ConvClassifier(shape, **FAST, epochs=1).fit(seen[:60], answers[:60])
+        assert estimator.predict(seen[:2]).shape == (2,)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P", "RGBA", "1"])
+def test_pictures_of_pillow_are_read_in_every_mode(digits, mode):
+    seen, _, answers, _ = digits
+    given = [Image.fromarray((15 * one).astype(np.uint8)).resize((16, 16)).convert(mode) for one in seen[:80]]
+    estimator = ConvClassifier(**FAST, epochs=1).fit(given, answers[:80])
+    assert estimator.run_.input_shape[1] == (1 if mode in ("L", "1") else 3)
+    assert estimator.predict_proba(given[:3]).shape == (3, len(estimator.classes_))
+
+
+def test_grey_pictures_of_pillow_beside_colours_are_colours(digits):
+    seen, _, answers, _ = digits
+    modes = ["L", "RGB"] * 20
+    given = [Image.fromarray(one.astype(np.uint8)).convert(mode) for one, mode in zip(seen, modes, strict=False)]
+    assert ConvClassifier(**FAST, epochs=1).fit(given, answers[:40]).run_.input_shape[1] == 3
 
 
 def test_pictures_of_another_shape_are_refused(fitted):

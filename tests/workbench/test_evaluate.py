@@ -225,6 +225,15 @@ def test_scores_of_other_pictures_with_the_same_name_do_not_replace_the_first(le
     assert evaluate(lesson.run, lesson.data).file == first
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"confusion": 3}'])
+def test_a_damaged_evaluation_is_written_anew_by_the_command_that_wrote_it(copied_run, text):
+    before = evaluate(copied_run)
+    before.file.write_text(text)
+    after = evaluate(copied_run)
+    assert after.file == before.file and after.scores == before.scores
+    assert Run.load(copied_run).evaluations["digits"]["accuracy"] == before.scores.accuracy
+
+
 def test_no_later_verb_changes_what_training_wrote(lesson, fingerprint):
     before = fingerprint(lesson.run)
     assert set(KEPT) <= before.keys()
@@ -376,16 +385,3 @@ def test_unreadable_pictures_are_named(copied_run, tmp_path):
 def test_a_run_beside_itself_is_refused(copied_run):
     with pytest.raises(UsageError, match="the run itself"):
         evaluate(copied_run, beside=copied_run)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"run": None}, "the run came as NoneType; expected a run, or its folder"),
-        ({"data": np.zeros((2, 8, 8))}, "the pictures came as ndarray; expected a folder"),
-        ({"tta": None}, r"no test-time augmentation is called 'None'.*choose none"),
-    ],
-)
-def test_what_is_no_run_no_pictures_and_no_views_is_refused(trained_run, given, message):
-    with pytest.raises(UsageError, match=message):
-        evaluate(**({"run": trained_run} | given))

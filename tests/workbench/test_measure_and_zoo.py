@@ -53,18 +53,6 @@ def test_counts_below_one_are_refused(name):
         measure("lenet5", **{name: 0})
 
 
-@pytest.mark.parametrize("given", [{"image_size": "8"}, {"batch": "x"}, {"batch": (1, 2.5)}, {"num_classes": 2.0}])
-def test_counts_are_whole_numbers(given):
-    with pytest.raises(UsageError, match="expected a whole number of 1 or more"):
-        measure("lenet5", **given)
-
-
-@pytest.mark.parametrize("given", [None, 3, nn.Conv2d])
-def test_only_a_run_a_name_or_a_module_is_measured(given):
-    with pytest.raises(UsageError, match=r"came to be measured; expected a run, a network's name, or a module"):
-        measure(given)
-
-
 def test_a_folder_is_no_drawing(tmp_path):
     with pytest.raises(UsageError, match=r"--diagram came as the folder .*expected a file, like .*diagram\.svg"):
         measure("lenet5", diagram=tmp_path)
@@ -247,6 +235,15 @@ def test_a_drawing_is_written_where_it_is_asked_for(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="file"):
         measure("lenet5", diagram=tmp_path / "file" / "lenet5.svg")
+
+
+def test_a_place_that_cannot_be_written_names_the_option_that_chose_it(tmp_path):
+    (tmp_path / "file").touch()
+    below = tmp_path / "file" / "a.svg"
+    with pytest.raises(StorageError, match=r"is needed; choose another place with --diagram$"):
+        measure("lenet5", diagram=below)
+    with pytest.raises(StorageError, match=r"is needed; choose another place with --plot$"):
+        compare(["lenet5", "lenet5_1998"], plot=below)
 
 
 def test_a_module_of_other_channels_is_timed_without_a_picture():

@@ -23,7 +23,6 @@ from convlens.workbench import train
         ({"device": "toaster"}, "--device auto"),
         ({"augment": {"rotation": 10}}, "near: rotate"),
         ({"augment": {"hue": 0.9}}, "hue came as 0.9; expected a number from 0 to 0.5"),
-        ({"augment": "yes"}, "augment came as 'yes'; expected true, false or values by name"),
     ],
 )
 def test_a_wrong_wish_is_refused_before_the_scan(tmp_path, wrong, said):

@@ -20,8 +20,8 @@ EXAMPLE = "convlens bench lenet5 --batch 64"
 @guarded
 def bench(
     names: Annotated[list[str] | None, typer.Argument(metavar="RECIPE|MODEL", help="mnist by default.")] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings of each recipe.")] = 1,
-    batch: Annotated[int, typer.Option(help="Pictures a step, for networks.")] = 32,
+    seeds: Annotated[int | None, typer.Option(help="Trainings of each recipe; 1 by default.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures a step, for networks; 32 by default.")] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:

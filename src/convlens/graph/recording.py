@@ -28,6 +28,7 @@ class Recorder(TorchDispatchMode):
 
     Tensors are known by identity and are kept alive until the trace ends, so that no identity is used twice. Writes
     in place are followed by storage: who reads memory depends on the last that wrote into it, through any view.
+    What is `handed_over` to NumPy is a node as well, and a tensor that comes from nowhere afterwards hangs on it.
     """
 
     def __init__(self, inputs: list[Tensor], named: dict[str, Tensor], *, on_meta: bool) -> None:
@@ -40,6 +41,8 @@ class Recorder(TorchDispatchMode):
         self._kept: list[Tensor] = []
         self._storages: dict[int, int] = {}
         self._last_write: dict[int, int] = {}
+        self._on_input = {NETWORK_INPUT}
+        self._unmade = NOBODY
         self._on_meta = on_meta
         for name, tensor in named.items():
             self._own(tensor, None, (name,))
@@ -49,6 +52,9 @@ class Recorder(TorchDispatchMode):
     def _own(self, tensor: Tensor, node: int | None, names: tuple[str, ...], output: int = 0) -> None:
         self._makers[id(tensor)] = (node, names, output)
         self._kept.append(tensor)
+
+    def _maker(self, tensor: Tensor) -> tuple[int | None, tuple[str, ...], int]:
+        return self._makers.get(id(tensor), self._unmade)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -84,6 +90,8 @@ class Recorder(TorchDispatchMode):
             return
         index = len(self.nodes)
         inputs = self._dependencies(operands, args, kwargs)
+        if not self._on_input.isdisjoint(inputs):
+            self._on_input.add(index)
         for output, tensor in enumerate(tensors):
             self._own(tensor, index, (), output)
         for tensor in written:
@@ -121,14 +129,14 @@ class Recorder(TorchDispatchMode):
         return arguments, written
 
     def _operand(self, tensor: Tensor) -> Operand:
-        return Operand(tuple(tensor.shape), *self._makers.get(id(tensor), NOBODY))
+        return Operand(tuple(tensor.shape), *self._maker(tensor))
 
     def _dependencies(self, operands: list[Operand], args: Any, kwargs: Any) -> tuple[int, ...]:
         """The makers of the operands, and whoever wrote into their memory since."""
         nodes = [operand.node for operand in operands if operand.node is not None]
         for tensor in (leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)):
             write = self._last_write.get(self._storage(tensor))
-            maker = self._makers.get(id(tensor), NOBODY)[0]
+            maker = self._maker(tensor)[0]
             if write is not None and (maker is None or write > maker):
                 nodes.append(write)
         return tuple(dict.fromkeys(nodes))
@@ -137,7 +145,40 @@ class Recorder(TorchDispatchMode):
         return self._storages.setdefault(tensor.untyped_storage()._cdata, len(self._storages))
 
     def node_of(self, tensor: Tensor) -> int | None:
-        return self._makers.get(id(tensor), NOBODY)[0]
+        return self._maker(tensor)[0]
+
+    def handed_over(self, tensor: Tensor, way: str) -> None:
+        """Values that hang on the network's input are worked on elsewhere: an operation that nobody knows."""
+        operand = self._operand(tensor)
+        if operand.node not in self._on_input:
+            return
+        index = len(self.nodes)
+        earlier = Operand((), *self._unmade)
+        arguments = {"self": operand} | ({"earlier": earlier} if earlier.node is not None else {})
+        module, kind, _, _ = self._open[-1]
+        self.nodes.append(
+            Node(
+                index=index,
+                op=f"Tensor.{way}",
+                qualified_name=f"Tensor.{way}",
+                module=module,
+                module_type=kind,
+                inputs=self._dependencies(operands_in(arguments.values()), (tensor,), {}),
+                parameters=(),
+                arguments=arguments,
+                output_shape=operand.shape,
+                output_bytes=0,
+                storages=(-index - 1,),  # none that torch knows of
+                is_view=False,
+                is_in_place=False,
+                is_pointwise=False,
+                is_reduction=False,
+            )
+        )
+        self._on_input.add(index)
+        self._unmade = (index, (), 0)
+        if way.endswith("_"):
+            self._last_write[self._storage(tensor)] = index
 
     def hooks(self, path: str, module: nn.Module) -> tuple[Callable[..., None], Callable[..., None]]:
         """The two hooks that tell when this module begins and ends."""

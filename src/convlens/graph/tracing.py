@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from convlens.errors import NetworkError, UsageError
 from convlens.graph.graph import Graph
+from convlens.graph.handing_over import HandingOver
 from convlens.graph.recording import Recorder
 from convlens.graph.shortcuts import empty_like
 
@@ -49,7 +50,8 @@ def trace(model: nn.Module, inputs: Inputs) -> Graph:
     try:
         return _traced(model, examples, on_meta=False)
     except Exception as error:
-        shapes = ", ".join(str(tuple(x.shape)) for x in tree_leaves(examples) if isinstance(x, Tensor))
+        seen = (tuple(x.shape) if isinstance(x, Tensor) else repr(x)[:40] for x in tree_leaves(examples))
+        shapes = ", ".join(map(str, seen)) or "nothing"
         reason = next(iter(str(error).strip().splitlines()), "no reason given")
         raise NetworkError(
             f"{type(model).__name__} cannot run on an input of {shapes}: {type(error).__name__}: {reason}; "
@@ -71,8 +73,12 @@ def bare_network(model: nn.Module) -> nn.Module:
 def _examples(model: nn.Module, inputs: Inputs) -> tuple[Any, ...]:
     if isinstance(inputs, Tensor):
         return (inputs,)
-    if not isinstance(inputs, Sequence) or not inputs:
-        raise UsageError(f"inputs are {inputs!r}, expected the shape (1, 3, 224, 224) or a tuple of example tensors")
+    numbers = isinstance(inputs, Sequence) and any(isinstance(size, float) for size in inputs)
+    if not isinstance(inputs, Sequence) or isinstance(inputs, str | bytes) or not inputs or numbers:
+        raise UsageError(
+            f"inputs are {inputs!r:.80}, expected the shape in whole numbers, (1, 3, 224, 224), or a tuple of example "
+            "tensors"
+        )
     if not all(isinstance(size, int) for size in inputs):
         return tuple(inputs)
     if min(inputs) < 1:
@@ -96,7 +102,7 @@ def _traced(model: nn.Module, examples: tuple[Any, ...], *, on_meta: bool) -> Gr
             enter, leave = recorder.hooks(path, module)
             module.register_forward_pre_hook(enter, prepend=True)
             module.register_forward_hook(leave)
-        with torch.device("meta") if on_meta else nullcontext(), recorder:
+        with torch.device("meta") if on_meta else nullcontext(), HandingOver(recorder.handed_over), recorder:
             outputs = functional_call(model, named, placed)
     results = [recorder.node_of(leaf) for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]
     return Graph(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from math import floor
+from functools import lru_cache
 
 import numpy as np
+import torch
 
 from convlens.graph.factors import Factor, plain
 from convlens.graph.layout import Sight
@@ -83,45 +84,38 @@ def adaptive_pooling(node: Node, seen: list[Sight]) -> Sight:
     return sight
 
 
-@rule("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact2d")
-@rule(
-    "upsample_linear1d", "upsample_bilinear2d", "upsample_bicubic2d", "upsample_trilinear3d", "_upsample_bilinear2d_aa"
-)
+@rule("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d")
+@rule("_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d")
+@rule("upsample_linear1d", "upsample_bilinear2d", "upsample_bicubic2d", "upsample_trilinear3d")
+@rule("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa", "_upsample_lanczos2d_aa")
 def upsampling(node: Node, seen: list[Sight]) -> Sight:
-    """Nearest reads one unit, linear the two around it, cubic four."""
-    sight = seen[0]
-    for place in range(2, len(sight.dims)):
-        n, k = sight.shape[place], node.output_shape[place]
-        if n == k:
+    """Nearest reads one unit, linear the two around it, cubic four; antialiased, all in a window."""
+    sight, given = seen[0], node.arguments
+    # (N, C, L), (N, C, H, W), (N, C, D, H, W): one scale each, where the caller gave it and not the size
+    names = {3: ("scales",), 4: ("scales_h", "scales_w"), 5: ("scales_d", "scales_h", "scales_w")}[len(sight.dims)]
+    for place, name in enumerate(names, 2):
+        n, k, scale = sight.shape[place], node.output_shape[place], given[name]
+        if n == k and scale in (None, 1):
             continue
-        scales = [node.arguments.get(name) for name in ("scales_d", "scales_h", "scales_w", "scales")]
-        given = [scale for scale in scales if scale is not None]
-        # (N, C, L), (N, C, H, W), (N, C, D, H, W): one scale each, where the caller gave it and not the size
-        scale = given[place - 2] if len(given) == len(sight.dims) - 2 else None
-        first, last = _interpolated(node, n, k, scale)
-        sight = along(sight, place, np.clip(first, 0, n - 1), np.clip(last, 0, n - 1), Fraction(n, k))
+        first, last = interpolated(node.op, len(names), n, k, scale, given.get("align_corners"))
+        sight = along(sight, place, first, last, Fraction(n, k))
     return sight
 
 
-def _interpolated(node: Node, n: int, k: int, scale: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """First and last unit read; torch divides by the scale, where one was given, and not by k / n."""
-    step = Fraction(n, k) if scale is None else Fraction(1 / scale).limit_denominator(10**6)
-    if "nearest" in node.op:
-        half = Fraction(1, 2) if "exact" in node.op else Fraction(0)
-        index = np.array([floor((unit + half) * step) for unit in range(k)])
-        return index, index
-    if node.arguments.get("align_corners") and k > 1:
-        centres = [Fraction(unit * (n - 1), k - 1) for unit in range(k)]
-    else:
-        centres = [(unit + Fraction(1, 2)) * step - Fraction(1, 2) for unit in range(k)]
-    if node.op.endswith("aa"):  # a triangle as wide as a step each way; its ends weigh nothing
-        reach = max(step, Fraction(1))
-        return np.array([floor(c - reach) + 1 for c in centres]), np.array([-floor(-(c + reach)) - 1 for c in centres])
-    first = np.array([floor(c) for c in centres])
-    last = np.array([-floor(-c) for c in centres])
-    between = first != last  # on a unit, no other weighs anything
-    wider = 1 if "cubic" in node.op else 0
-    return first - wider * between, last + wider * between
+@lru_cache(maxsize=256)
+def interpolated(
+    op: str, rank: int, n: int, k: int, scale: float | None, align_corners: bool | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """First and last unit that k units read of n, asked of torch itself: it computes places in float32.
+
+    So 22 units of 26 read the 12th at 11, where 11 · 26 / 22 is 13.
+    """
+    units = torch.eye(n, device="cpu").view(1, n, *[1] * (rank - 1), n)
+    corners = () if align_corners is None else (align_corners,)
+    resize = getattr(torch.ops.aten, op).default
+    weights = resize(units, (*[1] * (rank - 1), k), *corners, *[None] * (rank - 1), scale)
+    read = weights.view(n, k).numpy() != 0
+    return read.argmax(axis=0), n - 1 - read[::-1].argmax(axis=0)
 
 
 @rule("constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d")

@@ -49,6 +49,11 @@ class Latency:
     def ms_per_image(self) -> float:
         return self.p50_ms / self.batch
 
+    @property
+    def doubt(self) -> float:
+        """A figure that differs by no more than this share cannot be told apart."""
+        return max(LEAST_NOISE, self.noise)
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -137,7 +142,7 @@ def told_apart(one: Latency, other: Latency) -> bool:
     """Do the medians for a picture differ by more than either's noise, and by more than 3 %?"""
     fast, slow = sorted((one.ms_per_image, other.ms_per_image))
     ratio = slow / fast
-    return ratio > 1 + max(LEAST_NOISE, one.noise, other.noise)
+    return ratio > 1 + max(one.doubt, other.doubt)
 
 
 @contextmanager

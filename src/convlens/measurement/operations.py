@@ -42,8 +42,9 @@ FREE = frozenset({
     "index_put", "tril", "triu", "native_dropout", "dropout", "zeros", "ones", "full", "empty", "new_empty",
     "new_zeros", "new_ones", "new_full", "zeros_like", "ones_like", "full_like", "empty_like", "arange", "eye",
     "linspace", "scalar_tensor", "fill", "zero", "empty_strided", "new_empty_strided", "upsample_nearest1d",
-    "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact2d", "_local_scalar_dense", "argsort",
-    "sort", "topk", "rand", "randn", "rand_like", "randn_like",
+    "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d",
+    "_upsample_nearest_exact3d", "_local_scalar_dense", "argsort", "sort", "topk", "rand", "randn", "rand_like",
+    "randn_like",
 })
 # fmt: on
 OWN_STATISTICS = frozenset({"native_group_norm", "native_layer_norm", "_fused_rms_norm", "_native_batch_norm_legit"})

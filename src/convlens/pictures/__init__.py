@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convlens.pictures.channels import is_grey
-from convlens.pictures.decode import MAX_PIXELS, Source, decode, decode_and_inspect, inspect
+from convlens.pictures.decode import MAX_PIXELS, Source, decode, decode_and_inspect, inspect, pixels_of
 from convlens.pictures.drawing import colour, enlarged, overlay
 from convlens.pictures.encode import gif_bytes, png_bytes, thumbnail
 from convlens.pictures.facts import PictureFacts
@@ -27,6 +27,7 @@ __all__ = [
     "inspect",
     "is_grey",
     "overlay",
+    "pixels_of",
     "png_bytes",
     "thumbnail",
 ]

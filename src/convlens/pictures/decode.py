@@ -68,6 +68,18 @@ def decode_and_inspect(source: Source, *, short_side: int | None = None) -> tupl
     return _guarded(source, both)
 
 
+def pixels_of(image: Image.Image) -> np.ndarray:
+    """A picture that is open in Pillow already -> the same; ValueError where it cannot be read."""
+    try:
+        with quiet_pillow():
+            bits = bits_of(image)  # which loading forgets
+            image.load()
+            pixels = to_pixels(image, image.format or "?", bits)
+            return np.ascontiguousarray(_UPRIGHT.get(orientation_of(image), np.asarray)(pixels))
+    except Exception as error:  # as above
+        raise ValueError(f"a picture of Pillow ({image.mode}, {image.size}) cannot be read: {error}") from error
+
+
 class _Opened(NamedTuple):
     image: Image.Image
     file: BinaryIO

@@ -22,21 +22,22 @@ def classes_section(evaluation: dict[str, Any], prefix: str) -> Markup | None:
     if len(shown) > 1:
         weakest = min(shown, key=lambda s: s["f1"])
         lead = f"Weakest: “{weakest['name']}”, F1 {percent(weakest['f1'])} on {pictures(weakest['support'])}."
+    numbered = list(enumerate(scores))
     if len(scores) <= MOST_CLASSES:
-        return section("Classes", _table(scores, prefix), id_=f"{prefix}classes", lead=lead)
-    ordered = sorted(scores, key=lambda s: (s["f1"], s["name"]))
+        return section("Classes", _table(numbered, prefix), id_=f"{prefix}classes", lead=lead)
+    ordered = sorted(numbered, key=lambda one: (one[1]["f1"], one[1]["name"]))
     rest = ordered[MOST_CLASSES:]
-    more = element("details", element("summary", f"the other {counted(len(rest), 'class', 'classes')}"), _table(rest))
-    return section("Classes", _table(ordered[:MOST_CLASSES]), more, id_=f"{prefix}classes", lead=lead)
+    summary = element("summary", f"the other {counted(len(rest), 'class', 'classes')}")
+    more = element("details", summary, _table(rest, prefix))
+    return section("Classes", _table(ordered[:MOST_CLASSES], prefix), more, id_=f"{prefix}classes", lead=lead)
 
 
-def _table(scores: Sequence[dict[str, Any]], prefix: str | None = None) -> Markup:
-    """With a prefix in the order of the classes, each of which a cell of the matrix leads to."""
-    ids = [None if prefix is None else class_id(number, prefix) for number in range(len(scores))]
-    return table(HEAD, map(_row, scores, ids))
+def _table(numbered: Sequence[tuple[int, dict[str, Any]]], prefix: str) -> Markup:
+    """Of classes with their numbers, by which a cell of the matrix leads to them."""
+    return table(HEAD, (_row(score, class_id(number, prefix)) for number, score in numbered))
 
 
-def _row(score: dict[str, Any], id_: str | None) -> list[Content]:
+def _row(score: dict[str, Any], id_: str) -> list[Content]:
     """A class without a picture has no recall, and so no F1."""
     known = score["support"] > 0
     f1 = [percent(score["f1"]), bar(score["f1"])] if known else MISSING

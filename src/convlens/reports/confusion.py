@@ -8,8 +8,11 @@ from typing import Any
 from convlens.reports.figures import count, percent, pictures
 from convlens.reports.markup import Content, Markup, bar, element, section, table
 
-MOST_CLASSES = 30
-MOST_PAIRS = 20
+MOST_CLASSES = 30  # whose cells have room for a number, and whose scores stand in one table
+MOST_CELLS = 100  # classes, of which a matrix is drawn
+MOST_PAIRS = 20  # listed in place of a matrix
+MOST_TOLD = 2000  # that a cell opens, the most frequent first
+WIDTH, LARGEST_CELL = 880, 20  # px, of a matrix without numbers
 Pair = tuple[int, int]
 
 
@@ -24,13 +27,14 @@ def confusion_section(
     if not matrix or len(matrix) != len(classes):
         return None
     wrong = worst_pairs(matrix)
-    if len(classes) > MOST_CLASSES:
+    if len(classes) > MOST_CELLS:
         of_all = f": {MOST_PAIRS} of {len(wrong):,}" if len(wrong) > MOST_PAIRS else ""
         body, lead = pair_list(matrix, classes, shown, prefix), f"The pairs that are confused most often{of_all}."
     else:
         recognised = [(number, number) for number in range(len(classes))] if evaluation.get("per_class") else []
         body = matrix_table(matrix, classes, {*shown, *recognised}, prefix)
         lead = "Rows are the truth, columns the prediction; colour is the share of a row."
+        lead += " Point at a cell for its number." if len(classes) > MOST_CLASSES else ""
     if wrong:
         t, p = wrong[0]
         lead += (
@@ -59,7 +63,7 @@ def told_pairs(evaluation: dict[str, Any], classes: Sequence[str]) -> list[Pair]
     matrix = evaluation.get("confusion") or []
     if len(matrix) != len(classes):
         return []
-    return worst_pairs(matrix)[: MOST_PAIRS if len(classes) > MOST_CLASSES else None]
+    return worst_pairs(matrix)[: MOST_PAIRS if len(classes) > MOST_CELLS else MOST_TOLD]
 
 
 def worst_pairs(matrix: Sequence[Sequence[int]]) -> list[Pair]:
@@ -82,6 +86,9 @@ def matrix_table(
         rows.append([element("th", classes[t], scope="row"), *cells])
     body = [element("tr", row) for row in rows]
     whole = element("table", element("thead", element("tr", corner, head)), element("tbody", body))
+    if len(classes) > MOST_CLASSES:
+        side = f"--side:{min(LARGEST_CELL, WIDTH // len(classes))}px"
+        return element("div", whole, class_="scroll matrix tiny", style=side, tabindex="0")
     return element("div", whole, class_="scroll matrix" if len(classes) > 12 else "scroll matrix roomy", tabindex="0")
 
 
@@ -89,7 +96,7 @@ def _cell(pair: Pair, number: int, total: int, classes: Sequence[str], shown: Co
     t, p = pair
     kind = "right" if t == p else "wrong"
     if not number:
-        return element("td", "·", class_="none")
+        return element("td", "·", class_="none") if len(classes) <= MOST_CLASSES else element("td")
     share = number / total
     # the root lets a few confusions among many pictures be seen
     strength = share if t == p else share**0.5

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
+from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
+from convlens.pictures import png_bytes
+
+PAGE = 800  # lines of a picture that a page of A4 takes as wide as it is
 SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF89a": "image/gif"}
 
 
@@ -21,6 +29,39 @@ def data_address(path: Path, run: Path) -> str | None:
     except (OSError, ValueError):
         return None
     return embedded(content)
+
+
+def data_pieces(path: Path, run: Path) -> list[str]:
+    """The addresses of a picture that is cut, between its rows of tiles, into pieces that fit on a printed page."""
+    whole = data_address(path, run)
+    if whole is None:
+        return []
+    with Image.open(BytesIO(b64decode(whole.partition(",")[2]))) as image:
+        if image.height <= PAGE:
+            return [whole]
+        pixels = np.asarray(image.convert("RGB"))
+    ends = [0, *cuts((pixels == 255).all(axis=(1, 2))), len(pixels)]
+    pieces = (embedded(png_bytes(pixels[start:end])) for start, end in pairwise(ends))
+    return [piece for piece in pieces if piece is not None]
+
+
+def cuts(empty: np.ndarray) -> list[int]:
+    """Where to cut a picture, some of whose lines are `empty`: in the widest gap of each page's second half."""
+    found, start = [], 0
+    while len(empty) - start > PAGE:
+        gaps = _gaps(empty[start + PAGE // 2 : start + PAGE])
+        if not gaps:
+            break
+        length, first = max((length, first) for first, length in gaps)
+        start += PAGE // 2 + first + length // 2
+        found.append(start)
+    return found
+
+
+def _gaps(empty: np.ndarray) -> list[tuple[int, int]]:
+    """(first line, number of lines) of each run of empty ones."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], empty, [False]]).astype(np.int8)))
+    return [(int(first), int(last - first)) for first, last in edges.reshape(-1, 2)]
 
 
 def embedded(content: bytes) -> str | None:

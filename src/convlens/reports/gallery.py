@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convlens.reports.confusion import Pair, pair_heading, pair_id
-from convlens.reports.embedding import data_address
+from convlens.reports.embedding import data_address, data_pieces
 from convlens.reports.figures import percent, pictures
 from convlens.reports.markup import Markup, element, section
 
@@ -29,15 +29,18 @@ def explanations_section(explanations: Sequence[dict[str, Any]], run: Path) -> M
 
 
 def _explanation(row: dict[str, Any], run: Path) -> Markup | None:
-    address = data_address(Path(row["file"]), run)
-    if address is None:
+    pieces = data_pieces(Path(row["file"]), run)
+    if not pieces:
         return None
     method = method_title(str(row.get("method", "")))
     badge = row.get("badge")
     mark = element("span", BADGES.get(badge, str(badge)), class_=f"badge {badge}") if badge else None
     caption = element("figcaption", element("b", method), " ", mark, element("p", row.get("caption")), _reason(row))
     alternative = f"{method}: {row.get('caption')}"
-    return element("figure", element("img", src=address, alt=alternative, loading="lazy"), caption)
+    first, *others = pieces
+    images = [element("img", src=first, alt=alternative, loading="lazy")]
+    images += [element("img", src=one, alt="", loading="lazy") for one in others]
+    return element("figure", element("div", images, class_="sheet"), caption, class_="long" if others else None)
 
 
 def _reason(row: dict[str, Any]) -> Markup | None:

@@ -33,7 +33,8 @@ STYLE = """
 class ParetoPoint:
     """`cost` is positive; accuracies are 0 to 1, None where there is none: then it is left out.
 
-    A front is one of those that were `judged_on` the same.
+    A front is one of those that were `judged_on` the same. Costs that differ by less than the share `noise` of either
+    cannot be told apart.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ParetoPoint:
     high: float | None
     on_front: bool
     judged_on: str = ""
+    noise: float = 0.0
 
 
 def pareto_plot(points: Sequence[ParetoPoint], cost: str) -> Markup:
@@ -52,11 +54,14 @@ def pareto_plot(points: Sequence[ParetoPoint], cost: str) -> Markup:
         return _figure("no accuracy is known of any", element("text", "no accuracy is known", x=120, y=116))
     logs = [math.log10(point.cost) for point in drawn]
     ends = [value for p in drawn for value in (p.accuracy, p.low, p.high) if value is not None]
-    first, last = min(logs), max(logs)
+    reach = [math.log10(1 + point.noise) for point in drawn]
+    first = min(log - most for log, most in zip(logs, reach, strict=True))
+    last = max(log + most for log, most in zip(logs, reach, strict=True))
     room = 0.05 * (last - first) or 0.5
     heights = [tick for tick in round_ticks(min(ends), max(ends), 6) if 0 <= tick <= 1] or [0.0, 1.0]
     axes = Axes(_powers(first - room, last + room), heights, (first - room, last + room))
-    frame = axes.frame(cost, x_text=lambda tick: short(10**tick), y_text=lambda share: percent(share, 1))
+    told = f"{cost}; costs within a point's line across cannot be told apart from it" if any(reach) else cost
+    frame = axes.frame(told, x_text=lambda tick: short(10**tick), y_text=lambda share: percent(share, 1))
     others = element("g", (_point(axes, p, cost) for p in drawn if not p.on_front))
     groups = dict.fromkeys(point.judged_on for point in drawn)
     fronts = [_front(axes, [p for p in drawn if p.on_front and p.judged_on == group], cost) for group in groups]
@@ -89,7 +94,12 @@ def _point(axes: Axes, point: ParetoPoint, cost: str) -> Markup:
     interval = None
     if point.low is not None and point.high is not None:
         interval = element("line", x1=x, x2=x, y1=axes.y(point.low), y2=axes.y(point.high), class_="interval")
-    return element("g", told, interval, element("circle", cx=x, cy=y, r=2.6))
+    across = None
+    if point.noise:
+        ends = (point.cost / (1 + point.noise), point.cost * (1 + point.noise))
+        left, right = (axes.x(math.log10(end)) for end in ends)
+        across = element("line", x1=left, x2=right, y1=y, y2=y, class_="interval noise")
+    return element("g", told, interval, across, element("circle", cx=x, cy=y, r=2.6))
 
 
 def _figure(title: str, *content: object, height: float = HEIGHT) -> Markup:

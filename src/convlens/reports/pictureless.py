@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from convlens.reports.confusion import Pair, pair_heading, pair_id, told_pairs
+from convlens.reports.confusion import MOST_CELLS, MOST_CLASSES, Pair, pair_heading, pair_id, told_pairs
 from convlens.reports.figures import pictures
 from convlens.reports.gallery import errors_by_pair
 from convlens.reports.markup import Markup, element
@@ -39,7 +39,11 @@ def pictureless(
         )
         for pair, names in pairs.items()
     ]  # fmt: skip
-    return element("div", element("p", lead, class_="lead"), element("div", blocks, class_="told"))
+    by_cell = MOST_CLASSES < len(classes) <= MOST_CELLS
+    lead += " A cell of the matrix opens its own here." if by_cell else ""
+    return element(
+        "div", element("p", lead, class_="lead"), element("div", blocks, class_="told alone" if by_cell else "told")
+    )
 
 
 def _told(number: int, names: Sequence[str]) -> str:

@@ -37,7 +37,7 @@ def write_report(run: Run, path: str | Path | None = None) -> Path:
     from convlens.storage import write_text
 
     target = Path(path) if path is not None else run.folder.report
-    write_text(target, page(run, *measured(run)))
+    write_text(target, page(run, *measured(run)), option=None)
     return target
 
 

@@ -4,7 +4,7 @@ from convlens.runs.folder import RunFolder
 from convlens.runs.history import append_history, read_history, rewind_history
 from convlens.runs.looks import SeenLooks, read_looks, seen_looks
 from convlens.runs.manifest import FORMAT_VERSION, Manifest, installed_versions, read_manifest
-from convlens.runs.run import Run, read_weights, save_run
+from convlens.runs.run import Run, read_evaluation, read_weights, save_run
 from convlens.runs.splits import Splits, make_splits, read_splits
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "append_history",
     "installed_versions",
     "make_splits",
+    "read_evaluation",
     "read_history",
     "read_looks",
     "read_manifest",

@@ -1,10 +1,12 @@
-"""What the entries of `run.json` are that commands rely on; docs/run.schema.json tells of all."""
+"""What the entries of `run.json` and of evaluations are that commands rely on; docs/run.schema.json tells of all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from types import UnionType
 from typing import Any, get_args
+
+from convlens.errors import counted
 
 REQUIRED = ("name", "architecture", "classes", "preprocess", "weights", "created")
 KINDS: dict[str, type | UnionType] = {
@@ -29,6 +31,17 @@ INSIDE: dict[str, type | UnionType] = {  # the * is each of a list
     **dict.fromkeys(("plan.segments", "data.scan.findings"), list | None),
 }
 NEEDED_INSIDE = ("weights.sha256", "data.source")
+EVALUATION: dict[str, type | UnionType] = {  # what `evaluate` wrote, as far as a report reads it
+    **dict.fromkeys(("per_class", "confusion", "confusion.*", "calibration_bins", "errors"), list),
+    **dict.fromkeys(("per_class.*", "calibration_bins.*", "errors.*"), dict),
+    **dict.fromkeys(("per_class.*.support", "confusion.*.*", "calibration_bins.*.count", "num_errors"), int),
+    **dict.fromkeys((f"per_class.*.{score}" for score in ("precision", "recall", "f1")), int | float),
+    **dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high", "temperature"), int | float),
+    **dict.fromkeys(("top5_accuracy", "top5_low", "top5_high", "errors.*.confidence"), int | float | None),
+    **dict.fromkeys(("per_class.*.name", "source", "part"), str),
+    **dict.fromkeys(("errors.*.thumbnail", "errors.*.overlay"), str | None),
+}
+NEEDED_OF_CLASSES = ("name", "precision", "recall", "f1", "support")
 WORDS = {str: "text", dict: "a table", list: "a list", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -37,19 +50,35 @@ def damage_of(values: dict[str, Any]) -> str:
     for name in REQUIRED:
         if name not in values:
             return f"it has no '{name}'"
-    for name, kind in {**KINDS, **INSIDE}.items():
-        for value in _found(values, name.split(".")):
-            if not _is(value, kind):
-                verb = "holds" if name.endswith(".*") else "is"
-                return f"'{name.removesuffix('.*')}' {verb} {_word(type(value))}, expected {_expected(kind)}"
+    if wrong := _wrong_kind(values, {**KINDS, **INSIDE}):
+        return wrong
     for name in NEEDED_INSIDE:
         whole, _, part = name.partition(".")
         if values.get(whole) is not None and part not in values[whole]:
             return f"'{whole}' has no {part}"
-    if not values["classes"]:
+    if not (named := len(values["classes"])):
         return "'classes' is empty"
+    if (built := values["architecture"].get("num_classes", named)) != named:
+        return f"it names {counted(named, 'class', 'classes')}, and its network gives {built:,}"
     if not values.get("temperature", 1.0) > 0:
         return f"the temperature is {values['temperature']}"
+    return ""
+
+
+def evaluation_damage(values: dict[str, Any]) -> str:
+    """The same of the scores on one source."""
+    if wrong := _wrong_kind(values, EVALUATION):
+        return wrong
+    missing = [name for row in values.get("per_class", ()) for name in NEEDED_OF_CLASSES if name not in row]
+    return f"'per_class' has no {missing[0]}" if missing else ""
+
+
+def _wrong_kind(values: dict[str, Any], kinds: dict[str, type | UnionType]) -> str:
+    for name, kind in kinds.items():
+        for value in _found(values, name.split(".")):
+            if not _is(value, kind):
+                verb = "holds" if name.endswith(".*") else "is"
+                return f"'{name.removesuffix('.*')}' {verb} {_word(type(value))}, expected {_expected(kind)}"
     return ""
 
 

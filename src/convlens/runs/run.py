@@ -13,8 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from convlens.errors import NetworkError, RunError, UsageError
+from convlens.errors import NetworkError, RunError, UsageError, counted
 from convlens.pictures import Preprocess
+from convlens.runs.entries import evaluation_damage
 from convlens.runs.folder import RunFolder
 from convlens.runs.history import read_history
 from convlens.runs.looks import SeenLooks, read_looks
@@ -76,7 +77,31 @@ class Run:
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:300]
             raise RunError(f"{self.folder.weights} does not fit the network: {reason}; {RESTORE}") from error
-        return model.eval()
+        self._check_fit(model.eval())
+        return model
+
+    def _check_fit(self, model: nn.Module) -> None:
+        """RunError where the network cannot read what the preprocessing gives, or answers for other classes.
+
+        Asked of the network itself unless it was built for just these pictures.
+        """
+        built = self.manifest.architecture
+        (_, channels, height, width), where = self.input_shape, self.folder.manifest
+        if (built.get("in_channels"), built.get("image_size")) == (channels, [height, width]) and "name" in built:
+            return
+        device = next((parameter.device for parameter in model.parameters()), None)
+        try:
+            with torch.inference_mode():
+                logits = model(torch.zeros(self.input_shape, device=device))
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise RunError(
+                f"{where} prepares pictures of {height}×{width} px with {counted(channels, 'channel')}, which its "
+                f"network cannot read ({reason}); {RESTORE}"
+            ) from error
+        if isinstance(logits, Tensor) and logits.shape[-1:] != (len(self.classes),):
+            named = counted(len(self.classes), "class", "classes")
+            raise RunError(f"{where} names {named}, and its network gives {[1, *logits.shape][-1]:,}; {RESTORE}")
 
     def _build(self) -> nn.Module:
         if "network" in self.manifest.architecture:
@@ -117,28 +142,37 @@ class Run:
 
     @property
     def evaluations(self) -> dict[str, dict[str, Any]]:
-        return {path.stem: _read_json(path) for path in sorted(self.folder.evaluations.glob("*.json"))}
+        return {path.stem: read_evaluation(path) for path in sorted(self.folder.evaluations.glob("*.json"))}
 
     @property
     def explanations(self) -> list[dict[str, Any]]:
         """What `explain` wrote: dicts of file (a PNG path), caption, method, badge."""
         rows = []
         for path in sorted(self.folder.explanations.glob("*.json")):
-            row = _read_json(path)
+            row = _read_json(path, remedy := "delete it and run `convlens explain` again")
             if not isinstance(row.get("file"), str):
-                raise RunError(f"{path} is damaged (it names no file); delete it and run `convlens explain` again")
+                raise RunError(f"{path} is damaged (it names no file); {remedy}")
             rows.append({**row, "file": self.folder.explanations / row["file"]})
         return rows
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_evaluation(path: Path) -> dict[str, Any]:
+    """The scores on one source. Raises RunError where the file is damaged."""
+    remedy = "`convlens evaluate` on the same pictures writes it anew, or delete it"
+    values = _read_json(path, remedy)
+    if damage := evaluation_damage(values):
+        raise RunError(f"{path} is damaged ({damage}); {remedy}")
+    return values
+
+
+def _read_json(path: Path, remedy: str) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise ValueError("it holds no table")
         return values
     except (OSError, ValueError) as error:
-        raise RunError(f"{path} is damaged ({error}); delete it and run the command that wrote it again") from error
+        raise RunError(f"{path} is damaged ({error}); {remedy}") from error
 
 
 def read_weights(path: Path, *, sha256: str | None = None, size_bytes: int | None = None) -> dict[str, Tensor]:

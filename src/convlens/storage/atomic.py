@@ -35,17 +35,20 @@ REASONS = {  # errno -> what happened
 
 
 @contextmanager
-def guard(path: str | Path) -> Iterator[None]:
-    """Turn an OSError of the writer inside into one line of StorageError that says what happened and what to do."""
+def guard(path: str | Path, *, option: str | None = "--out") -> Iterator[None]:
+    """Turn an OSError of the writer inside into one line of StorageError that says what happened and what to do.
+
+    `option` is the one that says where the file goes; None where nothing but the run does.
+    """
     try:
         yield
     except OSError as error:
         what = REASONS.get(error.errno or 0, error.strerror or str(error))
-        raise StorageError(f"cannot write {path}: {what}; {_remedy(Path(path), error.errno)}") from error
+        raise StorageError(f"cannot write {path}: {what}; {_remedy(Path(path), error.errno, option)}") from error
 
 
 @contextmanager
-def replacing(path: str | Path, *, lasting: bool = True) -> Iterator[Path]:
+def replacing(path: str | Path, *, lasting: bool = True, option: str | None = "--out") -> Iterator[Path]:
     """Give a temporary path in the folder of `path`; when the block ends well, it becomes `path`.
 
     For writers that want a file name. The parent folders are made. Whatever is raised inside, the temporary file is
@@ -54,7 +57,7 @@ def replacing(path: str | Path, *, lasting: bool = True) -> Iterator[Path]:
     """
     path = Path(path)
     temporary = path.parent / f"{PREFIX}{secrets.token_hex(6)}{SUFFIX}"
-    with guard(path):
+    with guard(path, option=option):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
@@ -69,9 +72,9 @@ def replacing(path: str | Path, *, lasting: bool = True) -> Iterator[Path]:
             raise
 
 
-def write_bytes(path: str | Path, data: bytes | bytearray | memoryview) -> None:
+def write_bytes(path: str | Path, data: bytes | bytearray | memoryview, *, option: str | None = "--out") -> None:
     """Write a whole file or none; raises StorageError, and then the old file is as before."""
-    with replacing(path) as temporary:
+    with replacing(path, option=option) as temporary:
         # 0o666 is narrowed by the umask, as for any file the user makes
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         try:
@@ -82,14 +85,14 @@ def write_bytes(path: str | Path, data: bytes | bytearray | memoryview) -> None:
             os.close(descriptor)
 
 
-def write_text(path: str | Path, text: str) -> None:
+def write_text(path: str | Path, text: str, *, option: str | None = "--out") -> None:
     """The same for text, as UTF-8 with the line ends that `text` has."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), option=option)
 
 
-def write_json(path: str | Path, value: Any) -> None:
+def write_json(path: str | Path, value: Any, *, option: str | None = "--out") -> None:
     """The same for a JSON value; NaN and infinity are not JSON and raise ValueError."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", option=option)
 
 
 def remove_leftovers(folder: str | Path) -> None:
@@ -99,9 +102,12 @@ def remove_leftovers(folder: str | Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
-def _remedy(path: Path, number: int | None) -> str:
-    in_cache = path.absolute().is_relative_to(cache_dir())
-    elsewhere = "set CONVLENS_CACHE to another folder" if in_cache else "choose another place with --out"
+def _remedy(path: Path, number: int | None, option: str | None) -> str:
+    elsewhere = "make its folder writable, or copy the run to another place"
+    if path.absolute().is_relative_to(cache_dir()):
+        elsewhere = "set CONVLENS_CACHE to another folder"
+    elif option is not None:
+        elsewhere = f"choose another place with {option}"
     return f"free some space or {elsewhere}" if number in (errno.ENOSPC, errno.EDQUOT) else elsewhere
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, fields
+from numbers import Real
 from typing import Any
 
 from convlens.data import usable_cpus
@@ -69,6 +70,7 @@ class Recipe:
     name: str | None = None  # of a published recipe
 
     def __post_init__(self) -> None:
+        self._check_types()
         object.__setattr__(self, "betas", tuple(self.betas))  # a list in JSON
         _choice("optimiser", self.optimiser, OPTIMISERS)
         _choice("beside_muon", self.beside_muon, BESIDE_MUON)
@@ -104,6 +106,18 @@ class Recipe:
             raise UsageError(f"--seed came as {self.seed}; expected a number from 0 to 2**63 - 1")
         if self.threads is not None and self.threads > 16 * usable_cpus():
             raise UsageError(f"--threads came as {self.threads}; this process may use {usable_cpus()} processors")
+
+    def _check_types(self) -> None:
+        for field in fields(self):
+            value, kind = getattr(self, field.name), str(field.type)
+            optional = value is None and "None" in kind
+            number = isinstance(value, Real) and not isinstance(value, bool)
+            if kind.startswith(("int", "float")) and not (number or optional):
+                raise UsageError(f"{field.name} came as {value!r:.80}; expected a number")
+            if kind == "bool" and not isinstance(value, bool):
+                raise UsageError(f"{field.name} came as {value!r:.80}; expected True or False")
+        if not isinstance(self.betas, tuple | list) or not all(isinstance(beta, Real) for beta in self.betas):
+            raise UsageError(f"betas came as {self.betas!r:.80}; expected two numbers of 0 or more and less than 1")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

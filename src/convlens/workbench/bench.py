@@ -21,6 +21,7 @@ from convlens.data import usable_cpus
 from convlens.errors import RunError, UsageError, counted, unknown_name
 from convlens.training.recipes import RECORDS, Record, record_named
 from convlens.workbench.results import Progress
+from convlens.workbench.typed import typed
 
 BATCH = 32
 DEFAULT = ("mnist",)  # ten seconds
@@ -71,37 +72,56 @@ class BenchResult:
     networks: tuple[NetworkSpeed, ...]
 
 
+@typed
 def bench(
     names: Sequence[str] = (),
     *,
-    seeds: int = 1,
-    batch: int = BATCH,
+    seeds: int | None = None,
+    batch: int | None = None,
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> BenchResult:
     """Train recipes and time networks, by name; the recipe for MNIST where none is named.
 
     Each training of a recipe is a process of its own, as a user starts it, and its run is dropped. Run it with nothing
-    else on the machine. UsageError for a name that is neither, RunError where a training fails.
+    else on the machine. `seeds` (1) and `data_dir` are for recipes, `batch` (32) for networks. UsageError for a name
+    that is neither, and for what is given and would change nothing; RunError where a training fails.
     """
-    if seeds < 1 or batch < 2:
-        raise UsageError(f"--seeds came as {seeds} and --batch as {batch}; expected 1 or more, and 2 or more")
-    names = tuple(names) or DEFAULT
-    for name in names:
-        if name not in RECORDS and name not in room.names():
-            raise unknown_name("recipe or network", name, (*RECORDS, *room.names()), "see convlens zoo")
+    names = _checked_names(names)
+    _check_used(names, seeds, batch, data_dir)
     torch.set_num_threads(usable_cpus())
     recipes, networks = [], []
     for number, name in enumerate(names):
         if progress:
             progress("bench", number, len(names), name)
         if name in RECORDS:
-            recipes.append(_trained(record_named(name), seeds, data_dir))
+            recipes.append(_trained(record_named(name), seeds or 1, data_dir))
         else:
-            networks.append(_timed(name, batch))
+            networks.append(_timed(name, batch or BATCH))
     if progress:
         progress("bench", len(names), len(names), "")
     return BenchResult(training.describe_machine(), tuple(recipes), tuple(networks))
+
+
+def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        if name not in RECORDS and name not in room.names():
+            raise unknown_name("recipe or network", name, (*RECORDS, *room.names()), "see convlens zoo")
+    return tuple(names) or DEFAULT
+
+
+def _check_used(names: Sequence[str], seeds: int | None, batch: int | None, data_dir: str | Path | None) -> None:
+    recipe, network = any(name in RECORDS for name in names), any(name not in RECORDS for name in names)
+    asked: tuple[tuple[str, Any, int | None, bool, str], ...] = (
+        ("--seeds", seeds, 1, recipe, "recipe"),
+        ("--batch", batch, 2, network, "network"),
+        ("--data-dir", data_dir, None, recipe, "recipe"),
+    )
+    for option, value, least, used, kind in asked:
+        if value is not None and least is not None and value < least:
+            raise UsageError(f"{option} came as {value!r}; expected a whole number of {least} or more")
+        if value is not None and not used:
+            raise UsageError(f"{option} came as {value} without a {kind}, which it is for; name one, or leave it out")
 
 
 def _trained(record: Record, seeds: int, data_dir: str | Path | None) -> RecipeTimes:

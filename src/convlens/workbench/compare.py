@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
@@ -24,6 +24,7 @@ from convlens.workbench.evaluate import check_part
 from convlens.workbench.own_network import open_run
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.same_pictures import Answers, answers_of
+from convlens.workbench.typed import typed
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Compared:
 
     `macs` are of one picture, "at least" where not `complete`, for an operator is unknown; `weight_bytes` are those of
     parameters and buffers; `latency`, None unless asked for, is of one picture at a time. `on_front`: nothing that was
-    judged on the same is as accurate and cheaper, or as cheap and more accurate (Pareto).
+    judged on the same is as accurate and cheaper, or as cheap and more accurate (Pareto); latencies that cannot be told
+    apart are as cheap.
     """
 
     name: str
@@ -72,11 +74,7 @@ class CompareResult:
     plot: Path | None
 
 
-def _listed(targets: object) -> list[object]:
-    """Of what is no list, itself."""
-    return list(targets) if isinstance(targets, Iterable) else [targets]
-
-
+@typed
 def compare(
     targets: Sequence[Run | str | Path] = (),
     *,
@@ -100,8 +98,6 @@ def compare(
     """
     check_part(part)
     drawn = drawing_file("--plot", plot)
-    if isinstance(targets, str | Path) or not all(isinstance(each, Run | str | Path) for each in _listed(targets)):
-        raise UsageError(f"the runs came as {targets!r}; expected a list of runs, their folders or networks' names")
     runs = [_opened(target, network) for target in targets if isinstance(target, Run) or Path(target).is_dir()]
     wanted = [str(target) for target in targets if not isinstance(target, Run) and not Path(target).is_dir()]
     networks = [of_network(name, real=latency) for name in wanted]
@@ -120,7 +116,7 @@ def compare(
     rows = on_front([_row(*one) for one in zip(contenders, times, strict=True)])
     cost = "ms" if latency else "MACs"
     if drawn is not None:
-        write_text(drawn, pareto_plot([_point(row) for row in rows], cost))
+        write_text(drawn, pareto_plot([_point(row) for row in rows], cost), option="--plot")
     pairs = () if answers is None else _pairs(names, answers)
     return CompareResult(tuple(rows), pairs, _same_speed(rows), len(answers.labels) if answers else 0, cost, drawn)
 
@@ -192,12 +188,22 @@ def on_front(rows: Sequence[Compared]) -> list[Compared]:
     """Marks those that no other one beats on the same pictures; without an accuracy there is nothing to say."""
 
     def beaten(row: Compared) -> bool:
-        mine = (row.accuracy or 0.0, -_cost(row))
         rivals = [other for other in rows if other.judged_on == row.judged_on and _has_place(other)]
-        others = [(other.accuracy or 0.0, -_cost(other)) for other in rivals]
-        return any(a >= mine[0] and c >= mine[1] and (a, c) != mine for a, c in others)
+        return any(_beats(other, row) for other in rivals)
 
     return [replace(row, on_front=_has_place(row) and not beaten(row)) for row in rows]
+
+
+def _beats(one: Compared, other: Compared) -> bool:
+    more = (one.accuracy or 0.0) - (other.accuracy or 0.0)
+    return _cheaper(one, other) if more == 0 else more > 0 and not _cheaper(other, one)
+
+
+def _cheaper(one: Compared, other: Compared) -> bool:
+    """For certain: what the noise of the timing explains is no difference."""
+    if one.latency is not None and other.latency is not None and not told_apart(one.latency, other.latency):
+        return False
+    return _cost(one) < _cost(other)
 
 
 def _has_place(row: Compared) -> bool:
@@ -207,7 +213,8 @@ def _has_place(row: Compared) -> bool:
 
 def _point(row: Compared) -> ParetoPoint:
     interval = (row.accuracy_low, row.accuracy_high)
-    return ParetoPoint(row.name, _cost(row), row.accuracy, *interval, row.on_front, row.judged_on or "")
+    noise = 0.0 if row.latency is None else row.latency.doubt
+    return ParetoPoint(row.name, _cost(row), row.accuracy, *interval, row.on_front, row.judged_on or "", noise)
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:

@@ -17,6 +17,7 @@ from convlens.pictures import Preprocess
 from convlens.runs import Manifest, installed_versions, save_run
 from convlens.workbench.claim import claim, claim_free
 from convlens.workbench.results import Progress, Tell, silent
+from convlens.workbench.typed import typed
 from convlens.workbench.weights import preprocess_of, run_of, temperature_of, told_by, weights_file
 
 
@@ -39,6 +40,7 @@ class CreateResult:
     published_top5: float | None
 
 
+@typed
 def create(
     model: str,
     *,

@@ -17,6 +17,7 @@ from convlens.workbench.evaluate import evaluate
 from convlens.workbench.explain import explain
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.train import train
+from convlens.workbench.typed import typed
 
 DEFAULT_FOLDER = Path("runs") / "demo"
 DATA, MODEL, EPOCHS = "digits", "lenet5", 30
@@ -48,6 +49,7 @@ class DemoResult:
     seconds: float
 
 
+@typed
 def demo(
     *,
     out: str | Path = DEFAULT_FOLDER,

@@ -22,6 +22,7 @@ from convlens.storage import cache_dir
 from convlens.training import cpu_flags, describe_machine, has_fast_bf16
 from convlens.workbench.gather import check_data_dir
 from convlens.workbench.results import Progress, plain
+from convlens.workbench.typed import typed
 
 OPTIONAL = {"onnxruntime": "export", "openvino": "fast engines", "pyarrow": "Parquet tables"}
 LEAST_DISK = 2 << 30  # bytes
@@ -65,6 +66,7 @@ class DoctorResult:
         return {**found, "scan": {**self.scan.to_dict(), "findings": plain(findings)}}
 
 
+@typed
 def doctor(
     data: str | Path | None = None, *, data_dir: str | Path | None = None, progress: Progress | None = None
 ) -> DoctorResult:

@@ -22,11 +22,22 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from convlens.errors import PictureError, UnreadablePictures
 from convlens.measurement import probabilities
 from convlens.runs import Run
-from convlens.workbench.given_pictures import as_pictures, readers, unreadable_paths, upright, written
+from convlens.workbench.given_pictures import (
+    as_pictures,
+    as_shape,
+    check_shape,
+    kind_of,
+    readers,
+    sides_of,
+    unreadable_paths,
+    written,
+)
 from convlens.workbench.inference import read_logits
 from convlens.workbench.pixel_range import PixelRange
+from convlens.workbench.python_names import told_in_python
 from convlens.workbench.rows import train_on_rows
 from convlens.workbench.train import train
+from convlens.workbench.typed import as_python, check_types
 
 PERCEPTRON = ("auto", "mlp")  # what reads a table
 
@@ -34,8 +45,9 @@ PERCEPTRON = ("auto", "mlp")  # what reads a table
 class ConvClassifier(ClassifierMixin, BaseEstimator):
     """A convolutional network as an estimator of scikit-learn; what it learnt is a run, `run_`.
 
-    X is pictures: paths, or arrays (N, H, W), (N, H, W, C) or (N, C, H, W) of any numbers; or a table (N, F), of which
-    each row is a picture of `image_shape`, (H, W) or (H, W, C), and without that is read by a multi-layer perceptron.
+    X is pictures: paths, a list of Pillow's, or arrays (N, H, W), (N, H, W, C) or (N, C, H, W) of any numbers, as lists
+    too; or a table (N, F), of which each row is a picture of `image_shape`, (H, W) or (H, W, C), and without that is
+    read by a multi-layer perceptron.
     Arrays become 256 levels between the smallest and the largest value that training has seen; of a table, each feature
     has its own range, of which a thousandth at each end is clipped.
 
@@ -75,13 +87,16 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train on pictures or rows X with their labels y, (N,)."""
+        given = {name: value for name, value in self.get_params().items() if name != "image_shape"}
+        check_types(type(self).__init__, {name: as_python(value) for name, value in given.items()})
         pictures = as_pictures(X)
         if self.epochs is not None and self.budget is not None:
             raise ValueError(f"epochs is {self.epochs} and budget {self.budget}; a training has one end: give one")
         if pictures is None:
             rows, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
-            pictures = rows if self.image_shape is None else self._reshaped(rows)
+            pictures = rows if self.image_shape is None else as_shape(rows, self.image_shape)
         else:
+            check_shape(self.image_shape, pictures)
             y = column_or_1d(y)
             check_consistent_length(pictures, y)
         check_classification_targets(y)
@@ -90,18 +105,18 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"y has {len(classes)} class; a classifier needs two classes or more")
         range_ = None if isinstance(pictures, list) else PixelRange.of(pictures)
         seen = pictures if isinstance(pictures, list) or range_ is None else range_.pixels(pictures)
-        sides = None if range_ is None else _sides(pictures)
+        sides = None if range_ is None else sides_of(pictures)
         made = Path(mkdtemp(prefix="convlens-")) if self.out is None else None
         place = Path(str(self.out)) if made is None else made / "run"
         try:
-            with _process_kept():
+            with _process_kept(), told_in_python():
                 run = self._trained(seen, numbers, [str(name) for name in classes], place)
         except BaseException:
             if made is not None:
                 shutil.rmtree(made, ignore_errors=True)
             raise
         _hold(run, made)
-        self.classes_, self._run, self._range, self._kind = classes, run, range_, _kind(pictures)
+        self.classes_, self._run, self._range, self._kind = classes, run, range_, kind_of(pictures)
         self._shape = sides
         self._order = [run.classes.index(str(name).strip()) for name in classes]
         return self
@@ -114,7 +129,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         if len({name.strip() for name in names}) < len(names):
             raise ValueError("y has classes that differ in spaces alone; give them other names")
         epochs = None if self.epochs is None else index(self.epochs)
-        if _kind(pictures) == "rows":
+        if kind_of(pictures) == "rows":
             if self.model not in PERCEPTRON or self.budget is not None:
                 raise ValueError(
                     f"a table without an image_shape is read by a multi-layer perceptron: model came as "
@@ -139,13 +154,13 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         pictures = as_pictures(X)
         if pictures is None and hasattr(self, "n_features_in_"):
             rows = validate_data(self, X, dtype=np.float64, reset=False)
-            pictures = rows if self.image_shape is None else self._reshaped(rows)
-        kind = "rows" if pictures is None else _kind(pictures)
+            pictures = rows if self.image_shape is None else as_shape(rows, self.image_shape)
+        kind = "rows" if pictures is None else kind_of(pictures)
         if kind != self._kind or pictures is None:
             raise ValueError(f"X came as {kind}, and this estimator was fitted on {self._kind}; give the same kind")
         if not len(pictures):
             raise ValueError("X has no pictures; expected 1 or more")
-        if self._shape is not None and (shape := _sides(pictures)) != self._shape:
+        if self._shape is not None and (shape := sides_of(pictures)) != self._shape:
             raise ValueError(f"X has pictures of {shape}, and this estimator was fitted on {self._shape}")
         seen = pictures if isinstance(pictures, list) or self._range is None else self._range.pixels(pictures)
         with _process_kept():
@@ -184,16 +199,6 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
             raise NotFittedError(f"this {type(self).__name__} has no run yet; call fit first")
         return self._run
 
-    def _reshaped(self, rows: np.ndarray) -> np.ndarray:
-        asked, features = self.image_shape, rows.shape[1]
-        given = list(asked) if isinstance(asked, tuple | list) else []
-        shape = [side for side in given if isinstance(side, int | np.integer) and side > 0]
-        if len(shape) not in (2, 3) or len(shape) < len(given) or int(np.prod(shape)) != features:
-            raise ValueError(
-                f"image_shape is {asked}, and X has {features} features; expected (H, W) or (H, W, C) with as many"
-            )
-        return rows.reshape(len(rows), *shape)
-
     def __getstate__(self) -> dict[str, Any]:
         """The files of the run go along, so that it can be unpacked anywhere."""
         state = dict(super().__getstate__())
@@ -225,17 +230,6 @@ def _hold(run: Run, folder: Path | None) -> None:
     """A temporary folder goes when its run does."""
     if folder is not None:
         weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
-
-
-def _sides(pictures: np.ndarray | list[str]) -> tuple[int, ...]:
-    """(H, W) or (H, W, 3) of each picture, however the channels lie."""
-    return upright(np.asarray(pictures)[:1]).shape[1:] if np.ndim(pictures) > 2 else ()
-
-
-def _kind(pictures: np.ndarray | list[str]) -> str:
-    if isinstance(pictures, list):
-        return "paths"
-    return "rows" if pictures.ndim == 2 else "arrays of pictures"
 
 
 def _seed(random_state: Any) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -13,10 +14,10 @@ import numpy as np
 import torch
 
 from convlens.data import Images, open_images
-from convlens.errors import DataError, PictureError, UsageError, counted
+from convlens.errors import DataError, PictureError, RunError, UsageError, counted
 from convlens.measurement import RobustnessCurve, Scores, check_tta, score
 from convlens.reports import write_report
-from convlens.runs import Run
+from convlens.runs import Run, read_evaluation
 from convlens.storage import guard, write_json
 from convlens.workbench.corrupted import Beside, curves_of, open_beside
 from convlens.workbench.create import published_accuracy
@@ -26,6 +27,7 @@ from convlens.workbench.mistakes import WrongPicture, most_confident
 from convlens.workbench.own_network import open_run
 from convlens.workbench.recognise import LOOKS_TRAINED_ON, TRAINED_ON, Candidates, look_over, roles_of
 from convlens.workbench.results import Progress, Tell, plain, silent
+from convlens.workbench.typed import typed
 from convlens.zoo import Architecture, imagenet_names
 
 __all__ = ["EvaluateResult", "Scores", "evaluate", "summary"]
@@ -60,6 +62,7 @@ class EvaluateResult:
     unreadable: tuple[str, ...] = ()
 
 
+@typed
 def evaluate(
     run: Run | str | Path,
     data: str | Path | None = None,
@@ -86,8 +89,6 @@ def evaluate(
     run = open_run(run, network)
     check_part(part)
     check_tta(tta)
-    if not isinstance(data, str | Path | None):
-        raise UsageError(f"the pictures came as {type(data).__name__}; expected a folder, an archive or a set's name")
     other = None if beside is None else open_beside(beside, run)
     if data is None:
         data, data_dir = own_source(run, data_dir)
@@ -114,9 +115,9 @@ def evaluate(
         tell(f"not read: {', '.join(unread[:SHOWN])}{', …' if len(unread) > SHOWN else ''}")
     curves, compared = curves_of(given, kept, other, progress) if robustness or other else ((), None)
     facts |= {"robustness": plain(curves), "beside": plain(compared)} if curves else {}
-    with guard(file):
+    with guard(file, option=None):
         file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, {**scores.to_dict(), **facts})
+    write_json(file, {**scores.to_dict(), **facts}, option=None)
     report = write_report(run)
     seconds = round(time.monotonic() - began, 3)
     published = _published(run) if tta == "none" else (None, None)
@@ -149,10 +150,13 @@ def own_source(run: Run, data_dir: str | Path | None) -> tuple[str, str | Path |
 
 
 def _file(run: Run, name: str, source: str, part: str, tta: str) -> Path:
-    """Scores of the same pictures are replaced; other pictures of the same name get a number."""
+    """Scores of the same pictures are replaced, and so are damaged ones; others of the same name get a number."""
     views = [] if tta == "none" else tta.split("_")
     stem = "-".join([name, *(word for word in part.split() if word != "test"), *views])
-    taken = {key: found.get("source") for key, found in run.evaluations.items()}
+    taken: dict[str, Any] = {}
+    for path in run.folder.evaluations.glob("*.json"):
+        with suppress(RunError):
+            taken[path.stem] = read_evaluation(path).get("source")
     names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
     free = next(one for one in names if taken.get(one, source) == source)
     return run.folder.evaluations / f"{free}.json"

@@ -18,6 +18,7 @@ from convlens.workbench.map_sheets import Asked, Explained, Seen, draw_maps
 from convlens.workbench.own_network import open_run
 from convlens.workbench.predict import Picture, name_pictures
 from convlens.workbench.results import Progress
+from convlens.workbench.typed import typed
 from convlens.workbench.unit_sheets import exciting_sheets, feature_map_sheets, filter_sheets, maximised_sheets
 
 INSIDES = ("filters", "feature_maps", "maximise", "exciting")  # pictures of the network itself
@@ -42,6 +43,7 @@ class ExplainResult:
     report: Path
 
 
+@typed
 def explain(
     run: Run | str | Path,
     pictures: Picture | Sequence[Picture] = (),

@@ -23,6 +23,7 @@ from convlens.storage import write_text
 from convlens.workbench.drawing_file import drawing_file
 from convlens.workbench.own_network import open_run
 from convlens.workbench.timing import BATCHES, Timing, time_network
+from convlens.workbench.typed import typed
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class MeasureResult:
     diagram: Path | None = None
 
 
+@typed
 def measure(
     target: Run | nn.Module | str | Path,
     *,
@@ -56,8 +58,6 @@ def measure(
     """
     asked = BATCHES if batch is None else batch
     batches = tuple(asked) if isinstance(asked, list | tuple | range) else (asked,)
-    if not isinstance(target, Run | nn.Module | str | Path):
-        raise UsageError(f"{target!r} came to be measured; expected a run, a network's name, or a module (an instance)")
     counts: dict[str, int | None] = {"image_size": image_size, "in_channels": in_channels, "num_classes": num_classes}
     drawn = drawing_file("--diagram", diagram)
     for one in batches or (0,):
@@ -77,7 +77,7 @@ def measure(
     measured = measure_network(built, graph)
     timed = time_network(built, shape[1:], _preprocess(target, shape), batches) if latency else None
     if drawn is not None:
-        write_text(drawn, network_diagram(graph, measured))
+        write_text(drawn, network_diagram(graph, measured), option="--diagram")
     return MeasureResult(name, shape, measured, timed, drawn)
 
 
@@ -95,7 +95,7 @@ def _preprocess(target: Run | nn.Module | str | Path, shape: tuple[int, ...]) ->
 
 def _check_counts(**given: int | None) -> None:
     for name, value in given.items():
-        if value is not None and (not isinstance(value, int) or value < 1):
+        if value is not None and value < 1:
             raise UsageError(f"--{name.replace('_', '-')} came as {value!r}; expected a whole number of 1 or more")
 
 

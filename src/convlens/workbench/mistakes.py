@@ -67,13 +67,15 @@ def _keep_thumbnails(given: Candidates, indices: list[int]) -> list[str | None]:
     folder = given.run.folder.thumbnails
     if not given.run.manifest.keep_pictures or not indices:
         return [None] * len(indices)
-    with guard(folder):
+    with guard(folder, option=None):
         folder.mkdir(parents=True, exist_ok=True)
     there = {file.name for file in folder.iterdir()}
     names = [f"{given.scan.hashes[index]}.jpg" for index in indices]
     for index, name in zip(indices, names, strict=True):
         if name not in there and len(there) < MAX_THUMBNAILS:
-            write_bytes(folder / name, thumbnail(given.images.reader.read(index, short_side=2 * SIDE), SIDE))
+            write_bytes(
+                folder / name, thumbnail(given.images.reader.read(index, short_side=2 * SIDE), SIDE), option=None
+            )
             there.add(name)
     return [f"{folder.name}/{name}" if name in there else None for name in names]
 
@@ -88,13 +90,13 @@ def _keep_overlays(given: Candidates, indices: list[int], classes: list[int]) ->
         heats = explain(run.model, run.preprocess(pictures), classes, method="grad_cam").heat()
     except (ExplanationError, RuntimeError):  # a network without feature maps, or whose maps no gradient reaches
         return [None] * len(indices)
-    with guard(folder):
+    with guard(folder, option=None):
         folder.mkdir(parents=True, exist_ok=True)
     files: list[str | None] = []
     for index, number, picture, heat in zip(indices, classes, pictures, heats, strict=True):
         shown = enlarged(picture, SIDE)
         over = overlay(shown, run.preprocess.place(heat, shown.shape[:2]))
         file = folder / f"{given.scan.hashes[index]}-{number}.jpg"
-        write_bytes(file, thumbnail(over, SIDE))
+        write_bytes(file, thumbnail(over, SIDE), option=None)
         files.append(f"{folder.name}/{file.name}")
     return files

@@ -22,8 +22,6 @@ from convlens.storage import sha256_bytes
 
 def open_run(run: Run | str | Path, network: str | None = None) -> Run:
     """The run; `network` (file.py:Class) is needed where it holds a network of the user's own."""
-    if not isinstance(run, Run | str | Path):
-        raise UsageError(f"the run came as {type(run).__name__}; expected a run, or its folder")
     opened = run if isinstance(run, Run) else Run.load(run)
     if network is None:
         return opened

@@ -16,6 +16,7 @@ from convlens.runs import Run
 from convlens.workbench.inference import read_logits
 from convlens.workbench.own_network import open_run
 from convlens.workbench.results import Progress
+from convlens.workbench.typed import typed
 
 Picture = str | Path | np.ndarray
 Read = Callable[[int], np.ndarray]  # of the short side that suffices
@@ -44,6 +45,7 @@ class PredictResult:
     unreadable: tuple[Unreadable, ...]
 
 
+@typed
 def predict(
     run: Run | str | Path,
     pictures: Picture | Sequence[Picture],

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from convlens.data import Augment, Batches, Scan, decode_pixels, mean_and_std
-from convlens.errors import UsageError
 from convlens.pictures import Preprocess
 from convlens.training import Recipe, Task
 from convlens.workbench.gather import Gathered
@@ -102,8 +101,6 @@ def default_augment(preprocess: Preprocess) -> Augment:
 
 def check_augmentation(asked: bool | Mapping[str, Any]) -> None:
     """Raises UsageError for what no pictures can have, before any is read."""
-    if not isinstance(asked, bool | Mapping):
-        raise UsageError(f"augment came as {asked!r}; expected true, false or values by name, like {{'rotate': 10}}")
     if not isinstance(asked, bool):
         Augment(flip=True).changed(asked)
 

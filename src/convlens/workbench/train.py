@@ -23,6 +23,7 @@ from convlens.workbench.published import published, recipe_of, request_of
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.resume import go_on
 from convlens.workbench.task import check_augmentation, chosen_augment, prepare, with_statistics
+from convlens.workbench.typed import typed
 from convlens.workbench.weights import weights_file
 
 ANNEALED = 0.9  # share of a schedule at which its rate is nearly nothing
@@ -46,6 +47,7 @@ class TrainResult:
     report: Path
 
 
+@typed
 def train(
     data: str | Path | None = None,
     *,

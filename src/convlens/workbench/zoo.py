@@ -13,6 +13,7 @@ import convlens.zoo as room
 from convlens.errors import UsageError, nearest, unknown_name
 from convlens.measurement import LayerMeasure
 from convlens.workbench.measure import measure
+from convlens.workbench.typed import typed
 
 SORTS = ("name", "year", "parameters", "macs", "depth", "receptive_field", "top1")
 
@@ -76,6 +77,7 @@ class ZooResult:
     card: ZooCard | None = None
 
 
+@typed
 def zoo(pattern: str = "*", *, sort: str = "year") -> ZooResult:
     """The network of this name, or those whose name or family matches a pattern such as "mobilenet_*".
 
