@@ -22,7 +22,7 @@ from convlens.zoo import create
 PREPROCESS = Preprocess((32, 32), "crop", 3, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 
 
-def training(folder, *, steps=40, model="resnet20", rate=0.02, **recipe) -> Training:
+def training(folder, *, steps=40, network=None, rate=0.02, **recipe) -> Training:
     """Class k is a picture with a bright row band at 3k."""
     torch.manual_seed(0)
     labels = torch.arange(640) % 10
@@ -33,7 +33,8 @@ def training(folder, *, steps=40, model="resnet20", rate=0.02, **recipe) -> Trai
     task = Task(batches, pixels[:200], labels[:200], PREPROCESS, None, {"name": "small"})
     folder.mkdir(exist_ok=True)
     plan = Plan(64, 10, rate, (Segment(0, 0.0, steps),), precision="bf16", layout="channels_last", device="cuda")
-    return Training(create(model, num_classes=10), task, Recipe(**recipe), plan, RunFolder(folder))
+    network = create("resnet20", num_classes=10) if network is None else network
+    return Training(network, task, Recipe(**recipe), plan, RunFolder(folder))
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def training(folder, *, steps=40, model="resnet20", rate=0.02, **recipe) -> Trai
     [
         {},
         {"optimiser": "sgd", "rate": 0.1, "lookahead": 0.8, "l1": 1e-6},
-        {"optimiser": "muon", "on_sphere": True, "freeze_stem": 0.5, "progressive": 0.75},
+        {"optimiser": "muon", "on_sphere": True, "freeze_stem": 0.5, "progressive": 0.75, "rate": 0.05},
         {"ema": 0.9},
     ],
     ids=str,
@@ -54,6 +55,52 @@ def test_it_learns(tmp_path, recipe):
     assert rows[-1]["val_accuracy"] > 0.95
     assert [row["step"] for row in rows] == [10, 20, 30, 40]
     assert made.tally.step == 40
+    assert not made.learn.cannot
+    assert made.learn._graph is not None
+
+
+def test_a_recorded_step_does_what_the_step_does(tmp_path):
+    """Rates that change, weights that decay, a stem that is frozen on the way: all of it is read at every step."""
+    recipe = {"optimiser": "muon", "weight_decay": 0.05, "freeze_stem": 0.5, "ema": 0.9}
+    recorded, plain = training(tmp_path / "recorded", **recipe), training(tmp_path / "plain", **recipe)
+    plain.learn = plain._learn
+    for made in (recorded, plain):
+        made.run()
+    losses = [[row["loss"] for row in read_history(made.folder.history)] for made in (recorded, plain)]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0.05)
+    for mine, its in zip(recorded.network.parameters(), plain.network.parameters(), strict=True):
+        assert torch.allclose(mine, its, atol=0.05)
+
+
+class Looks(torch.nn.Module):
+    """Whose pass depends on a value that the processor must know."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3072, 10))
+
+    def forward(self, images):
+        return self.head(images) if float(images.mean()) < 100 else self.head(-images)
+
+
+def test_a_network_that_looks_at_its_values_is_trained_as_it_comes(tmp_path):
+    made = training(tmp_path / "run", network=Looks(), rate=0.005)
+    made.run()
+    assert made.learn.cannot
+    assert read_history(made.folder.history)[-1]["val_accuracy"] > 0.95
+
+
+def test_dropout_is_drawn_anew_at_every_recorded_step(tmp_path):
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.Linear(3072, 10))
+    made = training(tmp_path / "run", network=network, rate=0.0)
+    images, labels = torch.ones(64, 3, 32, 32, device="cuda"), torch.arange(64, device="cuda") % 10
+    losses = []
+    for step in (0, 1, 2, 3, 4, 3):
+        torch.manual_seed(step)
+        losses.append(float(made.learn(images, labels)[0]))
+    assert made.learn._graph is not None
+    assert len(set(losses)) == 5
+    assert losses[3] == losses[5]
 
 
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path):

@@ -35,6 +35,13 @@ def freeze_stem(network: nn.Module) -> None:
     network.stem.requires_grad_(False)
 
 
+def keep_statistics(network: nn.Module) -> None:
+    """Batch norms go on with the statistics that they were trained with: small batches would only blur them."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
 @contextmanager
 def thawed_afterwards(network: nn.Module) -> Iterator[None]:
     """What was trained before can be trained again."""

@@ -22,14 +22,15 @@ from convlens.training.average import WeightAverage
 from convlens.training.budget import Budget
 from convlens.training.checkpoint import read_checkpoint, restore, write_checkpoint
 from convlens.training.first_look import show_pictures
-from convlens.training.freeze import freeze_stem, thawed_afterwards
+from convlens.training.freeze import freeze_stem, keep_statistics, thawed_afterwards
 from convlens.training.head_first import SHARE, fit_classifier
-from convlens.training.machine import device_bytes
+from convlens.training.machine import nearest_to
 from convlens.training.plan import Plan
 from convlens.training.precision import Choice
 from convlens.training.rates import build_optimiser, decayed_parameters
 from convlens.training.readings import Readings
 from convlens.training.recipe import Recipe
+from convlens.training.replayed import Learn, Replayed
 from convlens.training.schedule import progress_at, rate_factor, size_at
 from convlens.training.signals import StopRequest
 from convlens.training.tally import Tally
@@ -37,13 +38,6 @@ from convlens.training.validation import logits_of, loss_and_accuracy
 
 Progress = Callable[[str, int, int, str], None]
 SAVING = 0.05  # share of the time that saving at the ends of short epochs may take
-
-
-def keep_statistics(network: nn.Module) -> None:
-    """Batch norms go on with the statistics that they were trained with: small batches would only blur them."""
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()
 
 
 @dataclass(frozen=True)
@@ -65,12 +59,17 @@ class Training:
         self.task, self.recipe, self.plan, self.folder = task, recipe, plan, folder
         self.choice = Choice(plan.precision, plan.layout, plan.threads, plan.allocator)
         self.device = torch.device(plan.device)
-        self.batches = self._resident(task.batches)
+        self.batches = nearest_to(self.device, task.batches)
         self.network = self.choice.laid_out(network.to(self.device)).train()
         if plan.pretrained:
             keep_statistics(self.network)
         dtype = self.choice.dtype  # Muon's steps need no more digits than the gradients that they are made of
         self.optimiser = build_optimiser(self.network, recipe, pretrained=plan.pretrained, muon_dtype=dtype)
+        self.class_weights = None if task.class_weights is None else task.class_weights.to(self.device)
+        self.learn: Learn = self._learn
+        if self.device.type == "cuda" and "own_network" not in task.facts:  # whose Python may do as it likes
+            self.learn = Replayed(self._learn, self.network)
+            self.optimiser.keep_rates_on(self.device)
         self.average = WeightAverage(self.network, recipe.ema) if recipe.ema else None
         self.tally = Tally()
         self.readings = Readings(self.tally)
@@ -84,11 +83,6 @@ class Training:
     def judged(self) -> nn.Module:
         """The network that is validated and saved."""
         return self.average.network if self.average else self.network
-
-    def _resident(self, batches: Batches) -> Batches:
-        """Made by the accelerator itself where the set is no more than a quarter of its memory."""
-        there = self.device.type == "cuda" and batches.num_bytes <= device_bytes(self.device) // 4
-        return batches.on(self.device) if there else batches
 
     def resume(self) -> None:
         tensors, facts = read_checkpoint(self.folder.last)
@@ -134,12 +128,8 @@ class Training:
         size = size_at(self.task.preprocess.size, self.recipe.progressive, progress)
         images, labels = self.batches(step, size)
         images = images.to(self.device).contiguous(memory_format=self.choice.memory_format)
-        labels = labels.to(self.device)
-        with self.choice.autocast(self.device):
-            logits = self.network(images)
-        loss = self._loss(logits.float(), labels)
-        loss.backward()
-        self.optimiser.step()
+        loss, logits = self.learn(images, labels.to(self.device))
+        self.optimiser.settle()
         if self.average:
             self.average.update(self.network, step)
         self.readings.note(loss, logits, labels)
@@ -147,9 +137,17 @@ class Training:
         if self.readings.due:
             self._read()
 
+    def _learn(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Forward, backward, and the weights moved: loss and logits."""
+        with self.choice.autocast(self.device):
+            logits = self.network(images)
+        loss = self._loss(logits.float(), labels)
+        loss.backward()
+        self.optimiser.move()
+        return loss.detach(), logits.detach()
+
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        weight = self.task.class_weights
-        weight = None if weight is None else weight.to(self.device)
+        weight = self.class_weights
         loss = F.cross_entropy(logits, labels, weight=weight, label_smoothing=self.recipe.label_smoothing)
         if weight is not None and labels.ndim == 2:  # soft labels have the mean by weight that hard ones have
             loss = loss * len(labels) / (labels @ weight).sum()
@@ -194,7 +192,7 @@ class Training:
             "loss": tally.loss / tally.steps,
             "accuracy": tally.right / tally.pictures,
             **self._validate(),
-            "learning_rate": self.optimiser.groups[0].rate,
+            "learning_rate": float(self.optimiser.groups[0].rate),
             "images_per_second": round(tally.speed, 1),
             "seconds": round(tally.train_seconds, 3),
         }

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from convlens.data import memory_bytes, usable_cpus
+from convlens.data import Batches, memory_bytes, usable_cpus
 from convlens.errors import UsageError
 
 BF16_FLAGS = ("amx_bf16", "avx512_bf16")
@@ -53,6 +53,12 @@ def device_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
     return memory_bytes()
+
+
+def nearest_to(device: torch.device, batches: Batches) -> Batches:
+    """Made by a GPU itself where the set is no more than a quarter of its memory."""
+    is_there = device.type == "cuda" and batches.num_bytes <= device_bytes(device) // 4
+    return batches.on(device) if is_there else batches
 
 
 def describe_machine() -> dict[str, Any]:

@@ -21,9 +21,9 @@ class Readings:
         self._unread: list[tuple[Tensor, Tensor, int]] = []
 
     def note(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """One more step; (N, K) logits, labels as (N,) classes or (N, K) shares."""
+        """One more step; (N, K) logits without a graph, labels as (N,) classes or (N, K) shares."""
         classes = labels if labels.ndim == 1 else labels.argmax(1)  # of mixed pictures, that of the larger share
-        self._unread.append((loss.detach(), (logits.detach().argmax(1) == classes).sum(), len(labels)))
+        self._unread.append((loss, (logits.argmax(1) == classes).sum(), len(labels)))
         self.tally.step += 1
 
     @property

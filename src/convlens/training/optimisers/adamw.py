@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from convlens.training.optimisers.optimiser import State
+from convlens.training.optimisers.optimiser import Rate, State
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class AdamW:
         return {"step": step, "exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
 
     def move(
-        self, weights: list[Tensor], gradients: list[Tensor], states: list[State], *, rate: float, weight_decay: float
+        self, weights: list[Tensor], gradients: list[Tensor], states: list[State], *, rate: Rate, weight_decay: float
     ) -> None:
         steps = [state["step"] for state in states]
         torch._foreach_add_(steps, 1)

@@ -26,8 +26,7 @@ class Lookahead(Optimiser):
         self.steps = 0
 
     @torch.no_grad()
-    def step(self) -> None:
-        super().step()
+    def settle(self) -> None:
         self.steps += 1
         if self.steps % EVERY == 0:
             # what was frozen since must not be pulled back

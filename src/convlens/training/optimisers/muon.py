@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from convlens.training.optimisers.optimiser import State
+from convlens.training.optimisers.optimiser import Rate, State
 
 QUINTIC = (3.4445, -4.7750, 2.0315)  # slope at zero as steep as it can be: singular values end in 0.7 to 1.2
 
@@ -33,7 +33,7 @@ class Muon:
         return {"momentum_buffer": torch.zeros_like(weight)}
 
     def move(
-        self, weights: list[Tensor], gradients: list[Tensor], states: list[State], *, rate: float, weight_decay: float
+        self, weights: list[Tensor], gradients: list[Tensor], states: list[State], *, rate: Rate, weight_decay: float
     ) -> None:
         buffers = [state["momentum_buffer"] for state in states]
         torch._foreach_mul_(buffers, self.momentum)
@@ -44,7 +44,10 @@ class Muon:
                 weight.mul_(len(weight) ** 0.5 / weight.norm().clamp(min=1e-12))
             elif weight_decay:
                 weight.mul_(1 - rate * weight_decay)
-            weight.sub_(turned, alpha=rate)
+            if isinstance(rate, Tensor):
+                weight.sub_(turned * rate)
+            else:
+                weight.sub_(turned, alpha=rate)
 
 
 def orthogonalise(step: Tensor, iterations: int, dtype: torch.dtype | None = None) -> Tensor:

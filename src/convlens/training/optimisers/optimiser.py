@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 State = dict[str, Tensor]
+Rate = float | Tensor  # a tensor, of one number, where a recorded step reads it
 
 
 class Rule(Protocol):
@@ -20,7 +21,7 @@ class Rule(Protocol):
         ...
 
     def move(
-        self, weights: list[Tensor], gradients: list[Tensor], states: list[State], *, rate: float, weight_decay: float
+        self, weights: list[Tensor], gradients: list[Tensor], states: list[State], *, rate: Rate, weight_decay: float
     ) -> None:
         """One step, in place."""
         ...
@@ -34,7 +35,7 @@ class Group:
     rule: Rule
     weight_decay: float = 0.0
     scale: float = 1.0
-    rate: float = 0.0
+    rate: Rate = 0.0
 
 
 class Optimiser:
@@ -45,10 +46,25 @@ class Optimiser:
     def set_rate(self, rate: float) -> None:
         """The schedule's rate; each group takes its share of it."""
         for group in self.groups:
-            group.rate = rate * group.scale
+            if isinstance(group.rate, Tensor):
+                group.rate.fill_(rate * group.scale)
+            else:
+                group.rate = rate * group.scale
+
+    def keep_rates_on(self, device: torch.device) -> None:
+        """As tensors there, which `set_rate` writes to."""
+        for group in self.groups:
+            group.rate = torch.tensor(group.rate, device=device)
+
+    def step(self) -> None:
+        self.move()
+        self.settle()
+
+    def settle(self) -> None:
+        """What follows when all have moved."""
 
     @torch.no_grad()
-    def step(self) -> None:
+    def move(self) -> None:
         """Move every parameter that has a gradient, and drop the gradients."""
         for group in self.groups:
             gradients = {p: p.grad for p in group.parameters if p.grad is not None}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from convlens.training.optimisers.optimiser import State
+from convlens.training.optimisers.optimiser import Rate, State
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class SGD:
         return {"momentum_buffer": torch.zeros_like(weight)} if self.momentum else {}
 
     def move(
-        self, weights: list[Tensor], gradients: list[Tensor], states: list[State], *, rate: float, weight_decay: float
+        self, weights: list[Tensor], gradients: list[Tensor], states: list[State], *, rate: Rate, weight_decay: float
     ) -> None:
         torch._fused_sgd_(
             weights,
