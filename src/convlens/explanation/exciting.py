@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from convlens.errors import NetworkError, UsageError
 from convlens.explanation.memory import traced
-from convlens.explanation.preparation import as_input, only, prepared, take_output
+from convlens.explanation.preparation import as_input, failures_told, only, prepared, take_output
 from convlens.graph import ReceptiveField, bare_network
 
 Window = tuple[tuple[int, int], tuple[int, int]]
@@ -47,7 +47,7 @@ def exciting(
     with prepared(model), torch.no_grad():
         for batch in batches:
             images = as_input(model, batch)
-            with take_output(model, layer) as taken:
+            with take_output(model, layer) as taken, failures_told(model, images, "exciting"):
                 model(images)
             maps = only(taken, layer, len(images)).float()
             if max(wanted) >= maps.shape[1]:

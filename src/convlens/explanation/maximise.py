@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from convlens.errors import ExplanationError, UsageError, counted
 from convlens.explanation.blur import blurred
 from convlens.explanation.fourier import first_spectrum, pixels_of, total_variation
-from convlens.explanation.preparation import at_layer, prepared
+from convlens.explanation.preparation import at_layer, failures_told, prepared
 from convlens.graph import bare_network
 
 JITTER = 1 / 12  # of the side, at most so far
@@ -167,7 +167,8 @@ class _Asked:
     def value(self, pixels: Tensor) -> Tensor:
         """(1, C, H, W) in 0..1 -> a number."""
         images = (pixels.to(self.mean) - self.mean) / self.std
-        answers = self.model(images) if self.layer is None else self._of_layer(images)
+        with failures_told(self.model, images, "maximise"):
+            answers = self.model(images) if self.layer is None else self._of_layer(images)
         if not isinstance(answers, Tensor) or answers.ndim != 2 or len(answers) != 1:
             came = tuple(answers.shape) if isinstance(answers, Tensor) else type(answers).__name__
             raise ExplanationError(f"the network gave {came} for one picture; expected (pictures, classes)")
