@@ -209,6 +209,9 @@ WRONG = [
     ({"method": "maximise", "shuffled": "run"}, "--shuffled came for maximise, which draws no map of a class"),
     ({"method": "feature_maps", "target": "3"}, "--target came for feature_maps"),
     ({"method": "filters", "options": {"a": 1}}, "a came for filters, which has no options"),
+    ({"method": "filters"}, "pictures came for filters, which looks at none"),
+    ({"method": "maximise"}, "pictures came for maximise, which looks at none"),
+    ({"shuffled": "run", "sanity": False}, "--shuffled names a run for the sanity check, and --no-sanity leaves it"),
 ]
 
 

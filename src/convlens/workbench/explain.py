@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from convlens.errors import PictureError, UsageError, unknown_name
 from convlens.explanation import METHODS, SanityCheck
 from convlens.explanation.methods import find_method
@@ -22,6 +24,7 @@ from convlens.workbench.typed import typed
 from convlens.workbench.unit_sheets import exciting_sheets, feature_map_sheets, filter_sheets, maximised_sheets
 
 INSIDES = ("filters", "feature_maps", "maximise", "exciting")  # pictures of the network itself
+PICTURELESS = ("filters", "maximise")
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,10 @@ def explain(
     _check_given(names, dict(options or {}), layer, unit, sweep)
     if names[0] in INSIDES:
         _check_needed(names[0], {"--target": target, "--shuffled": shuffled, "--save-arrays": save_arrays or None})
+        _check_pictures(names[0], pictures)
         return _insides(opened, names[0], pictures, (target, layer, unit, dict(options or {})), folder, progress)
+    if shuffled is not None and not sanity:
+        raise UsageError("--shuffled names a run for the sanity check, and --no-sanity leaves it out; drop one of them")
     seen, unreadable = _decoded(opened, pictures)
     other = None if shuffled is None else _twin(opened, open_run(shuffled, network))
     asked = Asked(
@@ -161,6 +167,12 @@ def _check_needed(name: str, given: dict[str, Any]) -> None:
     for option, value in given.items():
         if value is not None and (name, option) != ("maximise", "--target"):
             raise UsageError(f"{option} came for {name}, which draws no map of a class; leave it out")
+
+
+def _check_pictures(name: str, pictures: Picture | Sequence[Picture]) -> None:
+    given = isinstance(pictures, str | Path | np.ndarray) or len(pictures) > 0
+    if given and name in PICTURELESS:
+        raise UsageError(f"pictures came for {name}, which looks at none; leave them out, or ask for feature_maps")
 
 
 def _decoded(run: Run, pictures: Picture | Sequence[Picture]) -> tuple[list[Seen], tuple[str, ...]]:
