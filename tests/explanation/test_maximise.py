@@ -77,6 +77,12 @@ WRONG = [
     ({"shape": (3, 32)}, UsageError, r"shape came as \(3, 32\)"),
     ({"mean": (0.1, 0.2)}, UsageError, "mean or std has 2 numbers; expected one for each of 3"),
     ({"steps": 0}, UsageError, "steps came as 0"),
+    ({"steps": 2.5}, UsageError, "steps came as 2.5; expected a whole number, like 256"),
+    ({"steps": "abc"}, UsageError, "steps came as 'abc'; expected a whole number, like 256"),
+    ({"seed": 10**20}, UsageError, "seed came as 1000.*; expected a whole number, like 0"),
+    ({"rate": -1}, UsageError, "rate as -1; expected"),
+    ({"decay": -0.5}, UsageError, "decay as -0.5; expected 0 or more"),
+    ({"units": True}, UsageError, "units came as True"),
 ]
 
 
@@ -126,8 +132,12 @@ def test_the_pictures_that_excite_a_channel_most_and_where() -> None:
     assert found[1][0].value == 0  # where nothing is
     with pytest.raises(UsageError, match="channel 2 came; layer '0' has 2"):
         exciting(model, [images], "0", [2])
-    with pytest.raises(UsageError, match="expected channels from 0"):
-        exciting(model, [images], "0", [])
+    for channels in ([], True, -1, 0.5):
+        with pytest.raises(UsageError, match=r"channels came as .*; expected one or more whole numbers"):
+            exciting(model, [images], "0", channels)
+    with pytest.raises(UsageError, match="top came as 0; expected"):
+        exciting(model, [images], "0", 0, top=0)
+    assert exciting(model, [images], "0", np.int64(1)).keys() == {1}
 
 
 def test_a_network_that_cuts_the_gradient_is_refused() -> None:

@@ -9,8 +9,6 @@ about (jitter) and seen blurred at first, and neighbours that differ cost (total
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +20,7 @@ from torch.nn import functional as F
 from convlens.errors import ExplanationError, UsageError, counted
 from convlens.explanation.blur import blurred
 from convlens.explanation.fourier import first_spectrum, pixels_of, total_variation
+from convlens.explanation.options import check_value, options_of, whole_numbers
 from convlens.explanation.preparation import at_layer, failures_told, prepared
 from convlens.graph import bare_network
 
@@ -66,8 +65,10 @@ def maximise(
     squared distance from the mean, both against the unit's value relative to itself. The same seed gives the same
     pictures, alone or with others. UsageError for what does not fit the network.
     """
-    wanted = _whole(units)
-    _check(wanted, shape, steps, rate, min(variation, decay))
+    wanted, usual = whole_numbers("units", units), options_of(maximise)
+    for name, given in {"steps": steps, "rate": rate, "variation": variation, "decay": decay, "seed": seed}.items():
+        check_value(name, given, usual[name])
+    _check(shape, steps, rate, variation, decay)
     channels, height, width = shape
     model = bare_network(model)
     with prepared(model):
@@ -116,24 +117,14 @@ def _grown(
     return pixels, asked.answer(pixels), before
 
 
-def _whole(units: int | Sequence[int]) -> tuple[int, ...]:
-    try:
-        return (operator.index(units),) if not isinstance(units, Iterable) else tuple(map(operator.index, units))
-    except TypeError:
-        raise UsageError(f"units came as {units!r}; expected classes or channels, whole numbers from 0") from None
-
-
-def _check(units: tuple[int, ...], shape: Sequence[int], steps: int, rate: float, least_weight: float) -> None:
-    if not units or min(units) < 0:
-        raise UsageError(f"units came as {units}; expected classes or channels, counted from 0")
+def _check(shape: Sequence[int], steps: int, rate: float, variation: float, decay: float) -> None:
     sizes = tuple(shape) if isinstance(shape, Iterable) else ()
     if len(sizes) != 3 or not all(isinstance(size, int) and size > 0 for size in sizes):
         raise UsageError(f"shape came as {shape!r}; expected (channels, height, width), whole numbers above 0")
-    if steps < 1 or not rate > 0 or not least_weight >= 0 or not math.isfinite(rate):
-        raise UsageError(
-            f"steps came as {steps}, rate as {rate}, the smaller of variation and decay as {least_weight}; "
-            "expected 1 or more, above 0, and 0 or more"
-        )
+    if steps < 1 or rate <= 0:
+        raise UsageError(f"steps came as {steps} and rate as {rate}; expected 1 or more, and above 0")
+    if min(variation, decay) < 0:
+        raise UsageError(f"variation came as {variation} and decay as {decay}; expected 0 or more")
 
 
 def _column(values: Sequence[float], channels: int) -> Tensor:
