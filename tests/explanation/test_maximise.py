@@ -76,6 +76,9 @@ WRONG = [
     ({"layer": "head.2", "units": 1}, None, ""),
     ({"shape": (3, 32)}, UsageError, r"shape came as \(3, 32\)"),
     ({"mean": (0.1, 0.2)}, UsageError, "mean or std has 2 numbers; expected one for each of 3"),
+    ({"std": (0.0,)}, UsageError, r"std came as \(0.0,\); expected numbers above 0"),
+    ({"mean": (float("nan"),)}, UsageError, r"mean or std came as \(nan,\); expected finite numbers"),
+    ({"variation": float("inf")}, UsageError, "variation came as inf; expected a number, like 5.0"),
     ({"steps": 0}, UsageError, "steps came as 0"),
     ({"steps": 2.5}, UsageError, "steps came as 2.5; expected a whole number, like 256"),
     ({"steps": "abc"}, UsageError, "steps came as 'abc'; expected a whole number, like 256"),
@@ -147,6 +150,20 @@ def test_a_network_that_cuts_the_gradient_is_refused() -> None:
 
     with pytest.raises(ExplanationError, match="no gradient to the pixels"):
         maximise(Cut(), 0, SHAPE)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch says that it will drop eager quantisation
+def test_quantised_layers_give_the_pixels_no_gradient(residual: nn.Module) -> None:
+    quantised = torch.ao.quantization.quantize_dynamic(residual, {nn.Linear})
+    with pytest.raises(ExplanationError, match="no gradient to the pixels"):
+        maximise(quantised, 0, SHAPE, steps=2)
+
+
+def test_a_network_of_nan_grows_no_picture(residual: nn.Module) -> None:
+    with torch.no_grad():
+        residual.head[3].weight.fill_(float("nan"))
+    with pytest.raises(ExplanationError, match="unit 0 answers nan: weights, activations or the steps overflow"):
+        maximise(residual, 0, SHAPE, steps=2)
 
 
 def test_a_faint_unit_is_excited_too(residual: nn.Module) -> None:

@@ -9,6 +9,7 @@ about (jitter) and seen blurred at first, and neighbours that differ cost (total
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -74,6 +75,8 @@ def maximise(
     with prepared(model):
         like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
         mean_, std_ = (_column(each, channels).to(like) for each in (mean, std))
+        if not (std_ > 0).all():
+            raise UsageError(f"std came as {tuple(std)}; expected numbers above 0, by which pixels are divided")
         found = []
         for unit in wanted:  # each by itself: so it needs no more memory, and does not depend on the others
             asked = _Asked(model, unit, layer, mean_, std_)
@@ -104,17 +107,23 @@ def _grown(
         pixels = pixels_of(spectrum, height, width)
         seen = blurred(_moved(pixels, drawn), BLUR * max(height, width) * (1 - step / steps))
         value = asked.value(seen)
-        if not value.requires_grad:
-            raise ExplanationError(
-                "the unit has no gradient to the pixels: the network cuts it (no_grad, detach, quantised weights), so "
-                "no picture can be grown; ask for `exciting`, which needs no gradient"
-            )
+        if step == 0:
+            _check_gradient(value, seen)
         loss = asked.cost(pixels, variation, decay) - value / max(abs(value.item()), abs(before), LEAST)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     pixels = pixels_of(spectrum.detach(), height, width)
     return pixels, asked.answer(pixels), before
+
+
+def _check_gradient(value: Tensor, seen: Tensor) -> None:
+    """A value may have a gradient and the pixels none, as in a network of quantised layers."""
+    if not value.requires_grad or torch.autograd.grad(value, seen, retain_graph=True, allow_unused=True)[0] is None:
+        raise ExplanationError(
+            "the unit has no gradient to the pixels: the network cuts it (no_grad, detach, quantised weights), so "
+            "no picture can be grown; ask for `exciting`, which needs no gradient"
+        )
 
 
 def _check(shape: Sequence[int], steps: int, rate: float, variation: float, decay: float) -> None:
@@ -133,6 +142,8 @@ def _column(values: Sequence[float], channels: int) -> Tensor:
             f"mean or std has {counted(len(values), 'number')}; expected one for each of "
             f"{counted(channels, 'channel')}, or one"
         )
+    if not all(math.isfinite(value) for value in values):
+        raise UsageError(f"mean or std came as {tuple(values)}; expected finite numbers")
     return torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)
 
 
@@ -170,7 +181,13 @@ class _Asked:
 
     def answer(self, pixels: Tensor) -> float:
         with torch.no_grad():
-            return float(self.value(pixels))
+            value = float(self.value(pixels))
+        if not math.isfinite(value):
+            raise ExplanationError(
+                f"unit {self.unit} answers {value}: weights, activations or the steps overflow; check the network's "
+                "weights, run it in float32, or take a smaller rate, variation and decay"
+            )
+        return value
 
     def cost(self, pixels: Tensor, variation: float, decay: float) -> Tensor:
         far = ((pixels - self.mean) / self.std).square().mean()
