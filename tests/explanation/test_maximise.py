@@ -186,3 +186,18 @@ def test_windows_fit_pictures_of_every_size(residual: nn.Module) -> None:
     for one in exciting(residual, sizes, "stem.0", [0])[0]:
         (top, bottom), (left, right) = one.window
         assert 0 <= top <= bottom < (32, 16)[one.index] and 0 <= left <= right < (32, 16)[one.index]
+
+
+@pytest.mark.parametrize(("other", "seen"), [({"kernel_size": 9, "padding": 4}, 9), ({"dilation": 3, "padding": 3}, 7)])
+def test_a_layer_that_took_another_s_place_has_its_own_window(other: dict[str, int], seen: int) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    spot = torch.zeros(1, 1, 32, 32)
+    spot[..., 16, 16] = 1
+
+    def height() -> int:
+        (top, bottom), _ = exciting(model, [spot], "0", 0)[0][0].window
+        return bottom + 1 - top
+
+    assert height() == 3
+    model[0] = nn.Conv2d(1, 2, **{"kernel_size": 3} | other)
+    assert height() == seen
