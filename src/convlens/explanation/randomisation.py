@@ -99,7 +99,7 @@ def _verdict(last: Stage) -> tuple[bool, str]:
 
 def _cascade(model: nn.Module, images: Tensor, seed: int) -> Iterator[tuple[str, int, nn.Module]]:
     """The copy at each stage, with the last layer drawn and how many are."""
-    drawn = copy.deepcopy(model, _kept_results(model))
+    drawn = copied(model)
     same_network(drawn, model)
     layers = weighted_layers(drawn, images)[::-1]
     generator = torch.Generator().manual_seed(seed)
@@ -108,6 +108,11 @@ def _cascade(model: nn.Module, images: Tensor, seed: int) -> Iterator[tuple[str,
         _draw_anew(module, generator)
         if count in stops:
             yield name, count, drawn
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A deep copy, also of a network that keeps activations."""
+    return copy.deepcopy(model, _kept_results(model))
 
 
 def _kept_results(model: nn.Module) -> dict[int, Tensor]:
