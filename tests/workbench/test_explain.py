@@ -63,6 +63,15 @@ def test_filters_need_no_picture_and_feature_maps_need_one(copied_run):
         explain(copied_run, method="feature_maps")
 
 
+def test_what_a_unit_of_the_layer_sees_is_told(copied_run):
+    maps = explain(copied_run, digit(), method="feature_maps")
+    assert maps.layer is not None and all(1 < side <= 28 for side in maps.receptive_field)
+    first = explain(copied_run, digit(), method="grad_cam", layer=first_convolution(copied_run), sanity=False)
+    kernel = Run.load(copied_run).model.get_submodule(first.layer).kernel_size
+    assert plain(first)["receptive_field"] == list(kernel)
+    assert explain(copied_run, digit(), method="saliency", sanity=False).receptive_field is None
+
+
 def test_methods_stand_side_by_side_and_what_is_not_defined_is_said(copied_run):
     result = explain(copied_run, [digit(0), digit(1)], method="saliency, cam,occlusion", options={"window": 7})
     assert [check.method for check in result.sanity] == ["saliency", "occlusion"]

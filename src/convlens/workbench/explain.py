@@ -16,6 +16,7 @@ from convlens.reports import write_report
 from convlens.runs import Run
 from convlens.workbench.drawing_file import drawing_folder
 from convlens.workbench.drawn_files import Sheet, write_arrays, write_sheets
+from convlens.workbench.layer_sweep import last_layer, receptive_field
 from convlens.workbench.map_sheets import Asked, Explained, Seen, draw_maps
 from convlens.workbench.own_network import open_run
 from convlens.workbench.predict import Picture, name_pictures
@@ -32,12 +33,13 @@ class ExplainResult:
     """`files` are what was written, pictures first; `sanity` has one check a method, none where none was asked for.
 
     `refused` are methods that are not defined for this network, each with the reason; `layer` is that of the last
-    method which looks at one.
+    method which looks at one, and `receptive_field` what a unit of it sees: (height, width) in pixels of the input.
     """
 
     run: Path
     method: str
     layer: str | None
+    receptive_field: tuple[int, ...] | None
     files: tuple[Path, ...]
     pictures: tuple[Explained, ...]
     unreadable: tuple[str, ...]
@@ -214,6 +216,7 @@ def _insides(
         sheets = maximised_sheets(run, class_number(run, target), layer, unit, options, progress)
     else:
         seen, unreadable = _decoded(run, pictures)
+        layer = last_layer(run) if layer is None and name == "feature_maps" else layer
         draw = feature_map_sheets if name == "feature_maps" else exciting_sheets
         sheets = draw(run, seen, layer, unit)
     return _result(run, name, layer, write_sheets(folder, sheets), (), unreadable, (), ())
@@ -229,4 +232,5 @@ def _result(
     checks: tuple[SanityCheck, ...],
     refused: tuple[str, ...],
 ) -> ExplainResult:
-    return ExplainResult(run.path, method, layer, files, said, unreadable, checks, refused, write_report(run))
+    field = None if layer is None else receptive_field(run, layer)
+    return ExplainResult(run.path, method, layer, field, files, said, unreadable, checks, refused, write_report(run))
