@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import torch
 from torch import Tensor, nn
 
 from convlens.errors import ExplanationError, UsageError
@@ -47,3 +48,14 @@ def test_whatever_a_network_raises_is_told_as_an_error_of_ours(images: Tensor) -
 def test_an_error_in_a_target_function_names_the_function(method: str, residual: nn.Module, images: Tensor) -> None:
     with pytest.raises(UsageError, match=r"the target function failed on logits \(3, 5\): IndexError"):
         explain(residual, images, lambda logits: logits[:, 7], method=method)
+
+
+def test_a_layer_without_feature_maps_is_told_what_to_name(mlp: nn.Module, images: Tensor) -> None:
+    for ask in (lambda: feature_maps(mlp, images, "1"), lambda: exciting(mlp, [images], "1", 0)):
+        with pytest.raises(ExplanationError, match=r"in this pass; name a convolution or a block of them$"):
+            ask()
+
+
+def test_a_picture_of_one_pixel_is_occluded_as_a_whole() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    assert explain(network, torch.ones(1, 3, 1, 1), 1, method="occlusion").maps.any()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import xml.etree.ElementTree as ET
 from base64 import b64decode
@@ -19,7 +20,7 @@ from convlens.errors import ExplanationError, UsageError
 from convlens.measurement import probabilities
 from convlens.pictures import decode
 from convlens.runs import Run
-from convlens.workbench import create, explain, predict
+from convlens.workbench import create, explain, layer_sweep, predict
 from convlens.workbench.explain import class_number
 from convlens.workbench.results import plain
 
@@ -49,7 +50,7 @@ def test_a_map_is_drawn_beside_its_picture_with_a_sanity_check(copied_run, metho
 def test_the_class_to_explain_can_be_named_or_numbered(copied_run):
     run = Run.load(copied_run)
     assert class_number(run, "7") == 7 and class_number(run, None) is None
-    assert class_number(run, 3) == 3
+    assert class_number(run, 3) == class_number(run, " 3") == 3
     by_name = explain(copied_run, digit(), target="4", sanity=False)
     assert by_name.pictures[0].target == "4" and by_name.sanity == ()
     with pytest.raises(UsageError, match="no class is called 'seven'"):
@@ -138,6 +139,19 @@ def test_a_sweep_is_an_animation_over_the_layers(copied_run):
     assert "image/gif" in (copied_run / "report.html").read_text()
     with pytest.raises(UsageError, match="--sweep takes one method that looks at a layer"):
         explain(copied_run, digit(), method="saliency", sweep=True)
+
+
+def test_a_sweep_over_some_of_the_layers_says_how_many(copied_run, monkeypatch):
+    every = json.loads(swept(copied_run).with_suffix(".json").read_text())["caption"]
+    number = int(re.search(r"at (\d+) layers, in turn", every)[1])
+    monkeypatch.setattr(layer_sweep, "MOST_LAYERS", 3)
+    some = json.loads(swept(copied_run).with_suffix(".json").read_text())["caption"]
+    assert f"at 3 of {number} layers, evenly chosen, in turn" in some
+
+
+def swept(run):
+    files = explain(run, digit(), sweep=True, sanity=False).files
+    return next(file for file in files if file.suffix == ".gif")
 
 
 def test_arrays_are_saved_where_they_are_wanted(copied_run):

@@ -41,7 +41,7 @@ def occlusion(
         if given is not None:
             check_value(name, given, 15)
     height, width = question.images.shape[2:]
-    window = max(2, round(max(height, width) / 15)) if window is None else window
+    window = min(max(2, round(max(height, width) / 15)), max(height, width)) if window is None else window
     stride = max(1, (window + 1) // 2) if stride is None else stride
     _check(window, stride, patch, height, width)
     if not 0 < refine <= 1:

@@ -116,7 +116,7 @@ def only(taken: list[Tensor], layer: str, num_pictures: int) -> Tensor:
     if not taken:
         raise ExplanationError(
             f"layer '{layer}' gave no feature maps (pictures, channels, height, width) in this pass; "
-            "name a convolution or a block of them, or use method saliency, which needs no layer"
+            "name a convolution or a block of them"
         )
     if len(taken[0]) != num_pictures:
         raise ExplanationError(

@@ -193,9 +193,12 @@ def class_number(run: Run, target: str | int | None) -> int | None:
     """A class by name, or by number where no class is called so."""
     if target is None or target in run.classes:
         return None if target is None else run.classes.index(str(target))
-    if str(target).isascii() and str(target).isdigit() and int(target) < len(run.classes):
-        return int(target)
-    raise unknown_name("class", str(target), run.classes, f"the run knows {', '.join(run.classes[:12])}")
+    name = str(target).strip()
+    if name in run.classes:
+        return run.classes.index(name)
+    if name.isascii() and name.isdigit() and int(name) < len(run.classes):
+        return int(name)
+    raise unknown_name("class", name, run.classes, f"the run knows {', '.join(run.classes[:12])}")
 
 
 def _insides(
