@@ -117,6 +117,16 @@ def test_an_overlay_lies_on_its_picture_to_the_pixel(copied_run):
     assert not coloured[side // 2 + 8 :].any() and not coloured[:, side // 2 + 8 :].any()
 
 
+def test_a_network_without_weights_is_drawn_and_its_check_is_incomplete(copied_run):
+    run = Run.load(copied_run)
+    vars(run)["model"] = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d((2, 5)), torch.nn.Flatten()).eval()
+    result = explain(run, digit(), method="saliency")
+    assert result.sanity[0].unasked.endswith("this network has no weights, so there is nothing to draw anew")
+    assert (
+        result.sanity[0].badge != "passed" and "not asked" in (copied_run / "explanations/explained.html").read_text()
+    )
+
+
 class Quarter(torch.nn.Module):
     def forward(self, images):
         kept = torch.zeros_like(images)

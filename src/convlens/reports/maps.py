@@ -125,6 +125,8 @@ def _check(one: Picture) -> Markup:
                               class_=f"badge {'passed' if part['passed'] else 'failed'}"), " ", part["reason"])
         for part in parts
     ]  # fmt: skip
+    if sanity.get("unasked"):
+        lines.append(element("li", element("span", "not asked", class_="badge"), " ", sanity["unasked"]))
     curves = _curves(sanity["faithfulness"]) if sanity.get("faithfulness") else None
     reading = element("p", f"Read it as: {one.sign}.", class_="quiet")
     return element(
