@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -75,16 +77,90 @@ def leaves_gradients(question: Question) -> Tensor:
     return maps
 
 
+def hooks_a_parameter(question: Question) -> Tensor:
+    weight = next(question.model.parameters()).requires_grad_()
+    weight.register_hook(torch.zeros_like)
+    weight.requires_grad_(False)
+    return saliency(question)
+
+
+def hooks_a_sum_of_gradients(question: Question) -> Tensor:
+    weight = next(question.model.parameters()).requires_grad_()
+    weight.register_post_accumulate_grad_hook(lambda _: None)
+    weight.requires_grad_(False)
+    return saliency(question)
+
+
+def replaces_a_module(question: Question) -> Tensor:
+    question.model.stem[2] = nn.LeakyReLU()
+    return saliency(question)
+
+
+def overrides_a_forward(question: Question) -> Tensor:
+    question.model.stem[2].forward = torch.relu
+    return saliency(question)
+
+
+def draws_from_numpy(question: Question) -> Tensor:
+    np.random.rand()  # noqa: NPY002
+    return saliency(question)
+
+
+def draws_from_python(question: Question) -> Tensor:
+    random.random()
+    return saliency(question)
+
+
+def changes_threads(question: Question) -> Tensor:
+    torch.set_num_threads(torch.get_num_threads() + 1)
+    return saliency(question)
+
+
+def wants_determinism(question: Question) -> Tensor:
+    torch.use_deterministic_algorithms(True)
+    return saliency(question)
+
+
+def detects_anomalies(question: Question) -> Tensor:
+    torch.autograd.set_detect_anomaly(True, check_nan=False)
+    return saliency(question)
+
+
+def turns_gradients_off(question: Question) -> Tensor:
+    maps = saliency(question)
+    torch.set_grad_enabled(False)
+    return maps
+
+
+@pytest.fixture(autouse=True)
+def modes_as_they_were() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
+    torch.autograd.set_detect_anomaly(False)
+
+
 BROKEN = [
     (leaves_a_hook, "left as they were"),
-    (moves_statistics, "same question same answer"),
+    (moves_statistics, "left as they were.*buffer stem.1.running_mean was changed"),
     (draws_at_random, "same question same answer"),
     (mixes_the_batch, "batch equals single"),
     (ignores_the_target, "target as none int list"),
-    (moves_the_generator, "nothing left in torch itself.*random generator changed"),
-    (hooks_all_modules, "nothing left in torch itself.*hooks changed"),
+    (moves_the_generator, "random generators.*torch's random generator was changed"),
+    (hooks_all_modules, "torch left as it was.*a hook for all modules was changed"),
     (always_explains_the_same, "another class another map"),
     (leaves_gradients, "left as they were.*parameter .* was changed"),
+    (hooks_a_parameter, "left as they were.*parameter .* was changed"),
+    (hooks_a_sum_of_gradients, "left as they were.*parameter .* was changed"),
+    (replaces_a_module, "left as they were.*module stem.2 was changed"),
+    (overrides_a_forward, "left as they were.*module stem.2 was changed"),
+    (draws_from_numpy, "NumPy's random generator was changed"),
+    (draws_from_python, "Python's random generator was changed"),
+    (changes_threads, "torch left as it was.*the number of threads was changed"),
+    (wants_determinism, "deterministic mode was changed"),
+    (detects_anomalies, "anomaly detection was changed"),
+    (turns_gradients_off, "torch left as it was.*grad mode was changed"),
 ]
 
 
@@ -111,3 +187,22 @@ def test_a_hook_that_stays_only_after_an_error_is_found(residual: nn.Module, ima
 def test_one_picture_is_not_enough_to_compare(residual: nn.Module, images: Tensor) -> None:
     with pytest.raises(ExplanationError, match="two or more"):
         check_method("saliency", residual, images[:1])
+
+
+class Keeping(nn.Module):
+    """Keeps its last logits, which have a gradient."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.last = self.network(images)
+        return self.last
+
+
+def test_a_network_that_keeps_its_activations_is_no_false_alarm(residual: nn.Module, images: Tensor) -> None:
+    keeping = Keeping(residual)
+    keeping(images)
+    for method in ("saliency", "grad_cam", "occlusion"):
+        assert len(check_method(method, keeping, images)) == 12

@@ -30,7 +30,7 @@ def test_every_method_keeps_the_contract(
 ) -> None:
     last = {"residual": "stages.2" if method == "cam" else "stages.0", "plain": "3"}[network]
     layer = last if METHODS[method].uses_layer else None
-    assert len(check_method(method, request.getfixturevalue(network), images, layer=layer)) == 11
+    assert len(check_method(method, request.getfixturevalue(network), images, layer=layer)) == 12
 
 
 def test_the_default_layer_is_the_last_with_an_extent(residual: nn.Module, images: Tensor) -> None:

@@ -76,7 +76,16 @@ WRONG = [
     ({"layer": "head.2", "units": 1}, None, ""),
     ({"shape": (3, 32)}, UsageError, r"shape came as \(3, 32\)"),
     ({"mean": (0.1, 0.2)}, UsageError, "mean or std has 2 numbers; expected one for each of 3"),
+    ({"std": (0.0,)}, UsageError, r"std came as \(0.0,\); expected numbers above 0"),
+    ({"mean": (float("nan"),)}, UsageError, r"mean or std came as \(nan,\); expected finite numbers"),
+    ({"variation": float("inf")}, UsageError, "variation came as inf; expected a number, like 5.0"),
     ({"steps": 0}, UsageError, "steps came as 0"),
+    ({"steps": 2.5}, UsageError, "steps came as 2.5; expected a whole number, like 256"),
+    ({"steps": "abc"}, UsageError, "steps came as 'abc'; expected a whole number, like 256"),
+    ({"seed": 10**20}, UsageError, "seed came as 1000.*; expected a whole number, like 0"),
+    ({"rate": -1}, UsageError, "rate as -1; expected"),
+    ({"decay": -0.5}, UsageError, "decay as -0.5; expected 0 or more"),
+    ({"units": True}, UsageError, "units came as True"),
 ]
 
 
@@ -126,8 +135,12 @@ def test_the_pictures_that_excite_a_channel_most_and_where() -> None:
     assert found[1][0].value == 0  # where nothing is
     with pytest.raises(UsageError, match="channel 2 came; layer '0' has 2"):
         exciting(model, [images], "0", [2])
-    with pytest.raises(UsageError, match="expected channels from 0"):
-        exciting(model, [images], "0", [])
+    for channels in ([], True, -1, 0.5):
+        with pytest.raises(UsageError, match=r"channels came as .*; expected one or more whole numbers"):
+            exciting(model, [images], "0", channels)
+    with pytest.raises(UsageError, match="top came as 0; expected"):
+        exciting(model, [images], "0", 0, top=0)
+    assert exciting(model, [images], "0", np.int64(1)).keys() == {1}
 
 
 def test_a_network_that_cuts_the_gradient_is_refused() -> None:
@@ -137,6 +150,20 @@ def test_a_network_that_cuts_the_gradient_is_refused() -> None:
 
     with pytest.raises(ExplanationError, match="no gradient to the pixels"):
         maximise(Cut(), 0, SHAPE)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch says that it will drop eager quantisation
+def test_quantised_layers_give_the_pixels_no_gradient(residual: nn.Module) -> None:
+    quantised = torch.ao.quantization.quantize_dynamic(residual, {nn.Linear})
+    with pytest.raises(ExplanationError, match="no gradient to the pixels"):
+        maximise(quantised, 0, SHAPE, steps=2)
+
+
+def test_a_network_of_nan_grows_no_picture(residual: nn.Module) -> None:
+    with torch.no_grad():
+        residual.head[3].weight.fill_(float("nan"))
+    with pytest.raises(ExplanationError, match="unit 0 answers nan: weights, activations or the steps overflow"):
+        maximise(residual, 0, SHAPE, steps=2)
 
 
 def test_a_faint_unit_is_excited_too(residual: nn.Module) -> None:
@@ -159,3 +186,18 @@ def test_windows_fit_pictures_of_every_size(residual: nn.Module) -> None:
     for one in exciting(residual, sizes, "stem.0", [0])[0]:
         (top, bottom), (left, right) = one.window
         assert 0 <= top <= bottom < (32, 16)[one.index] and 0 <= left <= right < (32, 16)[one.index]
+
+
+@pytest.mark.parametrize(("other", "seen"), [({"kernel_size": 9, "padding": 4}, 9), ({"dilation": 3, "padding": 3}, 7)])
+def test_a_layer_that_took_another_s_place_has_its_own_window(other: dict[str, int], seen: int) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    spot = torch.zeros(1, 1, 32, 32)
+    spot[..., 16, 16] = 1
+
+    def height() -> int:
+        (top, bottom), _ = exciting(model, [spot], "0", 0)[0][0].window
+        return bottom + 1 - top
+
+    assert height() == 3
+    model[0] = nn.Conv2d(1, 2, **{"kernel_size": 3} | other)
+    assert height() == seen

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convlens.errors import ExplanationError
-from convlens.explanation import Method, Question, explain, randomisation_check
+from convlens.explanation import Method, Question, SanityCheck, explain, randomisation_check, sanity_check
 from convlens.explanation.contract import difference, network_state
 from convlens.explanation.randomisation import weighted_layers
 from convlens.explanation.similarity import overlap_of_strongest, rank_correlation
@@ -94,6 +94,56 @@ def test_a_network_without_weights_is_refused(images: Tensor) -> None:
     model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with pytest.raises(ExplanationError, match="no weights"):
         randomisation_check(model, images, method=EDGES)
+
+
+class Growing(nn.Module):
+    """Its logits are small, and overflow with other weights of the same mean and deviation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.dense, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, 4), nn.Linear(4, 4)
+        with torch.no_grad():
+            self.dense.weight.mul_(0.01)
+            self.dense.bias.copy_(torch.tensor([-60.0, 0, 0, 0]))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(torch.exp(40 * self.dense(self.conv(images).relu().mean((2, 3)))))
+
+
+class Functional(nn.Module):
+    """Its weights are buffers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("kernels", torch.randn(5, 3, 3, 3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.conv2d(images, self.kernels).relu().mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (
+            Growing,
+            "a copy whose layers are drawn anew, from the logits down to '.*', has no map, though the network has",
+        ),
+        (Functional, "this network has no weights"),
+    ],
+)
+def test_where_randomisation_cannot_be_asked_the_other_checks_go_on(
+    network: type[nn.Module], message: str, images: Tensor
+) -> None:
+    torch.manual_seed(0)
+    model = network().eval()
+    with pytest.raises(ExplanationError, match=message):
+        randomisation_check(model, images, method="saliency")
+    check = sanity_check(model, images, method="saliency")
+    assert check.randomisation is None and check.faithfulness is not None and check.stability is not None
+    assert check.badge in ("failed", "incomplete") and not check.passed
+    assert "randomisation cannot be asked: " in check.reason and check.to_dict()["unasked"] in check.reason
+    rest = SanityCheck("saliency", 1, None, unasked=check.unasked)
+    assert rest.badge == "incomplete" and rest.reason == check.unasked
 
 
 def test_rank_correlation_is_that_of_scipy_with_ties() -> None:

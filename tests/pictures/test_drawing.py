@@ -59,6 +59,20 @@ def test_captions_are_drawn_below_and_stay_in_their_column() -> None:
     assert ink[:, 16:66].any() and not ink[:, 67:].any() and not ink[:, :15].any()
 
 
+def test_a_title_goes_on_below_and_a_long_word_widens_the_sheet() -> None:
+    tile = np.zeros((50, 50), np.uint8)
+
+    def ink(title: str) -> tuple[int, tuple[int, int]]:
+        sheet = contact_sheet([tile], tile=50, title=title)
+        return int((255.0 - np.asarray(sheet.convert("L"))).sum()), sheet.size
+
+    (one, (width, height)), (four, four_size) = ink("layer"), ink("layer layer layer layer")
+    nothing = int((255.0 - np.asarray(contact_sheet([tile], tile=50).convert("L"))).sum())
+    assert four - nothing == 4 * (one - nothing)  # every word is there
+    assert four_size[0] == width and four_size[1] > height + 3 * 14
+    assert ink("stages.0.1.expand3x3")[1][0] > 140 > width
+
+
 def test_a_sheet_says_what_it_misses() -> None:
     with pytest.raises(UsageError, match="no pictures"):
         contact_sheet([])

@@ -20,7 +20,7 @@ from convlens.reports.confusion import confusion_section, worst_pairs
 from convlens.reports.curves import CHARTS, draw, points, training_section
 from convlens.reports.embedding import cuts, data_address, data_pieces
 from convlens.reports.facts import data_section, recipe_section, values_table
-from convlens.reports.figures import count, duration, percent, plain, shape, short, size
+from convlens.reports.figures import count, duration, likelihood, percent, plain, shape, short, size
 from convlens.reports.gallery import errors_section, explanations_section, shown_errors
 from convlens.reports.markup import Markup, element, markup, table
 from convlens.reports.network import network_section
@@ -45,6 +45,12 @@ FIGURES = [
     (percent(0.9784), "97.8 %"),
     (percent(math.nan), "–"),
     (percent(None), "–"),
+    (likelihood(0.0002), "< 0.1 %"),
+    (likelihood(0.0005), "0.1 %"),
+    (likelihood(0.9784), "97.8 %"),
+    (likelihood(0.9996), "> 99.9 %"),
+    (likelihood(1.0), "100.0 %"),
+    (likelihood(0.0), "0.0 %"),
     (count(61706), "61,706"),
     (short(4_089_184_256), "4.09 G"),
     (short(840), "840"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import xml.etree.ElementTree as ET
 from base64 import b64decode
@@ -19,7 +20,7 @@ from convlens.errors import ExplanationError, UsageError
 from convlens.measurement import probabilities
 from convlens.pictures import decode
 from convlens.runs import Run
-from convlens.workbench import create, explain, predict
+from convlens.workbench import create, explain, layer_sweep, predict
 from convlens.workbench.explain import class_number
 from convlens.workbench.results import plain
 
@@ -49,7 +50,7 @@ def test_a_map_is_drawn_beside_its_picture_with_a_sanity_check(copied_run, metho
 def test_the_class_to_explain_can_be_named_or_numbered(copied_run):
     run = Run.load(copied_run)
     assert class_number(run, "7") == 7 and class_number(run, None) is None
-    assert class_number(run, 3) == 3
+    assert class_number(run, 3) == class_number(run, " 3") == 3
     by_name = explain(copied_run, digit(), target="4", sanity=False)
     assert by_name.pictures[0].target == "4" and by_name.sanity == ()
     with pytest.raises(UsageError, match="no class is called 'seven'"):
@@ -61,6 +62,15 @@ def test_filters_need_no_picture_and_feature_maps_need_one(copied_run):
     assert explain(copied_run, digit(), method="feature_maps").files[0].exists()
     with pytest.raises(UsageError, match="no pictures were given"):
         explain(copied_run, method="feature_maps")
+
+
+def test_what_a_unit_of_the_layer_sees_is_told(copied_run):
+    maps = explain(copied_run, digit(), method="feature_maps")
+    assert maps.layer is not None and all(1 < side <= 28 for side in maps.receptive_field)
+    first = explain(copied_run, digit(), method="grad_cam", layer=first_convolution(copied_run), sanity=False)
+    kernel = Run.load(copied_run).model.get_submodule(first.layer).kernel_size
+    assert plain(first)["receptive_field"] == list(kernel)
+    assert explain(copied_run, digit(), method="saliency", sanity=False).receptive_field is None
 
 
 def test_methods_stand_side_by_side_and_what_is_not_defined_is_said(copied_run):
@@ -107,6 +117,16 @@ def test_an_overlay_lies_on_its_picture_to_the_pixel(copied_run):
     assert not coloured[side // 2 + 8 :].any() and not coloured[:, side // 2 + 8 :].any()
 
 
+def test_a_network_without_weights_is_drawn_and_its_check_is_incomplete(copied_run):
+    run = Run.load(copied_run)
+    vars(run)["model"] = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d((2, 5)), torch.nn.Flatten()).eval()
+    result = explain(run, digit(), method="saliency")
+    assert result.sanity[0].unasked.endswith("this network has no weights, so there is nothing to draw anew")
+    assert (
+        result.sanity[0].badge != "passed" and "not asked" in (copied_run / "explanations/explained.html").read_text()
+    )
+
+
 class Quarter(torch.nn.Module):
     def forward(self, images):
         kept = torch.zeros_like(images)
@@ -129,6 +149,19 @@ def test_a_sweep_is_an_animation_over_the_layers(copied_run):
     assert "image/gif" in (copied_run / "report.html").read_text()
     with pytest.raises(UsageError, match="--sweep takes one method that looks at a layer"):
         explain(copied_run, digit(), method="saliency", sweep=True)
+
+
+def test_a_sweep_over_some_of_the_layers_says_how_many(copied_run, monkeypatch):
+    every = json.loads(swept(copied_run).with_suffix(".json").read_text())["caption"]
+    number = int(re.search(r"at (\d+) layers, in turn", every)[1])
+    monkeypatch.setattr(layer_sweep, "MOST_LAYERS", 3)
+    some = json.loads(swept(copied_run).with_suffix(".json").read_text())["caption"]
+    assert f"at 3 of {number} layers, evenly chosen, in turn" in some
+
+
+def swept(run):
+    files = explain(run, digit(), sweep=True, sanity=False).files
+    return next(file for file in files if file.suffix == ".gif")
 
 
 def test_arrays_are_saved_where_they_are_wanted(copied_run):
@@ -209,6 +242,9 @@ WRONG = [
     ({"method": "maximise", "shuffled": "run"}, "--shuffled came for maximise, which draws no map of a class"),
     ({"method": "feature_maps", "target": "3"}, "--target came for feature_maps"),
     ({"method": "filters", "options": {"a": 1}}, "a came for filters, which has no options"),
+    ({"method": "filters"}, "pictures came for filters, which looks at none"),
+    ({"method": "maximise"}, "pictures came for maximise, which looks at none"),
+    ({"shuffled": "run", "sanity": False}, "--shuffled names a run for the sanity check, and --no-sanity leaves it"),
 ]
 
 

@@ -44,7 +44,7 @@ def explain(
     """Draw why the network says what it says, with a sanity check beside every map."""
     from convlens import workbench
 
-    options = method_options(option) | ({} if rule is None else {"rule": rule})
+    options = method_options(option, rule)
     with Bars() as bars:
         result = workbench.explain(
             run,

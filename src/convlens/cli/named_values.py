@@ -12,9 +12,14 @@ def model_options(given: list[str] | None) -> dict[str, Any]:
     return _named_values("--option", given, like="width=0.5")
 
 
-def method_options(given: list[str] | None) -> dict[str, Any]:
-    """["window=15"] -> {"window": 15}, for a method of explanation."""
-    return _named_values("--option", given, like="window=15")
+def method_options(given: list[str] | None, rule: str | None = None) -> dict[str, Any]:
+    """["window=15"] -> {"window": 15}, for a method of explanation; `rule` has an option of the command line too."""
+    options = _named_values("--option", given, like="window=15")
+    if rule is None:
+        return options
+    if "rule" in options:
+        raise UsageError(f"--rule {rule} and --option rule={options['rule']} were both given; leave one of them out")
+    return options | {"rule": rule}
 
 
 def augmentations(wanted: bool, given: list[str] | None) -> bool | dict[str, Any]:
@@ -38,7 +43,10 @@ def _named_values(option: str, given: list[str] | None, *, like: str) -> dict[st
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise UsageError(f"{option} came as '{text}'; expected NAME=VALUE, like {like}")
-        values[name.strip().replace("-", "_")] = _value(value.strip())
+        key = name.strip().replace("-", "_")
+        if key in values:
+            raise UsageError(f"{option} {key} came twice, the second time as '{text}'; give it once")
+        values[key] = _value(value.strip())
     return values
 
 

@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,17 @@ import torch
 from torch import Tensor, nn
 
 from convlens.errors import ConvlensError, ExplanationError
+from convlens.explanation.leftovers import (
+    difference,
+    generator_states,
+    generators_apart,
+    network_state,
+    torch_state,
+)
 from convlens.explanation.methods import METHODS, Method, find_method
 from convlens.explanation.preparation import as_input, prepared
 from convlens.explanation.question import Question, TargetLike
+from convlens.explanation.randomisation import copied
 from convlens.explanation.verb import Explanation, explain
 
 Ask = Callable[..., Explanation]
@@ -36,7 +45,7 @@ def check_method(
         raise ExplanationError(
             f"the contract compares a batch with single pictures; give two or more, not {len(images)}"
         )
-    chosen = find_method(method)
+    chosen = _keeping_grad_mode(find_method(method))
 
     def ask(model: nn.Module, images: Tensor, target: TargetLike = None) -> Explanation:
         return explain(model, images, target, method=chosen, layer=layer)
@@ -53,36 +62,6 @@ def check_method(
 
 def _sentence(check: Callable[..., str]) -> str:
     return check.__name__.strip("_").replace("_", " ")
-
-
-def network_state(model: nn.Module) -> dict[str, Any]:
-    """All that an explanation must leave as it was: modes, hooks, requires_grad, gradients, weights and buffers."""
-    state: dict[str, Any] = {}
-    for name, module in model.named_modules():
-        hooks = {key: list(value) for key, value in vars(module).items() if key.endswith("_hooks") and value}
-        state[f"module {name or '(root)'}"] = (module.training, hooks)
-    for name, parameter in model.named_parameters():
-        gradient = None if parameter.grad is None else (id(parameter.grad), parameter.grad.clone())
-        state[f"parameter {name}"] = (parameter.requires_grad, gradient, parameter.detach().clone())
-    for name, buffer in model.named_buffers():
-        state[f"buffer {name}"] = buffer.clone()
-    return state
-
-
-def difference(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """The first thing that differs between two states, "" when nothing does."""
-    if before.keys() != after.keys():
-        return f"{', '.join(sorted(before.keys() ^ after.keys()))} came or went"
-    return next((f"{name} was changed" for name in before if not _same(before[name], after[name])), "")
-
-
-def _same(first: Any, second: Any) -> bool:
-    if isinstance(first, Tensor):
-        alike = isinstance(second, Tensor) and first.shape == second.shape and first.dtype == second.dtype
-        return alike and bool(torch.equal(first.nan_to_num(), second.nan_to_num()))
-    if isinstance(first, tuple):
-        return isinstance(second, tuple) and all(_same(a, b) for a, b in zip(first, second, strict=True))
-    return bool(first == second)
 
 
 def _one_finite_float32_map_a_picture(ask: Ask, model: nn.Module, images: Tensor) -> str:
@@ -124,26 +103,33 @@ def _logits(model: nn.Module, images: Tensor) -> Tensor:
         return model(as_input(model, images))
 
 
-def _nothing_left_in_torch_itself(ask: Ask, model: nn.Module, images: Tensor) -> str:
-    """The generator of random numbers, the types and modes, and hooks for all modules."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(271828)  # a state that no method leaves by chance
-        before = _of_torch()
+def _torch_left_as_it_was(ask: Ask, model: nn.Module, images: Tensor) -> str:
+    """Asked first, on a copy: what a method changes for good would no longer be seen at its second call."""
+    before = torch_state()
+    ask(copied(model), images)
+    return difference(before, torch_state())
+
+
+def _random_generators_left_as_they_were(ask: Ask, model: nn.Module, images: Tensor) -> str:
+    with generators_apart():
+        before = generator_states()
         ask(model, images)
-        after = _of_torch()
-    changed = [name for name, one in before.items() if one != after[name]]
-    return f"{', '.join(changed)} changed" if changed else ""
+        return difference(before, generator_states())
 
 
-def _of_torch() -> dict[str, Any]:
-    hooks = {name: len(value) for name, value in vars(torch.nn.modules.module).items() if name.endswith("_hooks")}
-    generator = torch.get_rng_state().numpy().tobytes()
-    return {
-        "the random generator": generator,
-        "the default type": torch.get_default_dtype(),
-        "hooks": hooks,
-        "grad mode": torch.is_grad_enabled(),
-    }
+def _keeping_grad_mode(method: Method) -> Method:
+    """The same, but it says where the grad mode is another afterwards, which `explain` puts right for its caller."""
+
+    @wraps(method.function)
+    def watched(question: Question, **options: Any) -> Tensor:
+        before = torch.is_grad_enabled()
+        maps = method.function(question, **options)
+        if torch.is_grad_enabled() != before:
+            promise = _sentence(_torch_left_as_it_was)
+            raise ExplanationError(f"method {method.name} breaks '{promise}': grad mode was changed")
+        return maps
+
+    return replace(method, function=watched)
 
 
 def _logit_of(classes: list[int]) -> Callable[[Tensor], Tensor]:
@@ -157,7 +143,7 @@ def _batch_equals_single_pictures(ask: Ask, model: nn.Module, images: Tensor) ->
 
 
 def _network_and_pictures_left_as_they_were(ask: Ask, model: nn.Module, images: Tensor) -> str:
-    borrowed = copy.deepcopy(model).train()
+    borrowed = copied(model).train()
     pictures = images.clone()
     for parameter in borrowed.parameters():
         parameter.grad = torch.ones_like(parameter)
@@ -170,7 +156,7 @@ def _network_and_pictures_left_as_they_were(ask: Ask, model: nn.Module, images: 
 
 def _works_with_frozen_weights_and_without_gradients(ask: Ask, model: nn.Module, images: Tensor) -> str:
     expected = ask(model, images).maps
-    frozen = copy.deepcopy(model).requires_grad_(False)
+    frozen = copied(model).requires_grad_(False)
     if not _close(ask(frozen, images).maps, expected):
         return "frozen weights give another map"
     for mode in (torch.no_grad, torch.inference_mode):
@@ -182,14 +168,14 @@ def _works_with_frozen_weights_and_without_gradients(ask: Ask, model: nn.Module,
 
 
 def _finite_in_bfloat16(ask: Ask, model: nn.Module, images: Tensor) -> str:
-    maps = ask(copy.deepcopy(model).bfloat16(), images).maps
+    maps = ask(copied(model).bfloat16(), images).maps
     return "" if maps.dtype == np.float32 and np.isfinite(maps).all() else f"maps are {maps.dtype} or not finite"
 
 
 def _same_on_an_accelerator(ask: Ask, model: nn.Module, images: Tensor) -> str:
     if not torch.cuda.is_available():
         return ""
-    there = ask(copy.deepcopy(model).cuda(), images).maps
+    there = ask(copied(model).cuda(), images).maps
     return "" if _close(there, ask(model, images).maps, 1e-2) else "the map of the GPU is another"
 
 
@@ -225,13 +211,14 @@ def _fail(*_: object) -> None:
 
 
 CHECKS = (
+    _torch_left_as_it_was,
+    _network_and_pictures_left_as_they_were,
     _one_finite_float32_map_a_picture,
     _same_question_same_answer,
     _target_as_none_int_list_tensor_or_function,
     _another_class_another_map,
     _batch_equals_single_pictures,
-    _nothing_left_in_torch_itself,
-    _network_and_pictures_left_as_they_were,
+    _random_generators_left_as_they_were,
     _works_with_frozen_weights_and_without_gradients,
     _finite_in_bfloat16,
     _same_on_an_accelerator,

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from convlens.errors import NetworkError, UsageError
 from convlens.explanation.memory import traced
-from convlens.explanation.preparation import as_input, only, prepared, take_output
+from convlens.explanation.options import whole_numbers
+from convlens.explanation.preparation import as_input, failures_told, only, prepared, take_output
 from convlens.graph import ReceptiveField, bare_network
 
 Window = tuple[tuple[int, int], tuple[int, int]]
@@ -38,16 +39,16 @@ def exciting(
 
     Each picture counts once. UsageError for a channel that the layer does not have.
     """
-    wanted = tuple(channels) if isinstance(channels, Iterable) else (channels,)
-    if not wanted or not all(isinstance(channel, int) and channel >= 0 for channel in wanted) or top < 1:
-        raise UsageError(f"channels came as {channels!r} and top as {top}; expected channels from 0, and 1 or more")
+    wanted = whole_numbers("channels", channels)
+    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+        raise UsageError(f"top came as {top!r}; expected how many pictures of each channel, 1 or more")
     best: dict[int, list[tuple[float, int, int, int]]] = {channel: [] for channel in wanted}
     seen, fields = 0, dict[torch.Size, ReceptiveField | None]()
     model, sizes = bare_network(model), dict[int, torch.Size]()
     with prepared(model), torch.no_grad():
         for batch in batches:
             images = as_input(model, batch)
-            with take_output(model, layer) as taken:
+            with take_output(model, layer) as taken, failures_told(model, images, "exciting"):
                 model(images)
             maps = only(taken, layer, len(images)).float()
             if max(wanted) >= maps.shape[1]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from convlens.errors import UsageError, counted
 from convlens.explanation.exciting import field_of
 from convlens.explanation.filters import full_columns
-from convlens.explanation.preparation import as_input, only, prepared, take_output
+from convlens.explanation.preparation import as_input, failures_told, only, prepared, take_output
 from convlens.explanation.verb import default_layer
 from convlens.graph import bare_network
 
@@ -25,7 +25,7 @@ def feature_maps(model: nn.Module, images: Tensor, layer: str | None = None) -> 
     with prepared(model), torch.no_grad():
         inputs = as_input(model, images)
         layer = layer if layer is not None else default_layer(model, inputs)
-        with take_output(model, layer) as taken:
+        with take_output(model, layer) as taken, failures_told(model, inputs, "feature_maps"):
             model(inputs)
         return only(taken, layer, len(inputs)).float().cpu().numpy()
 

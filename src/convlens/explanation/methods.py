@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 from torch import Tensor
@@ -19,6 +17,7 @@ from convlens.explanation.guided_grad_cam import guided_grad_cam
 from convlens.explanation.integrated_gradients import integrated_gradients
 from convlens.explanation.layer_cam import layer_cam
 from convlens.explanation.occlusion import occlusion
+from convlens.explanation.options import REQUIRED, check_value, options_of
 from convlens.explanation.question import Question
 from convlens.explanation.saliency import gradient_input, saliency
 from convlens.explanation.score_cam import score_cam
@@ -48,36 +47,27 @@ class Method:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What may be chosen, with the defaults."""
-        parameters = list(inspect.signature(self.function).parameters.values())[1:]
-        return {one.name: one.default for one in parameters}
+        """What may be chosen, with the defaults; REQUIRED where there is none."""
+        return options_of(self.function)
 
     def __call__(self, question: Question, options: Mapping[str, Any] | None = None) -> Tensor:
         return self.function(question, **(options or {}))
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        """Raises UsageError for one that this method does not have."""
+        """Raises UsageError for one that this method does not have, or that is of another kind, or missing."""
         known = self.options
         for name in options:
             if name not in known:
                 has = f"it has {', '.join(known)}" if known else "it has none"
                 raise unknown_name(f"option of method {self.name}", name, known, has)
-            _check_value(name, options[name], known[name])
+            check_value(name, options[name], known[name])
+        missing = [name for name, usual in known.items() if usual is REQUIRED and name not in options]
+        if missing:
+            raise UsageError(f"method {self.name} needs {', '.join(missing)}; give it as an option, {missing[0]}=…")
 
     def reduce(self, attributions: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, H, W)."""
         return attributions.sum(1) if self.signed else attributions.abs().amax(1)
-
-
-def _check_value(name: str, given: Any, usual: Any) -> None:
-    if isinstance(usual, str):
-        if not isinstance(given, str):
-            raise UsageError(f"{name} came as {given!r}; expected a word, like {usual}")
-        return
-    kind = Real if isinstance(usual, float) else Integral
-    if isinstance(given, bool) or not isinstance(given, kind) or not abs(float(given)) < 2**63:
-        like = f", like {usual}" if usual is not None else ""
-        raise UsageError(f"{name} came as {given!r}; expected a {'whole ' if kind is Integral else ''}number{like}")
 
 
 METHODS: dict[str, Method] = {

@@ -13,6 +13,7 @@ from torch import Tensor
 from convlens.errors import UsageError
 from convlens.explanation.blur import blurred
 from convlens.explanation.occluded import Window, precise, scores_under
+from convlens.explanation.options import check_value
 from convlens.explanation.question import Question
 
 PATCHES = ("grey", "mean", "blur")
@@ -36,8 +37,11 @@ def occlusion(
     large come first, and only that share of the small ones is asked, where the large ones change most. These fall
     exactly as they would; the others are given the large ones' fall, scaled to agree with the small ones asked.
     """
+    for name, given in {"window": window, "stride": stride}.items():
+        if given is not None:
+            check_value(name, given, 15)
     height, width = question.images.shape[2:]
-    window = max(2, round(max(height, width) / 15)) if window is None else window
+    window = min(max(2, round(max(height, width) / 15)), max(height, width)) if window is None else window
     stride = max(1, (window + 1) // 2) if stride is None else stride
     _check(window, stride, patch, height, width)
     if not 0 < refine <= 1:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import ExplanationError, UsageError, counted, unknown_name
+from convlens.errors import ConvlensError, ExplanationError, UsageError, counted, unknown_name
 
 # Mode, requires_grad and hooks belong to the network: threads that explain take turns, as in a server.
 _TURN = threading.RLock()
@@ -34,6 +34,21 @@ def prepared(model: nn.Module) -> Iterator[None]:
                 module.training = flag
             for parameter, flag in wanted:
                 parameter.requires_grad_(flag)
+
+
+@contextmanager
+def failures_told(model: nn.Module, images: Tensor, verb: str) -> Iterator[None]:
+    """What the network raises inside, whatever it is, becomes an ExplanationError; errors of our own stay."""
+    try:
+        yield
+    except ConvlensError:
+        raise
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), "no reason given")
+        raise ExplanationError(
+            f"{type(model).__name__} failed on pictures {tuple(images.shape)} under {verb}: {type(error).__name__}: "
+            f"{reason}; check the pictures' shape, that it takes them alone, or take away checkpointing"
+        ) from error
 
 
 @contextmanager
@@ -101,7 +116,7 @@ def only(taken: list[Tensor], layer: str, num_pictures: int) -> Tensor:
     if not taken:
         raise ExplanationError(
             f"layer '{layer}' gave no feature maps (pictures, channels, height, width) in this pass; "
-            "name a convolution or a block of them, or use method saliency, which needs no layer"
+            "name a convolution or a block of them"
         )
     if len(taken[0]) != num_pictures:
         raise ExplanationError(

@@ -46,7 +46,14 @@ class Target:
 
     def _called(self, logits: Tensor) -> Tensor:
         assert callable(self.asked)
-        score = self.asked(logits)
+        try:
+            score = self.asked(logits)
+        except Exception as error:
+            reason = next(iter(str(error).strip().splitlines()), "no reason given")
+            raise UsageError(
+                f"the target function failed on logits {tuple(logits.shape)}: {type(error).__name__}: {reason}; "
+                "it is given (pictures, classes) and must give one number a picture"
+            ) from error
         if not isinstance(score, Tensor) or score.shape != logits.shape[:1]:
             raise UsageError(
                 f"a target function must give one number a picture, shape ({len(logits)},); this one gave "

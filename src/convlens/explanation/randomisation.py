@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 from convlens.errors import ExplanationError
 from convlens.explanation.memory import same_network
 from convlens.explanation.methods import Method
-from convlens.explanation.preparation import as_input, prepared
+from convlens.explanation.preparation import as_input, failures_told, prepared
 from convlens.explanation.question import TargetLike
 from convlens.explanation.similarity import likeness
 from convlens.explanation.verb import explain
@@ -70,7 +71,7 @@ def randomisation_check(
 
     The classes explained are those of the network as it is; the network itself is not touched. The cascade is repeated,
     2 to 8 times, until 16 pairs of maps are compared: two coarse maps can be alike by chance. More pictures make the
-    verdict firmer.
+    verdict firmer. ExplanationError for a network without weights, and where one with random weights overflows.
     """
     original = explain(model, images, target, method=method, layer=layer, **options)
     if not np.ptp(original.maps, axis=(1, 2)).any():
@@ -80,13 +81,26 @@ def randomisation_check(
         target = list(original.targets)
     num_draws = max(2, min(8, -(-NUM_PAIRS // len(images))))
     measured: dict[tuple[str, int], list[tuple[float, float]]] = {}
-    for draw in range(num_draws):
-        for name, num_layers, drawn in _cascade(model, images, check_seed * 1000 + draw):
-            maps = explain(drawn, images, target, method=method, layer=original.layer, **options).maps
-            measured.setdefault((name, num_layers), []).extend(map(likeness, original.maps, maps))
+    with failures_told(model, images, "randomisation"):
+        for draw in range(num_draws):
+            for name, num_layers, drawn in _cascade(model, images, check_seed * 1000 + draw):
+                with _blamed_on_the_copy(name):
+                    maps = explain(drawn, images, target, method=method, layer=original.layer, **options).maps
+                measured.setdefault((name, num_layers), []).extend(map(likeness, original.maps, maps))
     stages = tuple(Stage(*at, *np.mean(pairs, axis=0).tolist()) for at, pairs in measured.items())
     passed, reason = _verdict(stages[-1])
     return RandomisationCheck(original.method, passed, reason, stages, len(images), num_draws)
+
+
+@contextmanager
+def _blamed_on_the_copy(layer: str) -> Iterator[None]:
+    try:
+        yield
+    except ExplanationError as error:
+        raise ExplanationError(
+            f"a copy whose layers are drawn anew, from the logits down to '{layer}', has no map, though the network "
+            f"has: {str(error).partition(';')[0]}"
+        ) from error
 
 
 def _verdict(last: Stage) -> tuple[bool, str]:
@@ -99,7 +113,7 @@ def _verdict(last: Stage) -> tuple[bool, str]:
 
 def _cascade(model: nn.Module, images: Tensor, seed: int) -> Iterator[tuple[str, int, nn.Module]]:
     """The copy at each stage, with the last layer drawn and how many are."""
-    drawn = copy.deepcopy(model, _kept_results(model))
+    drawn = copied(model)
     same_network(drawn, model)
     layers = weighted_layers(drawn, images)[::-1]
     generator = torch.Generator().manual_seed(seed)
@@ -108,6 +122,11 @@ def _cascade(model: nn.Module, images: Tensor, seed: int) -> Iterator[tuple[str,
         _draw_anew(module, generator)
         if count in stops:
             yield name, count, drawn
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A deep copy, also of a network that keeps activations."""
+    return copy.deepcopy(model, _kept_results(model))
 
 
 def _kept_results(model: nn.Module) -> dict[int, Tensor]:

@@ -1,4 +1,4 @@
-"""The badge beside every map: passed or failed, and why.
+"""The badge beside every map: passed, failed or incomplete, and why.
 
     randomisation   other weights, another map?                                    Adebayo et al. 2018, section 3
     labels          another network, trained on shuffled labels, another map?      the same, section 4
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from convlens.errors import UsageError
+from convlens.errors import ExplanationError, UsageError
 from convlens.explanation.faithfulness import Faithfulness, faithfulness
 from convlens.explanation.methods import Method
 from convlens.explanation.preparation import as_input, prepared
@@ -49,28 +49,35 @@ class LabelCheck:
 
 @dataclass(frozen=True)
 class SanityCheck:
-    """What was found of a method on this network and these pictures; None where it was not or could not be asked."""
+    """What was found of a method on this network and these pictures; None where it was not or could not be asked.
+
+    `unasked` says why randomisation could not be, "" where it was: without it no check is passed.
+    """
 
     method: str
     num_pictures: int
-    randomisation: RandomisationCheck
+    randomisation: RandomisationCheck | None
     labels: LabelCheck | None = None
     faithfulness: Faithfulness | None = None
     stability: Stability | None = None
+    unasked: str = ""
 
     @property
     def passed(self) -> bool:
-        return all(part.passed for part in self._parts)
+        return self.badge == "passed"
 
     @property
     def badge(self) -> str:
-        return "passed" if self.passed else "failed"
+        if not all(part.passed for part in self._parts):
+            return "failed"
+        return "incomplete" if self.unasked else "passed"
 
     @property
     def reason(self) -> str:
-        """Of a failed check what failed, of a passed one what holds."""
-        chosen = [part for part in self._parts if part.passed == self.passed]
-        return "; ".join(part.reason for part in chosen)
+        """Of a failed check what failed, of another one what holds; and what could not be asked."""
+        failed = self.badge == "failed"
+        chosen = [part.reason for part in self._parts if part.passed != failed]
+        return "; ".join(chosen + ([self.unasked] if self.unasked else []))
 
     @property
     def _parts(self) -> list[RandomisationCheck | LabelCheck | Faithfulness | Stability]:
@@ -102,16 +109,21 @@ def sanity_check(
     """
     asked: dict[str, Any] = {"method": method, **options}
     original = explain(model, images, target, layer=layer, **asked)
-    drawn = randomisation_check(model, images, target, layer=original.layer, check_seed=check_seed, **asked)
+    drawn, unasked = None, ""
+    try:
+        drawn = randomisation_check(model, images, target, layer=original.layer, check_seed=check_seed, **asked)
+    except ExplanationError as error:  # of the copy: the network itself has just been explained
+        unasked = f"randomisation cannot be asked: {error}"
     labels = None if shuffled is None else _labels(shuffled, images, original, asked)
-    if callable(target) or not drawn.stages:  # a function, or maps that are the same everywhere
-        return SanityCheck(original.method, len(images), drawn, labels)
+    flat = drawn is not None and not drawn.stages  # maps that are the same everywhere
+    if callable(target) or flat:
+        return SanityCheck(original.method, len(images), drawn, labels, unasked=unasked)
     with prepared(model):
         inputs = as_input(model, images)
         question = Question(model, inputs, Target(list(original.targets), len(inputs)))
         faithful = faithfulness(question, original.maps, seed=check_seed)
     steady = stability(model, images, original, check_seed=check_seed, **asked)
-    return SanityCheck(original.method, len(images), drawn, labels, faithful, steady)
+    return SanityCheck(original.method, len(images), drawn, labels, faithful, steady, unasked)
 
 
 def _labels(shuffled: nn.Module, images: Tensor, original: Explanation, asked: dict[str, Any]) -> LabelCheck:

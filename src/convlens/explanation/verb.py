@@ -15,7 +15,7 @@ from convlens.errors import ExplanationError, NetworkError, UsageError
 from convlens.explanation.blur import blurred
 from convlens.explanation.memory import pictures_at_once, traced
 from convlens.explanation.methods import Method, find_method
-from convlens.explanation.preparation import as_input, find_layer, prepared
+from convlens.explanation.preparation import as_input, failures_told, find_layer, prepared
 from convlens.explanation.question import Question, Target, TargetLike
 from convlens.graph import Node, bare_network
 
@@ -85,13 +85,14 @@ def explain(
             layer = layer if layer is not None else default_layer(model, inputs)
             find_layer(model, layer)
         asked = Target(target, len(inputs))
-        answers = [
-            _answer(chosen, Question(model, part, which, layer), options, start)
-            for start, part, which in _parts(model, inputs, asked)
-        ]
-        if asked.classes is None and not callable(target):  # a method that never asked for the score
-            with torch.no_grad():
-                asked.score(model(inputs.clone()))
+        with failures_told(model, inputs, chosen.name):
+            answers = [
+                _answer(chosen, Question(model, part, which, layer), options, start)
+                for start, part, which in _parts(model, inputs, asked)
+            ]
+            if asked.classes is None and not callable(target):  # a method that never asked for the score
+                with torch.no_grad():
+                    asked.score(model(inputs.clone()))
     maps, attributions = (
         None if each[0] is None else np.concatenate([one for one in each if one is not None])
         for each in zip(*answers, strict=True)
@@ -119,14 +120,7 @@ def _answer(
     method: Method, question: Question, options: Mapping[str, Any], start: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Maps as float32 in input resolution, and attributions; what is not finite is never shown."""
-    try:
-        given = method(question, options)
-    except (RuntimeError, NotImplementedError) as error:
-        reason = next(iter(str(error).strip().splitlines()), "no reason given")
-        raise ExplanationError(
-            f"{type(question.model).__name__} failed on pictures {tuple(question.images.shape)} under {method.name}: "
-            f"{type(error).__name__}: {reason}; check the pictures' shape, or take away checkpointing"
-        ) from error
+    given = method(question, options)
     num_pictures, channels, *size = question.images.shape
     expected = (num_pictures, *size)
     if not isinstance(given, Tensor) or given.ndim not in (3, 4) or len(given) != num_pictures:

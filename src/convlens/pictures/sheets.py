@@ -30,7 +30,7 @@ def contact_sheet(
     """Pictures uint8 (H, W) or (H, W, 3) of any size, in rows -> one RGB image.
 
     Small ones are enlarged by whole pixels and large ones averaged down to fit `tile`; shapes are kept. A label may
-    have several lines; what is wider than its tile ends in "…".
+    have several lines; what is wider than its tile ends in "…". A title goes on in the next line.
     """
     if not tiles:
         raise UsageError("a contact sheet of no pictures was asked for; pass at least one")
@@ -41,13 +41,15 @@ def contact_sheet(
     columns = min(columns or ceil(sqrt(1.5 * len(tiles))), len(tiles))  # pages are wider than high
     captions = [label.split("\n") for label in labels or []]
     rows = _rows([_fit(picture, tile) for picture in tiles], captions, columns)
-    heading = _line_height(_font(TITLE_SIZE)) + _GAP if title else 0
-    width = 2 * _MARGIN + columns * (tile + _GAP) - _GAP
+    width = max(columns * (tile + _GAP) - _GAP, _widest_word(title or ""))
+    lines = _wrapped(title, width) if title else []
+    line_height = _line_height(_font(TITLE_SIZE))
+    heading = len(lines) * line_height + _GAP if lines else 0
+    width += 2 * _MARGIN
     height = 2 * _MARGIN + heading + sum(row.height for row in rows) + (len(rows) - 1) * _GAP
     sheet = Image.new("RGB", (width, height), "white")
-    if title:
-        fitted = _fitted(title, width - 2 * _MARGIN, _font(TITLE_SIZE))
-        ImageDraw.Draw(sheet).text((_MARGIN, _MARGIN), fitted, INK, _font(TITLE_SIZE))
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(sheet).text((_MARGIN, _MARGIN + number * line_height), line, INK, _font(TITLE_SIZE))
     top = _MARGIN + heading
     for row in rows:
         _draw_row(sheet, row, top, tile)
@@ -102,6 +104,21 @@ def _write(draw: ImageDraw.ImageDraw, lines: list[str], corner: tuple[int, int],
         left = corner[0] + (tile - font.getlength(fitted)) / 2
         ink = INK if number == 0 else PALE_INK
         draw.text((left, corner[1] + number * _line_height(font)), fitted, ink, font)
+
+
+def _widest_word(title: str) -> int:
+    return max((ceil(_font(TITLE_SIZE).getlength(word)) for word in title.split()), default=0)
+
+
+def _wrapped(title: str, width: int) -> list[str]:
+    lines = [""]
+    for word in title.split():
+        longer = f"{lines[-1]} {word}".lstrip()
+        if _font(TITLE_SIZE).getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _fitted(text: str, width: int, font: Font) -> str:

@@ -19,6 +19,13 @@ def percent(value: Any, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f} %" if _is_number(value) else MISSING
 
 
+def likelihood(value: float) -> str:
+    """The probability of a class; what is not quite nothing or all is not rounded to it."""
+    if 0 < value < 0.0005:
+        return "< 0.1 %"
+    return "> 99.9 %" if 0.9995 <= value < 1 else percent(value)
+
+
 def views(evaluation: dict[str, Any]) -> str:
     """What is added to "1,000 pictures" where scores are means over views (test-time augmentation)."""
     tta = evaluation.get("tta", "none")

@@ -13,7 +13,7 @@ from convlens.reports.figures import percent, pictures
 from convlens.reports.markup import Markup, element, section
 
 MOST_ERRORS = 120
-BADGES = {"passed": "sanity check passed", "failed": "sanity check failed"}
+BADGES = {badge: f"sanity check {badge}" for badge in ("passed", "failed", "incomplete")}
 
 
 def explanations_section(explanations: Sequence[dict[str, Any]], run: Path) -> Markup | None:

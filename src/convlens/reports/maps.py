@@ -12,7 +12,7 @@ from convlens.pictures import png_bytes
 from convlens.reports.axes import Axes, drawing, label
 from convlens.reports.document import document
 from convlens.reports.embedding import embedded
-from convlens.reports.figures import percent
+from convlens.reports.figures import likelihood
 from convlens.reports.markup import Markup, element, section
 
 TILE, GAP, TEXT = 192, 12, 34  # px of the SVG
@@ -55,7 +55,7 @@ def maps_svg(figures: Sequence[MapFigure]) -> Markup:
 
 
 def _row(figure: MapFigure, top: int) -> list[Markup]:
-    said = f"{figure.target} {percent(figure.probability)}"
+    said = f"{figure.target} {likelihood(figure.probability)}"
     tiles = [_tile(figure.pixels, GAP, top, figure.name, said)]
     for column, one in enumerate(figure.maps, 1):
         badge = f"sanity check {one.sanity['badge']}" if one.sanity else ""
@@ -97,7 +97,7 @@ def _figure_section(figure: MapFigure, place: int) -> Markup:
     tiles += [
         _card(one.pixels, one.title, one.sanity, f"{one.title} of {figure.target}: {one.sign}") for one in figure.maps
     ]
-    said = f"Explained: {figure.target}, {percent(figure.probability)}"
+    said = f"Explained: {figure.target}, {likelihood(figure.probability)}"
     return section(figure.name, element("div", tiles, class_="maps-row"), id_=f"picture-{place}", lead=said)
 
 
@@ -125,6 +125,8 @@ def _check(one: Picture) -> Markup:
                               class_=f"badge {'passed' if part['passed'] else 'failed'}"), " ", part["reason"])
         for part in parts
     ]  # fmt: skip
+    if sanity.get("unasked"):
+        lines.append(element("li", element("span", "not asked", class_="badge"), " ", sanity["unasked"]))
     curves = _curves(sanity["faithfulness"]) if sanity.get("faithfulness") else None
     reading = element("p", f"Read it as: {one.sign}.", class_="quiet")
     return element(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from convlens.errors import PictureError, UsageError, unknown_name
 from convlens.explanation import METHODS, SanityCheck
 from convlens.explanation.methods import find_method
@@ -14,6 +16,7 @@ from convlens.reports import write_report
 from convlens.runs import Run
 from convlens.workbench.drawing_file import drawing_folder
 from convlens.workbench.drawn_files import Sheet, write_arrays, write_sheets
+from convlens.workbench.layer_sweep import last_layer, receptive_field
 from convlens.workbench.map_sheets import Asked, Explained, Seen, draw_maps
 from convlens.workbench.own_network import open_run
 from convlens.workbench.predict import Picture, name_pictures
@@ -22,6 +25,7 @@ from convlens.workbench.typed import typed
 from convlens.workbench.unit_sheets import exciting_sheets, feature_map_sheets, filter_sheets, maximised_sheets
 
 INSIDES = ("filters", "feature_maps", "maximise", "exciting")  # pictures of the network itself
+PICTURELESS = ("filters", "maximise")
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,13 @@ class ExplainResult:
     """`files` are what was written, pictures first; `sanity` has one check a method, none where none was asked for.
 
     `refused` are methods that are not defined for this network, each with the reason; `layer` is that of the last
-    method which looks at one.
+    method which looks at one, and `receptive_field` what a unit of it sees: (height, width) in pixels of the input.
     """
 
     run: Path
     method: str
     layer: str | None
+    receptive_field: tuple[int, ...] | None
     files: tuple[Path, ...]
     pictures: tuple[Explained, ...]
     unreadable: tuple[str, ...]
@@ -76,7 +81,10 @@ def explain(
     _check_given(names, dict(options or {}), layer, unit, sweep)
     if names[0] in INSIDES:
         _check_needed(names[0], {"--target": target, "--shuffled": shuffled, "--save-arrays": save_arrays or None})
+        _check_pictures(names[0], pictures)
         return _insides(opened, names[0], pictures, (target, layer, unit, dict(options or {})), folder, progress)
+    if shuffled is not None and not sanity:
+        raise UsageError("--shuffled names a run for the sanity check, and --no-sanity leaves it out; drop one of them")
     seen, unreadable = _decoded(opened, pictures)
     other = None if shuffled is None else _twin(opened, open_run(shuffled, network))
     asked = Asked(
@@ -163,6 +171,12 @@ def _check_needed(name: str, given: dict[str, Any]) -> None:
             raise UsageError(f"{option} came for {name}, which draws no map of a class; leave it out")
 
 
+def _check_pictures(name: str, pictures: Picture | Sequence[Picture]) -> None:
+    given = isinstance(pictures, str | Path | np.ndarray) or len(pictures) > 0
+    if given and name in PICTURELESS:
+        raise UsageError(f"pictures came for {name}, which looks at none; leave them out, or ask for feature_maps")
+
+
 def _decoded(run: Run, pictures: Picture | Sequence[Picture]) -> tuple[list[Seen], tuple[str, ...]]:
     seen, unreadable = [], []
     for name, read in name_pictures(pictures):
@@ -179,9 +193,12 @@ def class_number(run: Run, target: str | int | None) -> int | None:
     """A class by name, or by number where no class is called so."""
     if target is None or target in run.classes:
         return None if target is None else run.classes.index(str(target))
-    if str(target).isascii() and str(target).isdigit() and int(target) < len(run.classes):
-        return int(target)
-    raise unknown_name("class", str(target), run.classes, f"the run knows {', '.join(run.classes[:12])}")
+    name = str(target).strip()
+    if name in run.classes:
+        return run.classes.index(name)
+    if name.isascii() and name.isdigit() and int(name) < len(run.classes):
+        return int(name)
+    raise unknown_name("class", name, run.classes, f"the run knows {', '.join(run.classes[:12])}")
 
 
 def _insides(
@@ -202,6 +219,7 @@ def _insides(
         sheets = maximised_sheets(run, class_number(run, target), layer, unit, options, progress)
     else:
         seen, unreadable = _decoded(run, pictures)
+        layer = last_layer(run) if layer is None and name == "feature_maps" else layer
         draw = feature_map_sheets if name == "feature_maps" else exciting_sheets
         sheets = draw(run, seen, layer, unit)
     return _result(run, name, layer, write_sheets(folder, sheets), (), unreadable, (), ())
@@ -217,4 +235,5 @@ def _result(
     checks: tuple[SanityCheck, ...],
     refused: tuple[str, ...],
 ) -> ExplainResult:
-    return ExplainResult(run.path, method, layer, files, said, unreadable, checks, refused, write_report(run))
+    field = None if layer is None else receptive_field(run, layer)
+    return ExplainResult(run.path, method, layer, field, files, said, unreadable, checks, refused, write_report(run))

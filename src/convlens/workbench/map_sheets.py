@@ -16,7 +16,7 @@ from convlens.errors import ExplanationError
 from convlens.explanation import METHODS, Explanation, SanityCheck
 from convlens.measurement import probabilities
 from convlens.pictures import contact_sheet, enlarged, overlay
-from convlens.reports import MapFigure, Picture
+from convlens.reports import MapFigure, Picture, likelihood
 from convlens.runs import Run
 from convlens.workbench.drawn_files import Sheet, slug, unique
 from convlens.workbench.inference import read_logits
@@ -176,7 +176,7 @@ def _sheets(rows: list[_Row], checks: Mapping[str, SanityCheck]) -> list[Sheet]:
         labels = [text for row in part for text in _labels(row, checks)]
         sheet = contact_sheet(tiles, labels=labels, columns=_columns(len(methods), len(part)), tile=TILE, title=title)
         caption = f"{', '.join(METHODS[name].title for name in methods)}: {part[0].said.target} "
-        caption += f"{part[0].probability:.1%}"
+        caption += likelihood(part[0].probability)
         figures = tuple(_figure(row, checks) for row in part)
         name = f"{what}-{slug(part[0].seen.name)}{number}"
         sheets.append(Sheet(name, sheet, caption, what, tuple(checks.values()), figures))
@@ -202,7 +202,7 @@ def _title(found: Mapping[str, Explanation], checks: Mapping[str, SanityCheck]) 
 
 def _labels(row: _Row, checks: Mapping[str, SanityCheck]) -> list[str]:
     """The file below the picture, below each map the method and its badge; of one method, the class."""
-    said = f"{row.said.target} {row.probability:.1%}"
+    said = f"{row.said.target} {likelihood(row.probability)}"
     file = Path(row.seen.name).name
     if len(row.found) == 1:
         return [file, said]
@@ -225,13 +225,13 @@ def _figure(row: _Row, checks: Mapping[str, SanityCheck]) -> MapFigure:
 
 
 def _sweep(row: _Row, method: str) -> Sheet:
-    """One frame a layer, from the first to the last, each with its name."""
+    """One frame a layer, from the first to the last, each with its name and how many are gone over."""
     frames = []
-    for layer in layers_of(row.asked.run, row.seen.pixels):
+    layers, share = layers_of(row.asked.run, row.seen.pixels)
+    for layer in layers:
         found = row.asked.map_of(row.seen, row.target, method, layer=layer)
-        frames.append(contact_sheet([row.overlaid(found)], labels=[layer], columns=1, tile=2 * TILE))
-    title = METHODS[method].title
-    caption = f"{title} of {row.said.target} at {len(frames)} layers in turn: {Path(row.seen.name).name}"
+        frames.append(contact_sheet([row.overlaid(found)], labels=[f"{layer}\n{share}"], columns=1, tile=2 * TILE))
+    caption = f"{METHODS[method].title} of {row.said.target} at {share}, in turn: {Path(row.seen.name).name}"
     return Sheet(f"sweep-{method}-{slug(row.seen.name)}", frames[0], caption, method, (), (), tuple(frames))
 
 

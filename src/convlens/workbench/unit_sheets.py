@@ -31,7 +31,7 @@ def feature_map_sheets(run: Run, seen: list[Seen], layer: str | None, unit: int 
     sheets = []
     for one in seen:
         sheet = explanation.feature_maps_picture(run.model, run.preprocess([one.pixels]), layer)
-        caption = f"Feature maps of {layer or 'the last layer'}: {one.name}"
+        caption = f"Feature maps of {layer}: {one.name}"
         sheets.append(Sheet(f"feature_maps-{slug(one.name)}", sheet, caption, "feature_maps"))
     return sheets
 
@@ -60,7 +60,8 @@ def maximised_sheets(
     if progress:
         progress("maximise", 1, 1, "")
     names = [run.classes[number] for number in units] if layer is None else [f"{layer}, channel {unit}"]
-    grown = zip(names, found.before, found.values, strict=True)
+    captions = names if layer is None else [f"channel {unit}"]  # the layer stands in the title
+    grown = zip(captions, found.before, found.values, strict=True)
     labels = [f"{name}\n{before:.3g} → {after:.3g}" for name, before, after in grown]
     pictures = [one if one.shape[2] == 3 else one[..., 0] for one in found.pictures]
     what = "each class" if len(units) > 1 else names[0]
