@@ -116,7 +116,7 @@ def only(taken: list[Tensor], layer: str, num_pictures: int) -> Tensor:
     if not taken:
         raise ExplanationError(
             f"layer '{layer}' gave no feature maps (pictures, channels, height, width) in this pass; "
-            "name a convolution or a block of them"
+            "name a convolution or a block of them (of the maps over a picture, saliency needs no layer)"
         )
     if len(taken[0]) != num_pictures:
         raise ExplanationError(
