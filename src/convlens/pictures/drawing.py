@@ -23,8 +23,8 @@ def overlay(
 
     The picture is drawn in grey, so that every colour seen is the map's own. The map covers with `opacity` where it is
     1, with its square root times that where it is less, and lets the picture through where it is 0. A `signed` heat is
-    in -1..1 and has two colours, warm above 0 and cool below, which deepen with the root as well: single pixels of a
-    photograph would not be seen otherwise. `name` is a colour map of matplotlib, by default inferno, or coolwarm.
+    in -1..1, has two colours, warm above 0 and cool below, and covers with its magnitude times `opacity`. `name` is a
+    colour map of matplotlib, by default inferno, or coolwarm where it is signed.
     """
     if heat.shape != picture.shape[:2]:
         raise UsageError(f"a map of shape {heat.shape} came for a picture of {picture.shape[:2]}; place it first")
@@ -33,9 +33,9 @@ def overlay(
     grey = picture.astype(np.float32)
     if grey.ndim == 3:
         grey = grey @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601 luma
-    root = np.sqrt(_clean(np.abs(heat) if signed else heat))
-    cover = opacity * root[..., None]
-    colours = colour((np.sign(heat) * root + 1) / 2, name or "coolwarm") if signed else colour(heat, name or "inferno")
+    strength = _clean(np.abs(heat)) if signed else np.sqrt(_clean(heat))
+    cover = opacity * strength[..., None]
+    colours = colour((heat + 1) / 2, name or "coolwarm") if signed else colour(heat, name or "inferno")
     return np.rint((1 - cover) * grey[..., None] + cover * colours).clip(0, 255).astype(np.uint8)
 
 
