@@ -219,13 +219,15 @@ def test_the_zoo_is_a_room_and_a_verb():
 def test_a_network_is_timed_on_several_batches_and_from_a_file_on():
     timed = measure("perceptron", latency=True, batch=(4, 1)).latency
     assert [one.batch for one in timed.model] == [1, 4]
-    assert timed.end_to_end.batch == 1 and timed.end_to_end.p50_ms > timed.model[0].p50_ms
+    assert [one.batch for one in timed.end_to_end] == [one.batch for one in timed.model]
+    assert timed.end_to_end[0].p50_ms > timed.model[0].p50_ms
+    assert timed.end_to_end[-1].p50_ms > timed.end_to_end[0].p50_ms
     assert timed.picture.startswith("JPEG of 640 × 480 px")
 
 
 def test_a_run_is_timed_with_its_own_preprocessing(trained_run):
     timed = measure(trained_run, latency=True, batch=2).latency
-    assert timed.model[0].batch == 2 and timed.end_to_end.num_runs >= 10
+    assert timed.model[0].batch == 2 and timed.end_to_end[0].num_runs >= 10
 
 
 def test_a_drawing_is_written_where_it_is_asked_for(tmp_path):
@@ -248,8 +250,8 @@ def test_a_place_that_cannot_be_written_names_the_option_that_chose_it(tmp_path)
 
 def test_a_module_of_other_channels_is_timed_without_a_picture():
     timed = measure(nn.Conv2d(4, 2, 3), image_size=8, in_channels=4, latency=True, batch=1).latency
-    assert timed.end_to_end is None and timed.model[0].p50_ms > 0
-    assert measure(nn.Conv2d(3, 2, 3), image_size=8, latency=True, batch=1).latency.end_to_end is None  # no logits
+    assert timed.end_to_end == () and timed.model[0].p50_ms > 0
+    assert measure(nn.Conv2d(3, 2, 3), image_size=8, latency=True, batch=1).latency.end_to_end == ()  # no logits
 
 
 def test_what_a_run_has_itself_is_not_asked_for(trained_run):

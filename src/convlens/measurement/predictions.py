@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from convlens.errors import DataError, counted
 from convlens.measurement.calibration import (
@@ -71,6 +72,8 @@ def score(logits: Any, labels: Any, classes: Sequence[str], *, temperature: floa
 
     `top5_accuracy` is None up to five classes. DataError when logits are not finite or labels are no class of K.
     """
+    from sklearn.metrics import accuracy_score
+
     values = checked_logits(logits)
     if values.shape[1] != len(classes):
         raise DataError(
@@ -86,19 +89,19 @@ def score(logits: Any, labels: Any, classes: Sequence[str], *, temperature: floa
     top5, top5_low, top5_high = _top5(values, truth, seed)
     return Scores(
         num_pictures=len(correct),
-        accuracy=float(correct.mean()),
+        accuracy=float(accuracy_score(truth.numpy(), predicted.numpy())),
         accuracy_low=low,
         accuracy_high=high,
         top5_accuracy=top5,
         top5_low=top5_low,
         top5_high=top5_high,
-        loss=float(torch.nn.functional.cross_entropy(scaled, truth)),
+        loss=float(cross_entropy(scaled, truth)),  # of logits: scikit-learn's log_loss cuts probabilities off
         per_class=_per_class(truth.numpy(), predicted.numpy(), classes),
         confusion=_confusion(truth.numpy(), predicted.numpy(), len(classes)),
         expected_calibration_error=expected_calibration_error(bins),
         calibration_bins=bins,
         temperature=float(temperature),
-        untempered_loss=float(torch.nn.functional.cross_entropy(values, truth)),
+        untempered_loss=float(cross_entropy(values, truth)),
         untempered_calibration_error=calibration_error(values, truth),
     )
 
@@ -122,7 +125,10 @@ def _top5(values: Tensor, truth: Tensor, seed: int) -> tuple[float | None, float
     """-> the share whose class is among the five likeliest, and its interval."""
     if values.shape[1] <= 5:
         return None, None, None
-    right = int((values.topk(5, dim=1).indices == truth[:, None]).any(dim=1).sum())
+    from sklearn.metrics import top_k_accuracy_score
+
+    every = range(values.shape[1])
+    right = int(top_k_accuracy_score(truth.numpy(), values.numpy(), k=5, labels=every, normalize=False))
     return right / len(truth), *bootstrap_interval(right, len(truth), seed=seed)
 
 

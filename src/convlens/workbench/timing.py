@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from itertools import combinations
 
@@ -25,14 +27,14 @@ HEIGHT, WIDTH = 480, 640  # pixels of the JPEG
 
 @dataclass(frozen=True)
 class Timing:
-    """`model` has a latency a batch size; `end_to_end` is of one JPEG: decode, preprocess, forward, probabilities.
+    """A latency a batch size: `model`, and `end_to_end` of as many JPEGs: decode, preprocess, forward, probabilities.
 
-    It is None for networks that read no grey or colour pictures, or give no logits. `not_told_apart` are pairs of batch
-    sizes whose time for a picture differs by no more than the noise.
+    The second is empty for networks that read no grey or colour pictures, or give no logits. `not_told_apart` are pairs
+    of batch sizes whose time for a picture differs by no more than the noise.
     """
 
     model: tuple[Latency, ...]
-    end_to_end: Latency | None
+    end_to_end: tuple[Latency, ...]
     picture: str
     not_told_apart: tuple[tuple[int, int], ...]
 
@@ -50,27 +52,36 @@ def time_network(
     In float32 with all threads; at least ten runs of each, after a warm-up that does not count.
     """
     torch.set_num_threads(usable_cpus())
-    model = tuple(measure_latency(network, (batch, *input_shape), seconds=seconds) for batch in sorted(set(batches)))
+    sizes = sorted(set(batches))
+    model = tuple(measure_latency(network, (batch, *input_shape), seconds=seconds) for batch in sizes)
     file = photograph()
-    whole = None if preprocess is None else _end_to_end(network, preprocess, file, seconds)
+    whole = () if preprocess is None else _end_to_end(network, preprocess, file, sizes, seconds)
     close = tuple((one.batch, two.batch) for one, two in combinations(model, 2) if not told_apart(one, two))
     return Timing(model, whole, f"JPEG of {WIDTH} × {HEIGHT} px, {len(file) / 1000:.0f} kB", close)
 
 
 @torch.inference_mode()
-def _end_to_end(network: nn.Module, preprocess: Preprocess, file: bytes, seconds: float) -> Latency | None:
+def _end_to_end(
+    network: nn.Module, preprocess: Preprocess, file: bytes, batches: Sequence[int], seconds: float
+) -> tuple[Latency, ...]:
     weight = next((p for p in network.parameters() if p.is_floating_point()), torch.empty(0))
 
-    def answer() -> torch.Tensor:
-        picture = decode(BytesIO(file), short_side=preprocess.decode_side)
-        logits: torch.Tensor = network(preprocess([picture]).to(weight.device, weight.dtype))
+    def answer(batch: int) -> torch.Tensor:
+        files = [BytesIO(file) for _ in range(batch)]
+        pictures = list(threads.map(partial(decode, short_side=preprocess.decode_side), files))
+        logits: torch.Tensor = network(preprocess(pictures).to(weight.device, weight.dtype))
         return logits
 
-    with evaluating(network):
-        first = answer()
+    def whole_way(batch: int) -> torch.Tensor:
+        return probabilities(answer(batch))
+
+    with evaluating(network), ThreadPoolExecutor(usable_cpus()) as threads:
+        first = answer(1)
         if not isinstance(first, torch.Tensor) or first.ndim != 2:
-            return None
-        return time_calls(lambda: probabilities(answer()), seconds=seconds, on=weight.device)
+            return ()
+        return tuple(
+            time_calls(partial(whole_way, batch), batch=batch, seconds=seconds, on=weight.device) for batch in batches
+        )
 
 
 def photograph() -> bytes:
