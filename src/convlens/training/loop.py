@@ -30,7 +30,7 @@ from convlens.training.precision import Choice
 from convlens.training.rates import build_optimiser, decayed_parameters
 from convlens.training.readings import Readings
 from convlens.training.recipe import Recipe
-from convlens.training.replayed import Learn, Replayed
+from convlens.training.replayed import Learn, Replayed, can_record
 from convlens.training.schedule import progress_at, rate_factor, size_at
 from convlens.training.signals import StopRequest
 from convlens.training.tally import Tally
@@ -67,7 +67,7 @@ class Training:
         self.optimiser = build_optimiser(self.network, recipe, pretrained=plan.pretrained, muon_dtype=dtype)
         self.class_weights = None if task.class_weights is None else task.class_weights.to(self.device)
         self.learn: Learn = self._learn
-        if self.device.type == "cuda" and "own_network" not in task.facts:  # whose Python may do as it likes
+        if can_record(self.device) and "own_network" not in task.facts:  # whose Python may do as it likes
             self.learn = Replayed(self._learn, self.network)
             self.optimiser.keep_rates_on(self.device)
         self.average = WeightAverage(self.network, recipe.ema) if recipe.ema else None

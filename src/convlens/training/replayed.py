@@ -17,6 +17,11 @@ Learn = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 AS_THEY_COME = 2  # steps before one is recorded: libraries and the optimiser's state begin with them
 
 
+def can_record(device: torch.device) -> bool:
+    """On the GPU that torch works with at present, whose streams are taken."""
+    return device.type == "cuda" and device.index in (None, torch.cuda.current_device())
+
+
 class Replayed:
     """`learn(images, labels)` -> (loss, logits), which must change nothing but tensors, the same ones at every step.
 
