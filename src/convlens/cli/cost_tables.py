@@ -66,14 +66,12 @@ def print_cost(result: MeasureResult) -> None:
 
 
 def print_timing(timing: Timing) -> None:
-    rows = [_times(f"{one.batch} at a time", one) for one in timing.model]
-    rows += [_times(f"{one.batch} end to end", one) for one in timing.end_to_end]
+    ways = (("at a time", timing.model), (f"end to end, {timing.picture}", timing.end_to_end))
+    rows = [_times(f"{one.batch} {way}", one) for way, each in ways for one in each]
     columns = ["pictures", ">p50 ms", ">p90", ">p99", ">pictures/s", ">noise", ">memory", ">runs"]
     print_table(f"Latency, float32, threads: {timing.model[0].threads}", columns, rows)
     for one, two in timing.not_told_apart:
         console().print(f"{one} and {two} at a time: their times for a picture cannot be told apart")
-    if timing.end_to_end:
-        console().print(f"end to end: from a {timing.picture} to probabilities")
 
 
 def _times(name: str, one: Latency) -> tuple[object, ...]:
