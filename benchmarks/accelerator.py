@@ -1,6 +1,6 @@
 """CIFAR-10 on one GPU: convlens' own recipe beside the record recipe, in turns, in one process.
 
-    python benchmarks/accelerator.py FOLDER [--recipe cifar10] [--seeds 5] [--first 0]
+    python benchmarks/accelerator.py FOLDER [--recipe cifar10_gpu] [--seeds 5] [--first 0]
 
 FOLDER holds the binary batches, divided as benchmarks/cifar10.py divides them: the last 45,000 training pictures are
 trained on, the other 5,000 and whatever test pictures there are are scored, without and with six views. Seconds are all
@@ -14,12 +14,12 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from cifar10 import mean_of, spread
 from torch import Tensor, nn
 
 from convlens.data import Batches, mean_and_std
@@ -36,7 +36,11 @@ import cifar10_muon
 import cifar10_sgd
 
 HELD_OUT, CLASSES = 5000, 10
-PEERS = {"cifar10": (cifar10_muon, 8.0), "cifar10_96": (cifar10_sgd, 37.0)}  # and epochs
+PEERS = {
+    "cifar10": (cifar10_muon, 8.0),
+    "cifar10_gpu": (cifar10_muon, 8.0),
+    "cifar10_96": (cifar10_sgd, 37.0),
+}  # epochs
 
 
 @dataclass(frozen=True)
@@ -119,19 +123,10 @@ def peer(recipe: str, sets: Sets, seed: int, device: torch.device, *, epochs: in
     return Trained(seconds, accuracy(plain, sets.truth), accuracy(views, sets.truth))
 
 
-def mean_of(values: Sequence[float]) -> str:
-    spread = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{100 * statistics.mean(values):.2f}{spread} %"
-
-
-def spread(values: Sequence[float], unit: str) -> str:
-    return f"{statistics.median(values):.2f}{unit} ({min(values):.2f} to {max(values):.2f})"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--recipe", choices=PEERS, default="cifar10")
+    parser.add_argument("--recipe", choices=PEERS, default="cifar10_gpu")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0)
     asked = parser.parse_args()
@@ -152,9 +147,9 @@ def main() -> None:
         print(f"seed {seed}: " + "; ".join(f"{who} {them[-1]}" for who, them in rows.items()), flush=True)
     for who, them in rows.items():
         accuracies = f"{mean_of([one.plain for one in them])}, six views {mean_of([one.views for one in them])}"
-        print(f"{who}: {spread([one.seconds for one in them], ' s')}, {accuracies}")
+        print(f"{who}: {spread([one.seconds for one in them], ' s', 2)}, {accuracies}")
     pairs = list(zip(rows["convlens"], rows["peer"], strict=True))
-    print("convlens / peer:", spread([mine.seconds / its.seconds for mine, its in pairs], ""))
+    print("convlens / peer:", spread([mine.seconds / its.seconds for mine, its in pairs], "", 2))
     points = statistics.mean(100 * (mine.views - its.views) for mine, its in pairs)
     print(f"convlens - peer, six views: {points:+.2f} points")
 

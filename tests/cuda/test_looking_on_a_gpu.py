@@ -14,20 +14,21 @@ from convlens.zoo import create
 @pytest.fixture(scope="module")
 def network() -> torch.nn.Module:
     torch.manual_seed(0)
-    return create("resnet18", num_classes=10, image_size=(64, 64)).cuda().eval()
+    return create("resnet18", num_classes=10, image_size=(64, 64)).double().cuda().eval()
 
 
 @pytest.fixture(scope="module")
 def images() -> torch.Tensor:
-    return torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    return torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)).double()
 
 
 @pytest.mark.parametrize("method", ["saliency", "grad_cam", "integrated_gradients", "occlusion", "score_cam"])
 def test_the_map_is_that_of_the_cpu(network, images, method):
+    """In float64: in float32 a ReLU or a maximum whose inputs are nearly equal may choose otherwise on each."""
     there = explain(network, images.cuda(), target=3, method=method).maps
     here = explain(network.cpu(), images, target=3, method=method).maps
     network.cuda()
-    assert np.abs(there - here).max() < 1e-2 * np.abs(here).max()
+    assert np.abs(there - here).max() < 1e-5 * np.abs(here).max()
 
 
 def test_latency_waits_for_the_gpu_and_tells_its_memory(network, images):
