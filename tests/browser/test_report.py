@@ -70,10 +70,22 @@ def test_a_cell_of_the_matrix_opens_the_pictures_that_it_counts(page):
     assert pictures.count() == counted and pictures.first.is_visible()
 
 
+def test_a_cell_of_the_diagonal_opens_pictures_that_were_recognised(page):
+    page.add_style_tag(content="html { scroll-behavior: auto !important; }")
+    cells = page.locator("#confusions td.right a")
+    for number in range(cells.count()):
+        counted, target = int(cells.nth(number).inner_text()), cells.nth(number).get_attribute("href")[1:]
+        cells.nth(number).click()
+        group = page.locator(f"#recognised [id='{target}']:target")
+        shown = group.locator("figure img")
+        assert shown.count() == min(6, counted) and shown.first.is_visible()
+        assert (f"{shown.count()} of {counted}" in group.locator("h3").inner_text()) == (counted > 6)
+
+
 def test_every_cell_that_is_not_empty_opens_something_by_keys(page):
     cells = page.locator("#confusions td:not(.none)")
     assert cells.count() == cells.locator("a").count() > 10
-    for kind, part in (("right", "classes"), ("wrong", "errors")):
+    for kind, part in (("right", "recognised"), ("wrong", "errors")):
         link = page.locator(f"#confusions td.{kind} a").last
         link.focus()
         page.keyboard.press("Enter")
@@ -197,7 +209,12 @@ def with_many_classes(run: Path, number: int) -> Path:
         scores = json.loads(file.read_text())
         confusion = [[10 * (t == p) + 2 * (p == t + 1) for p in range(number)] for t in range(number)]
         row = {"precision": 0.9, "recall": 0.8, "f1": 0.85, "support": 12}
-        scores |= {"confusion": confusion, "errors": [], "per_class": [{"name": name, **row} for name in names]}
+        scores |= {
+            "confusion": confusion,
+            "errors": [],
+            "recognised": [],
+            "per_class": [{"name": name, **row} for name in names],
+        }
         file.write_text(json.dumps(scores))
     return run
 

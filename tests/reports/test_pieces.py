@@ -21,7 +21,13 @@ from convlens.reports.curves import CHARTS, draw, points, training_section
 from convlens.reports.embedding import cuts, data_address, data_pieces
 from convlens.reports.facts import data_section, recipe_section, values_table
 from convlens.reports.figures import count, duration, likelihood, percent, plain, shape, short, size
-from convlens.reports.gallery import errors_section, explanations_section, shown_errors
+from convlens.reports.gallery import (
+    errors_section,
+    explanations_section,
+    recognised_section,
+    shown_errors,
+    shown_recognised,
+)
 from convlens.reports.markup import Markup, element, markup, table
 from convlens.reports.network import network_section
 
@@ -185,26 +191,41 @@ def test_errors_without_thumbnail_or_with_an_unknown_class_are_handled(tmp_path:
     ]
     groups = shown_errors({"errors": errors}, ["a", "b"])
     assert {pair: len(rows) for pair, rows in groups.items()} == {(0, 1): 1}
-    section = errors_section(groups, ["a", "b"], tmp_path, num_errors=2, prefix="")
+    section = errors_section(groups, [[3, 2], [0, 4]], ["a", "b"], tmp_path, prefix="")
     assert section is not None and "no thumbnail" in section and 'id="pair-0-1"' in section
+    assert "2 pictures were taken for another class; 1 are shown" in section and "1 of 2" in section
 
 
 def test_every_confusion_has_its_surest_error_on_the_page() -> None:
-    """300 sure errors of one kind do not hide one unsure error of another."""
-    errors = [{"key": f"{n}", "truth": "a", "predicted": "b", "confidence": 0.9 + n / 1e4} for n in range(300)]
+    """900 sure errors of one kind do not hide one unsure error of another."""
+    errors = [{"key": f"{n}", "truth": "a", "predicted": "b", "confidence": 0.9 + n / 1e5} for n in range(900)]
     errors += [{"key": "rare", "truth": "b", "predicted": "a", "confidence": 0.5}]
     groups = shown_errors({"errors": errors}, ["a", "b"])
-    assert [len(rows) for rows in groups.values()] == [119, 1]
-    assert groups[(0, 1)][0]["key"] == "299" and groups[(1, 0)][0]["key"] == "rare"
+    assert [len(rows) for rows in groups.values()] == [359, 1]
+    assert groups[(0, 1)][0]["key"] == "899" and groups[(1, 0)][0]["key"] == "rare"
 
 
 def test_the_confusions_with_most_pictures_are_shown_where_there_is_no_room_for_all() -> None:
-    classes = [str(n) for n in range(20)]
+    classes = [str(n) for n in range(30)]
     pairs = [(t, p) for t in classes for p in classes if t != p]
     errors = [{"key": "rare", "truth": t, "predicted": p, "confidence": 0.9} for t, p in pairs]
-    errors += [{"key": "often", "truth": "19", "predicted": p, "confidence": 0.1} for p in classes[:19]]
+    errors += [{"key": "often", "truth": "29", "predicted": p, "confidence": 0.1} for p in classes[:29]]
     groups = shown_errors({"errors": errors}, classes)
-    assert len(groups) == 120 and {(19, p) for p in range(19)} <= set(groups)
+    assert len(groups) == 360 and {(29, p) for p in range(29)} <= set(groups)
+
+
+def test_recognised_pictures_stand_under_their_class_with_how_many_there_are(tmp_path: Path) -> None:
+    rows = [{"key": f"{name}/{n}.png", "truth": name, "predicted": name, "confidence": n / 9, "thumbnail": None}
+            for name in "ba" for n in range(6)]  # fmt: skip
+    groups = shown_recognised({"recognised": rows}, ["a", "b"])
+    assert [(pair, [row["confidence"] for row in rows][:2]) for pair, rows in groups.items()] == [
+        ((0, 0), [5 / 9, 4 / 9]),
+        ((1, 1), [5 / 9, 4 / 9]),
+    ]
+    section = recognised_section(groups, [[125, 0], [1, 6]], ["a", "b"], tmp_path, prefix="e1-")
+    assert section is not None and 'id="e1-pair-0-0"' in section and 'title="a/5.png"' in section
+    assert section.count(" of ") == 1 and "6 of 125" in section and "→" not in section
+    assert shown_recognised({"recognised": rows}, [*"ab", *map(str, range(99))]) == {}
 
 
 def test_explanations_have_badges_and_reasons_and_maps_come_first(whole: Any) -> None:

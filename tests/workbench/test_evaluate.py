@@ -281,7 +281,7 @@ def test_thumbnails_are_small_pictures_in_the_run(lesson, tmp_path):
 
 
 def test_thumbnails_never_exceed_the_limit_over_all_evaluations(lesson, tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("convlens.workbench.mistakes"), "MAX_THUMBNAILS", 3)
+    monkeypatch.setattr(importlib.import_module("convlens.workbench.judged"), "MAX_THUMBNAILS", 3)
     wrong = evaluate(lesson.run, include_train=True).errors
     wrong += evaluate(lesson.run, swapped(lesson.data, tmp_path / "swapped"), include_train=True).errors
     assert len({one.thumbnail for one in wrong} - {None}) == 3
@@ -296,11 +296,34 @@ def test_errors_begin_with_the_most_confident(lesson):
 def test_only_the_most_confident_errors_are_listed_and_all_are_counted(lesson, tmp_path, monkeypatch):
     everything = evaluate(lesson.run, swapped(lesson.data, tmp_path / "swapped"), include_train=True)
     assert everything.num_errors == len(everything.errors) > 3
-    monkeypatch.setattr(importlib.import_module("convlens.workbench.mistakes"), "MAX_ERRORS", 3)
+    monkeypatch.setattr(importlib.import_module("convlens.workbench.judged"), "MAX_ERRORS", 3)
     result = evaluate(lesson.run, tmp_path / "swapped", include_train=True)
     assert result.errors == everything.errors[:3]
     written = json.loads(result.file.read_text())
     assert (written["num_errors"], len(written["errors"])) == (result.num_errors, 3) == (everything.num_errors, 3)
+
+
+def test_of_each_class_the_surest_and_the_least_sure_that_were_recognised_are_listed(lesson):
+    result = evaluate(lesson.run, part="all", include_train=True)
+    right = np.diag(result.scores.confusion)
+    for name, number in zip((one.name for one in result.scores.per_class), right, strict=True):
+        listed = [one for one in result.recognised if one.truth == name]
+        assert len(listed) == min(6, number)
+        assert {one.predicted for one in listed} <= {name}
+        assert [one.confidence for one in listed] == sorted((one.confidence for one in listed), reverse=True)
+        assert all((lesson.run / one.thumbnail).is_file() for one in listed)
+    written = json.loads(result.file.read_text())["recognised"]
+    assert [one["key"] for one in written] == [one.key for one in result.recognised]
+
+
+def test_the_examples_are_the_ends_of_each_class(monkeypatch):
+    judged = importlib.import_module("convlens.workbench.judged")
+    truth, confidence = np.array([0] * 9 + [1] * 2), np.array([5, 1, 9, 3, 7, 2, 8, 4, 6, 1, 2]) / 10
+    chosen = judged._examples(np.delete(np.arange(11), 2), truth, confidence, 3)
+    assert chosen.tolist() == [6, 4, 8, 3, 5, 1, 10, 9]
+    monkeypatch.setattr(judged, "MAX_RECOGNISED", 6)
+    assert judged._examples(np.arange(11), truth, confidence, 3).tolist() == [2, 1, 10, 9]
+    assert judged._examples(np.arange(11), truth, confidence, 4).tolist() == []
 
 
 def test_the_thumbnails_are_counted_once(lesson, tmp_path, monkeypatch):
@@ -351,7 +374,7 @@ def test_ten_crops_are_scored_and_say_so(copied_run):
 
 
 def test_the_surest_errors_have_a_map_of_what_speaks_for_the_wrong_class(copied_run, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("convlens.workbench.mistakes"), "MAX_OVERLAYS", 3)
+    monkeypatch.setattr(importlib.import_module("convlens.workbench.judged"), "MAX_OVERLAYS", 3)
     result = evaluate(copied_run, part="all", include_train=True)
     assert len(result.errors) > 3
     maps = [one.overlay for one in result.errors]

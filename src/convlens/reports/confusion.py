@@ -21,7 +21,7 @@ def confusion_section(
 ) -> Markup | None:
     """`shown` are the (truth, prediction) pairs that are told of further down, under the id of `pair_id`.
 
-    What was recognised leads to its class.
+    What was recognised and is not among them leads to its class.
     """
     matrix = evaluation.get("confusion")
     if not matrix or len(matrix) != len(classes):
@@ -31,8 +31,7 @@ def confusion_section(
         of_all = f": {MOST_PAIRS} of {len(wrong):,}" if len(wrong) > MOST_PAIRS else ""
         body, lead = pair_list(matrix, classes, shown, prefix), f"The pairs that are confused most often{of_all}."
     else:
-        recognised = [(number, number) for number in range(len(classes))] if evaluation.get("per_class") else []
-        body = matrix_table(matrix, classes, {*shown, *recognised}, prefix)
+        body = matrix_table(matrix, classes, shown, prefix, told=bool(evaluation.get("per_class")))
         lead = "Rows are the truth, columns the prediction; colour is the share of a row."
         lead += " Point at a cell for its number." if len(classes) > MOST_CLASSES else ""
     if wrong:
@@ -53,9 +52,10 @@ def class_id(number: int, prefix: str) -> str:
     return f"{prefix}class-{number}"
 
 
-def pair_heading(pair: Pair, classes: Sequence[str]) -> Markup:
-    arrow = element("span", " → ", class_="quiet", aria_label="taken for")
-    return element("h3", classes[pair[0]], arrow, classes[pair[1]])
+def pair_heading(pair: Pair, classes: Sequence[str], note: str | None = None) -> Markup:
+    t, p = pair
+    arrow = [element("span", " → ", class_="quiet", aria_label="taken for"), classes[p]] if t != p else None
+    return element("h3", classes[t], arrow, element("span", f" {note}", class_="quiet") if note else None)
 
 
 def told_pairs(evaluation: dict[str, Any], classes: Sequence[str]) -> list[Pair]:
@@ -73,8 +73,9 @@ def worst_pairs(matrix: Sequence[Sequence[int]]) -> list[Pair]:
 
 
 def matrix_table(
-    matrix: Sequence[Sequence[int]], classes: Sequence[str], shown: Collection[Pair], prefix: str
+    matrix: Sequence[Sequence[int]], classes: Sequence[str], shown: Collection[Pair], prefix: str, *, told: bool
 ) -> Markup:
+    """`told`: each class has a row of its own further down."""
     corner = element("th", element("span", "truth \\ prediction", class_="quiet"))
     upright = max(map(len, classes)) > 4
     head = [
@@ -82,7 +83,7 @@ def matrix_table(
     ]
     rows = []
     for t, row in enumerate(matrix):
-        cells = [_cell((t, p), n, sum(row), classes, shown, prefix) for p, n in enumerate(row)]
+        cells = [_cell((t, p), n, sum(row), classes, shown, prefix, told) for p, n in enumerate(row)]
         rows.append([element("th", classes[t], scope="row"), *cells])
     body = [element("tr", row) for row in rows]
     whole = element("table", element("thead", element("tr", corner, head)), element("tbody", body))
@@ -92,7 +93,9 @@ def matrix_table(
     return element("div", whole, class_="scroll matrix" if len(classes) > 12 else "scroll matrix roomy", tabindex="0")
 
 
-def _cell(pair: Pair, number: int, total: int, classes: Sequence[str], shown: Collection[Pair], prefix: str) -> Markup:
+def _cell(
+    pair: Pair, number: int, total: int, classes: Sequence[str], shown: Collection[Pair], prefix: str, told: bool
+) -> Markup:
     t, p = pair
     kind = "right" if t == p else "wrong"
     if not number:
@@ -103,7 +106,9 @@ def _cell(pair: Pair, number: int, total: int, classes: Sequence[str], shown: Co
     words = f"{classes[t]} taken for {classes[p]}" if t != p else f"{classes[t]}, recognised"
     content: Content = count(number)
     if pair in shown:
-        content = element("a", content, href=f"#{class_id(t, prefix) if t == p else pair_id(pair, prefix)}")
+        content = element("a", content, href=f"#{pair_id(pair, prefix)}")
+    elif t == p and told:
+        content = element("a", content, href=f"#{class_id(t, prefix)}")
     return element(
         "td", content, class_=f"{kind} strong" if strength > 0.55 else kind,
         style=f"--share:{100 * strength:.0f}%", title=f"{words}: {count(number)} of {count(total)} ({percent(share)})",

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from convlens.reports.confusion import Pair, pair_heading, pair_id
+from convlens.reports.confusion import MOST_CELLS, Pair, pair_heading, pair_id
 from convlens.reports.embedding import data_address, data_pieces
 from convlens.reports.figures import percent, pictures
 from convlens.reports.markup import Markup, element, section
 
-MOST_ERRORS = 120
+MOST_ERRORS = 360  # on a page, and as many that were recognised
+Groups = dict[Pair, list[dict[str, Any]]]  # entries of an evaluation by (truth, prediction)
 BADGES = {badge: f"sanity check {badge}" for badge in ("passed", "failed", "incomplete")}
 
 
@@ -54,34 +55,40 @@ def method_title(name: str) -> str:
     return METHODS[name].title if name in METHODS else name.replace("_", " ").capitalize()
 
 
-def shown_errors(evaluation: dict[str, Any], classes: Sequence[str]) -> dict[Pair, list[dict[str, Any]]]:
+def shown_errors(evaluation: dict[str, Any], classes: Sequence[str]) -> Groups:
     """The most confident errors by (truth, prediction), the pair with most pictures first.
 
     The surest of every pair are among them, of the pairs with most pictures where a page cannot bear one of each.
     """
-    groups = errors_by_pair(evaluation, classes)
+    groups = by_pair(evaluation.get("errors"), classes)
     _keep_some(groups)
     return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), -float(item[1][0].get("confidence") or 0))))
 
 
-def errors_by_pair(evaluation: dict[str, Any], classes: Sequence[str]) -> dict[Pair, list[dict[str, Any]]]:
+def shown_recognised(evaluation: dict[str, Any], classes: Sequence[str]) -> Groups:
+    """What a cell of the diagonal opens, by (class, class); nothing where there is no matrix to open it from."""
+    groups = by_pair(evaluation.get("recognised"), classes) if len(classes) <= MOST_CELLS else {}
+    _keep_some(groups)
+    return dict(sorted(groups.items()))
+
+
+def by_pair(judged: Sequence[dict[str, Any]] | None, classes: Sequence[str]) -> Groups:
     """All that are listed, by (truth, prediction), the most confident first."""
     place = {name: number for number, name in enumerate(classes)}
-    errors = sorted(evaluation.get("errors") or [], key=lambda e: -float(e.get("confidence") or 0))
-    groups: dict[Pair, list[dict[str, Any]]] = defaultdict(list)
-    for error in errors:
-        pair = tuple(place.get(name, name) if isinstance(name, str) else name for name in _names(error))
+    groups: Groups = defaultdict(list)
+    for one in sorted(judged or [], key=lambda one: -float(one.get("confidence") or 0)):
+        pair = tuple(place.get(name, name) if isinstance(name, str) else name for name in _names(one))
         if all(isinstance(number, int) and 0 <= number < len(classes) for number in pair):
-            groups[pair].append(error)  # type: ignore[index]
+            groups[pair].append(one)  # type: ignore[index]
     return dict(groups)
 
 
-def _keep_some(groups: dict[Pair, list[dict[str, Any]]]) -> None:
+def _keep_some(groups: Groups) -> None:
     """The first of each group, then the second of each …, until there are as many as a page bears."""
     ranked = sorted(
-        (rank, -len(errors), place, pair)
-        for place, (pair, errors) in enumerate(groups.items())
-        for rank in range(len(errors))
+        (rank, -len(judged), place, pair)
+        for place, (pair, judged) in enumerate(groups.items())
+        for rank in range(len(judged))
     )
     kept = Counter(pair for *_, pair in ranked[:MOST_ERRORS])
     for pair in list(groups):
@@ -90,16 +97,16 @@ def _keep_some(groups: dict[Pair, list[dict[str, Any]]]) -> None:
             del groups[pair]
 
 
-def _names(error: dict[str, Any]) -> tuple[Any, Any]:
-    return error.get("truth"), error.get("predicted")
+def _names(judged: dict[str, Any]) -> tuple[Any, Any]:
+    return judged.get("truth"), judged.get("predicted")
 
 
 def errors_section(
-    groups: dict[Pair, list[dict[str, Any]]],
+    groups: Groups,
+    matrix: Sequence[Sequence[int]],
     classes: Sequence[str],
     run: Path,
     *,
-    num_errors: int,
     prefix: str,
     others: Markup | None = None,
 ) -> Markup | None:
@@ -107,29 +114,39 @@ def errors_section(
     if not groups and others is None:
         return None
     shown = sum(map(len, groups.values()))
+    num_errors = max(shown, sum(number for t, row in enumerate(matrix) for p, number in enumerate(row) if t != p))
     lead = f"{pictures(num_errors)} {'was' if num_errors == 1 else 'were'} taken for another class"
     lead += f"; {shown} are shown, of each confusion the surest." if shown < num_errors else "; the surest first."
     if any(error.get("overlay") for errors in groups.values() for error in errors):
         lead += " Beside the surest ones: what speaks for the wrong class (Grad-CAM)."
-    blocks = [_group(pair, errors, classes, run, prefix) for pair, errors in groups.items()]
-    return section("Errors", element("div", blocks, class_="errors"), others, id_=f"{prefix}errors", lead=lead)
+    body = _cards(groups, matrix, classes, run, prefix)
+    return section("Errors", body, others, id_=f"{prefix}errors", lead=lead)
 
 
-def _group(pair: Pair, errors: Sequence[dict[str, Any]], classes: Sequence[str], run: Path, prefix: str) -> Markup:
-    cards = [_card(error, run, classes[pair[0]], classes[pair[1]]) for error in errors]
-    return element(
-        "div",
-        pair_heading(pair, classes),
-        element("div", cards, class_="cards"),
-        class_="pair",
-        id=pair_id(pair, prefix),
-    )
+def recognised_section(
+    groups: Groups, matrix: Sequence[Sequence[int]], classes: Sequence[str], run: Path, *, prefix: str
+) -> Markup | None:
+    if not groups:
+        return None
+    lead = "Of each class, the pictures that were recognised most surely and those that nearly were not."
+    body = _cards(groups, matrix, classes, run, prefix)
+    return section("Recognised", body, id_=f"{prefix}recognised", lead=lead)
+
+
+def _cards(groups: Groups, matrix: Sequence[Sequence[int]], classes: Sequence[str], run: Path, prefix: str) -> Markup:
+    blocks = []
+    for (t, p), judged in groups.items():
+        number = max(len(judged), matrix[t][p] if len(matrix) == len(classes) else 0)
+        heading = pair_heading((t, p), classes, f"{len(judged):,} of {number:,}" if len(judged) < number else None)
+        cards = element("div", [_card(one, run, classes[t], classes[p]) for one in judged], class_="cards")
+        blocks.append(element("div", heading, cards, class_="pair", id=pair_id((t, p), prefix)))
+    return element("div", blocks, class_="errors")
 
 
 def _card(error: dict[str, Any], run: Path, truth: str, predicted: str) -> Markup:
     key, name = str(error.get("key", "")), error.get("thumbnail")
     address = data_address(run / name, run) if name else None
-    words = f"{key}: {truth} taken for {predicted}"
+    words = f"{key}: {truth} taken for {predicted}" if truth != predicted else f"{key}: {truth}, recognised"
     picture = element("img", src=address, alt=words) if address else element("span", "no thumbnail", class_="blank")
     seen = data_address(run / error["overlay"], run) if error.get("overlay") else None
     why = element("img", src=seen, alt=f"what speaks for {predicted} (Grad-CAM)") if seen else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from convlens.reports.confusion import MOST_CELLS, MOST_CLASSES, Pair, pair_heading, pair_id, told_pairs
 from convlens.reports.figures import pictures
-from convlens.reports.gallery import errors_by_pair
+from convlens.reports.gallery import by_pair
 from convlens.reports.markup import Markup, element
 
 MOST_NAMED = 6
@@ -17,7 +17,7 @@ def pictureless_pairs(
     evaluation: dict[str, Any], classes: Sequence[str], shown: Collection[Pair]
 ) -> dict[Pair, list[str]]:
     """The names of the pictures of each (truth, prediction) that the page tells of and has no picture of."""
-    listed = errors_by_pair(evaluation, classes)
+    listed = by_pair(evaluation.get("errors"), classes)
     pairs = [pair for pair in told_pairs(evaluation, classes) if pair not in shown]
     return {pair: [str(error.get("key", "")) for error in listed.get(pair, ())] for pair in pairs}
 

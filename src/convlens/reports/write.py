@@ -15,7 +15,13 @@ from convlens.reports.diagram import network_diagram
 from convlens.reports.document import document
 from convlens.reports.facts import data_section, machine_section, recipe_section
 from convlens.reports.figures import percent, pictures, views
-from convlens.reports.gallery import errors_section, explanations_section, shown_errors
+from convlens.reports.gallery import (
+    errors_section,
+    explanations_section,
+    recognised_section,
+    shown_errors,
+    shown_recognised,
+)
 from convlens.reports.head import header, navigation
 from convlens.reports.markup import Markup, element
 from convlens.reports.network import network_section
@@ -78,16 +84,18 @@ def _evaluation(
     prefix = f"e{place}-" if place else ""
     if several or _saw_trained(evaluation) or views(evaluation):
         yield f"{prefix}evaluation", f"On {name}" if place else "", _banner(name, evaluation, f"{prefix}evaluation")
+    matrix = evaluation.get("confusion") or []
     groups = shown_errors(evaluation, classes)
-    wrong = num_errors(evaluation)
+    right = shown_recognised(evaluation, classes)
     rest = pictureless_pairs(evaluation, classes, groups)
     others = pictureless(rest, evaluation, classes, f"evaluation/{name}.json", prefix)
     sections = {
-        "confusions": confusion_section(evaluation, classes, {*groups, *rest}, prefix),
+        "confusions": confusion_section(evaluation, classes, {*groups, *rest, *right}, prefix),
         "classes": classes_section(evaluation, prefix),
         "calibration": calibration_section(evaluation, prefix),
         "robustness": robustness_section(evaluation, prefix),
-        "errors": errors_section(groups, classes, run.path, num_errors=wrong, prefix=prefix, others=others),
+        "errors": errors_section(groups, matrix, classes, run.path, prefix=prefix, others=others),
+        "recognised": recognised_section(right, matrix, classes, run.path, prefix=prefix),
     }
     for id_, made in sections.items():
         yield f"{prefix}{id_}", "" if place else id_.capitalize(), made
@@ -108,13 +116,6 @@ def _banner(name: str, evaluation: dict[str, Any], id_: str) -> Markup:
 def _saw_trained(evaluation: dict[str, Any]) -> bool:
     """Was it asked to score what the network was trained on, too?"""
     return str(evaluation.get("part")).endswith("with train")
-
-
-def num_errors(evaluation: dict[str, Any]) -> int:
-    """How many pictures were wrong: off the diagonal, since not every error is listed one by one."""
-    matrix = evaluation.get("confusion") or []
-    counted = sum(number for t, row in enumerate(matrix) for p, number in enumerate(row) if t != p)
-    return max(counted, len(evaluation.get("errors") or []))
 
 
 def ordered(evaluations: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:

@@ -32,14 +32,16 @@ INSIDE: dict[str, type | UnionType] = {  # the * is each of a list
 }
 NEEDED_INSIDE = ("weights.sha256", "data.source")
 EVALUATION: dict[str, type | UnionType] = {  # what `evaluate` wrote, as far as a report reads it
-    **dict.fromkeys(("per_class", "confusion", "confusion.*", "calibration_bins", "errors"), list),
-    **dict.fromkeys(("per_class.*", "calibration_bins.*", "errors.*"), dict),
+    **dict.fromkeys(("per_class", "confusion", "confusion.*", "calibration_bins", "errors", "recognised"), list),
+    **dict.fromkeys(("per_class.*", "calibration_bins.*", "errors.*", "recognised.*"), dict),
     **dict.fromkeys(("per_class.*.support", "confusion.*.*", "calibration_bins.*.count", "num_errors"), int),
     **dict.fromkeys((f"per_class.*.{score}" for score in ("precision", "recall", "f1")), int | float),
     **dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high", "temperature"), int | float),
-    **dict.fromkeys(("top5_accuracy", "top5_low", "top5_high", "errors.*.confidence"), int | float | None),
+    **dict.fromkeys(
+        ("top5_accuracy", "top5_low", "top5_high", "errors.*.confidence", "recognised.*.confidence"), int | float | None
+    ),
     **dict.fromkeys(("per_class.*.name", "source", "part"), str),
-    **dict.fromkeys(("errors.*.thumbnail", "errors.*.overlay"), str | None),
+    **dict.fromkeys(("errors.*.thumbnail", "errors.*.overlay", "recognised.*.thumbnail"), str | None),
 }
 NEEDED_OF_CLASSES = ("name", "precision", "recall", "f1", "support")
 WORDS = {str: "text", dict: "a table", list: "a list", int: "a whole number", float: "a number", bool: "true or false"}

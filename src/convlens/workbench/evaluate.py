@@ -23,7 +23,7 @@ from convlens.workbench.corrupted import Beside, curves_of, open_beside
 from convlens.workbench.create import published_accuracy
 from convlens.workbench.gather import check_data_dir, lasting_name
 from convlens.workbench.inference import read_logits
-from convlens.workbench.mistakes import WrongPicture, most_confident
+from convlens.workbench.judged import JudgedPicture, judge
 from convlens.workbench.own_network import open_run
 from convlens.workbench.recognise import LOOKS_TRAINED_ON, TRAINED_ON, Candidates, look_over, roles_of
 from convlens.workbench.results import Progress, Tell, plain, silent
@@ -40,9 +40,9 @@ SHOWN, MOST_NAMED = 5, 100  # unreadable pictures on the terminal, and in the fi
 class EvaluateResult:
     """`left_out` counts pictures by why they were not scored; `errors` are the most confident ones of `num_errors`.
 
-    `robustness` is there where it was asked for, `beside` the same of another run. `unreadable` names pictures, 100 at
-    most. `published` are top-1 and top-5 of a
-    created run's network on the pictures of its paper, None where there are none.
+    `recognised` are of each class the three surest and the three least sure. `robustness` is there where it was asked
+    for, `beside` the same of another run. `unreadable` names pictures, 100 at most. `published` are top-1 and top-5 of
+    a created run's network on the pictures of its paper, None where there are none.
     """
 
     run: Path
@@ -51,7 +51,8 @@ class EvaluateResult:
     scores: Scores
     left_out: dict[str, int]
     num_errors: int
-    errors: tuple[WrongPicture, ...]
+    errors: tuple[JudgedPicture, ...]
+    recognised: tuple[JudgedPicture, ...]
     seconds: float
     file: Path
     report: Path
@@ -104,13 +105,13 @@ def evaluate(
     if unreadable:
         left_out["unreadable"] = left_out.get("unreadable", 0) + unreadable
     scores = score(logits, labels[kept], run.classes, temperature=run.temperature)
-    num_errors, errors = most_confident(given, kept, logits)
+    judged = judge(given, kept, logits)
     part += " with train" if include_train else ""
     source = lasting_name(data)
     file = _file(run, images.name, source, part, tta)
     unread = _unreadable(given, kept, chosen)
     facts: dict[str, Any] = {"data": images.name, "source": source, "part": part, "tta": tta, "left_out": left_out}
-    facts |= {"num_errors": num_errors, "errors": plain(errors), "unreadable": list(unread)}
+    facts |= {**plain(judged), "unreadable": list(unread)}
     if unread:
         tell(f"not read: {', '.join(unread[:SHOWN])}{', …' if len(unread) > SHOWN else ''}")
     curves, compared = curves_of(given, kept, other, progress) if robustness or other else ((), None)
@@ -122,8 +123,8 @@ def evaluate(
     seconds = round(time.monotonic() - began, 3)
     published = _published(run) if tta == "none" else (None, None)
     return EvaluateResult(
-        run.path, images.name, part, scores, left_out, num_errors, errors, seconds, file, report, published, tta,
-        curves, compared, unread,
+        run.path, images.name, part, scores, left_out, judged.num_errors, judged.errors, judged.recognised, seconds,
+        file, report, published, tta, curves, compared, unread,
     )  # fmt: skip
 
 

@@ -26,8 +26,8 @@ training; Muon's rate is 0.06 and its momentum 0.8; labels are smoothed by 0.1; 
 those of 19 batches in place of 4; the whitening's bias is trained for two epochs in place of three, at the rate of all
 biases. SGD's rates for biases and classifier are multiples of Muon's, of a mean over the batch where Jordan has a sum
 over 2,000. `cifar10_gpu` has batches of 1,500 for seven epochs at 32 px: fewer, larger steps, for a machine on which a
-step of 500 is mostly launching. `cifar10_96` has airbench96's network and augmentation, and Muon where that has SGD with
-lookahead: 24 epochs in place of 37.
+step of 500 is mostly launching. `cifar10_96` has airbench96's network and augmentation, and Muon where that has SGD
+with lookahead: 24 epochs in place of 37.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pictures that were taken for another class: the most confident ones, each with a thumbnail in the run."""
+"""Pictures behind the cells of a confusion matrix: errors, and some that were recognised; thumbnails in the run."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from convlens.workbench.recognise import Candidates
 
 MAX_ERRORS = 2000  # listed by an evaluation; all are counted
 MAX_THUMBNAILS = 2000  # in a run, over all evaluations
+MAX_RECOGNISED, OF_A_CLASS = 600, 6  # listed by an evaluation: in all, and of each class
 MAX_OVERLAYS = 24  # of an evaluation: the most confident errors, with a map of what speaks for the wrong class
 SIDE = 96  # pixels of a thumbnail
 
 
 @dataclass(frozen=True)
-class WrongPicture:
-    """A picture that was taken for another class, with how sure the network was.
+class JudgedPicture:
+    """A picture, what it is and what it was taken for, with how sure the network was.
 
     `thumbnail` is a file of the run, and `overlay` one of the same picture under its Grad-CAM map of the wrong class.
     """
@@ -35,31 +36,64 @@ class WrongPicture:
     overlay: str | None = None
 
 
-def most_confident(given: Candidates, kept: np.ndarray, logits: torch.Tensor) -> tuple[int, tuple[WrongPicture, ...]]:
-    """-> (how many pictures were taken for another class, the most confident of them)."""
-    run, truth = given.run, given.labels[kept]
-    likeliest = probabilities(logits, run.temperature).max(dim=1)
+@dataclass(frozen=True)
+class Judged:
+    """The listed errors of `num_errors`, the most confident first, and of each class the recognised that are listed."""
+
+    num_errors: int
+    errors: tuple[JudgedPicture, ...]
+    recognised: tuple[JudgedPicture, ...]
+
+
+def judge(given: Candidates, kept: np.ndarray, logits: torch.Tensor) -> Judged:
+    """`logits` (N, K) of the N pictures whose indices are `kept`."""
+    likeliest = probabilities(logits, given.run.temperature).max(dim=1)
     confidence, predicted = likeliest.values.numpy(), likeliest.indices.numpy()
+    truth, num_classes = given.labels[kept], len(given.run.classes)
     wrong = np.flatnonzero(predicted != truth)
+    shown = _surest_of_each_pair(wrong, truth * num_classes + predicted, confidence)
+    examples = _examples(np.flatnonzero(predicted == truth), truth, confidence, num_classes)
+    listed = _listed(given, kept, np.concatenate([shown, examples]), predicted, confidence)
+    errors, recognised = listed[: len(shown)], listed[len(shown) :]
+    places, classes = kept[shown][:MAX_OVERLAYS].tolist(), predicted[shown][:MAX_OVERLAYS].tolist()
+    maps = _keep_overlays(given, places, classes)
+    explained = [replace(one, overlay=file) for one, file in zip(errors, maps, strict=False)]
+    return Judged(len(wrong), (*explained, *errors[len(explained) :]), tuple(recognised))
+
+
+def _surest_of_each_pair(wrong: np.ndarray, pairs: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """The most confident rows of `wrong`, among them one of each pair of classes."""
     surest = wrong[np.argsort(-confidence[wrong], kind="stable")]
-    _, first = np.unique(truth[surest] * len(run.classes) + predicted[surest], return_index=True)
+    _, first = np.unique(pairs[surest], return_index=True)
     chosen = np.concatenate([np.sort(first), np.delete(np.arange(len(surest)), first)])[:MAX_ERRORS]
-    shown = surest[np.sort(chosen)]  # the surest of each pair of classes among them
-    thumbnails = _keep_thumbnails(given, kept[shown].tolist())
-    listed = tuple(
-        WrongPicture(
+    return surest[np.sort(chosen)]
+
+
+def _examples(right: np.ndarray, truth: np.ndarray, confidence: np.ndarray, num_classes: int) -> np.ndarray:
+    """Of each class the surest rows of `right` and the least sure, as many of one as of the other, surest first."""
+    half = min(OF_A_CLASS, MAX_RECOGNISED // num_classes) // 2
+    chosen = []
+    for number in range(num_classes):
+        rows = right[truth[right] == number]
+        rows = rows[np.argsort(-confidence[rows], kind="stable")]
+        chosen.append(rows if len(rows) <= 2 * half else np.concatenate([rows[:half], rows[len(rows) - half :]]))
+    return np.concatenate(chosen) if half else right[:0]
+
+
+def _listed(
+    given: Candidates, kept: np.ndarray, rows: np.ndarray, predicted: np.ndarray, confidence: np.ndarray
+) -> list[JudgedPicture]:
+    names, thumbnails = given.run.classes, _keep_thumbnails(given, kept[rows].tolist())
+    return [
+        JudgedPicture(
             given.images.reader.key(int(kept[row])),
-            run.classes[truth[row]],
-            run.classes[predicted[row]],
+            names[given.labels[kept[row]]],
+            names[predicted[row]],
             round(float(confidence[row]), 4),
             small,
         )
-        for row, small in zip(shown, thumbnails, strict=True)
-    )
-    places, classes = kept[shown][:MAX_OVERLAYS].tolist(), predicted[shown][:MAX_OVERLAYS].tolist()
-    maps = _keep_overlays(given, places, classes)
-    explained = tuple(replace(one, overlay=file) for one, file in zip(listed, maps, strict=False))
-    return len(wrong), (*explained, *listed[len(explained) :])
+        for row, small in zip(rows, thumbnails, strict=True)
+    ]
 
 
 def _keep_thumbnails(given: Candidates, indices: list[int]) -> list[str | None]:
