@@ -200,6 +200,16 @@ def test_an_unknown_operator_is_named_and_never_counted_as_zero():
     assert measured.layers[1].flops is None and measured.macs == 55_296
 
 
+def test_work_on_complex_numbers_is_unknown_and_views_of_them_are_free():
+    class Rotation(nn.Module):
+        def forward(self, x):
+            pairs = torch.view_as_complex(x.reshape(4, 4, 2))
+            return torch.view_as_real(pairs @ pairs)
+
+    measured = measure_network(Rotation(), (1, 32))
+    assert measured.unknown_operators == ("aten::mm",) and not measured.complete
+
+
 def test_fourier_transforms_are_unknown_too():
     class Fourier(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -191,6 +191,13 @@ def test_a_pickled_estimator_brings_its_run(fitted, digits):
     assert evaluate(again.run_, "digits", part="all", include_train=True).scores.accuracy > 0.9
 
 
+def test_its_run_is_evaluated_on_pictures_that_are_given(fitted):
+    with pytest.raises(
+        UsageError, match=r"lay in \S+pictures.npz, which is there no longer; give DATA: labelled pictures of"
+    ):
+        evaluate(fitted.run_)
+
+
 def test_a_run_may_stay_where_it_is_wanted(tmp_path, digits):
     seen, _, answers, _ = digits
     estimator = ConvClassifier(**FAST, epochs=1, out=tmp_path / "run").fit(seen[:100], answers[:100])

@@ -47,6 +47,7 @@ class Node:
     is_in_place: bool
     is_pointwise: bool
     is_reduction: bool
+    is_complex: bool = False  # a tensor that it reads or makes has complex numbers
 
     @property
     def attributes(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ for elementwise operations; 1 an input for reductions and adaptive pooling; the 
 2 an element for batch norm with stored statistics, 7 for norms that compute their own; 5 for softmax; 7 an output for
 bilinear and 31 for bicubic resizing. Views, copies, indexing, padding and new tensors cost 0.
 
-An operation that stands in no table is unknown: None, never 0.
+An operation that stands in no table is unknown: None, never 0; so are convolutions and products of complex numbers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ FREE = frozenset({
     "linspace", "scalar_tensor", "fill", "zero", "empty_strided", "new_empty_strided", "upsample_nearest1d",
     "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d",
     "_upsample_nearest_exact3d", "_local_scalar_dense", "argsort", "sort", "topk", "rand", "randn", "rand_like",
-    "randn_like",
+    "randn_like", "view_as_real", "view_as_complex",
 })
 # fmt: on
 OWN_STATISTICS = frozenset({"native_group_norm", "native_layer_norm", "_fused_rms_norm", "_native_batch_norm_legit"})
@@ -74,6 +74,8 @@ class Cost(NamedTuple):
 
 def cost(node: Node) -> Cost | None:
     """The MACs and FLOPs of one operation; None when it is unknown."""
+    if node.op in PRODUCTS and node.is_complex:
+        return None  # a complex product is four real ones, or three and more sums
     if node.op in PRODUCTS:
         macs = PRODUCTS[node.op](node)
         has_bias = isinstance(node.arguments.get(BIASES.get(node.op, "")), Operand)

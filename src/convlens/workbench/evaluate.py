@@ -147,6 +147,12 @@ def own_source(run: Run, data_dir: str | Path | None) -> tuple[str, str | Path |
         raise UsageError(f"{run.path} was not trained here, so it has no pictures of its own; give DATA to evaluate on")
     source = str(run.manifest.data["source"])
     check_data_dir(source, data_dir)
+    if Path(source).is_absolute() and not Path(source).exists():
+        classes = ", ".join(run.classes[:5]) + (" …" if len(run.classes) > 5 else "")
+        raise UsageError(
+            f"the pictures that {run.path} was trained on lay in {source}, which is there no longer; "
+            f"give DATA: labelled pictures of its classes, {classes}"
+        )
     return source, data_dir or run.manifest.data.get("data_dir")
 
 
