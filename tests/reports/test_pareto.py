@@ -11,6 +11,7 @@ import pytest
 
 from convlens.reports import ParetoPoint, pareto_plot
 from convlens.reports.axes import HEIGHT
+from convlens.reports.pareto import _powers
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -122,3 +123,9 @@ def test_a_name_lies_on_no_other_point():
     wide = {"end": 1, "middle": 0.5}[name.get("text-anchor")] * 6 * 3.6
     left, base = float(name.get("x")) - wide, float(name.get("y"))
     assert not any(left - 3 < x < left + 6 * 3.6 + 3 and base - 9 < y < base + 4.5 for x, y in circles)
+
+
+@pytest.mark.parametrize(("least", "most"), [(5.5, 9.0), (0.97, 1.02), (3.0, 3.1), (1.0, 1000.0), (2.1, 4.9)])
+def test_an_axis_of_costs_has_two_ticks_or_more_within_it(least: float, most: float) -> None:
+    ticks = _powers(math.log10(least), math.log10(most))
+    assert 2 <= len(ticks) <= 8 and math.log10(least) <= ticks[0] < ticks[-1] <= math.log10(most)

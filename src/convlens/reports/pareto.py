@@ -81,10 +81,12 @@ def _front(axes: Axes, points: Sequence[ParetoPoint], cost: str) -> Markup:
 
 
 def _powers(first: float, last: float) -> list[float]:
-    """1, 2 and 5 times powers of ten, as logarithms, within the range."""
+    """1, 2 and 5 times powers of ten, as logarithms, within the range; rounder steps of a range with fewer than two."""
     ticks = [math.log10(m) + power for power in range(math.floor(first), math.ceil(last) + 1) for m in (1, 2, 5)]
     inside = [tick for tick in ticks if first <= tick <= last]
-    return inside[:: math.ceil(len(inside) / 8)] if inside else [first, last]
+    if len(inside) < 2:
+        inside = [math.log10(tick) for tick in round_ticks(10**first, 10**last) if first <= math.log10(tick) <= last]
+    return inside[:: math.ceil(len(inside) / 8)]
 
 
 def _point(axes: Axes, point: ParetoPoint, cost: str) -> Markup:
