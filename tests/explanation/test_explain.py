@@ -260,6 +260,12 @@ class Attending(nn.Module):
         return self.head(tokens.mean(1))
 
 
+def test_the_contract_takes_the_options_of_a_method(residual, images):
+    assert len(check_method("occlusion", residual, images, window=9, stride=9)) == 12
+    with pytest.raises(UsageError, match="windw"):
+        check_method("occlusion", residual, images, windw=9)
+
+
 @pytest.mark.parametrize("written_out", [False, True])
 def test_a_patch_embedding_before_attention_is_not_chosen(written_out: bool) -> None:
     network, images = Attending(written_out).eval(), torch.randn(1, 3, 32, 32)

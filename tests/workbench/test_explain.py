@@ -315,3 +315,10 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(copied_run, tmp_path):
 def test_names_that_are_not_latin_are_kept(copied_run, tmp_path):
     Image.fromarray(digit()).save(tmp_path / "猫.png")
     assert explain(copied_run, tmp_path / "猫.png", sanity=False).files[0].name == "grad_cam-猫.png"
+
+
+def test_the_progress_says_what_the_check_costs_before_it_begins(copied_run):
+    told = []
+    explain(copied_run, digit(), progress=lambda *given: told.append(given))
+    assert told[0] == ("check", 0, 1, "grad_cam: 40 maps, which --no-sanity leaves out")
+    assert told[1] == ("check", 1, 1, "grad_cam")

@@ -8,7 +8,7 @@ from convlens.explanation.filters import Filters, filters, filters_picture
 from convlens.explanation.maximise import Maximised, maximise
 from convlens.explanation.methods import METHODS, Method
 from convlens.explanation.question import Question, Target, TargetLike
-from convlens.explanation.randomisation import RandomisationCheck, Stage, randomisation_check
+from convlens.explanation.randomisation import RandomisationCheck, Stage, num_maps, randomisation_check
 from convlens.explanation.sanity import LabelCheck, SanityCheck, sanity_check
 from convlens.explanation.stability import Stability
 from convlens.explanation.verb import Explanation, explain
@@ -38,6 +38,7 @@ __all__ = [
     "filters",
     "filters_picture",
     "maximise",
+    "num_maps",
     "randomisation_check",
     "sanity_check",
 ]

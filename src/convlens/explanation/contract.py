@@ -35,9 +35,9 @@ TOLERANCE = 1e-5  # of the largest value of the maps; sums of another batch size
 
 
 def check_method(
-    method: str | Method, model: nn.Module, images: Tensor, *, layer: str | None = None
+    method: str | Method, model: nn.Module, images: Tensor, *, layer: str | None = None, **options: Any
 ) -> tuple[str, ...]:
-    """Run every check on `model` and at least two pictures; gives the names of the checks.
+    """Run every check on `model` and at least two pictures; gives the names of the checks. `options` are the method's.
 
     Raises ExplanationError with the first promise that is broken.
     """
@@ -48,13 +48,13 @@ def check_method(
     chosen = _keeping_grad_mode(find_method(method))
 
     def ask(model: nn.Module, images: Tensor, target: TargetLike = None) -> Explanation:
-        return explain(model, images, target, method=chosen, layer=layer)
+        return explain(model, images, target, method=chosen, layer=layer, **options)
 
     for check in CHECKS:
         problem = check(ask, model, images)
         if problem:
             raise ExplanationError(f"method {chosen.name} breaks '{_sentence(check)}': {problem}")
-    problem = _restored_after_error(chosen, model, images, layer)
+    problem = _restored_after_error(model, images, method=chosen, layer=layer, **options)
     if problem:
         raise ExplanationError(f"method {chosen.name} breaks 'network restored after an error': {problem}")
     return (*(_sentence(check) for check in CHECKS), "network restored after an error")
@@ -183,14 +183,14 @@ def _close(first: np.ndarray, second: np.ndarray, tolerance: float = TOLERANCE) 
     return bool(np.abs(first - second).max() <= tolerance * max(float(np.abs(second).max()), 1e-12))
 
 
-def _restored_after_error(method: Method, model: nn.Module, images: Tensor, layer: str | None) -> str:
+def _restored_after_error(model: nn.Module, images: Tensor, **asked: Any) -> str:
     """The network fails in its middle, then at its end; nothing may stay behind."""
     leaves = [module for module in model.modules() if not list(module.children())]
     for failing in (leaves[len(leaves) // 2], leaves[-1]):
         hook = failing.register_forward_hook(_fail)
         before = network_state(model)
         try:
-            explain(model, images, method=method, layer=layer)
+            explain(model, images, **asked)
         except _Planned:
             problem = difference(before, network_state(model))
         else:

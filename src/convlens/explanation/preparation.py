@@ -72,10 +72,13 @@ def as_input(model: nn.Module, images: Tensor) -> Tensor:
         raise UsageError(f"pictures must be a float tensor (N, C, H, W), preprocessed for the network; got {came}")
     if not len(images):
         raise UsageError("no pictures to explain; give at least one")
+    like = next((p for p in model.parameters() if p.is_floating_point()), images)
+    if images.is_meta or like.is_meta:
+        what = "pictures lie" if images.is_meta else "the network's weights lie"
+        raise UsageError(f"{what} on the meta device, which holds no values; give those of a real device")
     broken = (~torch.isfinite(images)).flatten(1).any(1).nonzero().flatten().tolist()
     if broken:
         raise UsageError(f"picture {broken[0]} holds NaN or infinity; check how it was preprocessed")
-    like = next((p for p in model.parameters() if p.is_floating_point()), images)
     return images.detach().to(like.device, like.dtype, copy=True)
 
 

@@ -79,7 +79,7 @@ def randomisation_check(
         return RandomisationCheck(original.method, False, reason, (), len(images), 0)
     if not callable(target):
         target = list(original.targets)
-    num_draws = max(2, min(8, -(-NUM_PAIRS // len(images))))
+    num_draws = draws_for(len(images))
     measured: dict[tuple[str, int], list[tuple[float, float]]] = {}
     with failures_told(model, images, "randomisation"):
         for draw in range(num_draws):
@@ -90,6 +90,15 @@ def randomisation_check(
     stages = tuple(Stage(*at, *np.mean(pairs, axis=0).tolist()) for at, pairs in measured.items())
     passed, reason = _verdict(stages[-1])
     return RandomisationCheck(original.method, passed, reason, stages, len(images), num_draws)
+
+
+def draws_for(num_pictures: int) -> int:
+    return max(2, min(8, -(-NUM_PAIRS // num_pictures)))
+
+
+def num_maps(num_pictures: int) -> int:
+    """How many maps the check asks for, of a network with MAX_STAGES layers or more: what it costs."""
+    return num_pictures * draws_for(num_pictures) * MAX_STAGES
 
 
 @contextmanager

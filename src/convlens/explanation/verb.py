@@ -17,6 +17,7 @@ from convlens.explanation.memory import pictures_at_once, traced
 from convlens.explanation.methods import Method, find_method
 from convlens.explanation.preparation import as_input, failures_told, find_layer, prepared
 from convlens.explanation.question import Question, Target, TargetLike
+from convlens.explanation.repeatable import check_repeatable
 from convlens.graph import Node, bare_network
 
 SEEN = 1 / 75  # of the longer side, the deviation over which signed pixels are summed up to be seen
@@ -86,6 +87,7 @@ def explain(
             find_layer(model, layer)
         asked = Target(target, len(inputs))
         with failures_told(model, inputs, chosen.name):
+            check_repeatable(model, inputs)
             answers = [
                 _answer(chosen, Question(model, part, which, layer), options, start)
                 for start, part, which in _parts(model, inputs, asked)

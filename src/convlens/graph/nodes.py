@@ -48,6 +48,7 @@ class Node:
     is_pointwise: bool
     is_reduction: bool
     is_complex: bool = False  # a tensor that it reads or makes has complex numbers
+    may_draw: bool = False  # torch says that it may draw at random
 
     @property
     def attributes(self) -> dict[str, Any]:

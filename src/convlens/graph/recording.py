@@ -115,6 +115,7 @@ class Recorder(TorchDispatchMode):
                 is_in_place=bool(written),
                 is_pointwise=is_pointwise(func),
                 is_reduction=torch.Tag.reduction in func.tags,
+                may_draw=torch.Tag.nondeterministic_seeded in func.tags,
                 is_complex=any(t.is_complex() for t in tree_leaves((args, kwargs, outputs)) if isinstance(t, Tensor)),
             )
         )

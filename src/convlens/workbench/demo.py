@@ -74,7 +74,7 @@ def demo(
         accuracy_high=judged.scores.accuracy_high,
         num_test_pictures=judged.scores.num_pictures,
         explanation=seen.files[0],
-        picture_says=f"{first.target} ({first.probability:.1%})",
+        picture_says=f"{first.target} ({100 * first.probability:.1f} %)",
         report=seen.report,
         seconds=round(time.monotonic() - started, 2),
     )

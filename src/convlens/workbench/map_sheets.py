@@ -13,7 +13,7 @@ import torch
 
 from convlens import explanation
 from convlens.errors import ExplanationError
-from convlens.explanation import METHODS, Explanation, SanityCheck
+from convlens.explanation import METHODS, Explanation, SanityCheck, num_maps
 from convlens.measurement import probabilities
 from convlens.pictures import contact_sheet, enlarged, overlay
 from convlens.reports import MapFigure, Picture, likelihood
@@ -143,6 +143,9 @@ def _checks(
     checks, usable, refused = [], [], []
     shuffled = None if asked.shuffled is None else asked.shuffled.model
     for place, name in enumerate(asked.methods, 1):
+        if asked.progress and asked.sanity:
+            told = f"{name}: {num_maps(len(some))} maps, which --no-sanity leaves out"
+            asked.progress("check", place - 1, len(asked.methods), told)
         try:
             if asked.sanity:
                 checks.append(
