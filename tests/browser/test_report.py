@@ -79,7 +79,7 @@ def test_a_cell_of_the_diagonal_opens_pictures_that_were_recognised(page):
         group = page.locator(f"#recognised [id='{target}']:target")
         shown = group.locator("figure img")
         assert shown.count() == min(6, counted) and shown.first.is_visible()
-        assert (f"{shown.count()} of {counted}" in group.locator("h3").inner_text()) == (counted > 6)
+        assert (f"{shown.count()} of {counted} pictures" in group.locator("h3").inner_text()) == (counted > 6)
 
 
 def test_every_cell_that_is_not_empty_opens_something_by_keys(page):

@@ -210,6 +210,18 @@ def test_work_on_complex_numbers_is_unknown_and_views_of_them_are_free():
     assert measured.unknown_operators == ("aten::mm",) and not measured.complete
 
 
+def test_a_complex_convolution_is_the_three_real_ones_that_torch_computes():
+    class Complex(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 5, 3, dtype=torch.complex64)
+
+        def forward(self, x):
+            return self.conv(x.to(torch.complex64)).real
+
+    assert measure_network(Complex(), (1, 3, 8, 8)).macs == 3 * (3 * 3 * 3 * 5 * 6 * 6)
+
+
 def test_fourier_transforms_are_unknown_too():
     class Fourier(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

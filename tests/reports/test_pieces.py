@@ -224,7 +224,7 @@ def test_recognised_pictures_stand_under_their_class_with_how_many_there_are(tmp
     ]
     section = recognised_section(groups, [[125, 0], [1, 6]], ["a", "b"], tmp_path, prefix="e1-")
     assert section is not None and 'id="e1-pair-0-0"' in section and 'title="a/5.png"' in section
-    assert section.count(" of ") == 1 and "6 of 125" in section and "→" not in section
+    assert section.count(" of ") == 1 and "6 of 125 pictures" in section and "→" not in section
     assert shown_recognised({"recognised": rows}, [*"ab", *map(str, range(99))]) == {}
 
 

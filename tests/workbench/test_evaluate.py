@@ -282,10 +282,22 @@ def test_thumbnails_are_small_pictures_in_the_run(lesson, tmp_path):
 
 def test_thumbnails_never_exceed_the_limit_over_all_evaluations(lesson, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.import_module("convlens.workbench.judged"), "MAX_THUMBNAILS", 3)
-    wrong = evaluate(lesson.run, include_train=True).errors
-    wrong += evaluate(lesson.run, swapped(lesson.data, tmp_path / "swapped"), include_train=True).errors
-    assert len({one.thumbnail for one in wrong} - {None}) == 3
+    first = evaluate(lesson.run, include_train=True)
+    then = evaluate(lesson.run, swapped(lesson.data, tmp_path / "swapped"), include_train=True)
+    shown = [*first.recognised, *first.errors, *then.recognised, *then.errors]
+    assert len({one.thumbnail for one in shown} - {None}) == 3
     assert len(list((lesson.run / "thumbnails").iterdir())) == 3
+
+
+def test_many_errors_leave_room_for_pictures_that_were_recognised(lesson, tmp_path, monkeypatch):
+    data = swapped(lesson.data, tmp_path / "swapped")
+    num_recognised = len(evaluate(lesson.run, data, include_train=True).recognised)
+    shutil.rmtree(lesson.run / "thumbnails")
+    monkeypatch.setattr(importlib.import_module("convlens.workbench.judged"), "MAX_OF_ONE", num_recognised + 2)
+    result = evaluate(lesson.run, data, include_train=True)
+    assert len(result.recognised) == num_recognised > 0 and all(one.thumbnail for one in result.recognised)
+    assert [bool(one.thumbnail) for one in result.errors] == [True] * 2 + [False] * (len(result.errors) - 2)
+    assert len(result.errors) > 8
 
 
 def test_errors_begin_with_the_most_confident(lesson):

@@ -15,7 +15,8 @@ for elementwise operations; 1 an input for reductions and adaptive pooling; the 
 2 an element for batch norm with stored statistics, 7 for norms that compute their own; 5 for softmax; 7 an output for
 bilinear and 31 for bicubic resizing. Views, copies, indexing, padding and new tensors cost 0.
 
-An operation that stands in no table is unknown: None, never 0; so are convolutions and products of complex numbers.
+An operation that stands in no table is unknown: None, never 0; so are products of complex numbers.
+torch computes a complex convolution as three real ones, and they are counted.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def class_id(number: int, prefix: str) -> str:
 def pair_heading(pair: Pair, classes: Sequence[str], note: str | None = None) -> Markup:
     t, p = pair
     arrow = [element("span", " → ", class_="quiet", aria_label="taken for"), classes[p]] if t != p else None
-    return element("h3", classes[t], arrow, element("span", f" {note}", class_="quiet") if note else None)
+    return element("h3", classes[t], arrow, element("span", f" · {note}", class_="quiet") if note else None)
 
 
 def told_pairs(evaluation: dict[str, Any], classes: Sequence[str]) -> list[Pair]:

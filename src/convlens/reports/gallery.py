@@ -137,7 +137,9 @@ def _cards(groups: Groups, matrix: Sequence[Sequence[int]], classes: Sequence[st
     blocks = []
     for (t, p), judged in groups.items():
         number = max(len(judged), matrix[t][p] if len(matrix) == len(classes) else 0)
-        heading = pair_heading((t, p), classes, f"{len(judged):,} of {number:,}" if len(judged) < number else None)
+        heading = pair_heading(
+            (t, p), classes, f"{len(judged):,} of {number:,} pictures" if len(judged) < number else None
+        )
         cards = element("div", [_card(one, run, classes[t], classes[p]) for one in judged], class_="cards")
         blocks.append(element("div", heading, cards, class_="pair", id=pair_id((t, p), prefix)))
     return element("div", blocks, class_="errors")

@@ -15,7 +15,7 @@ from convlens.storage import guard, write_bytes
 from convlens.workbench.recognise import Candidates
 
 MAX_ERRORS = 2000  # listed by an evaluation; all are counted
-MAX_THUMBNAILS = 2000  # in a run, over all evaluations
+MAX_THUMBNAILS, MAX_OF_ONE = 2000, 1000  # in a run, over all evaluations, and for one of them
 MAX_RECOGNISED, OF_A_CLASS = 600, 6  # listed by an evaluation: in all, and of each class
 MAX_OVERLAYS = 24  # of an evaluation: the most confident errors, with a map of what speaks for the wrong class
 SIDE = 96  # pixels of a thumbnail
@@ -53,8 +53,8 @@ def judge(given: Candidates, kept: np.ndarray, logits: torch.Tensor) -> Judged:
     wrong = np.flatnonzero(predicted != truth)
     shown = _surest_of_each_pair(wrong, truth * num_classes + predicted, confidence)
     examples = _examples(np.flatnonzero(predicted == truth), truth, confidence, num_classes)
-    listed = _listed(given, kept, np.concatenate([shown, examples]), predicted, confidence)
-    errors, recognised = listed[: len(shown)], listed[len(shown) :]
+    listed = _listed(given, kept, np.concatenate([examples, shown]), predicted, confidence)
+    recognised, errors = listed[: len(examples)], listed[len(examples) :]
     places, classes = kept[shown][:MAX_OVERLAYS].tolist(), predicted[shown][:MAX_OVERLAYS].tolist()
     maps = _keep_overlays(given, places, classes)
     explained = [replace(one, overlay=file) for one, file in zip(errors, maps, strict=False)]
@@ -97,7 +97,7 @@ def _listed(
 
 
 def _keep_thumbnails(given: Candidates, indices: list[int]) -> list[str | None]:
-    """A small JPEG in the run for each picture, until the run is full; none where it keeps no pictures."""
+    """A small JPEG in the run for each picture, the first ones first, until it is full; none where it keeps none."""
     folder = given.run.folder.thumbnails
     if not given.run.manifest.keep_pictures or not indices:
         return [None] * len(indices)
@@ -105,7 +105,7 @@ def _keep_thumbnails(given: Candidates, indices: list[int]) -> list[str | None]:
         folder.mkdir(parents=True, exist_ok=True)
     there = {file.name for file in folder.iterdir()}
     names = [f"{given.scan.hashes[index]}.jpg" for index in indices]
-    for index, name in zip(indices, names, strict=True):
+    for index, name in list(zip(indices, names, strict=True))[:MAX_OF_ONE]:
         if name not in there and len(there) < MAX_THUMBNAILS:
             write_bytes(
                 folder / name, thumbnail(given.images.reader.read(index, short_side=2 * SIDE), SIDE), option=None
