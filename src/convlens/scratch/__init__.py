@@ -8,7 +8,7 @@ Read them in this order: `layer`, `dense`, `relu`, `cross_entropy`, `convolution
 Pictures are (N, C, H, W) at the network's door, as everywhere in convlens. Inside, the batch is the last axis:
 a layer gets (C, H, W, N), or (features, N), a column for each picture. So every equation of a textbook for one picture
 stands as it is, with the pictures riding along; the matrices of a convolution need no transposing, and every loop of
-NumPy runs over neighbours in memory (`benchmarks/scratch.py --layouts` measures it against two other orders).
+NumPy runs over neighbours in memory (`benchmarks/scratch.py layouts` measures it against two other orders).
 """
 
 from __future__ import annotations
