@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from convlens.workbench.explain import explain
     from convlens.workbench.measure import measure
     from convlens.workbench.predict import predict
+    from convlens.workbench.scratch import scratch_network
     from convlens.workbench.train import train
 
 __version__ = "0.2.0"
@@ -45,6 +46,7 @@ __all__ = [
     "explain",
     "measure",
     "predict",
+    "scratch_network",
     "train",
     "zoo",
 ]

@@ -11,6 +11,7 @@ from convlens.workbench.measure import MeasureResult, measure
 from convlens.workbench.own_network import open_run
 from convlens.workbench.predict import PredictResult, predict
 from convlens.workbench.results import plain
+from convlens.workbench.scratch import scratch_network
 from convlens.workbench.timing import Timing
 from convlens.workbench.train import TrainResult, train
 from convlens.workbench.zoo import ZooResult, zoo
@@ -39,6 +40,7 @@ __all__ = [
     "open_run",
     "plain",
     "predict",
+    "scratch_network",
     "train",
     "zoo",
 ]

@@ -1,0 +1,90 @@
+"""What every layer is: a function, and the rule by which blame goes back through it.
+
+Write y = f(x; w) for the layer and E for the error of the whole network. The **delta** of an array is the gradient of E
+by it: delta_y = dE/dy has the shape of y. Back-propagation is the chain rule, one layer at a time:
+
+    delta_x = (dy/dx)' delta_y        what `backward` returns: the delta of the layer before
+    dE/dw   = (dy/dw)' delta_y        what `backward` leaves in `gradients`
+
+A layer remembers from its last `forward` what these two products need. It knows nothing of the layers around it, of
+the error, or of a learning rate: an optimiser takes `parameters` and `gradients` and makes the step.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convlens.errors import UsageError
+
+
+class Layer:
+    """`parameters` are trained, `buffers` are not but belong to the state; both have torch's names and shapes.
+
+    Weights are zero until `draw` gives them random values, which a Network does.
+    """
+
+    def __init__(self) -> None:
+        self.parameters: dict[str, np.ndarray] = {}
+        self.gradients: dict[str, np.ndarray] = {}
+        self.buffers: dict[str, np.ndarray] = {}
+
+    def forward(self, x: np.ndarray, *, training: bool = False) -> np.ndarray:
+        """x -> y; `training` matters to dropout and batch normalisation alone."""
+        raise NotImplementedError
+
+    def backward(self, delta: np.ndarray) -> np.ndarray:
+        """delta_y -> delta_x, for the x of the last `forward`; the gradients of the weights are left in `gradients`."""
+        raise NotImplementedError
+
+    def draw(self, random: np.random.Generator) -> None:
+        """Give the weights their first values."""
+
+    def cast(self, dtype: np.dtype) -> None:
+        """Keep weights and statistics in this precision."""
+        for arrays in (self.parameters, self.buffers):
+            for name, array in arrays.items():
+                if array.dtype.kind == "f":
+                    arrays[name] = array.astype(dtype)
+
+    @property
+    def kind(self) -> str:
+        return type(self).__name__
+
+    def check_maps(self, x: np.ndarray, channels: int | None = None) -> None:
+        """UsageError unless x is (C, H, W, N), with this C where it is given."""
+        if x.ndim != 4 or (channels is not None and x.shape[0] != channels):
+            expected = f"({'C' if channels is None else channels}, H, W, N)"
+            raise UsageError(
+                f"{self.kind} got an array of shape {x.shape}, expected {expected}: inside a network the batch is the "
+                "last axis; check the layer before"
+            )
+
+    def check_delta(self, delta: np.ndarray, shape: tuple[int, ...] | None) -> None:
+        """UsageError unless forward gave an output of this shape, and delta has it too."""
+        if shape is None:
+            raise UsageError(f"{self.kind}.backward was called before forward; call forward first")
+        if delta.shape != shape:
+            raise UsageError(f"{self.kind}.backward got a delta of shape {delta.shape}, expected that of y, {shape}")
+
+
+def he_normal(random: np.random.Generator, weight: np.ndarray) -> np.ndarray:
+    """Values with the variance 2 / fan-in, which keeps that of the signal through ReLU (He et al. 2015)."""
+    fan_in = weight[0].size
+    return (random.standard_normal(weight.shape) * np.sqrt(2 / fan_in)).astype(weight.dtype)
+
+
+def whole_number(name: str, value: object, least: int = 1) -> int:
+    """The value as an int; UsageError where it is none or too small."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise UsageError(f"{name} is {value!r}, expected a whole number of at least {least}")
+    return int(value)
+
+
+def pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
+    """3 -> (3, 3); (3, 5) stays."""
+    if isinstance(value, tuple | list) and len(value) == 2:
+        return whole_number(name, value[0], least), whole_number(name, value[1], least)
+    if isinstance(value, tuple | list):
+        raise UsageError(f"{name} is {value!r}, expected one number or two, (height, width)")
+    number = whole_number(name, value, least)
+    return number, number

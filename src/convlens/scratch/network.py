@@ -1,0 +1,171 @@
+"""A network: layers one after the other, and how they learn.
+
+    forward     x0 = pictures,  x1 = f1(x0),  x2 = f2(x1), …, logits
+    backward    delta of the logits, back through the last layer, the one before, …, to the delta of the pictures
+
+Pictures are (N, C, H, W) and logits (N, classes) outside; inside the batch is the last axis (see `convlens.scratch`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from convlens.errors import UsageError
+from convlens.scratch.cross_entropy import CrossEntropy
+from convlens.scratch.layer import Layer, whole_number
+from convlens.scratch.softmax import softmax
+from convlens.scratch.state import fitted, read_file, write_file
+
+
+class Optimiser(Protocol):
+    def step(self, parameters: Mapping[str, np.ndarray], gradients: Mapping[str, np.ndarray]) -> None:
+        """Change the parameters in place."""
+
+
+class Network:
+    """`layers` by name; those of a list are called "0", "1", …, as those of torch's Sequential.
+
+    `seed` draws the weights and what dropout drops; None keeps the weights that the layers have.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer] | Mapping[str, Layer],
+        *,
+        seed: int | None = 0,
+        dtype: type | np.dtype = np.float32,
+    ) -> None:
+        named = layers if isinstance(layers, Mapping) else {str(place): one for place, one in enumerate(layers)}
+        self.layers: dict[str, Layer] = dict(named)
+        if not self.layers or not all(isinstance(layer, Layer) for layer in self.layers.values()):
+            raise UsageError(f"the layers are {list(self.layers.values())!r:.80}, expected one or more scratch layers")
+        if len({id(layer) for layer in self.layers.values()}) < len(self.layers):
+            raise UsageError("one layer stands in the network twice, expected each once: it remembers one input only")
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in (np.float32, np.float64):
+            raise UsageError(f"dtype is {self.dtype}, expected float32 or float64")
+        random = np.random.default_rng(seed)
+        for layer in self.layers.values():
+            if seed is not None:
+                layer.draw(random)
+            layer.cast(self.dtype)
+
+    def forward(self, images: np.ndarray, *, training: bool = False) -> np.ndarray:
+        """(N, C, H, W) -> (N, classes)."""
+        return np.moveaxis(self._inside(self._entered(images), training=training), -1, 0)
+
+    def backward(self, delta: np.ndarray) -> np.ndarray:
+        """The delta of the logits, (N, classes) -> that of the images of the last `forward`, (N, C, H, W)."""
+        return np.moveaxis(self._back(self._entered(delta)), -1, 0)
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """By name: "0.weight", "0.bias", …; the arrays themselves."""
+        return self._arrays("parameters")
+
+    def gradients(self) -> dict[str, np.ndarray]:
+        """Of the parameters, by the same names, as the last `backward` left them."""
+        return self._arrays("gradients")
+
+    def fit(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        *,
+        optimiser: Optimiser,
+        epochs: int = 1,
+        batch_size: int = 32,
+        seed: int = 0,
+        loss: CrossEntropy | None = None,
+        on_epoch: Callable[[int, float], None] | None = None,
+    ) -> list[float]:
+        """Train on mini-batches in an order that `seed` draws -> the mean loss of each epoch.
+
+        `images` (N, C, H, W) are numbers as the network shall see them; the outputs are taken as logits. `on_epoch` is
+        told the number of each epoch that ended, from 1, and its loss.
+        """
+        images, labels, loss = np.asarray(images), np.asarray(labels), loss or CrossEntropy()
+        if len(images) != len(labels) or not len(images):
+            raise UsageError(f"{len(images)} images and {len(labels)} labels came, expected as many, and at least one")
+        random, history = np.random.default_rng(seed), []
+        for epoch in range(1, whole_number("epochs", epochs) + 1):
+            total = 0.0
+            for chosen in _batches(random.permutation(len(images)), batch_size):
+                total += len(chosen) * self._learn(images[chosen], labels[chosen], loss)
+                optimiser.step(self.parameters(), self.gradients())
+            history.append(total / len(images))
+            if on_epoch is not None:
+                on_epoch(epoch, history[-1])
+        return history
+
+    def logits(self, images: np.ndarray, *, batch_size: int = 256) -> np.ndarray:
+        """(N, C, H, W) -> (N, classes), a batch at a time."""
+        images = np.asarray(images)
+        return np.concatenate([self.forward(images[one]) for one in _batches(np.arange(len(images)), batch_size)])
+
+    def probabilities(self, images: np.ndarray, *, temperature: float = 1.0) -> np.ndarray:
+        """(N, C, H, W) -> (N, classes): softmax of the logits."""
+        return softmax(self.logits(images).T, temperature).T
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """(N, C, H, W) -> (N,): the class of the largest logit."""
+        return self.logits(images).argmax(1)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Parameters and running statistics, by the names and in the shapes of torch's `state_dict`."""
+        return {
+            f"{name}.{key}": array
+            for name, layer in self.layers.items()
+            for key, array in (layer.parameters | layer.buffers).items()
+        }
+
+    def load_state(self, state: Mapping[str, np.ndarray], *, in_order: bool = False) -> None:
+        """Take over weights by name, or `in_order`, whatever their names, as torch's `state_dict` has them."""
+        values = fitted(self.state(), state, in_order=in_order)
+        for name, layer in self.layers.items():
+            for arrays in (layer.parameters, layer.buffers):
+                for key, old in arrays.items():
+                    arrays[key] = np.array(values[f"{name}.{key}"], dtype=old.dtype)
+
+    def load(self, path: str | Path) -> None:
+        """Take over the weights of a safetensors file, by name."""
+        self.load_state(read_file(Path(path)))
+
+    def save(self, path: str | Path) -> None:
+        """Write a safetensors file that torch's network of the same names loads too."""
+        write_file(Path(path), self.state())
+
+    def _learn(self, images: np.ndarray, labels: np.ndarray, loss: CrossEntropy) -> float:
+        value = loss.forward(self._inside(self._entered(images), training=True), labels)
+        self._back(loss.backward())
+        return value
+
+    def _inside(self, x: np.ndarray, *, training: bool) -> np.ndarray:
+        for layer in self.layers.values():
+            x = layer.forward(x, training=training)
+        return x
+
+    def _back(self, delta: np.ndarray) -> np.ndarray:
+        for layer in reversed(self.layers.values()):
+            delta = layer.backward(delta)
+        return delta
+
+    def _entered(self, outside: np.ndarray) -> np.ndarray:
+        """(N, …) -> (…, N), in the network's precision."""
+        outside = np.asarray(outside)
+        if outside.ndim < 2 or not len(outside):
+            raise UsageError(f"an array of shape {outside.shape} came, expected (N, C, H, W) or (N, features), N >= 1")
+        return np.ascontiguousarray(np.moveaxis(outside, 0, -1), dtype=self.dtype)
+
+    def _arrays(self, kind: str) -> dict[str, np.ndarray]:
+        return {
+            f"{name}.{key}": array for name, layer in self.layers.items() for key, array in getattr(layer, kind).items()
+        }
+
+
+def _batches(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    size = whole_number("batch_size", batch_size)
+    return (order[start : start + size] for start in range(0, len(order) or 1, size))

@@ -1,0 +1,51 @@
+"""Softmax. (K, …, N) -> (K, …, N): K scores become K probabilities, over the first axis.
+
+Forward, at temperature T:
+
+    y[i] = exp(x[i] / T) / sum over j of  exp(x[j] / T)
+
+A high temperature makes all classes alike, a low one lets the best take all. Adding one number to all scores changes
+nothing, so the largest is taken off first: exp never overflows.
+
+Backward. Each probability hangs on every score:
+
+    dy[i] / dx[j] = y[i] ((i = j) - y[j]) / T
+    delta_x[j]    = y[j] (delta[j] - sum over i of  delta[i] y[i]) / T
+
+For training see `cross_entropy`, which takes the scores themselves: there the two derivatives cancel to y - target.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convlens.errors import UsageError
+from convlens.scratch.layer import Layer
+
+
+def check_temperature(temperature: float) -> float:
+    if not temperature > 0:
+        raise UsageError(f"temperature is {temperature!r}, expected a number above 0; 1 is plain softmax")
+    return float(temperature)
+
+
+def softmax(x: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Probabilities over the first axis."""
+    powers = np.exp((x - x.max(0)) / temperature)
+    return powers / powers.sum(0)
+
+
+class Softmax(Layer):
+    output_shape: tuple[int, ...] | None = None
+
+    def __init__(self, *, temperature: float = 1.0) -> None:
+        super().__init__()
+        self.temperature = check_temperature(temperature)
+
+    def forward(self, x: np.ndarray, *, training: bool = False) -> np.ndarray:
+        self.y, self.output_shape = softmax(x, self.temperature), x.shape
+        return self.y
+
+    def backward(self, delta: np.ndarray) -> np.ndarray:
+        self.check_delta(delta, self.output_shape)
+        return self.y * (delta - (delta * self.y).sum(0)) / self.temperature

@@ -1,0 +1,61 @@
+"""Weights from and to the file that the torch network has too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from convlens.errors import StorageError, UsageError
+
+COUNTER = "num_batches_tracked"  # torch's, of batch normalisation; files of old have none
+
+
+def fitted(
+    own: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray], *, in_order: bool = False
+) -> dict[str, np.ndarray]:
+    """The given arrays by the network's own names; UsageError where names or shapes differ."""
+    wanted = [name for name in own if not name.endswith(COUNTER)]
+    values = {name: array for name, array in given.items() if not name.endswith(COUNTER)}
+    if in_order:
+        if len(values) != len(wanted):
+            raise UsageError(f"{len(values)} arrays came, expected {len(wanted)}: {', '.join(wanted)}")
+        values = dict(zip(wanted, values.values(), strict=True))
+    _check_names(wanted, values)
+    for name in wanted:
+        if np.shape(values[name]) != own[name].shape:
+            raise UsageError(f"'{name}' came with shape {np.shape(values[name])}, expected {own[name].shape}")
+    counters = {name: given.get(name, own[name]) for name in own if name.endswith(COUNTER)}
+    return values | counters
+
+
+def _check_names(wanted: list[str], values: Mapping[str, np.ndarray]) -> None:
+    missing = [name for name in wanted if name not in values]
+    extra = [name for name in values if name not in set(wanted)]
+    if missing or extra:
+        raise UsageError(
+            f"the weights do not fit by name: missing {', '.join(missing) or 'none'}, unknown "
+            f"{', '.join(extra) or 'none'}; name the layers as the file does, or load a state_dict with in_order=True"
+        )
+
+
+def read_file(path: Path) -> dict[str, np.ndarray]:
+    """A safetensors file -> its arrays."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise StorageError(f"{path} cannot be read as safetensors ({error}); give a run's weights file") from error
+
+
+def write_file(path: Path, state: Mapping[str, np.ndarray]) -> None:
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    try:
+        save_file({name: array.copy(order="C") for name, array in state.items()}, path)
+    except (OSError, SafetensorError) as error:
+        raise StorageError(f"{path} cannot be written ({error}); give a file in a folder that exists") from error

@@ -1,0 +1,167 @@
+"""The network: training, predictions, seeds, weights in and out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+
+from convlens.errors import StorageError, UsageError
+from convlens.scratch import SGD, Adam, BatchNorm, Convolution, Dense, Dropout, Flatten, MaxPooling, Network, ReLU
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    images, labels = load_digits(return_X_y=True)
+    return (images / 16 - 0.5).reshape(-1, 1, 8, 8), labels
+
+
+def small(seed: int | None = 0, dtype: type = np.float32) -> Network:
+    layers = [Convolution(1, 8, 3, padding="same"), BatchNorm(8), ReLU(), MaxPooling(2)]
+    return Network([*layers, Flatten(), Dropout(0.1), Dense(128, 10)], seed=seed, dtype=dtype)
+
+
+def test_training_lowers_the_loss_and_recognises_held_out_digits():
+    images, labels = digits()
+    network, told = small(), []
+    history = network.fit(
+        images[:1400],
+        labels[:1400],
+        optimiser=SGD(0.1, momentum=0.9),
+        epochs=4,
+        on_epoch=lambda epoch, loss: told.append((epoch, loss)),
+    )
+    assert history[0] > 2 * history[-1]
+    assert told == list(enumerate(history, start=1))
+    assert (network.predict(images[1400:]) == labels[1400:]).mean() > 0.9
+
+
+def test_the_loss_of_an_untrained_network_is_the_first_epoch_s_with_a_vanishing_rate():
+    images, labels = digits()
+    network = Network([Flatten(), Dense(64, 10)], dtype=np.float64)
+    logs = np.log(network.probabilities(images[:50])[np.arange(50), labels[:50]])
+    (loss,) = network.fit(images[:50], labels[:50], optimiser=SGD(1e-30), batch_size=7)
+    assert loss == pytest.approx(-logs.mean(), abs=1e-12)
+
+
+def test_the_same_seeds_give_the_same_network_to_the_last_bit_and_others_another():
+    images, labels = digits()
+
+    def trained(seed: int, order: int) -> np.ndarray:
+        network = small(seed)
+        network.fit(images[:200], labels[:200], optimiser=Adam(), epochs=2, seed=order)
+        return network.logits(images[:20])
+
+    assert np.array_equal(trained(1, 1), trained(1, 1))
+    assert not np.allclose(trained(1, 1), trained(2, 1))
+    assert not np.allclose(trained(1, 1), trained(1, 2))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_array_keeps_the_network_s_precision(dtype):
+    images, labels = digits()
+    network = small(dtype=dtype)
+    network.fit(images[:64], labels[:64], optimiser=SGD(0.1, momentum=0.9, weight_decay=1e-4))
+    network.fit(images[:64], labels[:64], optimiser=Adam())
+    logits = network.forward(images[:3])
+    back = network.backward(logits)
+    assert back.shape == (3, 1, 8, 8)
+    assert {a.dtype for a in (logits, back, *network.parameters().values(), *network.gradients().values())} == {
+        np.dtype(dtype)
+    }
+
+
+def test_logits_do_not_hang_on_the_batch_size_and_probabilities_add_up():
+    images, _ = digits()
+    network = small(dtype=np.float64)
+    np.testing.assert_allclose(network.logits(images[:50], batch_size=7), network.forward(images[:50]), atol=1e-12)
+    np.testing.assert_allclose(network.probabilities(images[:50], temperature=3).sum(1), 1)
+
+
+def test_the_state_is_that_of_torch_s_sequential_and_goes_both_ways(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    peer = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.1),
+        nn.Linear(128, 10),
+    )  # fmt: skip
+    images = torch.randn(20, 1, 8, 8)
+    peer(images)
+    save_file(peer.state_dict(), tmp_path / "theirs.safetensors")
+    network = small()
+    network.load(tmp_path / "theirs.safetensors")
+    with torch.no_grad():
+        np.testing.assert_allclose(network.logits(images.numpy()), peer.eval()(images).numpy(), atol=1e-5)
+
+    network.fit(images.numpy(), np.arange(20) % 10, optimiser=SGD(0.1))
+    network.save(tmp_path / "ours.safetensors")
+    peer.load_state_dict(load_file(tmp_path / "ours.safetensors"))
+    with torch.no_grad():
+        np.testing.assert_allclose(network.logits(images.numpy()), peer(images).numpy(), atol=1e-5)
+
+
+def test_weights_go_in_by_order_whatever_their_names():
+    donor, network = small(seed=3), small()
+    network.load_state({f"stages.{name}": a for name, a in donor.state().items()}, in_order=True)
+    images, _ = digits()
+    assert np.array_equal(network.logits(images[:5]), donor.logits(images[:5]))
+
+
+def test_loaded_weights_are_copies():
+    donor, network = small(seed=3), small()
+    network.load_state(donor.state())
+    donor.parameters()["0.weight"][:] = 0
+    assert network.parameters()["0.weight"].all()
+
+
+def test_without_a_seed_the_layers_keep_their_weights():
+    layer = Dense(2, 2)
+    layer.parameters["weight"] = np.array([[1.0, 2], [3, 4]])
+    assert np.array_equal(Network([layer], seed=None).forward(np.eye(2)), [[1, 3], [2, 4]])
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path):
+    network, state = small(), small().state()
+    with pytest.raises(UsageError, match=r"missing 0\.weight, unknown first"):
+        network.load_state({("first" if name == "0.weight" else name): a for name, a in state.items()})
+    with pytest.raises(UsageError, match=r"'0\.weight' came with shape \(8, 1, 5, 5\), expected \(8, 1, 3, 3\)"):
+        network.load_state(state | {"0.weight": np.zeros((8, 1, 5, 5))})
+    with pytest.raises(UsageError, match="1 arrays came, expected 8"):
+        network.load_state({"0.weight": state["0.weight"]}, in_order=True)
+    (tmp_path / "broken").write_bytes(b"no")
+    for name in ("broken", "missing"):
+        with pytest.raises(StorageError, match="cannot be read as safetensors"):
+            network.load(tmp_path / name)
+    with pytest.raises(StorageError, match="cannot be written"):
+        network.save(tmp_path / "no" / "folder")
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: Network([]), "expected one or more scratch layers"),
+        (lambda: Network([nn.ReLU()]), "expected one or more scratch layers"),
+        (lambda: Network([one := ReLU(), one]), "stands in the network twice"),
+        (lambda: Network([ReLU()], dtype=np.float16), "dtype is float16"),
+        (lambda: small().forward(np.zeros(8)), r"shape \(8,\) came, expected \(N, C, H, W\)"),
+        (lambda: small().logits(np.zeros((0, 1, 8, 8))), r"shape \(0, 1, 8, 8\) came"),
+        (lambda: small().forward(np.zeros((2, 3, 8, 8))), r"Convolution got .*\(3, 8, 8, 2\), expected \(1, H, W, N\)"),
+        (lambda: small().backward(np.zeros((2, 10))), "backward was called before forward"),
+        (lambda: small().fit(np.zeros((2, 1, 8, 8)), [1], optimiser=SGD(1)), "2 images and 1 labels"),
+        (lambda: small().fit(np.zeros((2, 1, 8, 8)), [1, 10], optimiser=SGD(1)), "whole numbers from 0 to 9"),
+        (lambda: small().fit(np.zeros((2, 1, 8, 8)), [0, 1], optimiser=SGD(1), epochs=0), "epochs is 0"),
+        (lambda: small().fit(np.zeros((2, 1, 8, 8)), [0, 1], optimiser=SGD(1), batch_size=0), "batch_size is 0"),
+    ],
+)
+def test_what_a_network_cannot_do_is_said(call, text):
+    with pytest.raises(UsageError, match=text):
+        call()
+
+
+def test_the_room_needs_numpy_and_never_torch():
+    code = "import sys, convlens.scratch; assert 'torch' not in sys.modules and 'scipy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,164 @@
+"""A torch network that is a chain, in NumPy: the same logits, the same gradients, the same weights file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import convlens
+from convlens.errors import NetworkError, UsageError
+from convlens.scratch import CrossEntropy, Dropout
+
+# fmt: off
+CHAINS = {
+    "lenet5":     ({"in_channels": 1, "num_classes": 10},                     (1, 28, 28)),
+    "mlp":        ({"in_channels": 1, "num_classes": 10},                     (1, 28, 28)),
+    "perceptron": ({"in_channels": 1, "num_classes": 10},                     (1, 28, 28)),
+    "vgg11":      ({"image_size": 32, "num_classes": 10},                     (3, 32, 32)),
+    "vgg11_bn":   ({"image_size": 32, "num_classes": 10},                     (3, 32, 32)),
+}
+# fmt: on
+
+
+def filled(model: nn.Module) -> nn.Module:
+    """Statistics and shifts that are not 0 and 1."""
+    for name, tensor in model.state_dict().items():
+        if name.endswith(("bias", "running_mean")):
+            nn.init.normal_(tensor, std=0.1)
+        elif name.endswith("running_var"):
+            nn.init.uniform_(tensor, 0.5, 2)
+    return model
+
+
+def compare(model: nn.Module, shape: tuple[int, ...], *, tolerance: float, pictures: int = 3) -> None:
+    """Logits, and the gradient by every parameter, in eval mode."""
+    dtype = next(model.parameters()).dtype
+    images, labels = torch.randn(pictures, *shape, dtype=dtype), torch.arange(pictures) % 3
+    model.eval().zero_grad()
+    expected = model(images)
+    functional.cross_entropy(expected, labels).backward()
+
+    network = convlens.scratch_network(model, (1, *shape))
+    logits = network.forward(images.numpy())
+    loss = CrossEntropy()
+    loss.forward(logits.T, labels.numpy())
+    back = network.backward(loss.backward().T)
+
+    np.testing.assert_allclose(logits, expected.detach().numpy(), rtol=0, atol=tolerance)
+    assert back.shape == images.shape
+    gradients = network.gradients()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None
+        scale = max(1.0, float(parameter.grad.abs().max()))
+        np.testing.assert_allclose(gradients[name], parameter.grad.numpy(), rtol=0, atol=tolerance * scale)
+    assert {name: array.shape for name, array in network.state().items()} == {
+        name: tuple(tensor.shape) for name, tensor in model.state_dict().items()
+    }
+
+
+@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
+def test_logits_and_gradients_are_those_of_the_torch_network(name, dtype, tolerance):
+    options, shape = CHAINS[name]
+    torch.manual_seed(0)
+    compare(filled(convlens.zoo.create(name, **options)).to(dtype), shape, tolerance=tolerance)
+
+
+class Functions(nn.Module):
+    """Every operation that scratch has, most of them not as modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(2, 4, 3, padding=1, padding_mode="replicate", stride=2)
+        self.second = nn.Conv2d(4, 8, 2, groups=2, bias=False, padding=(1, 0))
+        self.norm = nn.BatchNorm2d(8)
+        self.out = nn.Linear(24, 5, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.max_pool2d(torch.tanh(self.first(x)), 3, 1, 1)
+        x = functional.avg_pool2d(torch.sigmoid(self.second(functional.pad(x, (0, 1, 2, 0)))), 2, padding=1)
+        x = functional.adaptive_avg_pool2d(functional.relu(self.norm(x)), (3, 1))
+        return torch.softmax(self.out(x.flatten(1)), 1)
+
+
+class Odd(nn.Module):
+    """One layer after a convolution."""
+
+    def __init__(self, then: nn.Module) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+        self.then = then
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.then(self.conv(x))
+
+
+def test_functions_count_as_modules_do():
+    torch.manual_seed(0)
+    compare(filled(Functions().double()), (2, 15, 3), tolerance=1e-12)
+
+
+@pytest.mark.parametrize("kernel", [2, 3])
+@pytest.mark.filterwarnings("ignore:Using padding=.same. with even kernel:UserWarning")
+def test_same_padding_becomes_margins(kernel):
+    compare(Odd(nn.Sequential(nn.Conv2d(4, 2, kernel, padding="same"), nn.Flatten())), (1, 6, 7), tolerance=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("then", "text"),
+    [
+        (nn.GELU(), r"layer 'then' \(GELU\) has the operation 'gelu'"),
+        (nn.Sequential(nn.ReLU(), nn.ReLU6()), r"layer 'then\.1' \(ReLU6\)"),
+        (nn.Conv2d(4, 4, 3, dilation=2), r"layer 'then' \(Conv2d\).*without dilation"),
+        (nn.ConvTranspose2d(4, 4, 3), "no transposed ones"),
+        (nn.MaxPool2d(2, ceil_mode=True), "ceil_mode"),
+        (nn.AvgPool2d(2, padding=1, count_include_pad=False), "margins that do not count"),
+        (nn.BatchNorm2d(4, affine=False), "has weights and running statistics"),
+        (nn.ZeroPad2d(1), "pads inside a convolution only"),
+        (nn.Sequential(nn.ZeroPad2d(1), nn.ReLU()), "pads inside a convolution only"),
+        (nn.Dropout2d(), r"layer 'then' is Dropout2d"),
+        (nn.AdaptiveAvgPool2d(5), "no whole number of windows"),
+        (nn.Flatten(2), "expected features of each picture"),
+        (nn.Softmax(-1), "over the channels or features"),
+    ],
+)
+def test_what_scratch_does_not_have_is_refused_by_the_layer_s_name(then, text):
+    with pytest.raises(NetworkError, match=text):
+        convlens.scratch_network(Odd(then), (1, 1, 14, 14))
+
+
+def test_what_is_no_chain_is_refused():
+    with pytest.raises(
+        NetworkError, match=r"layer '[\w.]+' \(.+\) has the operation 'add': it does not read the layer"
+    ):
+        convlens.scratch_network(convlens.zoo.create("resnet20", num_classes=10), (1, 3, 32, 32))
+    shared = nn.Linear(4, 4)
+    with pytest.raises(NetworkError, match="its weights are used twice"):
+        convlens.scratch_network(nn.Sequential(shared, nn.ReLU(), shared), (1, 4))
+    with pytest.raises(UsageError, match="without input_shape"):
+        convlens.scratch_network(shared)
+
+
+def test_dropout_is_taken_over_in_its_place():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.3), nn.ReLU(), nn.Linear(4, 2), nn.Dropout(0.1))
+    layers = convlens.scratch_network(model, (1, 4)).layers
+    assert list(layers) == ["0", "1", "2", "3", "4"]
+    assert [one.rate for one in layers.values() if isinstance(one, Dropout)] == [0.3, 0.1]
+
+
+def test_a_run_becomes_a_network_that_reads_and_writes_the_same_weights_file(trained_run, tmp_path):
+    run = convlens.Run.load(trained_run)
+    network = convlens.scratch_network(trained_run)
+    images = torch.randn(4, *run.input_shape[1:])
+    with torch.no_grad():
+        np.testing.assert_allclose(network.logits(images.numpy()), run.model(images).numpy(), atol=1e-5)
+
+    network.save(tmp_path / "weights.safetensors")
+    again = convlens.scratch_network(convlens.zoo.create("lenet5", in_channels=1, num_classes=10), (1, 1, 28, 28))
+    for path in (tmp_path / "weights.safetensors", run.folder.weights):
+        again.load(path)
+        assert np.array_equal(again.logits(images.numpy()), network.logits(images.numpy()))
+    assert list(network.state()) == list(run.model.state_dict())
