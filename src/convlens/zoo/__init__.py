@@ -3,6 +3,7 @@
 create(name, ...)      a network by name; `names()` and `families()` list them, `entry(name)` tells their paper
 build(architecture)    the network of a stored Architecture again
 FACTS, MULTIPLIERS     parameters and MACs of every network, with their source
+TextCNN                reads sentences, and so stands outside the registry
 published(name)        where published weights come from; load_weights(network, source) reads them
 """
 
@@ -39,6 +40,7 @@ from convlens.zoo.architecture import Architecture, Network, WeightsRecord
 from convlens.zoo.create import build, create
 from convlens.zoo.facts import DATA_SETS, FACTS, MULTIPLIERS, Facts, Multiplier
 from convlens.zoo.registry import Entry, entry, families, names
+from convlens.zoo.textcnn import TextCNN
 from convlens.zoo.weights import (
     FileFacts,
     PublishedWeights,
@@ -60,6 +62,7 @@ __all__ = [
     "Multiplier",
     "Network",
     "PublishedWeights",
+    "TextCNN",
     "WeightsRecord",
     "build",
     "create",

@@ -1,0 +1,192 @@
+"""Recurrent cells, each written out as its equations, and what reads a sequence with them.
+
+    rnn        Elman, 1990: https://doi.org/10.1207/s15516709cog1402_1
+    lstm       Hochreiter and Schmidhuber, 1997, with the forget gate of Gers, Schmidhuber and Cummins (2000),
+               https://doi.org/10.1162/089976600300015015
+    peephole   the same whose gates see the memory: Gers and Schmidhuber, 2000, "Recurrent Nets that Time and Count",
+               https://doi.org/10.1109/IJCNN.2000.861302
+    coupled    what enters is what is forgotten, i = 1 - f: "CIFG" in Greff et al., 2017, https://arxiv.org/abs/1503.04069
+    gru        Cho et al., 2014: https://arxiv.org/abs/1406.1078
+
+N sequences of T steps with D numbers each; x is a step, h the state (N, hidden), m the memory of an LSTM.
+Departures: GRU resets after the product with U, as torch does, and so has a second bias; the paper resets before it.
+Weights start uniform in +-1 / sqrt(hidden), biases at 0 but for the forget gate's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convlens.errors import UsageError, unknown_name
+
+State = tuple[Tensor, ...]  # the state that others see, then what the cell keeps to itself
+
+
+class Cell(nn.Module):
+    """One step: (x, state) -> state, from the sums W x + b and U h of its `num_gates` gates, stacked."""
+
+    num_gates = 1
+    num_states = 1
+    second_bias = False
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.w = nn.Linear(inputs, self.num_gates * hidden)
+        self.u = nn.Linear(hidden, self.num_gates * hidden, bias=self.second_bias)
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            else:
+                nn.init.uniform_(parameter, -(hidden**-0.5), hidden**-0.5)
+
+    def forward(self, x: Tensor, state: State) -> State:  # (N, D)
+        return self.step(self.w(x), state)
+
+    def step(self, wx: Tensor, state: State) -> State:
+        """The equations, given W x + b: of all steps of a sequence it is one product."""
+        raise NotImplementedError
+
+    def start(self, like: Tensor) -> State:
+        """(N, ...) -> zeros, (N, hidden) each."""
+        return tuple(like.new_zeros(len(like), self.hidden) for _ in range(self.num_states))
+
+
+class RNNCell(Cell):
+    """h = tanh(W x + U h + b)."""
+
+    def step(self, wx: Tensor, state: State) -> State:
+        (h,) = state
+        return (torch.tanh(wx + self.u(h)),)
+
+
+class LSTMCell(Cell):
+    """i, f, o = sigmoid(W x + U h + b), g = tanh(W x + U h + b); m = f m + i g, h = o tanh(m).
+
+    `forget_bias` is where the bias of f starts: at 0 half of the memory is lost at every step of a new network, at 1
+    to 2 a quarter to an eighth (Gers et al. 2000; Jozefowicz et al. 2015).
+    """
+
+    num_gates = 4  # i, f, g, o, in torch's order
+    num_states = 2
+
+    def __init__(self, inputs: int, hidden: int, *, forget_bias: float = 1.0) -> None:
+        super().__init__(inputs, hidden)
+        place = self.num_gates - 3  # f stands before g and o
+        nn.init.constant_(self.w.bias.detach()[place * hidden : (place + 1) * hidden], forget_bias)
+
+    def step(self, wx: Tensor, state: State) -> State:
+        h, m = state
+        i, f, g, o = (wx + self.u(h)).chunk(4, dim=1)
+        m = f.sigmoid() * m + i.sigmoid() * g.tanh()
+        return o.sigmoid() * m.tanh(), m
+
+
+class PeepholeLSTMCell(LSTMCell):
+    """LSTM with + p m in each gate: i and f see the memory before the step, o after it, each unit its own."""
+
+    def __init__(self, inputs: int, hidden: int, *, forget_bias: float = 1.0) -> None:
+        super().__init__(inputs, hidden, forget_bias=forget_bias)
+        self.p = nn.Parameter(torch.empty(3, hidden).uniform_(-(hidden**-0.5), hidden**-0.5))
+
+    def step(self, wx: Tensor, state: State) -> State:
+        h, m = state
+        to_i, to_f, to_o = self.p.unbind()
+        i, f, g, o = (wx + self.u(h)).chunk(4, dim=1)
+        m = (f + to_f * m).sigmoid() * m + (i + to_i * m).sigmoid() * g.tanh()
+        return (o + to_o * m).sigmoid() * m.tanh(), m
+
+
+class CoupledLSTMCell(LSTMCell):
+    """f, o = sigmoid(W x + U h + b), g = tanh(W x + U h + b); m = f m + (1 - f) g, h = o tanh(m)."""
+
+    num_gates = 3  # f, g, o
+
+    def step(self, wx: Tensor, state: State) -> State:
+        h, m = state
+        f, g, o = (wx + self.u(h)).chunk(3, dim=1)
+        f = f.sigmoid()
+        m = f * m + (1 - f) * g.tanh()
+        return o.sigmoid() * m.tanh(), m
+
+
+class GRUCell(Cell):
+    """r, z = sigmoid(W x + b + U h + c), n = tanh(W x + b + r (U h + c)); h = z h + (1 - z) n."""
+
+    num_gates = 3  # r, z, n, in torch's order
+    second_bias = True
+
+    def step(self, wx: Tensor, state: State) -> State:
+        (h,) = state
+        (r, z, n), (ur, uz, un) = wx.chunk(3, dim=1), self.u(h).chunk(3, dim=1)
+        z = (z + uz).sigmoid()
+        n = torch.tanh(n + (r + ur).sigmoid() * un)
+        return (z * h + (1 - z) * n,)
+
+
+class Recurrent(nn.Module):
+    """A cell along a sequence: (N, T, D) -> (N, T, hidden), the state after every step."""
+
+    def __init__(self, cell: Cell, *, backwards: bool = False) -> None:
+        super().__init__()
+        self.cell = cell
+        self.backwards = backwards
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        return self.run(sequence)[0]
+
+    def run(self, sequence: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """From `state`, of zeros where none is given -> the states and the last one, from which it can go on."""
+        state = self.cell.start(sequence) if state is None else state
+        steps = self.cell.w(sequence).unbind(1)
+        states = []
+        for wx in reversed(steps) if self.backwards else steps:
+            state = self.cell.step(wx, state)
+            states.append(state[0])
+        return torch.stack(states[::-1] if self.backwards else states, dim=1), state
+
+
+class Bidirectional(nn.Module):
+    """(N, T, D) -> (N, T, 2 hidden): a cell from the first step on, one from the last (Schuster and Paliwal, 1997)."""
+
+    def __init__(self, onward: Cell, back: Cell) -> None:
+        super().__init__()
+        self.onward = Recurrent(onward)
+        self.back = Recurrent(back, backwards=True)
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        return torch.cat([self.onward(sequence), self.back(sequence)], dim=2)
+
+
+CELLS: dict[str, type[Cell]] = {
+    "rnn": RNNCell,
+    "lstm": LSTMCell,
+    "peephole": PeepholeLSTMCell,
+    "coupled": CoupledLSTMCell,
+    "gru": GRUCell,
+}
+
+
+def recurrent(
+    kind: str, inputs: int, hidden: int, *, layers: int = 1, bidirectional: bool = False, **options: Any
+) -> nn.Sequential:
+    """(N, T, inputs) -> (N, T, hidden), twice as many of two directions; each layer reads the states of that below.
+
+    `options` are the cell's, such as `forget_bias`. Raises UsageError for a cell that is not known.
+    """
+    if kind not in CELLS:
+        raise unknown_name("recurrent cell", kind, CELLS, f"choose {', '.join(CELLS)}")
+    for what, value in (("inputs", inputs), ("hidden", hidden), ("layers", layers)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise UsageError(f"{what} is {value!r}, expected a whole number of at least 1")
+    if options and not issubclass(CELLS[kind], LSTMCell):
+        raise UsageError(f"the cell '{kind}' has no options and got {', '.join(options)}; an LSTM has forget_bias")
+    stack = nn.Sequential()
+    for layer in range(layers):
+        size = inputs if layer == 0 else (1 + bidirectional) * hidden
+        cells = [CELLS[kind](size, hidden, **options) for _ in range(1 + bidirectional)]
+        stack.append(Bidirectional(*cells) if bidirectional else Recurrent(*cells))
+    return stack

@@ -1,0 +1,96 @@
+"""TextCNN: Convolutional Neural Networks for Sentence Classification (Kim, 2014), https://arxiv.org/abs/1408.5882.
+
+Section 3.1: filters over 3, 4 and 5 words, 100 of each, ReLU, the largest value over the sentence, dropout 0.5, one
+Linear whose rows are kept at most 3 long. Departures: one set of word vectors (CNN-rand, or static and non-static with
+`stem.words` set by the user), no second channel; a sentence counts as padded to the widest filter, with vectors of 0.
+
+It stands unregistered: a network of the registry reads pictures, (N, C, H, W), and is created with their size and
+channels; a sentence has a vocabulary. N sentences of T words; word 0 is padding.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from convlens.errors import UsageError
+from convlens.layers import sequence
+from convlens.zoo.architecture import check_count
+
+# fmt: off
+#  section 3.1
+WIDTHS       = (3, 4, 5)  # words that a filter sees
+MAPS         = 100        # filters of each width
+EMBEDDING    = 300        # numbers of a word's vector
+DROPOUT      = 0.5
+LONGEST_ROW  = 3.0        # of the last layer's weights
+# fmt: on
+
+
+class WordVectors(nn.Module):
+    """(N, T) whole numbers -> (N, embedding, T'), T' no less than the widest filter."""
+
+    def __init__(self, num_words: int, embedding: int, least: int) -> None:
+        super().__init__()
+        self.words = nn.Embedding(num_words, embedding, padding_idx=0)
+        nn.init.uniform_(self.words.weight.detach()[1:], -0.25, 0.25)
+        self.least = least
+
+    def forward(self, words: Tensor) -> Tensor:
+        vectors = self.words(words).transpose(1, 2)
+        return nn.functional.pad(vectors, (0, max(self.least - vectors.shape[2], 0)))
+
+
+class LargestOverTime(nn.Module):
+    """(N, maps, T) -> (N, maps)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.amax(dim=2)
+
+
+class Widths(nn.Module):
+    """(N, embedding, T) -> (N, widths x maps): the largest relu(w x + b) of every filter, its place forgotten."""
+
+    def __init__(self, embedding: int, widths: tuple[int, ...], maps: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            sequence(conv=nn.Conv1d(embedding, maps, width), act=nn.ReLU(), pool=LargestOverTime()) for width in widths
+        )
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        return torch.cat([branch(vectors) for branch in self.branches], dim=1)
+
+
+class TextCNN(nn.Module):
+    """logits = head(stages(stem(words))), as all networks of the zoo, of (N, T) numbers of words."""
+
+    def __init__(
+        self,
+        num_words: int,
+        *,
+        num_classes: int = 2,
+        widths: tuple[int, ...] = WIDTHS,
+        maps: int = MAPS,
+        embedding: int = EMBEDDING,
+        dropout: float = DROPOUT,
+    ) -> None:
+        super().__init__()
+        counts = {"num_words": num_words, "num_classes": num_classes, "maps": maps, "embedding": embedding}
+        for what, value in counts.items():
+            check_count(what, value)
+        if not isinstance(widths, tuple) or not widths:
+            raise UsageError(f"widths is {widths!r}, expected how many words each filter sees, such as (3, 4, 5)")
+        for width in widths:
+            check_count("a width in widths", width)
+        self.stem = WordVectors(num_words, embedding, max(widths))
+        self.stages = Widths(embedding, widths, maps)
+        self.head = sequence(dropout=nn.Dropout(dropout), linear=nn.Linear(len(widths) * maps, num_classes))
+
+    def forward(self, words: Tensor) -> Tensor:  # (N, T), whole numbers
+        return self.head(self.stages(self.stem(words)))  # (N, num_classes), logits
+
+    @torch.no_grad()
+    def constrain(self, longest: float = LONGEST_ROW) -> None:
+        """After a step: rows of the last layer that grew longer are scaled back to `longest`."""
+        weight = self.head.get_submodule("linear").get_parameter("weight")
+        weight.copy_(weight.renorm(2, 0, longest))

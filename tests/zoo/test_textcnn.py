@@ -1,0 +1,105 @@
+"""TextCNN against the paper's arithmetic; tracing and measuring take sentences as they take pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import convlens.zoo as zoo
+from convlens.errors import UsageError
+from convlens.graph import trace
+from convlens.measurement import measure_network
+
+
+def sentences(length: int = 9, num_words: int = 50) -> torch.Tensor:
+    return torch.randint(1, num_words, (4, length), generator=torch.Generator().manual_seed(0))
+
+
+def small(**options: Any) -> zoo.TextCNN:
+    torch.manual_seed(0)
+    return zoo.TextCNN(50, **{"widths": (2, 3), "maps": 6, "embedding": 8, **options}).eval()
+
+
+def test_logits_are_the_equations_of_the_paper_word_by_word() -> None:
+    network = small(num_classes=3)
+    words = sentences()
+    weight, bias = network.head.get_submodule("linear").parameters()
+    vectors = network.stem.words.weight[words]  # (N, T, embedding)
+    features = []
+    for branch in network.stages.branches:
+        filters, b = branch.get_submodule("conv").parameters()
+        width = filters.shape[2]
+        windows = [vectors[:, t : t + width].transpose(1, 2).flatten(1) for t in range(9 - width + 1)]
+        features.append(torch.stack([(w @ filters.flatten(1).T + b).relu() for w in windows]).amax(0))
+    torch.testing.assert_close(network(words), torch.cat(features, 1) @ weight.T + bias)
+
+
+def test_the_paper_s_network_has_the_parameters_and_products_of_its_section_3_1() -> None:
+    measured = measure_network(zoo.TextCNN(18_765), (sentences(20),))  # the words of its first data set, MR
+    filters = sum(100 * 300 * width for width in (3, 4, 5))
+    assert measured.complete
+    assert measured.parameters == 18_765 * 300 + filters + 300 + 300 * 2 + 2
+    assert measured.macs == 4 * (sum(100 * 300 * width * (20 - width + 1) for width in (3, 4, 5)) + 600)
+
+
+def test_a_trace_of_whole_numbers_sees_two_layers_and_every_filter() -> None:
+    graph = trace(small(), (sentences(),))
+    assert graph.depth == 2 and graph.input_shape == (4, 9) and not graph.used_real_tensors
+    assert sum(call.kind == "Conv1d" for call in graph.modules) == 2
+
+
+def test_padding_adds_nothing_to_a_vector_and_is_never_learned() -> None:
+    network = small().train()
+    words = sentences()
+    words[:, 5:] = 0
+    network(words).sum().backward()
+    gradient = network.stem.words.weight.grad
+    assert not network.stem.words.weight[0].any() and gradient is not None and not gradient[0].any()
+    assert gradient[words[:, :5]].any()
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_a_sentence_shorter_than_the_widest_filter_counts_as_padded(length: int) -> None:
+    network = small()
+    words = sentences(length)
+    padded = nn.functional.pad(words, (0, 3 - length))
+    assert torch.equal(network(words), network(padded))
+
+
+def test_the_place_of_a_phrase_does_not_matter_and_the_order_of_its_words_does() -> None:
+    network = small()
+    phrase = [7, 8, 9]
+    early, late = (torch.tensor([[0] * n + phrase + [0] * (9 - n)]) for n in (2, 5))
+    torch.testing.assert_close(network(early), network(late))
+    assert not torch.allclose(network(early), network(torch.tensor([[0, 0, 9, 8, 7, 0, 0, 0, 0, 0, 0, 0]])))
+
+
+def test_rows_that_grew_too_long_are_scaled_back_and_the_others_stay() -> None:
+    network = small()
+    weight = network.head.get_submodule("linear").get_parameter("weight")
+    with torch.no_grad():
+        weight[0] *= 100
+    direction, other = weight[0] / weight[0].norm(), weight[1].clone()
+    network.constrain()
+    torch.testing.assert_close(weight[0], 3 * direction)
+    assert torch.equal(weight[1], other)
+
+
+def test_it_is_not_in_the_registry_whose_networks_read_pictures() -> None:
+    assert "textcnn" not in zoo.names()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"widths": ()}, r"widths is \(\), expected how many words each filter sees, such as \(3, 4, 5\)"),
+        ({"widths": (3, 0)}, "a width in widths is 0, expected a whole number"),
+        ({"maps": 0}, "maps is 0, expected a whole number"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_what_was_expected(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        small(**options)
