@@ -1,0 +1,48 @@
+"""What learned before labels did: networks of the years 1982 to 2008 that store, model and dream pictures.
+
+Hopfield, Projection      store pictures and recall them from corrupted ones; `capacity` measures how many
+BoltzmannMachine          any pairs joined, hidden units; exact for a few units, and by Gibbs sampling
+RBM                       two layers; contrastive divergence, persistent chains; reconstruction, samples, filters
+log_partition             its Z by annealed importance sampling, exact_log_partition by all states
+DBN, fine_tune            layers of RBMs, and the same weights as a classifier
+save, load                each of them as one safetensors file
+..._sheet, capacity_plot  pictures of all this
+
+Pictures are rows of numbers from 0 to 1, (N, units). `fit` returns its own object; each draws from a generator of its
+own.
+"""
+
+from __future__ import annotations
+
+from convlens.classics.boltzmann import BoltzmannMachine
+from convlens.classics.dbn import DBN, fine_tune
+from convlens.classics.hopfield import CRITICAL_LOAD, Hopfield, Load, Projection, Recall, capacity, corrupted
+from convlens.classics.partition import LogPartition, exact_log_partition, log_likelihood, log_partition
+from convlens.classics.rbm import RBM, contrastive_divergence
+from convlens.classics.saving import load, save
+from convlens.classics.sheets import capacity_plot, filters_sheet, pictures_sheet, rows_sheet
+
+__all__ = [
+    "CRITICAL_LOAD",
+    "DBN",
+    "RBM",
+    "BoltzmannMachine",
+    "Hopfield",
+    "Load",
+    "LogPartition",
+    "Projection",
+    "Recall",
+    "capacity",
+    "capacity_plot",
+    "contrastive_divergence",
+    "corrupted",
+    "exact_log_partition",
+    "filters_sheet",
+    "fine_tune",
+    "load",
+    "log_likelihood",
+    "log_partition",
+    "pictures_sheet",
+    "rows_sheet",
+    "save",
+]
