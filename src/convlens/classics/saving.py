@@ -1,0 +1,49 @@
+"""A classic as one safetensors file: its tensors, and in the header its name and sizes. Nothing is pickled."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors import safe_open
+from safetensors.torch import save as pack
+
+from convlens.classics.boltzmann import BoltzmannMachine
+from convlens.classics.dbn import DBN
+from convlens.classics.given import check_file
+from convlens.classics.hopfield import Hopfield, Projection
+from convlens.classics.rbm import RBM
+from convlens.errors import StorageError, UsageError
+from convlens.storage import write_bytes
+
+Classic = Hopfield | BoltzmannMachine | RBM | DBN
+CLASSICS: dict[str, type[Classic]] = {
+    kind.__name__: kind for kind in (Hopfield, Projection, BoltzmannMachine, RBM, DBN)
+}
+
+
+def save(classic: Classic, path: str | Path) -> None:
+    """Write it whole or not at all, in place of a file that is there."""
+    name = type(classic).__name__
+    if CLASSICS.get(name) is not type(classic):
+        raise UsageError(f"{name} came to be saved; expected one of {', '.join(CLASSICS)}")
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in classic.state_dict().items()}
+    write_bytes(Path(path), pack(tensors, metadata={"classic": name, "sizes": json.dumps(classic.sizes)}))
+
+
+def load(path: str | Path) -> Classic:
+    """What `save` wrote. UsageError where there is no file, StorageError where it is damaged or of another kind."""
+    file = check_file(path)
+    try:
+        with safe_open(file, framework="pt") as content:
+            header = content.metadata() or {}
+            classic = CLASSICS[header["classic"]](*json.loads(header["sizes"]))
+            tensors = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118
+            classic.load_state_dict(tensors, assign=True)  # in the type that they have
+    except Exception as error:  # safetensors, json and torch raise half a dozen kinds for a damaged file
+        reason = " ".join(str(error).split())[:200]
+        raise StorageError(
+            f"{file} cannot be read as a classic ({type(error).__name__}: {reason}); expected a whole file that "
+            "`convlens.classics.save` wrote"
+        ) from error
+    return classic
