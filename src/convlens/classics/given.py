@@ -1,0 +1,83 @@
+"""What a classic may be given: pictures as rows of units, whole numbers, rates, seeds. All else is refused here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convlens.errors import DataError, UsageError
+
+Progress = Callable[[str, int, int, str], None]  # stage, done, total, detail
+Pictures = Tensor | np.ndarray
+
+
+def check_pictures(pictures: Pictures, num_units: int, like: Tensor, *, binary: bool = False) -> Tensor:
+    """(N, num_units) in 0..1, or of 0 and 1 alone, in the type and on the device of `like`.
+
+    UsageError for another shape, DataError for values that are not in the range.
+    """
+    if not isinstance(pictures, Tensor | np.ndarray):
+        raise UsageError(f"pictures came as {type(pictures).__name__}; expected a tensor or an array (N, {num_units})")
+    if pictures.ndim != 2 or pictures.shape[1] != num_units or not len(pictures):
+        raise UsageError(
+            f"pictures came with shape {tuple(pictures.shape)}; expected (N, {num_units}) with N of at least 1: "
+            "one row a picture, one number a unit"
+        )
+    given = torch.as_tensor(pictures).to(like)
+    if given.isnan().any():
+        raise DataError("pictures hold NaN; expected numbers from 0 to 1: find out which pictures are damaged")
+    least, most = given.min().item(), given.max().item()
+    if least < 0 or most > 1:
+        raise DataError(f"pictures hold values from {least:.4g} to {most:.4g}; expected 0 to 1: divide by the largest")
+    if binary and not ((given == 0) | (given == 1)).all():
+        raise DataError("pictures hold greys; expected 0 and 1 alone: compare with a threshold, such as pictures > 0.5")
+    return given
+
+
+def check_labels(labels: Tensor | np.ndarray, num_pictures: int, num_classes: int) -> Tensor:
+    """(N,) whole numbers below `num_classes`, one for each picture."""
+    given = torch.as_tensor(labels)
+    if given.shape != (num_pictures,) or given.is_floating_point():
+        raise UsageError(
+            f"labels came as {tuple(given.shape)} of {given.dtype}; expected ({num_pictures:,},) whole numbers"
+        )
+    if given.min() < 0 or given.max() >= num_classes:
+        raise DataError(f"labels go from {given.min()} to {given.max()}; expected 0 to {num_classes - 1}")
+    return given.long()
+
+
+def check_count(what: str, value: Any, least: int = 1) -> int:
+    """`value` as it is where it is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UsageError(f"{what} is {value!r}; expected a whole number of at least {least}")
+    return value
+
+
+def check_number(what: str, value: Any, least: float, below: float = math.inf) -> float:
+    """`value` as it is where it is a number of at least `least` and less than `below`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < below:
+        upper = "" if below == math.inf else f" and less than {below:g}"
+        raise UsageError(f"{what} is {value!r}; expected a number of at least {least:g}{upper}")
+    return float(value)
+
+
+def draws_of(seed: int, like: Tensor) -> torch.Generator:
+    """A generator of its own for each call, so that torch's is left alone; another device draws other numbers."""
+    return torch.Generator(like.device).manual_seed(check_count("seed", seed, 0))
+
+
+def coins(chances: Tensor, draws: torch.Generator) -> Tensor:
+    """1 with each of these chances, else 0."""
+    return torch.bernoulli(chances, generator=draws)
+
+
+def check_file(path: str | Path) -> Path:
+    if not (file := Path(path)).is_file():
+        raise UsageError(f"no file at {path}; give the path of one that `save` wrote")
+    return file
