@@ -21,6 +21,9 @@ from __future__ import annotations
 
 from convlens.classics.boltzmann import BoltzmannMachine
 from convlens.classics.dbn import DBN, fine_tune
+from convlens.classics.dcgan import DCGAN
+from convlens.classics.frechet import frechet_distance
+from convlens.classics.gan import GAN
 from convlens.classics.hopfield import CRITICAL_LOAD, Hopfield, Load, Projection, Recall, capacity, corrupted
 from convlens.classics.partition import LogPartition, exact_log_partition, log_likelihood, log_partition
 from convlens.classics.rbm import RBM, contrastive_divergence
@@ -31,6 +34,8 @@ from convlens.classics.sheets import capacity_plot, filters_sheet, pictures_shee
 __all__ = [
     "CRITICAL_LOAD",
     "DBN",
+    "DCGAN",
+    "GAN",
     "RBM",
     "BoltzmannMachine",
     "Gradients",
@@ -48,6 +53,7 @@ __all__ = [
     "exact_log_partition",
     "filters_sheet",
     "fine_tune",
+    "frechet_distance",
     "load",
     "log_likelihood",
     "log_partition",

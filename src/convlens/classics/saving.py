@@ -10,15 +10,17 @@ from safetensors.torch import save as pack
 
 from convlens.classics.boltzmann import BoltzmannMachine
 from convlens.classics.dbn import DBN
+from convlens.classics.dcgan import DCGAN
+from convlens.classics.gan import GAN
 from convlens.classics.given import check_file
 from convlens.classics.hopfield import Hopfield, Projection
 from convlens.classics.rbm import RBM
 from convlens.errors import StorageError, UsageError
 from convlens.storage import write_bytes
 
-Classic = Hopfield | BoltzmannMachine | RBM | DBN
+Classic = Hopfield | BoltzmannMachine | RBM | DBN | GAN | DCGAN
 CLASSICS: dict[str, type[Classic]] = {
-    kind.__name__: kind for kind in (Hopfield, Projection, BoltzmannMachine, RBM, DBN)
+    kind.__name__: kind for kind in (Hopfield, Projection, BoltzmannMachine, RBM, DBN, GAN, DCGAN)
 }
 
 
