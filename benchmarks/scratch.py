@@ -38,7 +38,7 @@ import torch  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from convlens.data import open_images  # noqa: E402
+from convlens.data import Images, open_images  # noqa: E402
 from convlens.scratch import SGD, Adam, Convolution, Dense, Flatten, MaxPooling, Network, ReLU  # noqa: E402
 
 RATE = 0.005
@@ -170,11 +170,16 @@ def trained(seed: int, images: np.ndarray, labels: np.ndarray) -> Network:
     return network
 
 
+def prepared(digits: Images) -> np.ndarray:
+    """(N, 1, 28, 28), as the network sees them."""
+    pixels = np.stack([digits.reader.read(index) for index in range(len(digits))])
+    return ((pixels[:, None] / 255 - MEAN) / STD).astype(np.float32)
+
+
 def mnist(folder: Path, seeds: int, *, choose: bool) -> None:
     digits = open_images("mnist", data_dir=folder)
     parts = np.array(digits.parts)
-    pixels = np.stack([digits.reader.read(index) for index in range(len(digits))])
-    images = ((pixels[:, None] / 255 - MEAN) / STD).astype(np.float32)
+    images = prepared(digits)
     train, test = np.flatnonzero(parts == "train"), np.flatnonzero(parts == "test")
     if choose:
         train, test = train[:50000], train[50000:]

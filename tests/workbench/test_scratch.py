@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -162,3 +164,19 @@ def test_a_run_becomes_a_network_that_reads_and_writes_the_same_weights_file(tra
         again.load(path)
         assert np.array_equal(again.logits(images.numpy()), network.logits(images.numpy()))
     assert list(network.state()) == list(run.model.state_dict())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", convlens.zoo.names())
+def test_every_network_becomes_an_equal_one_or_is_refused_by_a_layer(name):
+    torch.manual_seed(0)
+    model = convlens.zoo.create(name, num_classes=10, image_size=32).eval()
+    images = torch.randn(2, 3, 32, 32)
+    try:
+        network = convlens.scratch_network(model, (1, 3, 32, 32))
+    except NetworkError as error:
+        assert re.match(r"(layer '[\w.]+' \(\w+\)|the network itself) has the operation '[\w:]+': ", str(error))
+        return
+    with torch.no_grad():
+        expected = model(images).numpy()
+    np.testing.assert_allclose(network.logits(images.numpy()), expected, atol=1e-5 * max(1, np.abs(expected).max()))
