@@ -52,7 +52,7 @@ class Cell(nn.Module):
 
     def start(self, like: Tensor) -> State:
         """(N, ...) -> zeros, (N, hidden) each."""
-        return tuple(like.new_zeros(len(like), self.hidden) for _ in range(self.num_states))
+        return tuple(like.new_zeros(like.shape[0], self.hidden) for _ in range(self.num_states))
 
 
 class RNNCell(Cell):
