@@ -142,7 +142,8 @@ def test_the_products_of_a_reader_are_counted_and_its_depth_is_its_steps(kind: s
         ({"kind": "lstn"}, r"no recurrent cell is called 'lstn' \(near: lstm\); choose rnn, lstm, peephole"),
         ({"hidden": 0}, "hidden is 0, expected a whole number of at least 1"),
         ({"layers": 1.5}, "layers is 1.5, expected a whole number"),
-        ({"kind": "gru", "forget_bias": 1.0}, "'gru' has no options and got forget_bias; an LSTM has forget_bias"),
+        ({"kind": "gru", "forget_bias": 1.0}, "the cell 'gru' has no option forget_bias; its options are: none"),
+        ({"forget": 1.0}, "the cell 'lstm' has no option forget; its options are: forget_bias"),
     ],
 )
 def test_a_wrong_argument_is_refused_with_what_was_expected(arguments: dict[str, Any], message: str) -> None:

@@ -79,7 +79,7 @@ def test_the_zoo_has_every_network_of_the_lineage() -> None:
     vgg = [f"vgg{column}{norm}" for column in ("11", "11_lrn", "13", "16_c", "16", "19") for norm in ("", "_bn")]
     resnet = [f"resnet{depth}" for depth in (18, 34, 50, 101, 152, 20, 32, 44, 56, 110, 1202)]
     wider = ["resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet28_10"]
-    readers = [f"{cell}_rows" for cell in ("rnn", "lstm", "gru", "bilstm", "stacked_lstm")]
+    readers = [f"{cell}_rows" for cell in ("rnn", "lstm", "gru", "bilstm", "stacked_lstm", "peephole_lstm", "cifg")]
     mobile = ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"]
     inception = ["googlenet_paper", "googlenet", "inception_v3", "xception", "nasnet_mobile", "nasnet_large"]
     others = ["perceptron", "mlp", "lenet5_1998", "lenet5", "alexnet", "alexnet_paper"]

@@ -13,7 +13,8 @@ import convlens.zoo as zoo
 from convlens.errors import UsageError
 from convlens.measurement import measure_network
 
-GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+GATES = {"rnn": 1, "lstm": 4, "gru": 3, "cifg": 3}
+WRITTEN_OUT = {"peephole_lstm_rows", "cifg_rows"}  # with one bias
 Layer = list[Tensor]  # W, U, b, c
 
 
@@ -50,14 +51,44 @@ def gru(rows: Tensor, layer: Layer) -> Tensor:
     return torch.stack(states, 1)
 
 
+def peephole(rows: Tensor, layer: Layer) -> Tensor:
+    (i_m, f_m, o_m), w, b, u = layer
+    h = memory = rows.new_zeros(len(rows), u.shape[1])
+    states = []
+    for x in rows.unbind(1):
+        enter, keep, new, out = (x @ w.T + b + h @ u.T).chunk(4, dim=1)
+        memory = (keep + f_m * memory).sigmoid() * memory + (enter + i_m * memory).sigmoid() * new.tanh()
+        h = (out + o_m * memory).sigmoid() * memory.tanh()
+        states.append(h)
+    return torch.stack(states, 1)
+
+
+def coupled(rows: Tensor, layer: Layer) -> Tensor:
+    w, b, u = layer
+    h = memory = rows.new_zeros(len(rows), u.shape[1])
+    states = []
+    for x in rows.unbind(1):
+        keep, new, out = (x @ w.T + b + h @ u.T).chunk(3, dim=1)
+        memory = new.tanh() + keep.sigmoid() * (memory - new.tanh())
+        h = out.sigmoid() * memory.tanh()
+        states.append(h)
+    return torch.stack(states, 1)
+
+
 def last_features(name: str, rows: Tensor, tensors: list[Tensor]) -> Tensor:
     first, second = tensors[:4], tensors[4:]
     if name == "bilstm_rows":
         return torch.cat([lstm(rows, first)[:, -1], lstm(rows.flip(1), second)[:, -1]], 1)
     if name == "stacked_lstm_rows":
         return lstm(lstm(rows, first), second)[:, -1]
-    read: Callable[[Tensor, Layer], Tensor] = {"rnn_rows": rnn, "lstm_rows": lstm, "gru_rows": gru}[name]
-    return read(rows, first)[:, -1]
+    cells: dict[str, Callable[[Tensor, Layer], Tensor]] = {
+        "rnn_rows": rnn,
+        "lstm_rows": lstm,
+        "gru_rows": gru,
+        "peephole_lstm_rows": peephole,
+        "cifg_rows": coupled,
+    }
+    return cells[name](rows, tensors)[:, -1]
 
 
 READERS = [name for name in zoo.names() if name.endswith("_rows")]
@@ -76,7 +107,10 @@ def test_a_reader_gives_the_logits_of_its_equations(reader: str) -> None:
 
 @pytest.mark.parametrize("reader", READERS)
 def test_parameters_and_macs_follow_the_formula(reader: str) -> None:
-    """A layer and direction: gates x hidden x (inputs + hidden) multiplications a row, two biases a unit of a gate."""
+    """A layer and direction: gates x hidden x (inputs + hidden) multiplications a row, two biases a unit of a gate.
+
+    Of the cells that torch does not have one bias; peepholes are three weights a unit, by element.
+    """
     rows, row, hidden, classes = 28, 28, 128, 10
     gates = next(gates for cell, gates in GATES.items() if cell in reader)
     directions = 2 if reader == "bilstm_rows" else 1
@@ -86,9 +120,11 @@ def test_parameters_and_macs_follow_the_formula(reader: str) -> None:
     measured = measure_network(zoo.create(reader, num_classes=classes, in_channels=1), (1, 1, rows, row))
     assert measured.complete
     assert measured.macs == rows * products + head == zoo.FACTS[reader].macs
+    biases = 1 if reader in WRITTEN_OUT else 2
+    peepholes = 3 * hidden if reader == "peephole_lstm_rows" else 0
     assert (
         measured.parameters
-        == products + 2 * directions * gates * hidden * len(inputs) + head + classes
+        == products + biases * directions * gates * hidden * len(inputs) + peepholes + head + classes
         == zoo.FACTS[reader].parameters
     )
 

@@ -6,12 +6,12 @@ BPTT    back-propagation through time: Werbos, 1990, https://doi.org/10.1109/5.5
 
 Both give the same numbers. With H units, D inputs and T steps of one sequence:
 
-            memory                 multiplications           may learn
-    BPTT    T H, all the states    T H (H + D), as forward   at the end of the sequence
-    RTRL    H H (H + D + 1)        T H H H (H + D + 1)       at every step, however long the sequence
+            memory                 multiplications               may learn
+    BPTT    T H, all the states    T H (2 H + D + 1)             at the end of the sequence
+    RTRL    H H (H + D + 1)        T (H + 1) H H (H + D + 1)     at every step, however long the sequence
 
 N sequences run side by side; `error` is the derivative of the loss of a step by its h, (N, H).
-Departures: tanh in place of the logistic function; inputs act at once, not a step later; BPTT is that of one state.
+Departures: tanh in place of the logistic function; inputs act at once, not a step later.
 """
 
 from __future__ import annotations

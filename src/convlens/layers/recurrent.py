@@ -52,7 +52,7 @@ class Cell(nn.Module):
 
     def start(self, like: Tensor) -> State:
         """(N, ...) -> zeros, (N, hidden) each."""
-        return tuple(like.new_zeros(len(like), self.hidden) for _ in range(self.num_states))
+        return tuple(like.new_zeros(like.shape[0], self.hidden) for _ in range(self.num_states))
 
 
 class RNNCell(Cell):
@@ -182,8 +182,11 @@ def recurrent(
     for what, value in (("inputs", inputs), ("hidden", hidden), ("layers", layers)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise UsageError(f"{what} is {value!r}, expected a whole number of at least 1")
-    if options and not issubclass(CELLS[kind], LSTMCell):
-        raise UsageError(f"the cell '{kind}' has no options and got {', '.join(options)}; an LSTM has forget_bias")
+    known = ["forget_bias"] if issubclass(CELLS[kind], LSTMCell) else []
+    if unknown := [name for name in options if name not in known]:
+        raise UsageError(
+            f"the cell '{kind}' has no option {', '.join(unknown)}; its options are: {', '.join(known) or 'none'}"
+        )
     stack = nn.Sequential()
     for layer in range(layers):
         size = inputs if layer == 0 else (1 + bidirectional) * hidden

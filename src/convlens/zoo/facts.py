@@ -109,6 +109,8 @@ TABLE = [
     ("bilstm_rows",             164_362,      4_475_392,  29, None, PAPER, None,   None,   NONE,  None),
     ("stacked_lstm_rows",       214_282,      5_907_712,  57, None, PAPER, None,   None,   NONE,  None),
     ("gru_rows",                 61_962,      1_678_592,  29, None, PAPER, None,   None,   NONE,  None),
+    ("peephole_lstm_rows",       82_058,      2_237_696,  29, None, PAPER, None,   None,   NONE,  None),
+    ("cifg_rows",                61_578,      1_678_592,  29, None, PAPER, None,   None,   NONE,  None),
     ("lenet5_1998",              60_000,        325_680,   4,   16, PAPER, 99.05,  None,   MNIST, LECUN),
     ("lenet5",                   61_706,        416_520,   5,   16, PAPER, None,   None,   NONE,  None),
     ("alexnet_paper",        60_965_224,    724_406_816,   8,  195, PAPER, 59.3,   81.8,   TEN,   KRIZHEVSKY),

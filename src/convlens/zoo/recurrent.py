@@ -5,12 +5,16 @@
     bilstm_rows         Graves and Schmidhuber, 2005: one LSTM from the top, one from the bottom
     stacked_lstm_rows   Graves, Mohamed and Hinton, 2013: a second LSTM reads the states of the first
     gru_rows            Cho et al., 2014
+    peephole_lstm_rows  Gers and Schmidhuber, 2000: the gates see the memory
+    cifg_rows           Greff et al., 2017: an LSTM whose memory takes in what it forgets, "CIFG"
 
 None of these papers reads pictures by rows: this is the textbooks' exercise for 28 x 28 digits, with `hidden` = 128.
 The classes follow from the state after the last row; of two directions, from the last state of each.
-Departures: the cells are torch's, with no peepholes, two biases where the papers have one, and GRU's reset applied
-after the product with U; weights start uniform in +-1 / sqrt(hidden), torch's custom.
-Parameters: gates x hidden x (row + hidden + 2) a layer and direction, with 1, 4 and 3 gates for RNN, LSTM and GRU.
+Departures: the first five are torch's cells, with two biases where the papers have one, and GRU's reset applied after
+the product with U; the last two, which torch does not have, are those of `layers.recurrent`, with one bias, of which
+the forget gate's part starts at 1. Weights start uniform in +-1 / sqrt(hidden), torch's custom.
+Parameters: gates x hidden x (row + hidden + 2) a layer and direction, with 1, 4 and 3 gates for RNN, LSTM and GRU; of
+the last two 4 and 3 gates, + 1 in place of + 2, and 3 x hidden peepholes.
 """
 
 from __future__ import annotations
@@ -20,7 +24,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from convlens.layers import sequence
+from convlens.layers import Recurrent, sequence
+from convlens.layers.recurrent import CoupledLSTMCell, PeepholeLSTMCell
 from convlens.zoo.architecture import Network, check_count
 from convlens.zoo.registry import Paper, register
 
@@ -38,6 +43,10 @@ STACKED = paper(2013, "Speech Recognition with Deep Recurrent Neural Networks", 
                 "https://arxiv.org/abs/1303.5778")
 GRU = paper(2014, "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation",
             "Cho, van Merrienboer, Gulcehre, Bahdanau, Bougares, Schwenk, Bengio", "https://arxiv.org/abs/1406.1078")
+PEEPHOLE = paper(2000, "Recurrent Nets that Time and Count", "Gers, Schmidhuber",
+                 "https://doi.org/10.1109/IJCNN.2000.861302")
+CIFG = paper(2017, "LSTM: A Search Space Odyssey", "Greff, Srivastava, Koutnik, Steunebrink, Schmidhuber",
+             "https://arxiv.org/abs/1503.04069")
 #                       cell,    layers, directions
 READERS = {
     "rnn_rows":          (nn.RNN,  1,      1),
@@ -46,20 +55,24 @@ READERS = {
     "stacked_lstm_rows": (nn.LSTM, 2,      1),
     "gru_rows":          (nn.GRU,  1,      1),
 }
+WRITTEN_OUT = {
+    "peephole_lstm_rows": PeepholeLSTMCell,
+    "cifg_rows":          CoupledLSTMCell,
+}
 # fmt: on
 
 
 class RowReader(nn.Module):
     """(N, C, H, W) -> (N, H, directions x hidden), the state after every row."""
 
-    def __init__(self, cells: nn.RNNBase) -> None:
+    def __init__(self, cells: nn.RNNBase | Recurrent) -> None:
         super().__init__()
         self.cells = cells
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         rows = images.transpose(1, 2).flatten(2)  # (N, H, C * W)
-        states, _ = self.cells(rows)
-        return states
+        read = self.cells(rows)
+        return read[0] if isinstance(self.cells, nn.RNNBase) else read  # torch's give the last state too
 
 
 class LastState(nn.Module):
@@ -90,10 +103,16 @@ class RecurrentReader(Network):
         hidden: int = 128,
     ) -> None:
         super().__init__()
-        cell, layers, directions = READERS[name]
         row = in_channels * image_size[1]
         size = check_count("hidden", hidden)
-        self.stages = RowReader(cell(row, size, num_layers=layers, bidirectional=directions == 2, batch_first=True))
+        directions = 1
+        cells: nn.RNNBase | Recurrent
+        if name in WRITTEN_OUT:
+            cells = Recurrent(WRITTEN_OUT[name](row, size))
+        else:
+            cell, layers, directions = READERS[name]
+            cells = cell(row, size, num_layers=layers, bidirectional=directions == 2, batch_first=True)
+        self.stages = RowReader(cells)
         self.head = sequence(
             last=LastStates() if directions == 2 else LastState(), linear=nn.Linear(directions * size, num_classes)
         )
@@ -125,3 +144,13 @@ def stacked_lstm_rows(**options: Any) -> RecurrentReader:
 @register(GRU, RecurrentReader, resolution=28, in_channels=1, num_classes=10)
 def gru_rows(**options: Any) -> RecurrentReader:
     return RecurrentReader("gru_rows", **options)
+
+
+@register(PEEPHOLE, RecurrentReader, resolution=28, in_channels=1, num_classes=10)
+def peephole_lstm_rows(**options: Any) -> RecurrentReader:
+    return RecurrentReader("peephole_lstm_rows", **options)
+
+
+@register(CIFG, RecurrentReader, resolution=28, in_channels=1, num_classes=10)
+def cifg_rows(**options: Any) -> RecurrentReader:
+    return RecurrentReader("cifg_rows", **options)
