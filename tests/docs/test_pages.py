@@ -65,7 +65,18 @@ def test_the_page_of_training_names_every_option_of_the_recipe():
     options = {f"--{name.replace('_', '-')}" for name in Recipe.__dataclass_fields__}
     options = options - {"--budget-s", "--name"} | {"--budget", "--recipe"}
     # From Python alone:
-    for name in ("momentum", "betas", "head-rate", "bias-rate", "on-sphere", "beside-muon", "lookahead", "freeze-stem"):
+    alone = [
+        "momentum",
+        "betas",
+        "head-rate",
+        "bias-rate",
+        "on-sphere",
+        "beside-muon",
+        "lookahead",
+        "clip",
+        "freeze-stem",
+    ]
+    for name in alone:
         assert f"`{name.replace('-', '_')}`" in DOCS["training"]
         options.remove(f"--{name}")
     assert [option for option in sorted(options) if option not in DOCS["training"]] == []

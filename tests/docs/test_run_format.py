@@ -136,6 +136,7 @@ OF_RECIPE = {
     "progressive",
     "shuffle_labels",
     "lookahead",
+    "clip",
     "freeze_stem",
     "name",
 }  # since 0.3.0: not in every run

@@ -56,6 +56,22 @@ def test_a_stopped_training_goes_on_to_the_same_weights(training, options, stop_
     assert second.tally.best_accuracy == whole.tally.best_accuracy
 
 
+def test_a_clipped_gradient_is_no_longer_than_asked_and_keeps_its_direction(training):
+    """SGD without momentum moves by rate times gradient: a short gradient stays, a long one is cut to length."""
+    moved = {}
+    for clip in (None, 1e-3, 1e6):
+        made = training(1, f"clip{clip}", optimiser="sgd", momentum=0.0, weight_decay=0.0, schedule="linear", clip=clip)
+        before = [parameter.detach().clone() for parameter in made.network.parameters()]
+        made.run()
+        steps = [after.detach() - old for after, old in zip(made.network.parameters(), before, strict=True)]
+        moved[clip] = torch.cat([step.flatten() for step in steps])
+    assert torch.equal(moved[None], moved[1e6])
+    cut = moved[1e-3].norm()
+    assert cut < 0.1 * moved[None].norm()
+    assert torch.dot(moved[1e-3], moved[None]) / (cut * moved[None].norm()) > 0.999
+    assert float(cut) == pytest.approx(1e-3 * made.plan.learning_rate, rel=1e-3)
+
+
 def test_muon_iterates_in_the_precision_of_the_training(training):
     def dtypes(made: Training) -> set[torch.dtype | None]:
         return {group.rule.dtype for group in made.optimiser.groups if isinstance(group.rule, Muon)}

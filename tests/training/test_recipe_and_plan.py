@@ -52,6 +52,8 @@ def test_an_unknown_option_names_the_nearest():
         {"l1": -1.0},
         {"ema": 1.0},
         {"lookahead": 0.0},
+        {"clip": 0.0},
+        {"clip": "1"},
         {"lookahead": 1.5},
         {"freeze_stem": 0.0},
         {"freeze_stem": 1.5},

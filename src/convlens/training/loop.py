@@ -143,6 +143,8 @@ class Training:
             logits = self.network(images)
         loss = self._loss(logits.float(), labels)
         loss.backward()
+        if self.recipe.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.optimiser.move()
         return loss.detach(), logits.detach()
 

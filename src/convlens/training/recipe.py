@@ -23,6 +23,7 @@ POSITIVE = (
     "bias_rate",
     "threads",
     "checkpoint_seconds",
+    "clip",
 )
 
 
@@ -35,6 +36,7 @@ class Recipe:
     `on_sphere`: see `optimisers.Muon`. `momentum` is SGD's and Muon's. `beside_muon`: "adamw", at a tenth of the rate,
     or "sgd" moves what Muon does not: biases, norms and the classifier.
     `ema`: decay a step of the weights' running mean, which is then what is validated and saved.
+    `clip`: the gradient of all weights together is made no longer than this (Pascanu et al. 2013, algorithm 1).
     `lookahead`: share of the way that slow weights go to the trained ones; see `optimisers.Lookahead`.
     `freeze_stem`: share of the schedule after which the stem learns no more; see `freeze`.
     `progressive`: share of the pictures' side at which training begins; see `schedule.size_at`.
@@ -58,6 +60,7 @@ class Recipe:
     l1: float = 0.0
     ema: float | None = None
     lookahead: float | None = None
+    clip: float | None = None
     freeze_stem: float | None = None
     progressive: float = 1.0
     class_weights: bool = False
