@@ -67,10 +67,11 @@ def test_pairs_that_are_not_joined_never_have_a_weight() -> None:
 
 def test_the_sampled_gradient_points_the_way_of_the_exact_one() -> None:
     machine = BoltzmannMachine(3, 2)
-    exact, sampled = machine.gradient(PARITY), machine.sampled_gradient(PARITY, chains=2000, sweeps=20)
+    pictures = torch.tensor([[1, 1, 0], [1, 0, 0]])
+    exact, sampled = machine.gradient(pictures), machine.sampled_gradient(pictures, chains=4000, sweeps=20)
     for ours, theirs in zip(exact, sampled, strict=True):
         torch.testing.assert_close(theirs, ours, atol=0.03, rtol=0)  # a standard error is below 0.008
-        assert ours.abs().max() > 0.06
+        assert ours.abs().max() > 0.3
 
 
 def test_samples_come_as_often_as_their_probabilities_say() -> None:

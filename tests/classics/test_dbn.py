@@ -27,6 +27,7 @@ def test_each_layer_is_an_rbm_of_what_the_layers_below_make_of_the_pictures(digi
     second = RBM(20, 15).fit(first.hidden_given(digits[:300]), epochs=2, seed=6, k=2)
     assert torch.equal(net.rbms[0].weights, first.weights) and torch.equal(net.rbms[1].weights, second.weights)
     assert net.features(digits[:7]).shape == (7, 10)
+    assert net.samples(3, steps=2).shape == net.samples(3, steps=2, start=digits[:3]).shape == (3, 64)
 
 
 def test_it_says_which_layer_it_learns(digits: Tensor) -> None:
@@ -39,10 +40,10 @@ def test_the_unrolled_network_computes_the_features_and_shares_no_weights(net: D
     network = net.unrolled(10)
     torch.testing.assert_close(network[:-1](digits[:50]), net.features(digits[:50]), atol=1e-6, rtol=0)
     assert (network(digits[:2]) == 0).all()  # the classifier has learned nothing yet
-    before = net.rbms[0].weights.clone()
+    before = [tensor.clone() for tensor in net.parameters()]
     fine_tune(network, digits[:100], torch.arange(100) % 10, epochs=2)
-    assert torch.equal(net.rbms[0].weights, before)
-    assert isinstance(network[0], nn.Linear) and not torch.equal(network[0].weight.T, before)
+    assert all(torch.equal(now, then) for now, then in zip(net.parameters(), before, strict=True))
+    assert isinstance(network[0], nn.Linear) and not torch.equal(network[0].weight.T, net.rbms[0].weights)
 
 
 def test_fine_tuning_recognises_held_out_digits(digits: Tensor, labels: Tensor) -> None:

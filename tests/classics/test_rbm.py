@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from convlens.classics import RBM, contrastive_divergence, exact_log_partition, log_likelihood
+from convlens.errors import UsageError
 
 from .small import an_rbm, states
 
@@ -104,6 +105,8 @@ def test_chains_begin_where_they_are_told_to() -> None:
     torch.testing.assert_close(
         rbm.samples(50, steps=1, seed=1, start=ones), rbm.samples(50, steps=1, seed=2, start=ones), atol=0.1, rtol=0
     )
+    with pytest.raises(UsageError, match="start has 50 pictures for 3 samples; expected one for each chain"):
+        rbm.samples(3, start=ones)
 
 
 @pytest.mark.parametrize("persistent", [False, True], ids=["cd", "pcd"])

@@ -111,7 +111,7 @@ class BoltzmannMachine(nn.Module):
         """Climb the exact gradient from small drawn weights, one step an epoch.
 
         `noise` is the deviation of what is drawn onto the gradient of each weight, falling in a line to 0. Without it,
-        and now and then with it, learning ends in an optimum that is not the best: try other seeds.
+        and from some seeds with it, learning ends in an optimum that is not the best: compare several by `divergence`.
         """
         given = self._checked(pictures)
         rate, kept = check_number("learning_rate", learning_rate, 0), check_number("momentum", momentum, 0, 1)
@@ -142,7 +142,7 @@ class BoltzmannMachine(nn.Module):
     def _less(self, clamped: Tensor, theirs: Tensor, free: Tensor, others: Tensor) -> Gradient:
         """Means of s_i s_j and s_i over the clamped states less those over the free ones, with chances for each."""
         pairs = clamped.T @ (clamped * theirs[:, None]) - free.T @ (free * others[:, None])
-        return Gradient(pairs * self.joined, theirs @ clamped - others @ free)
+        return Gradient((pairs + pairs.T) / 2 * self.joined, theirs @ clamped - others @ free)
 
     def _run(self, states: Tensor, draws: torch.Generator, sweeps: int, clamped: Tensor | None = None) -> Tensor:
         """Each unit in turn is 1 with chance sigmoid(b_i + sum over j of w_ij s_j), the others as they are."""

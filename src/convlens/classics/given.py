@@ -29,7 +29,7 @@ def check_pictures(pictures: Pictures, num_units: int, like: Tensor, *, binary: 
             f"pictures came with shape {tuple(pictures.shape)}; expected (N, {num_units}) with N of at least 1: "
             "one row a picture, one number a unit"
         )
-    given = torch.as_tensor(pictures).to(like)
+    given = (torch.from_numpy(pictures.copy()) if isinstance(pictures, np.ndarray) else pictures).to(like)
     if given.isnan().any():
         raise DataError("pictures hold NaN; expected numbers from 0 to 1: find out which pictures are damaged")
     least, most = given.min().item(), given.max().item()

@@ -35,6 +35,7 @@ from convlens.classics.given import (
     coins,
     draws_of,
 )
+from convlens.errors import UsageError
 
 
 class Gradient(NamedTuple):
@@ -85,8 +86,10 @@ class RBM(nn.Module):
         The chains begin at coins of one half, or at `start` (num, V).
         """
         draws = draws_of(seed, self.weights)
-        half = torch.full((check_count("num", num), self.sizes[0]), 0.5).to(self.weights)
-        visible = coins(half if start is None else self._checked(start), draws)
+        first = torch.full((check_count("num", num), self.sizes[0]), 0.5) if start is None else start
+        if len(first) != num:
+            raise UsageError(f"start has {len(first)} pictures for {num} samples; expected one for each chain")
+        visible = coins(self._checked(first), draws)
         chances = visible
         for _ in range(check_count("steps", steps)):
             chances = self.visible_given(coins(self.hidden_given(visible), draws))
