@@ -7,8 +7,8 @@
 
 DATA is the folder that has mnist/. A second folder after the seeds takes pictures: filters, samples. The options of the
 DBN and of the persistent RBM were chosen from a few on 6,000 training pictures that were held out; CD-1 was not tuned.
-`--choose` holds out the last 6,000. The test pictures are scored once, with the weights of the last step. Likelihoods
-are of pixels drawn from the greys of the test pictures with seed 0, as Salakhutdinov and Murray (2008) have them.
+`--choose` holds out the last 6,000. Scored are the weights of the last step. Likelihoods are of pixels drawn from the
+greys of the test pictures with seed 0, as Salakhutdinov and Murray (2008) have them.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pytest
 from .conftest import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-SLOW = {"seeds.py": ["1"]}  # the demo's whole training; one seed shows that it runs
+SLOW = {"seeds.py": ["1"], "gan.py": [], "long_dependency.py": []}  # with arguments that make them shorter
 
 
 def named(example):
