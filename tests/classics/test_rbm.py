@@ -105,7 +105,7 @@ def test_chains_begin_where_they_are_told_to() -> None:
     torch.testing.assert_close(
         rbm.samples(50, steps=1, seed=1, start=ones), rbm.samples(50, steps=1, seed=2, start=ones), atol=0.1, rtol=0
     )
-    with pytest.raises(UsageError, match="start has 50 pictures for 3 samples; expected one for each chain"):
+    with pytest.raises(UsageError, match="start has 50 pictures, and 3 samples are asked for; expected one for each"):
         rbm.samples(3, start=ones)
 
 

@@ -65,3 +65,13 @@ def test_all_windows_are_the_plain_map():
 def test_a_share_is_above_0_and_at_most_1(refine):
     with pytest.raises(UsageError, match="refine came as"):
         explain(LooksAt(), torch.rand(1, 3, 40, 40), 1, refine=refine, **SIZES)
+
+
+def test_large_windows_tell_places_apart_and_rounding_chooses_none(residual):
+    """Four windows of 9 px would cover all of 32: every guess would be the same."""
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(2)).double()
+    ask = {"method": "occlusion", "window": 9, "stride": 7, "refine": 0.5}
+    together = explain(residual.double(), images, 1, **ask).maps
+    alone = [explain(residual, image[None], 1, **ask).maps[0] for image in images]
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5 * np.abs(together).max())
+    residual.float()

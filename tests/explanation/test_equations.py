@@ -27,6 +27,27 @@ def enlarged(maps: Tensor, images: Tensor) -> np.ndarray:
     return F.interpolate(maps[:, None], images.shape[2:], mode="bilinear", align_corners=False)[:, 0].numpy()
 
 
+class Steep(nn.Module):
+    """(N, 3, H, W) -> (N, 3): what single precision would make of a way's points is seen in the result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rate = nn.Parameter(torch.tensor(1e6, dtype=torch.float64))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.sin(self.rate * images).mean((2, 3))
+
+
+def test_integrated_gradients_of_a_network_in_float64_are_taken_at_points_in_float64() -> None:
+    images = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = explain(Steep(), images, 2, method="integrated_gradients", steps=5).attributions
+    places, weights = np.polynomial.legendre.leggauss(5)
+    x = images[:, 2].numpy()
+    slopes = sum(w / 2 * 1e6 * np.cos(1e6 * (1 + p) / 2 * x) / 64 for p, w in zip(places, weights, strict=True))
+    assert found is not None
+    np.testing.assert_allclose(found[:, 2], slopes * x, rtol=1e-5)
+
+
 def test_integrated_gradients_add_up_to_the_difference_of_the_scores(residual: nn.Module, images: Tensor) -> None:
     for baseline in (0.0, 0.5):
         found = explain(residual.double(), images, 2, method="integrated_gradients", steps=300, baseline=baseline)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.errors import ExplanationError, UsageError
-from convlens.explanation import explain
+from convlens.explanation import exciting, explain, feature_maps, filters, maximise
 
 
 class Changed(nn.Module):
@@ -47,10 +49,58 @@ def test_a_network_that_draws_at_random_has_no_map(change: Callable[[Tensor], Te
     assert torch.equal(torch.get_rng_state(), state)
 
 
+class AlwaysDropout(nn.Dropout):
+    """As Monte Carlo dropout is usually written."""
+
+    def train(self, mode: bool = True) -> AlwaysDropout:
+        return super().train(True)
+
+
+def numpy_noise(maps: Tensor) -> Tensor:
+    return maps * float(np.random.rand())  # noqa: NPY002
+
+
+def test_what_no_module_and_no_graph_tells_of_is_seen_too() -> None:
+    for change in (AlwaysDropout(), numpy_noise):
+        with pytest.raises(ExplanationError, match=r"draws at random at every pass"):
+            explain(Changed(change), IMAGES, method="saliency")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, of what TorchScript will become
+        scripted = torch.jit.trace(Changed(lambda maps: F.dropout(maps, 0.5, True)), IMAGES, check_trace=False)
+    with pytest.raises(ExplanationError, match=r"draws at random at every pass, in evaluation mode too, so"):
+        explain(scripted, IMAGES, method="saliency")
+
+
+def test_units_of_such_networks_are_not_looked_at_either() -> None:
+    network = Changed(AlwaysDropout())
+    for ask in (
+        lambda: maximise(network, [0], layer="features", shape=(3, 16, 16), steps=2),
+        lambda: exciting(network, [IMAGES], "features", [0]),
+        lambda: feature_maps(network, IMAGES, "features"),
+    ):
+        with pytest.raises(ExplanationError, match="draws at random"):
+            ask()
+
+
+def test_the_network_is_asked_once() -> None:
+    network = Changed(nn.Identity())
+    passes: list[int] = []
+    network.features.register_forward_hook(lambda *_: passes.append(1))
+    explain(network, IMAGES, 1, method="saliency")
+    first = len(passes)
+    explain(network, IMAGES, 1, method="saliency")
+    assert len(passes) - first < first - 4
+
+
 @pytest.mark.parametrize(
     "change",
-    [nn.BatchNorm2d(8, track_running_stats=False), lambda maps: F.batch_norm(maps, None, None, training=True)],
-    ids=["module", "function"],
+    [
+        nn.BatchNorm2d(8, track_running_stats=False),
+        lambda maps: F.batch_norm(maps, None, None, training=True),
+        lambda maps: (maps - maps.mean((0, 2, 3), True)) / maps.std((0, 2, 3), keepdim=True),
+        lambda maps: maps + maps.std(0, correction=0).mean(),
+    ],
+    ids=["module", "function", "by hand", "minibatch deviation"],
 )
 def test_a_network_whose_pictures_mix_has_no_map(change: Callable[[Tensor], Tensor]) -> None:
     with pytest.raises(ExplanationError, match=r"hangs on the others of its batch.*running statistics"):
@@ -77,5 +127,11 @@ def test_what_only_looks_like_chance_or_mixing_has_one(change: nn.Module) -> Non
 def test_pictures_and_networks_without_values_are_refused() -> None:
     with pytest.raises(UsageError, match="pictures lie on the meta device, which holds no values"):
         explain(Changed(nn.Identity()), IMAGES.to("meta"), method="saliency")
-    with pytest.raises(UsageError, match="weights lie on the meta device"):
-        explain(Changed(nn.Identity()).to("meta"), IMAGES, method="saliency")
+    hollow = Changed(nn.Identity()).to("meta")
+    for ask in (
+        lambda: explain(hollow, IMAGES, method="saliency"),
+        lambda: maximise(hollow, [0], shape=(3, 16, 16)),
+        lambda: filters(hollow),
+    ):
+        with pytest.raises(UsageError, match=r"weights lie on the meta device.*'features.weight'"):
+            ask()

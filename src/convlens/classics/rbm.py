@@ -35,7 +35,7 @@ from convlens.classics.given import (
     coins,
     draws_of,
 )
-from convlens.errors import UsageError
+from convlens.errors import UsageError, counted
 
 
 class Gradient(NamedTuple):
@@ -88,7 +88,9 @@ class RBM(nn.Module):
         draws = draws_of(seed, self.weights)
         first = torch.full((check_count("num", num), self.sizes[0]), 0.5) if start is None else start
         if len(first) != num:
-            raise UsageError(f"start has {len(first)} pictures for {num} samples; expected one for each chain")
+            raise UsageError(
+                f"start has {counted(len(first), 'picture')}, and {num} samples are asked for; expected one for each"
+            )
         visible = coins(self._checked(first), draws)
         chances = visible
         for _ in range(check_count("steps", steps)):

@@ -13,6 +13,7 @@ from convlens.errors import NetworkError, UsageError
 from convlens.explanation.memory import traced
 from convlens.explanation.options import whole_numbers
 from convlens.explanation.preparation import as_input, failures_told, only, prepared, take_output
+from convlens.explanation.repeatable import check_repeatable
 from convlens.graph import ReceptiveField, bare_network
 
 Window = tuple[tuple[int, int], tuple[int, int]]
@@ -48,6 +49,7 @@ def exciting(
     with prepared(model), torch.no_grad():
         for batch in batches:
             images = as_input(model, batch)
+            check_repeatable(model, images)
             with take_output(model, layer) as taken, failures_told(model, images, "exciting"):
                 model(images)
             maps = only(taken, layer, len(images)).float()

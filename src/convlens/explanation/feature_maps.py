@@ -12,6 +12,7 @@ from convlens.errors import UsageError, counted
 from convlens.explanation.exciting import field_of
 from convlens.explanation.filters import full_columns
 from convlens.explanation.preparation import as_input, failures_told, only, prepared, take_output
+from convlens.explanation.repeatable import check_repeatable
 from convlens.explanation.verb import default_layer
 from convlens.graph import bare_network
 
@@ -24,6 +25,7 @@ def feature_maps(model: nn.Module, images: Tensor, layer: str | None = None) -> 
     model = bare_network(model)
     with prepared(model), torch.no_grad():
         inputs = as_input(model, images)
+        check_repeatable(model, inputs)
         layer = layer if layer is not None else default_layer(model, inputs)
         with take_output(model, layer) as taken, failures_told(model, inputs, "feature_maps"):
             model(inputs)

@@ -25,15 +25,15 @@ def integrated_gradients(question: Question, *, steps: int = 50, baseline: float
         raise UsageError(f"steps came as {steps}; expected 1 or more")
     images = question.images
     places, weights = np.polynomial.legendre.leggauss(steps)
-    ways = torch.as_tensor((1 + places) / 2, dtype=torch.float32)
-    shares = torch.as_tensor(weights / 2, dtype=torch.float32)
+    digits = torch.promote_types(images.dtype, torch.float32)
+    ways, shares = (torch.as_tensor(each / 2, dtype=digits) for each in (1 + places, weights))
     difference = images - baseline
     question.settle()
-    total = torch.zeros(images.shape, dtype=torch.float32, device=images.device)
+    total = torch.zeros(images.shape, dtype=digits, device=images.device)
     start = 0
     for count in question.in_turns(steps):
         way, share = (each[start : start + count, None, None, None, None].to(images.device) for each in (ways, shares))
         gradients = question.gradients_of(baseline + way.to(images) * difference)
-        total += (share * gradients.float()).sum(0)
+        total += (share * gradients.to(digits)).sum(0)
         start += count
-    return total * difference.float()
+    return total * difference.to(digits)

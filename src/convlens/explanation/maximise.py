@@ -22,7 +22,8 @@ from convlens.errors import ExplanationError, UsageError, counted
 from convlens.explanation.blur import blurred
 from convlens.explanation.fourier import first_spectrum, pixels_of, total_variation
 from convlens.explanation.options import check_value, options_of, whole_numbers
-from convlens.explanation.preparation import at_layer, failures_told, prepared
+from convlens.explanation.preparation import at_layer, check_values, failures_told, prepared
+from convlens.explanation.repeatable import check_repeatable
 from convlens.graph import bare_network
 
 JITTER = 1 / 12  # of the side, at most so far
@@ -72,11 +73,13 @@ def maximise(
     _check(shape, steps, rate, variation, decay)
     channels, height, width = shape
     model = bare_network(model)
+    check_values(model)
     with prepared(model):
         like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
         mean_, std_ = (_column(each, channels).to(like) for each in (mean, std))
         if not (std_ > 0).all():
             raise UsageError(f"std came as {tuple(std)}; expected numbers above 0, by which pixels are divided")
+        check_repeatable(model, torch.rand(1, *shape, generator=torch.Generator().manual_seed(seed)).to(like))
         found = []
         for unit in wanted:  # each by itself: so it needs no more memory, and does not depend on the others
             asked = _Asked(model, unit, layer, mean_, std_)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
@@ -11,25 +13,35 @@ from convlens.graph import Graph, trace
 
 BOUND = 1 << 30  # bytes of activations of one pass that keeps them for a gradient
 NEAR = 96 << 20  # of one that does not: more no longer lies near the processor, and is slower (docs/speed-notes.md)
+T = TypeVar("T")
 UNTRACED = 8  # pictures at once, where nothing is known of the network
 
-_TRACED: WeakKeyDictionary[nn.Module, dict[object, Graph | str]] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[nn.Module, dict[object, Any]] = WeakKeyDictionary()
 
 
-def traced(model: nn.Module, images: Tensor) -> Graph:
-    """The graph of a network for one such picture, remembered while its modules stay the same. Raises NetworkError.
+def remembered(model: nn.Module, images: Tensor, what: str, find: Callable[[], T]) -> T:
+    """`find()`, asked once for a network and such pictures while its modules stay the same.
 
     Modules are the same by name, type and what they say of themselves, such as kernel and stride: 1 ms for DenseNet.
     """
     parts = tuple((name, type(part), part.extra_repr()) for name, part in model.named_modules())
-    key = (tuple(images.shape[1:]), images.dtype, parts)
-    known = _TRACED.setdefault(model, {})
+    key = (what, tuple(images.shape[1:]), images.dtype, parts)
+    known = _KNOWN.setdefault(model, {})
     if key not in known:
+        known[key] = find()
+    return cast(T, known[key])
+
+
+def traced(model: nn.Module, images: Tensor) -> Graph:
+    """The graph of a network for one such picture, remembered while its modules stay the same. Raises NetworkError."""
+
+    def find() -> Graph | str:
         try:
-            known[key] = trace(model, images[:1])
+            return trace(model, images[:1])
         except NetworkError as error:
-            known[key] = str(error)  # an error itself would keep all pictures alive
-    found = known[key]
+            return str(error)  # an error itself would keep all pictures alive
+
+    found = remembered(model, images, "graph", find)
     if isinstance(found, str):
         raise NetworkError(found)
     return found
@@ -37,7 +49,7 @@ def traced(model: nn.Module, images: Tensor) -> Graph:
 
 def same_network(copy: nn.Module, model: nn.Module) -> None:
     """What is known of a network holds for its copy."""
-    _TRACED[copy] = _TRACED.setdefault(model, {})
+    _KNOWN[copy] = _KNOWN.setdefault(model, {})
 
 
 def pictures_at_once(model: nn.Module, images: Tensor, *, gradient: bool) -> int:

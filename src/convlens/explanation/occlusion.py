@@ -17,6 +17,7 @@ from convlens.explanation.options import check_value
 from convlens.explanation.question import Question
 
 PATCHES = ("grey", "mean", "blur")
+TIES = 1e4  # falls are equal that differ by less than this part of the largest
 COARSE = 4  # times a window's side, where coarse ones come first
 BLUR = 8  # a blurred patch has a side's eighth as its deviation
 
@@ -53,7 +54,8 @@ def occlusion(
         if refine == 1:
             falls = plain - scores_under(question, cover, places)
         else:
-            large, apart = (min(COARSE * side, height, width) for side in (window, stride))
+            least = max(window, min(height, width) // 2)  # more than one, so that they tell places apart
+            large, apart = (min(COARSE * side, least) for side in (window, stride))
             coarse = windows(height, width, large, apart)
             guess = mean_over(coarse, plain - scores_under(question, cover, coarse), height, width)
             falls = refined(question, cover, plain, places, guess, refine)
@@ -68,7 +70,8 @@ def refined(
     A picture's own strongest windows count, whatever others go through the network with it.
     """
     guessed = torch.stack([guess[:, *place].mean((1, 2)) for place in places])
-    strongest = guessed.abs().argsort(dim=0, descending=True, stable=True)[: max(1, round(share * len(places)))]
+    ranks = (guessed.abs() * (TIES / guessed.abs().amax(0).clamp(min=1e-30))).round()  # rounding must not choose
+    strongest = ranks.argsort(dim=0, descending=True, stable=True)[: max(1, round(share * len(places)))]
     own = torch.zeros_like(guessed, dtype=torch.bool).scatter_(0, strongest, True)
     asked = own.any(1).nonzero().flatten()
     exact = torch.zeros_like(guessed)

@@ -62,6 +62,16 @@ def all_digits() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before
 
 
+def check_values(model: nn.Module) -> None:
+    """UsageError for a network of which a part has no values."""
+    named = (*model.named_parameters(), *model.named_buffers())
+    without = next((name for name, tensor in named if tensor.is_meta), None)
+    if without is not None:
+        raise UsageError(
+            f"the network's weights lie on the meta device, which holds no values ('{without}'); load them first"
+        )
+
+
 def as_input(model: nn.Module, images: Tensor) -> Tensor:
     """Pictures checked, and moved to the device and precision of the network, apart from the caller's tensor."""
     is_dense = isinstance(images, Tensor) and images.layout == torch.strided
@@ -73,9 +83,9 @@ def as_input(model: nn.Module, images: Tensor) -> Tensor:
     if not len(images):
         raise UsageError("no pictures to explain; give at least one")
     like = next((p for p in model.parameters() if p.is_floating_point()), images)
-    if images.is_meta or like.is_meta:
-        what = "pictures lie" if images.is_meta else "the network's weights lie"
-        raise UsageError(f"{what} on the meta device, which holds no values; give those of a real device")
+    check_values(model)
+    if images.is_meta:
+        raise UsageError("pictures lie on the meta device, which holds no values; give those of a real device")
     broken = (~torch.isfinite(images)).flatten(1).any(1).nonzero().flatten().tolist()
     if broken:
         raise UsageError(f"picture {broken[0]} holds NaN or infinity; check how it was preprocessed")
