@@ -4,7 +4,7 @@
 
 DATA is a folder that has mnist/, the IDX files. Without it, scikit-learn's digits, enlarged to MNIST's 28 px, take
 their place (797 of them). The network, its first weights, the rate and the order (drawn anew for each epoch) are the
-tutorial's.
+tutorial's, but that its filters have no bias and these do.
 """
 
 from __future__ import annotations

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
 from convlens.classics import DCGAN, GAN, load, save
-from convlens.classics.adversarial import REAL, Adversarial
+from convlens.classics.adversarial import REAL
 from convlens.errors import DataError, UsageError
 
 
@@ -46,7 +45,6 @@ def test_the_same_seed_gives_the_same_weights_and_torchs_generator_is_left_alone
     torch.manual_seed(3)
     state = torch.get_rng_state()
     network = DCGAN((1, 8, 8), num_classes=2, width=4)
-    torch.set_rng_state(state)
     first = network.fit(pictures, labels, epochs=2, seed=1).state_dict()
     first = {name: value.clone() for name, value in first.items()}
     again = network.fit(pictures, labels, epochs=2, seed=1).state_dict()
@@ -76,7 +74,14 @@ def test_a_step_moves_each_player_up_its_own_slope() -> None:
         moved = now - before[f"discriminator.{name}"]
         told = slope.abs() > 1e-6
         assert torch.equal(moved.sign()[told], slope.sign()[told]), name
-    assert any(not torch.equal(now, before[f"generator.{name}"]) for name, now in network.generator.named_parameters())
+    again = GAN((1, 4, 4), num_classes=0, num_noise=3, hidden=8).double()
+    again.load_state_dict({**network.state_dict(), **{k: v for k, v in before.items() if k.startswith("generator")}})
+    made = again._made(none, torch.Generator().manual_seed(2))
+    convinced = again.discriminator(made, none).sigmoid().log().mean()
+    rise = torch.autograd.grad(convinced, list(again.generator.parameters()))
+    for (name, now), slope in zip(network.generator.named_parameters(), rise, strict=True):
+        told = slope.abs() > 1e-6
+        assert torch.equal((now - before[f"generator.{name}"]).sign()[told], slope.sign()[told]), name
 
 
 def test_samples_leave_the_mode_as_it_was_and_go_round_the_classes() -> None:
@@ -109,12 +114,6 @@ def test_samples_leave_the_mode_as_it_was_and_go_round_the_classes() -> None:
 def test_what_came_and_what_was_expected_is_said(ask, error, says) -> None:
     with pytest.raises(error, match=says):
         ask()
-
-
-def test_the_losses_are_those_of_logits() -> None:
-    logits = torch.linspace(-3, 3, 7).double()
-    assert torch.allclose(F.softplus(-logits), -torch.sigmoid(logits).log())
-    assert issubclass(DCGAN, Adversarial) and issubclass(GAN, Adversarial)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 from convlens.classics import frechet_distance
-from convlens.errors import UsageError
+from convlens.errors import DataError, UsageError
 
 
 def written_out(one: np.ndarray, other: np.ndarray) -> float:
@@ -38,3 +38,10 @@ def test_features_of_unequal_kinds_are_refused() -> None:
         frechet_distance(np.zeros((4, 3)), np.zeros((4, 2)))
     with pytest.raises(UsageError, match="at least 2 of each"):
         frechet_distance(np.zeros((1, 3)), np.zeros((4, 3)))
+
+
+def test_damaged_features_are_refused_and_any_strides_taken() -> None:
+    one = np.random.default_rng(0).normal(size=(20, 2))
+    with pytest.raises(DataError, match="NaN or infinity"):
+        frechet_distance(one, np.where(one > 1, np.nan, one))
+    assert frechet_distance(one[::-1], one) == pytest.approx(0, abs=1e-9)

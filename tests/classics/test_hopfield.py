@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -58,6 +59,23 @@ def test_digits_that_are_alike_need_the_projection(ten_digits: Tensor) -> None:
     assert right[Projection] > 0.98 > 0.9 > right[Hopfield]
     at_rest = Projection(64).fit(ten_digits).recall(ten_digits)
     assert torch.equal(at_rest.pictures, ten_digits) and len(at_rest.energies) == 2
+
+
+def test_the_projection_leaves_all_that_it_stores_at_rest(digits: Tensor, draws: torch.Generator) -> None:
+    """Up to N - 1 patterns that none of the others make up, units of which no other tells among them."""
+    thirty = (digits[:30] > 0.5).double()
+    for num_units in range(4, 13):
+        for _ in range(10):
+            patterns = torch.randint(0, 2, (num_units - 1, num_units), generator=draws).double()
+            if torch.linalg.matrix_rank(2 * patterns - 1) == num_units - 1:
+                assert torch.equal(Projection(num_units).fit(patterns).recall(patterns).pictures, patterns)
+    assert torch.linalg.matrix_rank(2 * thirty - 1) == 30
+    assert torch.equal(Projection(64).fit(thirty).recall(thirty).pictures, thirty)
+
+
+def test_pictures_of_any_kind_can_be_corrupted() -> None:
+    for given in (torch.zeros(2, 5, dtype=torch.uint8), np.zeros((2, 5)), np.ones((2, 5), bool)[:, ::-1]):
+        assert set(corrupted(given, 0.5, seed=1).unique().tolist()) == {0, 1}
 
 
 def test_recall_breaks_down_about_the_load_of_the_theory() -> None:

@@ -48,12 +48,6 @@ def test_xor_is_never_learned_for_its_two_hulls_cross_in_the_middle() -> None:
         assert not torch.equal(unit(CORNERS), XOR)
 
 
-def test_the_inequalities_of_xor_contradict_each_other() -> None:
-    """b <= 0, w2 + b > 0, w1 + b > 0, w1 + w2 + b <= 0: the middle two give more than 0, the outer two no more."""
-    z = torch.cat([CORNERS, torch.ones(4, 1)], 1)
-    assert torch.equal(z[1] + z[2], z[0] + z[3])
-
-
 def test_of_the_16_functions_of_two_inputs_all_but_xor_and_its_opposite_are_learned() -> None:
     for values in itertools.product((0, 1), repeat=4):
         labels = torch.tensor(values)

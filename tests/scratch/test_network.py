@@ -11,7 +11,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from convlens.errors import StorageError, UsageError
+from convlens.errors import DataError, StorageError, UsageError
 from convlens.scratch import SGD, Adam, BatchNorm, Convolution, Dense, Dropout, Flatten, MaxPooling, Network, ReLU
 
 
@@ -80,6 +80,35 @@ def test_logits_do_not_hang_on_the_batch_size_and_probabilities_add_up():
     network = small(dtype=np.float64)
     np.testing.assert_allclose(network.logits(images[:50], batch_size=7), network.forward(images[:50]), atol=1e-12)
     np.testing.assert_allclose(network.probabilities(images[:50], temperature=3).sum(1), 1)
+
+
+@pytest.mark.parametrize("temperature", [0, -1, float("nan")])
+def test_a_temperature_is_above_0(temperature):
+    network = Network([Flatten(), Dense(4, 3)])
+    with pytest.raises(UsageError, match="expected a number above 0"):
+        network.probabilities(np.zeros((2, 1, 2, 2)), temperature=temperature)
+
+
+def test_damaged_pictures_are_refused():
+    network = Network([Flatten(), Dense(4, 3)])
+    damaged = np.full((2, 1, 2, 2), np.nan)
+    for ask in (network.predict, lambda images: network.fit(images, np.zeros(2, int), optimiser=SGD(0.1))):
+        with pytest.raises(DataError, match="NaN or infinity"):
+            ask(damaged)
+
+
+@pytest.mark.parametrize("num_pictures", [1, 32, 33, 65])
+def test_a_last_picture_by_itself_joins_the_batch_before(num_pictures):
+    images = np.random.default_rng(0).normal(size=(num_pictures, 1, 2, 2))
+    network = Network([Flatten(), Dense(4, 3), *([BatchNorm(3)] if num_pictures > 1 else [])])
+    seen = []
+    forward = network.layers["0"].forward
+    network.layers["0"].forward = lambda x, *, training=False: (
+        seen.append(x.shape[-1]),
+        forward(x, training=training),
+    )[1]
+    network.fit(images, np.arange(num_pictures) % 3, optimiser=SGD(0.1), batch_size=32)
+    assert seen == {1: [1], 32: [32], 33: [33], 65: [32, 33]}[num_pictures]
 
 
 def test_the_state_is_that_of_torch_s_sequential_and_goes_both_ways(tmp_path):

@@ -144,6 +144,20 @@ def test_what_is_no_chain_is_refused():
         convlens.scratch_network(shared)
 
 
+def test_dropout_that_stands_in_two_places_is_taken_over_twice():
+    drop = nn.Dropout(0.3)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(9, 4), drop, nn.ReLU(), nn.Linear(4, 4), drop, nn.Linear(4, 2)).eval()
+    found = convlens.scratch_network(model, (1, 1, 3, 3)).layers
+    assert [layer.kind for layer in found.values()].count("Dropout") == 2
+    assert [name for name, layer in found.items() if isinstance(layer, Dropout)] == ["2", "2_2"]
+
+
+def test_running_statistics_that_are_no_running_mean_are_refused():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2, momentum=None), nn.Flatten()).eval()
+    with pytest.raises(NetworkError, match=r"layer '1' \(BatchNorm2d\).*means of all batches"):
+        convlens.scratch_network(model, (1, 1, 8, 8))
+
+
 def test_dropout_is_taken_over_in_its_place():
     model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.3), nn.ReLU(), nn.Linear(4, 2), nn.Dropout(0.1))
     layers = convlens.scratch_network(model, (1, 4)).layers

@@ -15,10 +15,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+import torch
 from torch import Tensor, nn
 
 from convlens.classics.adversarial import Adversarial
 from convlens.classics.gan import SLOPE
+from convlens.classics.given import draws_of
 from convlens.errors import UsageError
 from convlens.layers import sequence
 
@@ -34,16 +36,18 @@ class DCGAN(Adversarial):
         if height % 4 or across % 4:
             raise UsageError(f"shape is {shape}; expected sides that are multiples of 4: resize, or pad, the pictures")
         quarter = (2 * width, height // 4, across // 4)
-        self.generator = sequence(
-            linear=nn.Linear(num_noise + num_classes, 2 * width * quarter[1] * quarter[2], bias=False),
-            maps=nn.Unflatten(1, quarter),
-            norm=nn.BatchNorm2d(2 * width),
-            act=nn.ReLU(),
-            double1=doubled(2 * width, width),
-            double2=nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1),
-            tanh=nn.Tanh(),
-        )
-        self.discriminator = Critic(channels, num_classes, quarter)
+        with torch.random.fork_rng(devices=[]):
+            self.generator = sequence(
+                linear=nn.Linear(num_noise + num_classes, 2 * width * quarter[1] * quarter[2], bias=False),
+                maps=nn.Unflatten(1, quarter),
+                norm=nn.BatchNorm2d(2 * width),
+                act=nn.ReLU(),
+                double1=doubled(2 * width, width),
+                double2=nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1),
+                tanh=nn.Tanh(),
+            )
+            self.discriminator = Critic(channels, num_classes, quarter)
+        self._begin(draws_of(0, torch.empty(0)))
 
 
 def doubled(in_channels: int, channels: int) -> nn.Sequential:

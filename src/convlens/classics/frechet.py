@@ -13,19 +13,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.errors import UsageError
+from convlens.classics.given import as_tensor
+from convlens.errors import DataError, UsageError
 
 Features = Tensor | np.ndarray
 
 
 def frechet_distance(one: Features, other: Features) -> float:
     """(N, F) and (M, F), features of two sets -> d², 0 and up."""
-    first, second = (torch.as_tensor(each).double().cpu() for each in (one, other))
+    first, second = (as_tensor(each).double().cpu() for each in (one, other))
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1] or min(len(first), len(second)) < 2:
         raise UsageError(
             f"features came as {tuple(first.shape)} and {tuple(second.shape)}; expected (N, F) and (M, F), one row a "
             "picture and at least 2 of each"
         )
+    if not (first.isfinite().all() and second.isfinite().all()):
+        raise DataError("features hold NaN or infinity; expected numbers: find out which pictures they are of")
     means = (first.mean(0) - second.mean(0)).square().sum()
     return max(0.0, float(means + _trace(torch.cov(first.T), torch.cov(second.T))))
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from convlens.classics.adversarial import Adversarial
+from convlens.classics.given import draws_of
 from convlens.layers import sequence
 
 SLOPE = 0.2
@@ -25,10 +26,12 @@ class GAN(Adversarial):
     ) -> None:
         super().__init__(shape, num_noise, num_classes, hidden)
         size = prod(self.shape)
-        self.generator = nn.Sequential(
-            *perceptron(num_noise + num_classes, hidden, size), nn.Tanh(), nn.Unflatten(1, self.shape)
-        )
-        self.discriminator = Discriminator(perceptron(size + num_classes, hidden, 1))
+        with torch.random.fork_rng(devices=[]):
+            self.generator = nn.Sequential(
+                *perceptron(num_noise + num_classes, hidden, size), nn.Tanh(), nn.Unflatten(1, self.shape)
+            )
+            self.discriminator = Discriminator(perceptron(size + num_classes, hidden, 1))
+        self._begin(draws_of(0, torch.empty(0)))
 
 
 def perceptron(num_inputs: int, hidden: int, num_outputs: int) -> nn.Sequential:

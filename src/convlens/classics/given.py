@@ -29,7 +29,7 @@ def check_pictures(pictures: Pictures, num_units: int, like: Tensor, *, binary: 
             f"pictures came with shape {tuple(pictures.shape)}; expected (N, {num_units}) with N of at least 1: "
             "one row a picture, one number a unit"
         )
-    given = (torch.from_numpy(pictures.copy()) if isinstance(pictures, np.ndarray) else pictures).to(like)
+    given = as_tensor(pictures).to(like)
     if given.isnan().any():
         raise DataError("pictures hold NaN; expected numbers from 0 to 1: find out which pictures are damaged")
     least, most = given.min().item(), given.max().item()
@@ -40,9 +40,14 @@ def check_pictures(pictures: Pictures, num_units: int, like: Tensor, *, binary: 
     return given
 
 
+def as_tensor(given: Pictures) -> Tensor:
+    """An array of its own, whatever the strides; a tensor as it is."""
+    return given if isinstance(given, Tensor) else torch.from_numpy(np.array(given))
+
+
 def check_labels(labels: Tensor | np.ndarray, num_pictures: int, num_classes: int) -> Tensor:
     """(N,) whole numbers below `num_classes`, one for each picture."""
-    given = torch.as_tensor(labels)
+    given = as_tensor(labels)
     if given.shape != (num_pictures,) or given.is_floating_point():
         raise UsageError(
             f"labels came as {tuple(given.shape)} of {given.dtype}; expected ({num_pictures:,},) whole numbers"

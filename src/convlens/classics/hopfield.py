@@ -24,8 +24,9 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from convlens.classics.given import Pictures, check_count, check_number, check_pictures, coins, draws_of
+from convlens.classics.given import Pictures, as_tensor, check_count, check_number, check_pictures, coins, draws_of
 
+ROUNDING = 1e-9  # a sum below it is 0: a unit that no other tells of, by the projection
 CRITICAL_LOAD = 0.138  # patterns / units above which recall breaks down (Amit, Gutfreund and Sompolinsky, 1985)
 
 
@@ -63,7 +64,7 @@ class Hopfield(nn.Module):
     def update(self, signs: Tensor, unit: int) -> Tensor:
         """(M, N) -> the same with one unit at the sign of its sum, in place."""
         total = signs @ self.weights[unit]
-        signs[:, unit] = torch.where(total == 0, signs[:, unit], total.sign())
+        signs[:, unit] = torch.where(total.abs() < ROUNDING, signs[:, unit], total.sign())
         return signs
 
     def recall(self, pictures: Pictures, *, seed: int = 0, sweeps: int = 50) -> Recall:
@@ -95,10 +96,12 @@ class Projection(Hopfield):
         return torch.linalg.pinv(signs) @ signs
 
 
-def corrupted(pictures: Tensor, share: float, *, seed: int = 0) -> Tensor:
+def corrupted(pictures: Pictures, share: float, *, seed: int = 0) -> Tensor:
     """(M, N) of 0 and 1 -> the same with each unit turned over with this chance."""
-    chances = torch.full_like(pictures, check_number("share", share, 0, 1))
-    return (pictures - coins(chances, draws_of(seed, pictures))).abs()
+    given = as_tensor(pictures)
+    given = given if given.is_floating_point() else given.double()
+    chances = torch.full_like(given, check_number("share", share, 0, 1))
+    return (given - coins(chances, draws_of(seed, given))).abs()
 
 
 @dataclass(frozen=True)

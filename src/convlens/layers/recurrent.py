@@ -9,7 +9,8 @@
     gru        Cho et al., 2014: https://arxiv.org/abs/1406.1078
 
 N sequences of T steps with D numbers each; x is a step, h the state (N, hidden), m the memory of an LSTM.
-Departures: GRU resets after the product with U, as torch does, and so has a second bias; the paper resets before it.
+Departures: "coupled" has no peepholes, which the LSTM of Greff et al. has. GRU resets after the product with U, as
+torch does, and so has a second bias; the paper resets before it.
 Weights start uniform in +-1 / sqrt(hidden), biases at 0 but for the forget gate's.
 """
 

@@ -28,12 +28,12 @@ class ThresholdUnit(nn.Module):
         self.register_buffer("bias", torch.zeros(()))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return (inputs @ self.weight + self.bias > 0).long()
+        return (inputs.to(self.weight) @ self.weight + self.bias > 0).long()
 
     def correct(self, x: Tensor, label: int) -> bool:
         """An input that is wrong is added where it should be 1, taken away where 0 -> whether it was wrong."""
         error = int(label) - int(self(x))
-        self.weight += error * x
+        self.weight += error * x.to(self.weight)
         self.bias += error
         return error != 0
 

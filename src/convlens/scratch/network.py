@@ -14,10 +14,10 @@ from typing import Protocol
 
 import numpy as np
 
-from convlens.errors import UsageError
+from convlens.errors import DataError, UsageError
 from convlens.scratch.cross_entropy import CrossEntropy
 from convlens.scratch.layer import Layer, whole_number
-from convlens.scratch.softmax import softmax
+from convlens.scratch.softmax import check_temperature, softmax
 from convlens.scratch.state import fitted, read_file, write_file
 
 
@@ -87,7 +87,7 @@ class Network:
         `images` (N, C, H, W) are numbers as the network shall see them; the outputs are taken as logits. `on_epoch` is
         told the number of each epoch that ended, from 1, and its loss.
         """
-        images, labels, loss = np.asarray(images), np.asarray(labels), loss or CrossEntropy()
+        images, labels, loss = _finite(images), np.asarray(labels), loss or CrossEntropy()
         if len(images) != len(labels) or not len(images):
             raise UsageError(f"{len(images)} images and {len(labels)} labels came, expected as many, and at least one")
         random, history = np.random.default_rng(seed), []
@@ -103,12 +103,12 @@ class Network:
 
     def logits(self, images: np.ndarray, *, batch_size: int = 256) -> np.ndarray:
         """(N, C, H, W) -> (N, classes), a batch at a time."""
-        images = np.asarray(images)
+        images = _finite(images)
         return np.concatenate([self.forward(images[one]) for one in _batches(np.arange(len(images)), batch_size)])
 
     def probabilities(self, images: np.ndarray, *, temperature: float = 1.0) -> np.ndarray:
         """(N, C, H, W) -> (N, classes): softmax of the logits."""
-        return softmax(self.logits(images).T, temperature).T
+        return softmax(self.logits(images).T, check_temperature(temperature)).T
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """(N, C, H, W) -> (N,): the class of the largest logit."""
@@ -166,6 +166,17 @@ class Network:
         }
 
 
+def _finite(images: np.ndarray) -> np.ndarray:
+    images = np.asarray(images)
+    if not np.isfinite(images).all():
+        raise DataError("images hold NaN or infinity, expected numbers: find out which of them are damaged")
+    return images
+
+
 def _batches(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """A last one of a single picture joins the one before: it has no statistics for batch norm."""
     size = whole_number("batch_size", batch_size)
-    return (order[start : start + size] for start in range(0, len(order) or 1, size))
+    ends = [*range(size, len(order), size), len(order)]
+    if size > 1 and len(ends) > 1 and ends[-1] - ends[-2] == 1:
+        del ends[-2]
+    return (order[start:end] for start, end in zip([0, *ends], ends, strict=False))

@@ -7,6 +7,7 @@ that `convlens.scratch` does not have; the error names the layer.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -97,10 +98,13 @@ def _free(layers: dict[str, Layer], found: Found, node: Node) -> str:
 def _dropouts(graph: Graph, model: nn.Module) -> dict[int, dict[str, Layer]]:
     """Dropout by the operation that it stands before: in use it does nothing, so no operation tells of it."""
     found: dict[int, dict[str, Layer]] = {}
+    times: Counter[str] = Counter()
     for call in graph.modules:
         module = model.get_submodule(call.path)
         if isinstance(module, nn.Dropout):
-            found.setdefault(call.first, {})[call.path] = Dropout(module.p)
+            times[call.path] += 1
+            name = call.path if times[call.path] == 1 else f"{call.path}_{times[call.path]}"
+            found.setdefault(call.first, {})[name] = Dropout(module.p)
         elif isinstance(module, nn.modules.dropout._DropoutNd):
             raise NetworkError(f"layer '{call.path}' is {call.kind}, which scratch does not have; it has Dropout")
     return found

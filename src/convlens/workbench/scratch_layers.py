@@ -97,6 +97,8 @@ def _batch_norm(node: Node, pads: list[Node], weights: Weights) -> Found:
     given, names = node.arguments, ("weight", "bias", "running_mean", "running_var")
     if not all(isinstance(given[name], Operand) for name in names):
         raise no_layer(node, "scratch's batch norm has weights and running statistics")
+    if not given["momentum"]:
+        raise no_layer(node, "its running statistics are means of all batches, or stand still")
     layer = BatchNorm(given["weight"].shape[0], momentum=given["momentum"], epsilon=given["eps"])
     found = _filled(layer, node, weights, **{name: given[name] for name in names})
     counter = weights.get(f"{found.name}.num_batches_tracked")
