@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from convlens.errors import counted
+from convlens.errors import UsageError, check_count, counted
 
 SOURCE = Path(__file__).parents[1] / "src" / "convlens"
 MANY = "pictures|classes|networks|tensors|epochs|steps|labels|files|threads"
@@ -31,3 +32,11 @@ def test_no_message_counts_by_itself():
     """A length may be 1."""
     found = {file.name: UNCOUNTED.findall(file.read_text(encoding="utf-8")) for file in SOURCE.rglob("*.py")}
     assert {name for name, hits in found.items() if hits} == {"named.py"}  # 1,797 digits
+
+
+def test_a_count_is_a_whole_number_of_python_or_numpy():
+    assert [check_count("n", value, 0) for value in (0, 3, np.int64(4))] == [0, 3, 4]
+    assert type(check_count("n", np.uint8(4))) is int
+    for value in (0, -1, 2.0, "3", True, None):
+        with pytest.raises(UsageError, match=rf"n is {re.escape(repr(value))}, expected a whole number of at least 1"):
+            check_count("n", value)

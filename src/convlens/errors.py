@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Integral
 from pathlib import Path
 
 
@@ -90,6 +91,13 @@ def counted(number: float, one: str, many: str | None = None) -> str:
     """A number with what it counts: "1 picture", "1,797 pictures", "2.5 epochs", "2 classes" (not `one` and s)."""
     shown = f"{number:,}" if isinstance(number, int) else f"{number:.4g}"
     return f"{shown} {one if number == 1 else many or one + 's'}"
+
+
+def check_count(what: str, value: object, least: int = 1) -> int:
+    """`value` as an int where it is a whole number, Python's or NumPy's, of at least `least`; UsageError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise UsageError(f"{what} is {value!r}, expected a whole number of at least {least}")
+    return int(value)
 
 
 def unknown_name(kind: str, name: str, choices: Iterable[str], remedy: str) -> UsageError:

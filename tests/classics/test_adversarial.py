@@ -88,7 +88,7 @@ def test_samples_leave_the_mode_as_it_was_and_go_round_the_classes() -> None:
     network = DCGAN((3, 8, 12), num_classes=3, width=4).train()
     assert network.samples(7).shape == (7, 3, 8, 12) and network.training
     same = network.samples(np.arange(7) % 3)
-    assert torch.equal(network.samples(7), same)
+    assert torch.equal(network.samples(7), same) and torch.equal(network.samples(np.int64(7)), same)
 
 
 @pytest.mark.parametrize(

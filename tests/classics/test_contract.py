@@ -71,9 +71,9 @@ def test_arrays_are_taken_as_tensors_are(name: str) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "text"),
     [
-        ("epochs", 0, "epochs is 0; expected a whole number of at least 1"),
-        ("epochs", 1.5, "epochs is 1.5; expected a whole number"),
-        ("seed", -1, "seed is -1; expected a whole number of at least 0"),
+        ("epochs", 0, "epochs is 0, expected a whole number of at least 1"),
+        ("epochs", 1.5, "epochs is 1.5, expected a whole number"),
+        ("seed", -1, "seed is -1, expected a whole number of at least 0"),
         ("learning_rate", -0.1, "learning_rate is -0.1; expected a number of at least 0"),
         ("learning_rate", float("nan"), "learning_rate is nan; expected a number of at least 0"),
         ("momentum", 1, "momentum is 1; expected a number of at least 0 and less than 1"),

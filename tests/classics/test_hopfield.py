@@ -103,5 +103,5 @@ def test_fit_forgets_what_was_stored_before(ten_digits: Tensor) -> None:
 def test_more_patterns_than_bits_can_part_are_told_as_a_load_of_nothing() -> None:
     from convlens.errors import UsageError
 
-    with pytest.raises(UsageError, match="at the least load is 0; expected a whole number of at least 1"):
+    with pytest.raises(UsageError, match="at the least load is 0, expected a whole number of at least 1"):
         capacity([0.001], num_units=100)

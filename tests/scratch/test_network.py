@@ -82,6 +82,14 @@ def test_logits_do_not_hang_on_the_batch_size_and_probabilities_add_up():
     np.testing.assert_allclose(network.probabilities(images[:50], temperature=3).sum(1), 1)
 
 
+def test_a_seed_is_a_whole_number_from_0_up():
+    with pytest.raises(UsageError, match="seed is -1, expected a whole number of at least 0"):
+        Network([Dense(4, 3)], seed=-1)
+    with pytest.raises(UsageError, match=r"seed is 0\.5"):
+        Network([Dense(4, 3)]).fit(np.zeros((2, 4)), np.zeros(2, int), optimiser=SGD(0.1), seed=0.5)
+    assert Network([Dense(4, 3)], seed=np.int64(3)).layers["0"].parameters["weight"].any()
+
+
 @pytest.mark.parametrize("temperature", [0, -1, float("nan")])
 def test_a_temperature_is_above_0(temperature):
     network = Network([Flatten(), Dense(4, 3)])

@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.classics.given import Progress, as_tensor, check_count, check_labels, check_number, draws_of
-from convlens.errors import DataError, UsageError
+from convlens.classics.given import Progress, as_tensor, check_labels, check_number, draws_of
+from convlens.errors import DataError, UsageError, check_count
 
 REAL = 0.9
 BETAS = (0.5, 0.999)
@@ -87,7 +87,7 @@ class Adversarial(nn.Module):
     def samples(self, wanted: int | Tensor | np.ndarray, *, seed: int = 0) -> Tensor:
         """So many pictures, or one of each of these classes -> (N, C, H, W) in 0..1."""
         weight = next(self.parameters())
-        if isinstance(wanted, int):
+        if isinstance(wanted, int | np.integer):
             wanted = torch.arange(check_count("wanted", wanted)) % max(1, self.num_classes)
         classes = self._classes(wanted if self.num_classes else None, len(wanted)).to(weight)
         training = self.training

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from convlens.classics.given import (
     Pictures,
     Progress,
-    check_count,
     check_labels,
     check_number,
     check_pictures,
@@ -31,7 +30,7 @@ from convlens.classics.given import (
     draws_of,
 )
 from convlens.classics.rbm import RBM
-from convlens.errors import UsageError
+from convlens.errors import UsageError, check_count
 
 
 class DBN(nn.Module):

@@ -35,7 +35,7 @@ def frechet_distance(one: Features, other: Features) -> float:
 
 def _trace(one: Tensor, other: Tensor) -> Tensor:
     """trace(C1 + C2 - 2 (C1 C2)^½); C1 C2 has the eigenvalues of C1^½ C2 C1^½, which is symmetric."""
-    one, other = (each.reshape(max(1, each.numel()) and int(each.numel() ** 0.5), -1) for each in (one, other))
+    one, other = torch.atleast_2d(one), torch.atleast_2d(other)  # of a single feature, a covariance is a number
     values, vectors = torch.linalg.eigh(one)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
     common = torch.linalg.eigvalsh(root @ other @ root).clamp(min=0).sqrt().sum()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.errors import DataError, UsageError
+from convlens.errors import DataError, UsageError, check_count
 
 Progress = Callable[[str, int, int, str], None]  # stage, done, total, detail
 Pictures = Tensor | np.ndarray
@@ -55,13 +55,6 @@ def check_labels(labels: Tensor | np.ndarray, num_pictures: int, num_classes: in
     if given.min() < 0 or given.max() >= num_classes:
         raise DataError(f"labels go from {given.min()} to {given.max()}; expected 0 to {num_classes - 1}")
     return given.long()
-
-
-def check_count(what: str, value: Any, least: int = 1) -> int:
-    """`value` as it is where it is a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UsageError(f"{what} is {value!r}; expected a whole number of at least {least}")
-    return value
 
 
 def check_number(what: str, value: Any, least: float, below: float = math.inf) -> float:

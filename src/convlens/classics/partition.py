@@ -21,9 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convlens.classics.given import Pictures, check_count, check_pictures, coins, draws_of
+from convlens.classics.given import Pictures, check_pictures, coins, draws_of
 from convlens.classics.rbm import RBM
-from convlens.errors import UsageError
+from convlens.errors import UsageError, check_count
 
 MOST_UNITS = 20  # of the smaller layer; 2^20 states
 LADDER = ((0.0, 0.5, 1 / 29), (0.5, 0.9, 8 / 29), (0.9, 1.0, 20 / 29))  # from, to, share of the steps (section 4.1)

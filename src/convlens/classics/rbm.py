@@ -29,13 +29,12 @@ from torch import Tensor, nn
 from convlens.classics.given import (
     Pictures,
     Progress,
-    check_count,
     check_number,
     check_pictures,
     coins,
     draws_of,
 )
-from convlens.errors import UsageError, counted
+from convlens.errors import UsageError, check_count, counted
 
 
 class Gradient(NamedTuple):

@@ -9,10 +9,9 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from convlens.classics.given import check_count
 from convlens.classics.hopfield import CRITICAL_LOAD, Load
 from convlens.classics.rbm import RBM
-from convlens.errors import UsageError
+from convlens.errors import UsageError, check_count
 from convlens.pictures import colour, contact_sheet
 
 

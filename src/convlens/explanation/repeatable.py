@@ -24,7 +24,7 @@ NEIGHBOURS = 0.1  # layers that quantise what they read take one scale for a bat
 def check_repeatable(model: nn.Module, images: Tensor) -> None:
     """Raises ExplanationError for a network, in evaluation mode, that draws at random or mixes its pictures."""
     try:
-        problem = remembered(model, images, check_repeatable.__name__, lambda: _problem(model, images[:1]))
+        problem = remembered(model, images, "repeatable", lambda: _problem(model, images[:1]))
     except _NoLogits:
         return  # whoever needs them says what is wrong
     if problem:

@@ -16,17 +16,18 @@ Weights start uniform in +-1 / sqrt(hidden), biases at 0 but for the forget gate
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import UsageError, unknown_name
+from convlens.errors import UsageError, check_count, unknown_name
 
 State = tuple[Tensor, ...]  # the state that others see, then what the cell keeps to itself
 
 
-class Cell(nn.Module):
+class Cell(nn.Module, ABC):
     """One step: (x, state) -> state, from the sums W x + b and U h of its `num_gates` gates, stacked."""
 
     num_gates = 1
@@ -47,9 +48,9 @@ class Cell(nn.Module):
     def forward(self, x: Tensor, state: State) -> State:  # (N, D)
         return self.step(self.w(x), state)
 
+    @abstractmethod
     def step(self, wx: Tensor, state: State) -> State:
         """The equations, given W x + b: of all steps of a sequence it is one product."""
-        raise NotImplementedError
 
     def start(self, like: Tensor) -> State:
         """(N, ...) -> zeros, (N, hidden) each."""
@@ -181,8 +182,7 @@ def recurrent(
     if kind not in CELLS:
         raise unknown_name("recurrent cell", kind, CELLS, f"choose {', '.join(CELLS)}")
     for what, value in (("inputs", inputs), ("hidden", hidden), ("layers", layers)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise UsageError(f"{what} is {value!r}, expected a whole number of at least 1")
+        check_count(what, value)
     known = ["forget_bias"] if issubclass(CELLS[kind], LSTMCell) else []
     if unknown := [name for name in options if name not in known]:
         raise UsageError(

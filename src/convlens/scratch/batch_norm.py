@@ -25,8 +25,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from convlens.errors import UsageError
-from convlens.scratch.layer import Layer, whole_number
+from convlens.errors import UsageError, check_count
+from convlens.scratch.layer import Layer
 
 
 class BatchNorm(Layer):
@@ -36,7 +36,7 @@ class BatchNorm(Layer):
 
     def __init__(self, channels: int, *, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
         super().__init__()
-        self.channels = whole_number("channels", channels)
+        self.channels = check_count("channels", channels)
         if not 0 <= momentum <= 1 or not epsilon > 0:
             raise UsageError(f"momentum is {momentum} and epsilon {epsilon}; expected 0 to 1, and above 0")
         self.momentum, self.epsilon = momentum, epsilon

@@ -33,8 +33,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from convlens.errors import UsageError
-from convlens.scratch.layer import Layer, he_normal, whole_number
+from convlens.errors import UsageError, check_count
+from convlens.scratch.layer import Layer, he_normal
 from convlens.scratch.padding import Padding
 from convlens.scratch.windows import Windows
 
@@ -58,8 +58,8 @@ class Convolution(Layer):
         super().__init__()
         if padding_mode not in ("zeros", "replicate"):
             raise UsageError(f"padding_mode is {padding_mode!r}, expected 'zeros' or 'replicate'")
-        self.in_channels, self.channels = whole_number("in_channels", in_channels), whole_number("channels", channels)
-        self.groups, self.flipped = whole_number("groups", groups), flipped
+        self.in_channels, self.channels = check_count("in_channels", in_channels), check_count("channels", channels)
+        self.groups, self.flipped = check_count("groups", groups), flipped
         if self.in_channels % self.groups or self.channels % self.groups:
             raise UsageError(f"{groups} groups do not divide {in_channels} input and {channels} output channels")
         self.windows = Windows(kernel_size, stride, padding, replicate=padding_mode == "replicate")

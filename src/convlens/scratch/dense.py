@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from convlens.errors import UsageError
-from convlens.scratch.layer import Layer, he_normal, whole_number
+from convlens.errors import UsageError, check_count
+from convlens.scratch.layer import Layer, he_normal
 
 
 class Dense(Layer):
@@ -25,7 +25,7 @@ class Dense(Layer):
 
     def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
         super().__init__()
-        self.inputs, self.outputs = whole_number("inputs", inputs), whole_number("outputs", outputs)
+        self.inputs, self.outputs = check_count("inputs", inputs), check_count("outputs", outputs)
         self.parameters["weight"] = np.zeros((self.outputs, self.inputs))
         if bias:
             self.parameters["bias"] = np.zeros(self.outputs)

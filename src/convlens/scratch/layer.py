@@ -12,12 +12,14 @@ the error, or of a learning rate: an optimiser takes `parameters` and `gradients
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
-from convlens.errors import UsageError
+from convlens.errors import UsageError, check_count
 
 
-class Layer:
+class Layer(ABC):
     """`parameters` are trained, `buffers` are not but belong to the state; both have torch's names and shapes.
 
     Weights are zero until `draw` gives them random values, which a Network does.
@@ -28,15 +30,15 @@ class Layer:
         self.gradients: dict[str, np.ndarray] = {}
         self.buffers: dict[str, np.ndarray] = {}
 
+    @abstractmethod
     def forward(self, x: np.ndarray, *, training: bool = False) -> np.ndarray:
         """x -> y; `training` matters to dropout and batch normalisation alone."""
-        raise NotImplementedError
 
+    @abstractmethod
     def backward(self, delta: np.ndarray) -> np.ndarray:
         """delta_y -> delta_x, for the x of the last `forward`; the gradients of the weights are left in `gradients`."""
-        raise NotImplementedError
 
-    def draw(self, random: np.random.Generator) -> None:
+    def draw(self, random: np.random.Generator) -> None:  # noqa: B027, for most layers have no weights
         """Give the weights their first values."""
 
     def cast(self, dtype: np.dtype) -> None:
@@ -73,18 +75,11 @@ def he_normal(random: np.random.Generator, weight: np.ndarray) -> np.ndarray:
     return (random.standard_normal(weight.shape) * np.sqrt(2 / fan_in)).astype(weight.dtype)
 
 
-def whole_number(name: str, value: object, least: int = 1) -> int:
-    """The value as an int; UsageError where it is none or too small."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise UsageError(f"{name} is {value!r}, expected a whole number of at least {least}")
-    return int(value)
-
-
 def pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
     """3 -> (3, 3); (3, 5) stays."""
     if isinstance(value, tuple | list) and len(value) == 2:
-        return whole_number(name, value[0], least), whole_number(name, value[1], least)
+        return check_count(name, value[0], least), check_count(name, value[1], least)
     if isinstance(value, tuple | list):
         raise UsageError(f"{name} is {value!r}, expected one number or two, (height, width)")
-    number = whole_number(name, value, least)
+    number = check_count(name, value, least)
     return number, number

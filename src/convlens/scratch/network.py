@@ -14,9 +14,9 @@ from typing import Protocol
 
 import numpy as np
 
-from convlens.errors import DataError, UsageError
+from convlens.errors import DataError, UsageError, check_count
 from convlens.scratch.cross_entropy import CrossEntropy
-from convlens.scratch.layer import Layer, whole_number
+from convlens.scratch.layer import Layer
 from convlens.scratch.softmax import check_temperature, softmax
 from convlens.scratch.state import fitted, read_file, write_file
 
@@ -48,7 +48,7 @@ class Network:
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise UsageError(f"dtype is {self.dtype}, expected float32 or float64")
-        random = np.random.default_rng(seed)
+        random = np.random.default_rng(None if seed is None else check_count("seed", seed, 0))
         for layer in self.layers.values():
             if seed is not None:
                 layer.draw(random)
@@ -90,8 +90,8 @@ class Network:
         images, labels, loss = _finite(images), np.asarray(labels), loss or CrossEntropy()
         if len(images) != len(labels) or not len(images):
             raise UsageError(f"{len(images)} images and {len(labels)} labels came, expected as many, and at least one")
-        random, history = np.random.default_rng(seed), []
-        for epoch in range(1, whole_number("epochs", epochs) + 1):
+        random, history = np.random.default_rng(check_count("seed", seed, 0)), []
+        for epoch in range(1, check_count("epochs", epochs) + 1):
             total = 0.0
             for chosen in _batches(random.permutation(len(images)), batch_size):
                 total += len(chosen) * self._learn(images[chosen], labels[chosen], loss)
@@ -175,7 +175,7 @@ def _finite(images: np.ndarray) -> np.ndarray:
 
 def _batches(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
     """A last one of a single picture joins the one before: it has no statistics for batch norm."""
-    size = whole_number("batch_size", batch_size)
+    size = check_count("batch_size", batch_size)
     ends = [*range(size, len(order), size), len(order)]
     if size > 1 and len(ends) > 1 and ends[-1] - ends[-2] == 1:
         del ends[-2]

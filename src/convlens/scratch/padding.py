@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from convlens.errors import UsageError
-from convlens.scratch.layer import pair, whole_number
+from convlens.errors import UsageError, check_count
+from convlens.scratch.layer import pair
 
 Margins = tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
 Padding = str | int | tuple[Any, ...]  # "valid", "same", p, (vertical, horizontal), or Margins
@@ -71,4 +71,4 @@ def num_windows(size: int, kernel: int, stride: int) -> int:
     """floor((size - kernel) / stride) + 1; UsageError where not one window fits."""
     if kernel > size:
         raise UsageError(f"a window of {kernel} does not fit into {size} pixels (margins included); use padding")
-    return (size - kernel) // whole_number("stride", stride) + 1
+    return (size - kernel) // check_count("stride", stride) + 1

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from convlens.errors import UsageError
+from convlens.errors import UsageError, check_count
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,6 @@ class Network(nn.Module):
     head: nn.Module
     architecture: Architecture
     weights_record: WeightsRecord | None = None
-
-
-def check_count(what: str, value: Any) -> int:
-    """`value` as it is where it is a whole number above zero; UsageError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UsageError(f"{what} is {value!r}, expected a whole number of at least 1")
-    return value
 
 
 def check_image_size(value: Any) -> tuple[int, int]:

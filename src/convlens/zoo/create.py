@@ -7,8 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from convlens.errors import UsageError
-from convlens.zoo.architecture import Architecture, Network, check_count, check_image_size
+from convlens.errors import UsageError, check_count
+from convlens.zoo.architecture import Architecture, Network, check_image_size
 from convlens.zoo.registry import Entry, entry
 
 

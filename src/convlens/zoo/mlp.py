@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from convlens.errors import UsageError
+from convlens.errors import UsageError, check_count
 from convlens.layers import sequence
-from convlens.zoo.architecture import Network, check_count
+from convlens.zoo.architecture import Network
 from convlens.zoo.registry import Paper, register
 
 PAPER = Paper(

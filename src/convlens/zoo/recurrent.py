@@ -24,9 +24,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from convlens.errors import check_count
 from convlens.layers import Recurrent, sequence
 from convlens.layers.recurrent import CoupledLSTMCell, PeepholeLSTMCell
-from convlens.zoo.architecture import Network, check_count
+from convlens.zoo.architecture import Network
 from convlens.zoo.registry import Paper, register
 
 

@@ -13,9 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import UsageError
+from convlens.errors import UsageError, check_count
 from convlens.layers import sequence
-from convlens.zoo.architecture import check_count
 
 # fmt: off
 #  section 3.1
