@@ -10,6 +10,7 @@ ConvlensError                 what came, what was expected, what to do; exit sta
 │   └── DownloadError         no mirror gave the file
 ├── NetworkError              a network does not fit the pictures or cannot be traced
 ├── ExplanationError          the method is not defined for this network
+├── ExportError               a network does not go into this format, or the file does not agree with it
 ├── MissingExtra              an optional package is not installed; says how to install it
 └── Stopped                   the user stopped a training; it was saved; exit status 130 or 143
 """
@@ -71,6 +72,10 @@ class NetworkError(ConvlensError):
 
 
 class ExplanationError(ConvlensError):
+    pass
+
+
+class ExportError(ConvlensError):
     pass
 
 

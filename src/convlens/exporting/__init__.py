@@ -1,0 +1,7 @@
+"""Model -> file, and the proof that the file agrees."""
+
+from __future__ import annotations
+
+from convlens.exporting.onnx import INPUT, OUTPUT, onnx_bytes
+
+__all__ = ["INPUT", "OUTPUT", "onnx_bytes"]
