@@ -74,6 +74,8 @@ def test_the_page_of_training_names_every_option_of_the_recipe():
         "beside-muon",
         "lookahead",
         "clip",
+        "distil-weight",
+        "distil-temperature",
         "freeze-stem",
     ]
     for name in alone:

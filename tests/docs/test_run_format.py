@@ -137,10 +137,12 @@ OF_RECIPE = {
     "shuffle_labels",
     "lookahead",
     "clip",
+    "distil_weight",
+    "distil_temperature",
     "freeze_stem",
     "name",
 }  # since 0.3.0: not in every run
-OF_PLAN = {"allocator"}
+OF_PLAN = {"allocator", "teacher"}
 TIMED = names_of(Timed) - {"choice"} | names_of(Choice)
 
 # fmt: off

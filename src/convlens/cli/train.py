@@ -36,8 +36,8 @@ def train(
     fit: Annotated[str, typer.Option(help="How other shapes fit: crop, letterbox, resize or auto.")] = "auto",
     split: Annotated[str, typer.Option(help="Shares of train, val and test where the source has none.")] = "0.8,0.1,0.1",  # noqa: E501
     weights: Annotated[str, typer.Option(help="To begin with: auto, none, imagenet, a file or a run.")] = "auto",
-    option: ModelOption = None,
-    data_dir: DataDir = None,
+    teacher: Annotated[Path | None, typer.Option(metavar="RUN", help="Learn from this run's answers too.")] = None,
+    option: ModelOption = None, data_dir: DataDir = None,
     max_bad: Annotated[float, typer.Option(help="Share of unreadable pictures at which to refuse.")] = 0.1,
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Keep no thumbnails, no decoded pixels.")] = False,
     batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
@@ -64,12 +64,12 @@ def train(
         result = workbench.train(
             data, model=model, recipe=recipe, network=network, budget=budget, epochs=epochs, out=out, resume=resume,
             seed=seed, device=device, image_size=image_size, fit=fit, split=shares(split), weights=weights,
-            model_options=model_options(option), data_dir=data_dir, max_bad=max_bad, keep_pictures=not no_pictures,
-            batch=batch, optimiser=optimiser, learning_rate=learning_rate, schedule=schedule, started=STARTED,
-            weight_decay=weight_decay, label_smoothing=label_smoothing, l1=l1, ema=ema, progressive=progressive,
-            class_weights=class_weights, shuffle_labels=shuffle_labels, augment=augmentations(augment, augmentation),
-            precision=precision, threads=threads, checkpoint_seconds=checkpoint_seconds, progress=bars, tell=bars.tell,
-        )
+            teacher=teacher, model_options=model_options(option), data_dir=data_dir, max_bad=max_bad, batch=batch,
+            keep_pictures=not no_pictures, optimiser=optimiser, learning_rate=learning_rate, schedule=schedule,
+            started=STARTED, weight_decay=weight_decay, label_smoothing=label_smoothing, l1=l1, ema=ema,
+            progressive=progressive, class_weights=class_weights, shuffle_labels=shuffle_labels,
+            augment=augmentations(augment, augmentation), precision=precision, threads=threads,
+            checkpoint_seconds=checkpoint_seconds, progress=bars, tell=bars.tell)
     if as_json:
         return print_json(result)
     excluded, folder = f", {result.num_excluded:,} left out" if result.num_excluded else "", quote(str(result.run))

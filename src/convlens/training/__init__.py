@@ -1,6 +1,7 @@
 """From a recipe and pictures to a run."""
 
 from convlens.training.checkpoint import read_checkpoint
+from convlens.training.distillation import Teacher, distillation_loss
 from convlens.training.fit import fit, go_on, interrupted, make_plan
 from convlens.training.loop import Task
 from convlens.training.machine import choose_device, cpu_flags, describe_machine, has_fast_bf16
@@ -22,6 +23,7 @@ __all__ = [
     "Record",
     "Setting",
     "Task",
+    "Teacher",
     "Throughput",
     "Trial",
     "choose",
@@ -30,6 +32,7 @@ __all__ = [
     "default_epochs",
     "default_record",
     "describe_machine",
+    "distillation_loss",
     "first_plan",
     "fit",
     "go_on",

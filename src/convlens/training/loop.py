@@ -21,6 +21,7 @@ from convlens.storage import write_bytes
 from convlens.training.average import WeightAverage
 from convlens.training.budget import Budget
 from convlens.training.checkpoint import read_checkpoint, restore, write_checkpoint
+from convlens.training.distillation import Teacher, distillation_loss
 from convlens.training.first_look import show_pictures
 from convlens.training.freeze import freeze_stem, keep_statistics, thawed_afterwards
 from convlens.training.head_first import SHARE, fit_classifier
@@ -50,6 +51,7 @@ class Task:
     preprocess: Preprocess
     class_weights: Tensor | None
     facts: dict[str, Any]  # everything else that the run's manifest will say, as JSON
+    teacher: Teacher | None = None
 
 
 class Training:
@@ -63,11 +65,15 @@ class Training:
         self.network = self.choice.laid_out(network.to(self.device)).train()
         if plan.pretrained:
             keep_statistics(self.network)
+        self.teacher = task.teacher
+        if self.teacher is not None:
+            self.choice.laid_out(self.teacher.network.to(self.device)).eval()
         dtype = self.choice.dtype  # Muon's steps need no more digits than the gradients that they are made of
         self.optimiser = build_optimiser(self.network, recipe, pretrained=plan.pretrained, muon_dtype=dtype)
         self.class_weights = None if task.class_weights is None else task.class_weights.to(self.device)
         self.learn: Learn = self._learn
-        if can_record(self.device) and "own_network" not in task.facts:  # whose Python may do as it likes
+        its_own = "own_network" not in task.facts and self.teacher is None  # whose Python may do as it likes
+        if can_record(self.device) and its_own:
             self.learn = Replayed(self._learn, self.network)
             self.optimiser.keep_rates_on(self.device)
         self.average = WeightAverage(self.network, recipe.ema) if recipe.ema else None
@@ -142,6 +148,8 @@ class Training:
         with self.choice.autocast(self.device):
             logits = self.network(images)
         loss = self._loss(logits.float(), labels)
+        if self.teacher is not None:
+            loss = self._taught(loss, images, logits.float())
         loss.backward()
         if self.recipe.clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
@@ -164,6 +172,13 @@ class Training:
                 f"the loss became NaN at step {nan_at}; begin again in another folder (--out), with "
                 f"--learning-rate {self.plan.learning_rate / 5:.1g} or --precision fp32"
             )
+
+    def _taught(self, loss: Tensor, images: Tensor, logits: Tensor) -> Tensor:
+        assert self.teacher is not None
+        weight = self.recipe.distil_weight
+        with self.choice.autocast(self.device):
+            taught = self.teacher.logits(images, self.task.preprocess)
+        return (1 - weight) * loss + weight * distillation_loss(logits, taught.float(), self.recipe.distil_temperature)
 
     def _between_steps(self) -> None:
         step = self.tally.step

@@ -43,6 +43,7 @@ class Plan:
     candidates: tuple[dict[str, Any], ...] = ()  # networks that were timed to choose one
     pretrained: bool = False  # then norms keep their statistics, and earlier layers learn slower
     classifier: str | None = None  # fitted to the features of the others before the first step
+    teacher: dict[str, Any] | None = None  # the run whose answers are learnt beside the labels, and its weights' digest
 
     @property
     def total_steps(self) -> int:

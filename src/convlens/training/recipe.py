@@ -24,6 +24,7 @@ POSITIVE = (
     "threads",
     "checkpoint_seconds",
     "clip",
+    "distil_temperature",
 )
 
 
@@ -38,6 +39,8 @@ class Recipe:
     `ema`: decay a step of the weights' running mean, which is then what is validated and saved.
     `clip`: the gradient of all weights together is made no longer than this (Pascanu et al. 2013, algorithm 1).
     `lookahead`: share of the way that slow weights go to the trained ones; see `optimisers.Lookahead`.
+    `distil_weight`: share of the loss that a teacher's answers, softened by `distil_temperature`, have; see
+    `distillation`.
     `freeze_stem`: share of the schedule after which the stem learns no more; see `freeze`.
     `progressive`: share of the pictures' side at which training begins; see `schedule.size_at`.
     `shuffle_labels`: on which to train for a sanity check of explanations (Adebayo et al. 2018, section 4).
@@ -61,6 +64,8 @@ class Recipe:
     ema: float | None = None
     lookahead: float | None = None
     clip: float | None = None
+    distil_weight: float = 0.9
+    distil_temperature: float = 4.0
     freeze_stem: float | None = None
     progressive: float = 1.0
     class_weights: bool = False
@@ -95,6 +100,10 @@ class Recipe:
                 raise UsageError(f"{name} came as {value}; expected 0 or more and less than 1")
         if self.lookahead is not None and not 0 < self.lookahead <= 1:
             raise UsageError(f"lookahead came as {self.lookahead}; expected a share above 0, up to 1, like 0.8")
+        if not 0 < self.distil_weight <= 1:
+            raise UsageError(
+                f"distil_weight came as {self.distil_weight}; expected a share of the loss above 0, up to 1"
+            )
         if self.freeze_stem is not None and not 0 < self.freeze_stem <= 1:
             raise UsageError(
                 f"freeze_stem came as {self.freeze_stem}; expected a share of the schedule above 0, up to 1"

@@ -36,6 +36,7 @@ class Request:
     weights: str = "auto"
     options: dict[str, Any] = field(default_factory=dict)
     crop_ratio: float = 1.0  # see `Preprocess`
+    teacher: str | None = None  # a run
 
     def __post_init__(self) -> None:
         """What can be seen to be wrong before a picture is looked at."""

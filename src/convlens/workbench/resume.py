@@ -20,6 +20,7 @@ from convlens.workbench.gather import Gathered, check_data_dir, gather, same_pic
 from convlens.workbench.own_network import load_network
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.task import prepare
+from convlens.workbench.teacher import same_teacher
 from convlens.zoo import Architecture, build
 
 
@@ -45,7 +46,7 @@ def go_on(
         sweep(folder)
         recipe, plan, facts = training.interrupted(folder)
         augment = Augment(**plan.augment)  # what an earlier version did not know is off
-        _refuse_changes(asked or {}, recipe, augment, facts)
+        _refuse_changes(asked or {}, recipe, plan, augment, facts)
         source = str(data or facts["data"]["source"])
         check_data_dir(source, data_dir)
         looked_in = data_dir or facts["data"].get("data_dir")
@@ -56,13 +57,15 @@ def go_on(
         gathered = replace(gathered, splits=before)
         preprocess = Preprocess.from_dict(facts["preprocess"])
         lessons = prepare(gathered, preprocess, augment, recipe, progress=progress, tell=tell)
-        task = lessons.task(recipe, plan.batch, facts)
+        task = lessons.task(recipe, plan.batch, facts, same_teacher(plan.teacher, facts["classes"]))
         tell(f"going on with {path}: {counted(plan.total_steps, 'step')} in all, as planned when it began")
         run = training.go_on(_rebuild(facts, network), task, recipe, plan, folder, progress=progress)
     return run, gathered
 
 
-def _refuse_changes(asked: Mapping[str, Any], recipe: training.Recipe, augment: Augment, facts: dict[str, Any]) -> None:
+def _refuse_changes(
+    asked: Mapping[str, Any], recipe: training.Recipe, plan: training.Plan, augment: Augment, facts: dict[str, Any]
+) -> None:
     """What is asked must be what the training began with, or what nobody asks for."""
     if isinstance(named := asked.get("augment"), Mapping):
         asked = {**asked, "augment": True, **_as_options(named)}
@@ -71,9 +74,10 @@ def _refuse_changes(asked: Mapping[str, Any], recipe: training.Recipe, augment: 
         **_as_options(augment.to_dict()),
         "model": facts["architecture"].get("name"),
         "recipe": recipe.name,
+        "teacher": (plan.teacher or {}).get("run"),
         "image_size": facts["preprocess"]["size"][0],
     }
-    usual = {**training.Recipe().to_dict(), "model": "auto", "recipe": None, "image_size": None}
+    usual = {**training.Recipe().to_dict(), "model": "auto", "recipe": None, "teacher": None, "image_size": None}
     for name, value in asked.items():
         if name in began and value not in (usual.get(name, began[name]), began[name]):
             raise UsageError(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from convlens.data import Augment, Batches, Scan, decode_pixels, mean_and_std
 from convlens.pictures import Preprocess
-from convlens.training import Recipe, Task
+from convlens.training import Recipe, Task, Teacher
 from convlens.workbench.gather import Gathered
 from convlens.workbench.results import Progress, Tell, silent
 
@@ -37,10 +37,10 @@ class Lessons:
         shown = (self.train_pixels, self.train_labels, self.preprocess, self.augment)
         return Batches(*shown, batch=batch, seed=seed, num_classes=self.num_classes)
 
-    def task(self, recipe: Recipe, batch: int, facts: dict[str, Any]) -> Task:
+    def task(self, recipe: Recipe, batch: int, facts: dict[str, Any], teacher: Teacher | None = None) -> Task:
         balance = class_balance(self.train_labels, self.num_classes) if recipe.class_weights else None
         batches = self.batches(batch, recipe.seed)
-        return Task(batches, self.val_pixels, self.val_labels, self.preprocess, balance, facts)
+        return Task(batches, self.val_pixels, self.val_labels, self.preprocess, balance, facts, teacher)
 
 
 def prepare(

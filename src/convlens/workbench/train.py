@@ -23,6 +23,7 @@ from convlens.workbench.published import published, recipe_of, request_of
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.resume import go_on
 from convlens.workbench.task import check_augmentation, chosen_augment, prepare, with_statistics
+from convlens.workbench.teacher import check_teacher, open_teacher, teacher_path
 from convlens.workbench.typed import typed
 from convlens.workbench.weights import weights_file
 
@@ -63,6 +64,7 @@ def train(
     fit: str = "auto",
     split: tuple[float, float, float] = (0.8, 0.1, 0.1),
     weights: str = "auto",
+    teacher: Run | str | Path | None = None,
     model_options: dict[str, Any] | None = None,
     augment: bool | Mapping[str, Any] = True,
     data_dir: str | Path | None = None,
@@ -77,10 +79,10 @@ def train(
 
     `budget` ("5m", or seconds) or `epochs` sets the length; with neither, about 600,000 pictures are shown, in 10 to
     60 epochs. `recipe` is the name of a published one, which decides about all else; a named set has one of its own,
-    taken where nothing else is asked. `augment` is whether, or fields of `data.Augment` by name that are to be other
-    than by default. `recipe_options` are the fields of `training.Recipe`. With `resume`, an interrupted training goes
-    on, and all else stands in its checkpoint. Raises DataError, UsageError, StorageError; Stopped after a signal, once
-    saved.
+    taken where nothing else is asked. From a `teacher`, a run of the same classes, the network learns beside the
+    labels. `augment` is whether, or fields of `data.Augment` by name that are to be other than by default.
+    `recipe_options` are the fields of `training.Recipe`. With `resume`, an interrupted training goes on, and all else
+    stands in its checkpoint. Raises DataError, UsageError, StorageError; Stopped after a signal, once saved.
     """
     started = time.monotonic() if started is None else started
     check_augmentation(augment)
@@ -89,7 +91,7 @@ def train(
         recipe_options["budget_s"] = training.parse_duration(budget)
     if resume is not None:
         asked = {**recipe_options, "seed": seed, "model": model, "recipe": recipe, "image_size": image_size}
-        asked["augment"] = augment
+        asked |= {"augment": augment, "teacher": None if teacher is None else str(teacher_path(teacher))}
         more: dict[str, Any] = {"progress": progress, "tell": tell}
         return _result(*go_on(resume, data, network=network, data_dir=data_dir, asked=asked, **more), started)
     if data is None:
@@ -99,6 +101,9 @@ def train(
         raise UsageError(f"weights came as {weights} with shuffled labels, which need random ones; leave it out")
     target = str(training.choose_device(device))
     ask = Request(model, network, image_size, fit, str(weights_file(weights)), model_options or {})
+    if teacher is not None:
+        teacher = check_teacher(teacher, wanted)
+        ask = replace(ask, teacher=str(teacher.path))
     record = published(recipe, data, ask, wanted, augment)
     if record is not None:
         ask, wanted = request_of(record), recipe_of(record, wanted)
@@ -130,12 +135,15 @@ def train(
         probing = PROBING * wanted.budget_s if wanted.budget_s else LONGEST_PROBING_S
         setting = training.Setting(gathered.num_classes, made.pretrained, made.classifier, target, probing)
         plan = training.make_plan(made.network, lambda batch: lessons.batches(batch, seed), wanted, setting)
-        plan = replace(plan, augment=drawn.to_dict(), candidates=made.measured)
+        taught_by, recorded = (None, None)
+        if teacher is not None:
+            taught_by, recorded = open_teacher(teacher, gathered.images.classes)
+        plan = replace(plan, augment=drawn.to_dict(), candidates=made.measured, teacher=recorded)
         tell(describe(plan, made, wanted))
         facts = {"name": folder.path.resolve().name, "keep_pictures": keep_pictures}
         facts |= {"data": gathered.facts(), "classes": list(gathered.images.classes)}
         facts |= {**made.facts(), "preprocess": preprocess.to_dict()}
-        task = lessons.task(wanted, plan.batch, facts)
+        task = lessons.task(wanted, plan.batch, facts, taught_by)
         run = training.fit(made.network, task, wanted, plan, folder, started=started, progress=progress)
     result = _result(run, gathered, started)
     if wanted.budget_s and result.seconds > OVERRUN * wanted.budget_s:
