@@ -142,7 +142,7 @@ OF_RECIPE = {
     "freeze_stem",
     "name",
 }  # since 0.3.0: not in every run
-OF_PLAN = {"allocator", "teacher"}
+OF_PLAN = {"allocator", "goes_on", "teacher"}
 TIMED = names_of(Timed) - {"choice"} | names_of(Choice)
 
 # fmt: off

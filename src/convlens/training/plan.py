@@ -25,6 +25,7 @@ class Setting:
     classifier: str | None = None
     device: str = "cpu"
     seconds: float = 10.0
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Plan:
     candidates: tuple[dict[str, Any], ...] = ()  # networks that were timed to choose one
     pretrained: bool = False  # then norms keep their statistics, and earlier layers learn slower
     classifier: str | None = None  # fitted to the features of the others before the first step
+    goes_on: bool = False  # the weights are those of a run, all of which learn on, at the rate of fine-tuning
     teacher: dict[str, Any] | None = None  # the run whose answers are learnt beside the labels, and its weights' digest
 
     @property
@@ -86,7 +88,9 @@ def first_plan(recipe: Recipe, num_pictures: int, network: nn.Module, setting: S
     batch = min(recipe.batch or min(default_batch(num_pictures), most), num_pictures)
     steps_per_epoch = max(1, num_pictures // batch)
     epochs = recipe.epochs or default_epochs(num_pictures)
-    rate = recipe.learning_rate or default_rate(recipe.optimiser, network, batch, pretrained=setting.pretrained)
+    rate = recipe.learning_rate or default_rate(
+        recipe.optimiser, network, batch, pretrained=setting.pretrained or setting.goes_on
+    )
     return Plan(
         batch,
         steps_per_epoch,
@@ -95,6 +99,7 @@ def first_plan(recipe: Recipe, num_pictures: int, network: nn.Module, setting: S
         device=setting.device,
         pretrained=setting.pretrained,
         classifier=setting.classifier,
+        goes_on=setting.goes_on,
     )
 
 

@@ -13,23 +13,23 @@ import torch
 
 from convlens import training
 from convlens.data import usable_cpus
-from convlens.errors import UsageError, counted
+from convlens.errors import UsageError
 from convlens.reports import write_report
 from convlens.runs import Run
 from convlens.workbench.claim import claim, claim_free, keep_apart
-from convlens.workbench.design import Design, Request, design
+from convlens.workbench.design import Request, design
 from convlens.workbench.gather import Gathered, check_data_dir, excluded, gather
+from convlens.workbench.learn import Manner, learn
 from convlens.workbench.published import published, recipe_of, request_of
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.resume import go_on
-from convlens.workbench.task import check_augmentation, chosen_augment, prepare, with_statistics
-from convlens.workbench.teacher import check_teacher, open_teacher, teacher_path
+from convlens.workbench.task import check_augmentation, chosen_augment, with_statistics
+from convlens.workbench.teacher import check_teacher, teacher_path
 from convlens.workbench.typed import typed
 from convlens.workbench.weights import weights_file
 
 ANNEALED = 0.9  # share of a schedule at which its rate is nearly nothing
 OVERRUN = 1.05  # times the budget, from which it is said
-PROBING, LONGEST_PROBING_S = 0.05, 10.0  # share of a budget, and seconds without one, to time ways to run a step
 
 
 @dataclass(frozen=True)
@@ -131,43 +131,14 @@ def train(
         gathered.write(folder)
         preprocess = made.preprocess if made.has_statistics else with_statistics(made.preprocess, gathered)
         drawn = chosen_augment(augment, preprocess) if record is None else record.augment
-        lessons = prepare(gathered, preprocess, drawn, wanted, progress=progress, tell=tell)
-        probing = PROBING * wanted.budget_s if wanted.budget_s else LONGEST_PROBING_S
-        setting = training.Setting(gathered.num_classes, made.pretrained, made.classifier, target, probing)
-        plan = training.make_plan(made.network, lambda batch: lessons.batches(batch, seed), wanted, setting)
-        taught_by, recorded = (None, None)
-        if teacher is not None:
-            taught_by, recorded = open_teacher(teacher, gathered.images.classes)
-        plan = replace(plan, augment=drawn.to_dict(), candidates=made.measured, teacher=recorded)
-        tell(describe(plan, made, wanted))
-        facts = {"name": folder.path.resolve().name, "keep_pictures": keep_pictures}
-        facts |= {"data": gathered.facts(), "classes": list(gathered.images.classes)}
-        facts |= {**made.facts(), "preprocess": preprocess.to_dict()}
-        task = lessons.task(wanted, plan.batch, facts, taught_by)
-        run = training.fit(made.network, task, wanted, plan, folder, started=started, progress=progress)
+        how = Manner(target, keep_pictures, started, teacher)
+        run = learn(folder, gathered, made, wanted, preprocess, drawn, how, progress=progress, tell=tell)
     result = _result(run, gathered, started)
     if wanted.budget_s and result.seconds > OVERRUN * wanted.budget_s:
         tell(f"the budget of {wanted.budget_s:g} s was too short for these pictures; steps made: {result.steps:,}")
     elif (reached := training.Plan.from_dict(run.manifest.plan or {}).reached) < ANNEALED:
         tell(f"the time was up at {reached:.0%} of the schedule, as the machine slowed down: a rerun may score more")
     return result
-
-
-def describe(plan: training.Plan, made: Design, recipe: training.Recipe) -> str:
-    """The one line that says what was chosen."""
-    height, width = made.preprocess.size
-    length = f"a budget of {recipe.budget_s:g} s" if recipe.budget_s else counted(plan.epochs, "epoch")
-    how = "measured on this machine" if plan.measured else "not measured"
-    named = f"recipe {recipe.name}: " if recipe.name else ""
-    begins = (
-        "" if recipe.progressive == 1 else "{}×{} to ".format(*training.size_at((height, width), recipe.progressive, 0))
-    )
-    options = "".join(f" {key} {value}" for key, value in made.architecture.get("options", {}).items())
-    return (
-        f"{named}{made.label}{options} at {begins}{height}×{width} px ({made.preprocess.fit}), {length}, "
-        f"batch {plan.batch}, {recipe.optimiser} {plan.learning_rate:.2g} {recipe.schedule}; {how}: {plan.precision}, "
-        f"{plan.layout}, {plan.threads} thread{'s' if plan.threads > 1 else ''}"
-    )
 
 
 def _result(run: Run, gathered: Gathered, started: float) -> TrainResult:
