@@ -3,6 +3,7 @@
     python benchmarks/classics.py hopfield        capacity of 1,000 units, four networks a load; two minutes
     python benchmarks/classics.py rbm DATA 3      500 hidden units, CD-1 and persistent: nats a test digit; 3 seeds
     python benchmarks/classics.py dbn DATA 3      greedy layers, then fine-tuned: test accuracy; 3 seeds
+    python benchmarks/classics.py labels DATA 1 FOLDER   with class units on top: what it reads, and draws on demand
     python benchmarks/classics.py dreams DATA 1 FOLDER   layers with persistent chains, and what they draw: dreams.png
 
 DATA is the folder that has mnist/. A second folder after the seeds takes pictures: filters, samples. The options of the
@@ -125,9 +126,31 @@ def dreams(asked: argparse.Namespace) -> None:
         pictures_sheet(samples, (SIDE, SIDE), columns=12).save(asked.pictures / "dreams.png")
 
 
+def labels(asked: argparse.Namespace) -> None:
+    """The top RBM sees the labels and reads by free energy; a fine-tuned net of other layers judges what it draws."""
+    seen, labels, held_out, truths = mnist(asked.data, asked.choose)
+    judge = fine_tune(DBN(784, 500).unrolled(10), seen, labels, epochs=5, seed=99)
+    with torch.inference_mode():
+        print(f"the judge reads {(judge(held_out).argmax(1) == truths).float().mean():.2%}")
+    reads, draws = [], []
+    for seed in range(asked.seeds):
+        began = time.perf_counter()
+        net = DBN(*SIZES, num_classes=10).fit(seen, labels, seed=seed, **DREAM_OPTIONS)
+        seconds = time.perf_counter() - began
+        reads.append(100 * (net.classes_given(held_out).argmax(1) == truths).float().mean().item())
+        wanted = torch.arange(1000) % 10
+        made = net.samples(wanted, steps=200, seed=seed)
+        with torch.inference_mode():
+            draws.append(100 * (judge(made).argmax(1) == wanted).float().mean().item())
+        print(f"seed {seed}: reads {reads[-1]:.2f} %, {draws[-1]:.1f} % drawn as asked, {seconds:.0f} s", flush=True)
+        if asked.pictures and seed == 0:
+            pictures_sheet(made[:60], (SIDE, SIDE), columns=10).save(asked.pictures / "asked.png")
+    print(f"reads {spread(reads, 2)} %, draws {spread(draws, 1)} %")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("hopfield", "rbm", "dbn", "dreams"))
+    parser.add_argument("what", choices=("hopfield", "rbm", "dbn", "labels", "dreams"))
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("seeds", type=int, nargs="?", default=1)
     parser.add_argument("pictures", type=Path, nargs="?")
@@ -137,7 +160,7 @@ def main() -> None:
         parser.error("name the folder that has mnist/")
     torch.set_flush_denormal(True)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads", flush=True)
-    {"hopfield": hopfield, "rbm": rbm, "dbn": dbn, "dreams": dreams}[asked.what](asked)
+    {"hopfield": hopfield, "rbm": rbm, "dbn": dbn, "labels": labels, "dreams": dreams}[asked.what](asked)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Learn handwritten digits without their labels with an RBM: reconstruct, dream, judge, look at its filters.
 
     python examples/rbm.py               about 10 s; checks the reconstruction and the likelihood of held-out digits
-    python examples/rbm.py FOLDER        writes filters.png, reconstructions.png and samples.png there too
+    python examples/rbm.py FOLDER        writes rbm-filters.png, rbm-rebuilt.png and rbm-samples.png there too
 
 The likelihood needs the partition function, which is estimated by annealed importance sampling.
 """
@@ -39,10 +39,10 @@ def main(folder: str | None = None) -> None:
 
     samples = rbm.samples(60, steps=500, seed=0)
     if folder:
-        filters_sheet(rbm, (8, 8), num=60).save(Path(folder) / "filters.png")
+        filters_sheet(rbm, (8, 8), num=60).save(Path(folder) / "rbm-filters.png")
         pairs = {"held out": held_out[:10], "rebuilt": rbm.reconstruct(held_out[:10])}
-        rows_sheet(pairs, (8, 8), tile=64).save(Path(folder) / "reconstructions.png")
-        pictures_sheet(samples, (8, 8), columns=12).save(Path(folder) / "samples.png")
+        rows_sheet(pairs, (8, 8), tile=64).save(Path(folder) / "rbm-rebuilt.png")
+        pictures_sheet(samples, (8, 8), columns=12).save(Path(folder) / "rbm-samples.png")
 
     nearest = torch.cdist(samples, seen).amin(1).mean().item()
     assert errors[60] < 0.5 * errors[1]

@@ -38,11 +38,11 @@ def tile(network: nn.Module, labels: Tensor) -> np.ndarray:
 
 def main(picture: str = "") -> None:
     tiles, unit = {}, layers.ThresholdUnit(2)
-    assert unit.learn(CORNERS, XOR) is None and layers.common_point(CORNERS, XOR).norm() < 1e-9  # the middle is in both
+    assert unit.fit(CORNERS, XOR) is None and layers.common_point(CORNERS, XOR).norm() < 1e-9  # the middle is in both
     tiles["XOR: never"] = tile(unit, XOR)
     for name, labels in LEARNED.items():
         unit, bound = layers.ThresholdUnit(2), layers.novikoff_bound(CORNERS, labels)
-        corrections = unit.learn(CORNERS, labels)
+        corrections = unit.fit(CORNERS, labels)
         print(f"{name}: 100 % right after {corrections} corrections; Novikoff's bound is {bound:.0f}")
         assert torch.equal(unit(CORNERS), labels.long()) and corrections <= bound
         tiles[name] = tile(unit, labels)

@@ -11,7 +11,8 @@ import pytest
 from .conftest import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-SLOW = {"seeds.py": ["1"], "gan.py": [], "long_dependency.py": []}  # with arguments that make them shorter
+# with arguments that make them shorter
+SLOW: dict[str, list[str]] = {"seeds.py": ["1"], "gan.py": [], "dbn.py": [], "long_dependency.py": []}
 
 
 def named(example):

@@ -33,7 +33,7 @@ def test_a_function_that_a_line_divides_is_learned_within_the_bound_in_every_ord
     assert common_point(inputs, labels) is None
     for order in itertools.permutations(range(len(inputs))):
         unit = ThresholdUnit(inputs.shape[1])
-        corrections = unit.learn(inputs[list(order)], labels[list(order)])
+        corrections = unit.fit(inputs[list(order)], labels[list(order)])
         assert corrections is not None and 0 < corrections <= bound
         assert torch.equal(unit(inputs), labels)
 
@@ -44,14 +44,14 @@ def test_xor_is_never_learned_for_its_two_hulls_cross_in_the_middle() -> None:
     assert point is not None and point.tolist() == pytest.approx([0.5, 0.5])
     for order in itertools.permutations(range(4)):
         unit = ThresholdUnit(2)
-        assert unit.learn(CORNERS[list(order)], XOR[list(order)], max_passes=100) is None
+        assert unit.fit(CORNERS[list(order)], XOR[list(order)], max_passes=100) is None
         assert not torch.equal(unit(CORNERS), XOR)
 
 
 def test_of_the_16_functions_of_two_inputs_all_but_xor_and_its_opposite_are_learned() -> None:
     for values in itertools.product((0, 1), repeat=4):
         labels = torch.tensor(values)
-        learned = ThresholdUnit(2).learn(CORNERS, labels)
+        learned = ThresholdUnit(2).fit(CORNERS, labels)
         bound = novikoff_bound(CORNERS, labels)
         assert (bound is None) == (learned is None) == (sorted([values[0:4:3], values[1:3]]) == [(0, 0), (1, 1)])
         assert learned is None or bound is None or learned <= bound
@@ -70,7 +70,7 @@ def cloud(seed: int, gap: float) -> tuple[Tensor, Tensor]:
 def test_corrections_on_many_points_stay_within_the_bound_and_the_margin_is_the_widest(seed: int) -> None:
     inputs, labels = cloud(seed, gap=1.0)
     bound, weights = novikoff_bound(inputs, labels), separator(inputs, labels)
-    corrections = ThresholdUnit(5).learn(inputs, labels)
+    corrections = ThresholdUnit(5).fit(inputs, labels)
     assert bound is not None and weights is not None and corrections is not None and corrections <= bound
     sides = (2 * labels - 1) * (inputs.double() @ weights[:5] + weights[5])
     assert sides.min() == pytest.approx(1)
@@ -88,4 +88,4 @@ def test_labels_that_are_not_a_0_or_1_for_each_input_are_refused(labels: list[in
     with pytest.raises(UsageError, match=r"inputs of shape \(4, 2\) came with labels .*; expected \(N, D\), and N"):
         separator(CORNERS, torch.tensor(labels))
     with pytest.raises(UsageError, match="labels of 0 or 1"):
-        ThresholdUnit(2).learn(CORNERS, torch.tensor(labels))
+        ThresholdUnit(2).fit(CORNERS, torch.tensor(labels))

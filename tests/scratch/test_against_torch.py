@@ -172,6 +172,18 @@ def test_of_equal_pixels_the_first_wins_as_in_torch():
     compare(MaxPooling(3, stride=2, padding=1), nn.MaxPool2d(3, 2, 1), tied)
 
 
+@pytest.mark.parametrize("case", POOLINGS, ids=str)
+@pytest.mark.parametrize("odd", [[np.nan], [-np.inf], [np.nan, -np.inf, np.inf]], ids=["nan", "-inf", "all"])
+def test_max_pooling_of_nan_and_infinity_is_torch_s(case, odd):
+    height, width, kernel, stride, padding = case
+    random = np.random.default_rng(0)
+    x = random.standard_normal((4, 3, height, width))
+    for share, value in zip((0.3, 0.3, 0.1), odd, strict=False):
+        x[random.random(x.shape) < share] = value
+    x[0] = odd[0]  # nothing else
+    compare(MaxPooling(kernel, stride=stride, padding=padding), nn.MaxPool2d(kernel, stride, padding), x)
+
+
 def test_average_pooling_without_a_size_takes_the_whole_map():
     compare(AveragePooling(), nn.AdaptiveAvgPool2d(1), drawn(2, 3, 5, 7))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -173,8 +174,32 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
     for name in ("broken", "missing"):
         with pytest.raises(StorageError, match="cannot be read as safetensors"):
             network.load(tmp_path / name)
-    with pytest.raises(StorageError, match="cannot be written"):
-        network.save(tmp_path / "no" / "folder")
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_a_file_that_cannot_be_replaced_stays_as_it_was(failing, tmp_path, monkeypatch):
+    file = tmp_path / "weights.safetensors"
+    small().save(file)
+    before = file.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, failing, full)
+        with pytest.raises(StorageError, match=r"cannot be written .*No space left"):
+            small(seed=1).save(file)
+    assert file.read_bytes() == before and list(tmp_path.iterdir()) == [file]
+    small(seed=1).save(file)
+    assert file.read_bytes() != before and list(tmp_path.iterdir()) == [file]
+
+
+def test_a_place_where_no_file_can_be_is_refused_and_nothing_is_left_behind(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for place in (tmp_path / "no" / "file", tmp_path / "folder"):
+        with pytest.raises(StorageError, match="cannot be written"):
+            small().save(place)
+    assert [one.name for one in tmp_path.iterdir()] == ["folder"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 import pytest
+import torch
 from torch import nn
 
 import convlens
@@ -38,6 +39,28 @@ def test_options_and_sizes_reach_the_network():
     small = measure("resnet18", image_size=32, num_classes=10, in_channels=1, model_options={"width": 0.5})
     assert small.input_shape == (1, 1, 32, 32)
     assert small.network.parameters < measure("resnet18").network.parameters / 3
+
+
+def test_a_module_that_reads_no_pictures_is_measured_on_example_inputs(tmp_path):
+    network, words = convlens.zoo.TextCNN(50, widths=(2, 3), maps=6, embedding=8), torch.randint(1, 50, (1, 9))
+    result = measure(network, inputs=words, diagram=tmp_path / "text.svg")
+    assert (result.name, result.input_shape, result.latency) == ("TextCNN", (1, 9), None)
+    assert result.network.complete and result.network.macs == 6 * 8 * (2 * 8 + 3 * 7) + 12 * 2
+    assert "<svg" in (tmp_path / "text.svg").read_text()
+    assert measure(network, inputs=(words,)).network == result.network
+    assert measure(nn.Conv1d(4, 2, 3), inputs=(1, 4, 10)).network.macs == 2 * 4 * 3 * 8
+
+
+def test_inputs_go_with_a_module_alone_and_with_nothing_that_is_of_pictures():
+    words = torch.zeros(1, 4, dtype=torch.int64)
+    with pytest.raises(UsageError, match="inputs came with lenet5, which reads pictures"):
+        measure("lenet5", inputs=words)
+    with pytest.raises(UsageError, match="--image-size came with inputs, which has its own"):
+        measure(nn.Embedding(3, 2), inputs=words, image_size=8)
+    with pytest.raises(UsageError, match=r"latency came with inputs.*measure_latency"):
+        measure(nn.Embedding(3, 2), inputs=words, latency=True)
+    with pytest.raises(UsageError, match="inputs came as 'words'; expected a tensor"):
+        measure(nn.Embedding(3, 2), inputs="words")
 
 
 def test_latency_is_timed_only_when_asked_for():

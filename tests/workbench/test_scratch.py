@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -98,6 +99,17 @@ class Odd(nn.Module):
         return self.then(self.conv(x))
 
 
+class Called(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
 def test_functions_count_as_modules_do():
     torch.manual_seed(0)
     compare(filled(Functions().double()), (2, 15, 3), tolerance=1e-12)
@@ -125,11 +137,31 @@ def test_same_padding_becomes_margins(kernel):
         (nn.AdaptiveAvgPool2d(5), "no whole number of windows"),
         (nn.Flatten(2), "expected features of each picture"),
         (nn.Softmax(-1), "over the channels or features"),
+        (nn.MaxPool2d(16), r"layer 'then' \(MaxPool2d\) .*: the window is 16 x 16, expected at most 255 pixels"),
+        (nn.Sequential(nn.ReLU(), nn.Dropout(1.0)), r"layer 'then\.1' is Dropout: rate is 1\.0, expected 0"),
+        (Called(functional.dropout), r"operation 'bernoulli': it draws in evaluation too.*training=self\.training"),
     ],
 )
 def test_what_scratch_does_not_have_is_refused_by_the_layer_s_name(then, text):
     with pytest.raises(NetworkError, match=text):
-        convlens.scratch_network(Odd(then), (1, 1, 14, 14))
+        convlens.scratch_network(Odd(then), (1, 1, 20, 20))
+
+
+def test_dropout_as_a_function_is_nothing_in_evaluation():
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Linear(9, 4), nn.Linear(4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = functional.dropout(self.one(x.flatten(1)), 0.5, self.training)
+            return self.two(functional.dropout(functional.relu(x), 1.0, self.training, inplace=True))
+
+    model = Net()
+    assert [layer.kind for layer in convlens.scratch_network(model, (1, 1, 3, 3)).layers.values()] == [
+        "Flatten", "Dense", "ReLU", "Dense",
+    ]  # fmt: skip
+    compare(model, (1, 3, 3), tolerance=1e-5)
 
 
 def test_what_is_no_chain_is_refused():

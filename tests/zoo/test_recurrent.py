@@ -129,6 +129,21 @@ def test_parameters_and_macs_follow_the_formula(reader: str) -> None:
     )
 
 
+@pytest.mark.parametrize("reader", [name for name in READERS if "lstm" in name or "cifg" in name])
+def test_the_forget_gate_of_every_lstm_starts_at_1_and_no_other_gate_does(reader: str) -> None:
+    biases: dict[str, Tensor] = {}
+    for name, tensor in zoo.create(reader, hidden=16).state_dict().items():
+        if name.startswith("stages") and "bias" in name:
+            layer = name.replace("bias_hh", "bias_ih")  # two biases of one gate add up
+            biases[layer] = biases.get(layer, 0) + tensor
+    assert len(biases) == (2 if reader in {"bilstm_rows", "stacked_lstm_rows"} else 1)
+    for bias in biases.values():
+        gates = bias.view(-1, 16)
+        place = len(gates) - 3  # f stands before g and o
+        assert torch.equal(gates[place], torch.ones(16))
+        assert torch.cat([gates[:place], gates[place + 1 :]]).abs().max() <= 2 / 16**0.5
+
+
 @pytest.mark.parametrize("hidden", [0, 2.5, True, "many"])
 def test_a_hidden_size_that_is_no_count_is_refused(hidden: Any) -> None:
     with pytest.raises(UsageError, match=f"hidden is {hidden!r}, expected a whole number of at least 1"):

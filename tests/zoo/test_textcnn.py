@@ -88,6 +88,36 @@ def test_rows_that_grew_too_long_are_scaled_back_and_the_others_stay() -> None:
     assert torch.equal(weight[1], other)
 
 
+def test_fit_learns_which_word_comes_first_from_its_seed_and_leaves_torch_s_generator_alone() -> None:
+    words = torch.randint(3, 20, (200, 8), generator=torch.Generator().manual_seed(1))
+    labels = torch.arange(200) % 2
+    words[:, 3], words[:, 4] = 1 + labels, 2 - labels  # "1 2" or "2 1"
+    before, heard = torch.get_rng_state(), []
+    networks = [small(dropout=0.5) for _ in range(2)]
+    torch.set_rng_state(before)
+    for network in networks:
+        found = network.fit(words, labels, epochs=12, seed=3, progress=lambda *told: heard.append(told[:3]))
+        assert found is network and not network.training
+        assert (network(words).argmax(1) == labels).all()
+    assert torch.equal(torch.get_rng_state(), before) and heard[:2] == [("fit", 1, 12), ("fit", 2, 12)]
+    assert all(torch.equal(*pair) for pair in zip(*(network.parameters() for network in networks), strict=True))
+    assert networks[0].head.get_submodule("linear").get_parameter("weight").norm(dim=1).max() <= 3 + 1e-5
+
+
+@pytest.mark.parametrize(
+    ("words", "labels"),
+    [
+        (torch.ones(4, 3), torch.zeros(4).long()),
+        (torch.ones(4, 3).long(), torch.zeros(4)),
+        (torch.ones(4, 3).long(), torch.zeros(3).long()),
+        (torch.ones(0, 3).long(), torch.zeros(0).long()),
+    ],
+)
+def test_fit_says_what_it_takes(words: torch.Tensor, labels: torch.Tensor) -> None:
+    with pytest.raises(UsageError, match=r"expected whole numbers, \(N, T\) and \(N,\)"):
+        small().fit(words, labels, epochs=1)
+
+
 def test_it_is_not_in_the_registry_whose_networks_read_pictures() -> None:
     assert "textcnn" not in zoo.names()
 

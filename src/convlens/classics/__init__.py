@@ -5,7 +5,7 @@ Hopfield, Projection      store pictures and recall them from corrupted ones; `c
 BoltzmannMachine          any pairs joined, hidden units; exact for a few units, and by Gibbs sampling
 RBM                       two layers; contrastive divergence, persistent chains; reconstruction, samples, filters
 log_partition             its Z by annealed importance sampling, exact_log_partition by all states
-DBN, fine_tune            layers of RBMs, and the same weights as a classifier
+DBN, fine_tune            layers of RBMs, with labels or without, and the same weights as a classifier
 GAN, DCGAN                a generator against a discriminator; pictures of the class that is asked for
 frechet_distance          how far made pictures are from real ones, in features of a network
 save, load                each of them as one safetensors file

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.classics.given import Progress, as_tensor, check_labels, check_number, draws_of
+from convlens.classics.given import Progress, as_tensor, check_number, draws_of, one_hot_labels
 from convlens.errors import DataError, UsageError, check_count
 
 REAL = 0.9
@@ -149,11 +149,4 @@ class Adversarial(nn.Module):
         return given * 2 - 1
 
     def _classes(self, labels: Tensor | np.ndarray | None, num_pictures: int) -> Tensor:
-        """-> (N, num_classes), 1 at the class of each; no columns where there are no classes."""
-        if (labels is None) != (self.num_classes == 0):
-            came = "no labels" if labels is None else "labels"
-            raise UsageError(f"{came} came for {self.num_classes} classes; give one label a picture, or none to both")
-        like = next(self.parameters())
-        if labels is None:
-            return like.new_zeros(num_pictures, 0)
-        return F.one_hot(check_labels(labels, num_pictures, self.num_classes), self.num_classes).to(like)
+        return one_hot_labels(labels, num_pictures, self.num_classes, next(self.parameters()))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from convlens.errors import DataError, UsageError, check_count
@@ -55,6 +56,16 @@ def check_labels(labels: Tensor | np.ndarray, num_pictures: int, num_classes: in
     if given.min() < 0 or given.max() >= num_classes:
         raise DataError(f"labels go from {given.min()} to {given.max()}; expected 0 to {num_classes - 1}")
     return given.long()
+
+
+def one_hot_labels(labels: Tensor | np.ndarray | None, num_pictures: int, num_classes: int, like: Tensor) -> Tensor:
+    """-> (N, num_classes), 1 at the class of each; no columns where there are no classes."""
+    if (labels is None) != (num_classes == 0):
+        came = "no labels" if labels is None else "labels"
+        raise UsageError(f"{came} came for {num_classes} classes; give one label a picture, or none to both")
+    if labels is None:
+        return like.new_zeros(num_pictures, 0)
+    return F.one_hot(check_labels(labels, num_pictures, num_classes), num_classes).to(like)
 
 
 def check_number(what: str, value: Any, least: float, below: float = math.inf) -> float:

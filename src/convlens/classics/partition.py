@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convlens.classics.given import Pictures, check_pictures, coins, draws_of
+from convlens.classics.labels import LabelledRBM
 from convlens.classics.rbm import RBM
 from convlens.errors import UsageError, check_count
 
@@ -49,6 +50,7 @@ def every_state(num_units: int, like: Tensor) -> Tensor:
 @torch.no_grad()
 def exact_log_partition(rbm: RBM) -> float:
     """log Z by all states of the smaller layer, the larger one summed by its formula; at most 20 units there."""
+    _check_free(rbm)
     if min(rbm.sizes) > MOST_UNITS:
         raise UsageError(
             f"the smaller layer has {min(rbm.sizes)} units; expected at most {MOST_UNITS}: estimate with log_partition"
@@ -72,6 +74,7 @@ def log_partition(
 
     The defaults are the paper's. Sums over the ladder are in float64.
     """
+    _check_free(rbm)
     check_count("chains", chains, 2)
     mean = check_pictures(pictures, rbm.sizes[0], rbm.weights).mean(0).clamp(0.01, 0.99)
     base, draws = mean.logit(), draws_of(seed, rbm.weights)
@@ -87,6 +90,11 @@ def log_partition(
         visible = coins(torch.sigmoid(down), draws)
     base_log = F.softplus(base.double()).sum().item() + rbm.sizes[1] * math.log(2)
     return _estimate(logs + base_log, temperatures)
+
+
+def _check_free(rbm: RBM) -> None:
+    if isinstance(rbm, LabelledRBM):
+        raise UsageError("the RBM has class units, of which one is 1 at a time; expected one whose units are all free")
 
 
 def betas(temperatures: int) -> list[float]:

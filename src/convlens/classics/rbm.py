@@ -75,6 +75,10 @@ class RBM(nn.Module):
         """(N, H) -> (N, V), chances."""
         return torch.sigmoid(torch.addmm(self.visible_bias, hidden, self.weights.T))
 
+    def drawn(self, chances: Tensor, draws: torch.Generator) -> Tensor:
+        """Visible units of 0 and 1 of their chances."""
+        return coins(chances, draws)
+
     def reconstruct(self, pictures: Pictures) -> Tensor:
         """(N, V) -> (N, V): up and down once, by chances, nothing drawn."""
         return self.visible_given(self.hidden_given(self._checked(pictures)))
@@ -86,15 +90,12 @@ class RBM(nn.Module):
         """
         draws = draws_of(seed, self.weights)
         first = torch.full((check_count("num", num), self.sizes[0]), 0.5) if start is None else start
-        if len(first) != num:
-            raise UsageError(
-                f"start has {counted(len(first), 'picture')}, and {num} samples are asked for; expected one for each"
-            )
-        visible = coins(self._checked(first), draws)
+        check_start(first, num)
+        visible = self.drawn(self._checked(first), draws)
         chances = visible
         for _ in range(check_count("steps", steps)):
             chances = self.visible_given(coins(self.hidden_given(visible), draws))
-            visible = coins(chances, draws)
+            visible = self.drawn(chances, draws)
         return chances
 
     def fit(
@@ -164,6 +165,13 @@ class RBM(nn.Module):
         return check_pictures(pictures, self.sizes[0], self.weights)
 
 
+def check_start(start: Pictures, num: int) -> None:
+    if len(start) != num:
+        raise UsageError(
+            f"start has {counted(len(start), 'picture')}, and {num} samples are asked for; expected one for each"
+        )
+
+
 @dataclass(frozen=True)
 class _How:
     epochs: int
@@ -185,7 +193,7 @@ def contrastive_divergence(
     seen = rbm.hidden_given(data)
     hidden = coins(seen if chains is None else rbm.hidden_given(chains), draws)
     for step in range(k):
-        dreamt = coins(rbm.visible_given(hidden), draws)
+        dreamt = rbm.drawn(rbm.visible_given(hidden), draws)
         chances = rbm.hidden_given(dreamt)
         if step < k - 1:
             hidden = coins(chances, draws)

@@ -30,7 +30,10 @@ def save(classic: Classic, path: str | Path) -> None:
     if CLASSICS.get(name) is not type(classic):
         raise UsageError(f"{name} came to be saved; expected one of {', '.join(CLASSICS)}")
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in classic.state_dict().items()}
-    write_bytes(Path(path), pack(tensors, metadata={"classic": name, "sizes": json.dumps(classic.sizes)}))
+    header = {"classic": name, "sizes": json.dumps(classic.sizes)}
+    if isinstance(classic, DBN) and classic.num_classes:
+        header["num_classes"] = json.dumps(classic.num_classes)
+    write_bytes(Path(path), pack(tensors, metadata=header))
 
 
 def load(path: str | Path) -> Classic:
@@ -39,7 +42,8 @@ def load(path: str | Path) -> Classic:
     try:
         with safe_open(file, framework="pt") as content:
             header = content.metadata() or {}
-            classic = CLASSICS[header["classic"]](*json.loads(header["sizes"]))
+            options = {key: json.loads(header[key]) for key in ("num_classes",) if key in header}
+            classic = CLASSICS[header["classic"]](*json.loads(header["sizes"]), **options)
             tensors = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118
             classic.load_state_dict(tensors, assign=True)  # in the type that they have
     except Exception as error:  # safetensors, json and torch raise half a dozen kinds for a damaged file

@@ -7,6 +7,7 @@ from convlens.explanation.feature_maps import feature_maps, feature_maps_picture
 from convlens.explanation.filters import Filters, filters, filters_picture
 from convlens.explanation.maximise import Maximised, maximise
 from convlens.explanation.methods import METHODS, Method
+from convlens.explanation.ngrams import NGram, ngrams_picture, strongest_ngrams
 from convlens.explanation.question import Question, Target, TargetLike
 from convlens.explanation.randomisation import RandomisationCheck, Stage, num_maps, randomisation_check
 from convlens.explanation.sanity import LabelCheck, SanityCheck, sanity_check
@@ -23,6 +24,7 @@ __all__ = [
     "LabelCheck",
     "Maximised",
     "Method",
+    "NGram",
     "Question",
     "RandomisationCheck",
     "SanityCheck",
@@ -38,7 +40,9 @@ __all__ = [
     "filters",
     "filters_picture",
     "maximise",
+    "ngrams_picture",
     "num_maps",
     "randomisation_check",
     "sanity_check",
+    "strongest_ngrams",
 ]

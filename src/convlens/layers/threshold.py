@@ -37,7 +37,7 @@ class ThresholdUnit(nn.Module):
         self.bias += error
         return error != 0
 
-    def learn(self, inputs: Tensor, labels: Tensor, *, max_passes: int = 1000) -> int | None:
+    def fit(self, inputs: Tensor, labels: Tensor, *, max_passes: int = 1000) -> int | None:
         """One input after the other until a whole pass needs no correction -> corrections; None where none did."""
         _signs(inputs, labels)
         corrections = 0

@@ -11,7 +11,8 @@ Backward. A maximum moves only with its winner, and one for one:
   pixel may have won several times, and is blamed by each of them. Of equals the first wins, as in torch: after ReLU
   whole windows are zero, and dividing the blame among equals would be another rule.
 
-There is nothing to train. Margins are minus infinity, which never wins.
+There is nothing to train. Margins are minus infinity, which never wins. As in torch, NaN beats every number and a later
+NaN an earlier one, and where a whole window is minus infinity its first pixel wins that is no margin.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 
 from convlens.errors import UsageError
 from convlens.scratch.layer import Layer
-from convlens.scratch.padding import Padding
+from convlens.scratch.padding import Padding, pad
 from convlens.scratch.windows import Windows
 
 
@@ -57,7 +58,18 @@ class MaxPooling(Layer):
             np.maximum(self.winner, wins * np.uint8(number), out=self.winner)  # later numbers are larger
             np.maximum(y, view, out=y)
         self.output_shape = y.shape
+        if not np.isfinite(y).all():
+            self._settle(padded, y)
         return y
+
+    def _settle(self, padded: np.ndarray, y: np.ndarray) -> None:
+        """The winners among what is no number, and among nothing but minus infinity."""
+        inside = pad(np.ones(self.x.shape, bool), self.windows.margins(self.x), fill=False)
+        pixels = list(zip(self.windows.views(padded), self.windows.views(inside), strict=True))
+        for number, ((_, _, view), _) in enumerate(pixels):
+            self.winner[np.isnan(view)] = number
+        for number, (_, (_, _, within)) in reversed(list(enumerate(pixels))):
+            self.winner[np.isneginf(y) & within] = number
 
     def backward(self, delta: np.ndarray) -> np.ndarray:
         self.check_delta(delta, self.output_shape)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -52,10 +55,18 @@ def read_file(path: Path) -> dict[str, np.ndarray]:
 
 
 def write_file(path: Path, state: Mapping[str, np.ndarray]) -> None:
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    """Whole or not at all: a file that is there stays until the new one is on the disk beside it."""
+    from safetensors.numpy import save
 
+    beside = path.parent / f".convlens-{secrets.token_hex(6)}.tmp"
     try:
-        save_file({name: array.copy(order="C") for name, array in state.items()}, path)
-    except (OSError, SafetensorError) as error:
+        with beside.open("xb") as file:
+            file.write(save({name: array.copy(order="C") for name, array in state.items()}))
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
         raise StorageError(f"{path} cannot be written ({error}); give a file in a folder that exists") from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import convlens.zoo as room
 from convlens.errors import UsageError
-from convlens.graph import trace
+from convlens.graph import Graph, trace
 from convlens.layers import unallocated
 from convlens.measurement import NetworkMeasure, measure_network
 from convlens.pictures import Preprocess
@@ -28,7 +28,10 @@ from convlens.workbench.typed import typed
 
 @dataclass(frozen=True)
 class MeasureResult:
-    """`latency` is None unless it was asked for, and so is `diagram`, its file; `input_shape` is (1, C, H, W)."""
+    """`latency` is None unless it was asked for, and so is `diagram`, its file; `input_shape` is (1, C, H, W).
+
+    Of example inputs it is the shape of the first.
+    """
 
     name: str
     input_shape: tuple[int, ...]
@@ -49,8 +52,12 @@ def measure(
     batch: int | Sequence[int] | None = None,
     diagram: str | Path | None = None,
     network: str | None = None,
+    inputs: Tensor | tuple[Tensor | int, ...] | None = None,
 ) -> MeasureResult:
     """Measure a run, a network of the zoo by name, or any module (with `image_size` and `in_channels`).
+
+    A module that reads no pictures takes `inputs`: an example, such as sentences of whole numbers, several in a tuple,
+    or the whole shape of a float one.
 
     Parameters, MACs, FLOPs, memory and receptive field are exact and need no weights; `latency` is timed here and now,
     on each `batch` of pictures (1, 8 and 32) and from a file to probabilities. `diagram` is where a drawing of it goes,
@@ -72,13 +79,37 @@ def measure(
         target = open_run(target, network)
     elif isinstance(target, str | Path) and Path(target).is_dir():
         target = Run.load(target)
+    if inputs is not None:
+        return _of_inputs(target, inputs, counts | {"option": model_options}, latency, drawn)
     name, built, shape = _resolve(target, image_size, in_channels, num_classes, model_options or {}, latency)
-    graph = trace(built, shape)
-    measured = measure_network(built, graph)
+    graph, measured = _traced(built, shape)
     timed = time_network(built, shape[1:], _preprocess(target, shape), batches) if latency else None
+    _draw(drawn, graph, measured)
+    return MeasureResult(name, shape, measured, timed, drawn)
+
+
+def _of_inputs(target: Any, inputs: Any, others: dict[str, Any], latency: bool, drawn: Path | None) -> MeasureResult:
+    """Of a module and what it reads, as it comes."""
+    if not isinstance(target, nn.Module):
+        raise UsageError(
+            f"inputs came with {target!s:.80}, which reads pictures; they go with a module: leave them out"
+        )
+    _refuse({f"--{name.replace('_', '-')}": value or None for name, value in others.items()}, "inputs")
+    if latency:
+        raise UsageError("latency came with inputs, and is of pictures; time it with measurement.measure_latency")
+    graph, measured = _traced(target, inputs)
+    _draw(drawn, graph, measured)
+    return MeasureResult(type(target).__name__, graph.input_shape, measured, None, drawn)
+
+
+def _traced(network: nn.Module, inputs: Any) -> tuple[Graph, NetworkMeasure]:
+    graph = trace(network, inputs)
+    return graph, measure_network(network, graph)
+
+
+def _draw(drawn: Path | None, graph: Graph, measured: NetworkMeasure) -> None:
     if drawn is not None:
         write_text(drawn, network_diagram(graph, measured), option="--diagram")
-    return MeasureResult(name, shape, measured, timed, drawn)
 
 
 def _preprocess(target: Run | nn.Module | str | Path, shape: tuple[int, ...]) -> Preprocess | None:

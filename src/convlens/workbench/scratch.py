@@ -20,7 +20,7 @@ from convlens.graph import Graph, Node, bare_network, trace
 from convlens.runs import Run
 from convlens.scratch import Dropout, Layer, Network
 from convlens.workbench.own_network import open_run
-from convlens.workbench.scratch_layers import PADS, SAME, TRANSLATE, Found, no_layer
+from convlens.workbench.scratch_layers import DRAWS, PADS, SAME, TRANSLATE, Found, no_layer
 
 
 def scratch_network(
@@ -33,7 +33,8 @@ def scratch_network(
 
     Parameters and running statistics keep their names, so `Network.save` writes the run's weights file. Inputs are what
     the torch network takes: `run.preprocess(pictures)`. The precision is that of the weights unless `dtype` is given.
-    Dropout is taken over where it is a module. NetworkError for a layer that scratch does not have.
+    Dropout is taken over where it is a module; as a function it is nothing outside training, and left out. NetworkError
+    for a layer that scratch does not have.
     """
     if isinstance(network, nn.Module):
         if input_shape is None:
@@ -53,6 +54,9 @@ def scratch_network(
 
 def _check_chain(graph: Graph) -> None:
     """NetworkError unless each operation reads what the one before it made, and the last one gives the output."""
+    for node in graph.nodes:
+        if node.op in DRAWS:
+            raise no_layer(node, "it draws in evaluation too; give a function's dropout training=self.training")
     for node in graph.nodes:
         read = [operand.node for operand in node.operands() if operand.node is not None]
         if read != [node.index - 1]:
@@ -75,7 +79,10 @@ def _named(graph: Graph, model: nn.Module, weights: dict[str, torch.Tensor]) -> 
             continue
         if node.op not in TRANSLATE:
             raise no_layer(node, "scratch has no such layer")
-        found = TRANSLATE[node.op](node, pads, weights)
+        try:
+            found = TRANSLATE[node.op](node, pads, weights)
+        except UsageError as error:  # an option that the layer of scratch refuses
+            raise no_layer(node, str(error)) from error
         if pads:
             raise no_layer(pads[0], "scratch pads inside a convolution only")
         layers[_free(layers, found, node)] = found.layer
@@ -104,7 +111,10 @@ def _dropouts(graph: Graph, model: nn.Module) -> dict[int, dict[str, Layer]]:
         if isinstance(module, nn.Dropout):
             times[call.path] += 1
             name = call.path if times[call.path] == 1 else f"{call.path}_{times[call.path]}"
-            found.setdefault(call.first, {})[name] = Dropout(module.p)
+            try:
+                found.setdefault(call.first, {})[name] = Dropout(module.p)
+            except UsageError as error:
+                raise NetworkError(f"layer '{call.path}' is {call.kind}: {error}") from error
         elif isinstance(module, nn.modules.dropout._DropoutNd):
             raise NetworkError(f"layer '{call.path}' is {call.kind}, which scratch does not have; it has Dropout")
     return found

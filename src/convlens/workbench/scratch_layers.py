@@ -27,6 +27,7 @@ from convlens.scratch import (
 
 Weights = Mapping[str, Tensor]
 PADS = frozenset({"replication_pad2d", "constant_pad_nd"})  # margins of the convolution that follows
+DRAWS = frozenset({"bernoulli", "bernoulli_", "native_dropout", "rand_like", "randn_like", "rand", "randn"})
 SAME = frozenset({"clone", "detach", "alias", "view", "_unsafe_view", "contiguous"})  # where the shape stays
 
 

@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from convlens.errors import UsageError
 from convlens.runs import Run
@@ -26,6 +26,7 @@ TYPES: dict[Any, tuple[Any, str]] = {  # annotation -> what is taken for it, and
     Path: (os.PathLike, "a path"),
     Run: (Run, "a run"),
     nn.Module: (nn.Module, "a network"),
+    Tensor: (Tensor, "a tensor"),
     np.ndarray: (np.ndarray, "an array"),
     NoneType: (NoneType, "None"),
     dict: (Mapping, "values by name, as a dict"),

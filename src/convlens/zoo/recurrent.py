@@ -11,8 +11,8 @@
 None of these papers reads pictures by rows: this is the textbooks' exercise for 28 x 28 digits, with `hidden` = 128.
 The classes follow from the state after the last row; of two directions, from the last state of each.
 Departures: the first five are torch's cells, with two biases where the papers have one, and GRU's reset applied after
-the product with U; the last two, which torch does not have, are those of `layers.recurrent`, with one bias, of which
-the forget gate's part starts at 1. Weights start uniform in +-1 / sqrt(hidden), torch's custom.
+the product with U; the last two, which torch does not have, are those of `layers.recurrent`, with one bias.
+Weights start uniform in +-1 / sqrt(hidden), torch's custom; the forget gate's bias, of two their sum, starts at 1.
 Parameters: gates x hidden x (row + hidden + 2) a layer and direction, with 1, 4 and 3 gates for RNN, LSTM and GRU; of
 the last two 4 and 3 gates, + 1 in place of + 2, and 3 x hidden peepholes.
 """
@@ -61,6 +61,17 @@ WRITTEN_OUT = {
     "cifg_rows":          CoupledLSTMCell,
 }
 # fmt: on
+
+
+@torch.no_grad()
+def keep_memory(cells: nn.LSTM, forget_bias: float = 1.0) -> None:
+    """b + c of the forget gate starts at `forget_bias`: at 0 half the memory is lost at a row (Gers et al. 2000)."""
+    forget = slice(cells.hidden_size, 2 * cells.hidden_size)  # torch's gates are i, f, g, o
+    for name, bias in cells.named_parameters():
+        if name.startswith("bias_ih"):
+            bias[forget].fill_(forget_bias)
+        elif name.startswith("bias_hh"):
+            bias[forget].zero_()
 
 
 class RowReader(nn.Module):
@@ -113,6 +124,8 @@ class RecurrentReader(Network):
         else:
             cell, layers, directions = READERS[name]
             cells = cell(row, size, num_layers=layers, bidirectional=directions == 2, batch_first=True)
+            if isinstance(cells, nn.LSTM):
+                keep_memory(cells)
         self.stages = RowReader(cells)
         self.head = sequence(
             last=LastStates() if directions == 2 else LastState(), linear=nn.Linear(directions * size, num_classes)
