@@ -2,6 +2,37 @@
 
 from __future__ import annotations
 
+from convlens.exporting.formats import FORMATS, Format, find_format
+from convlens.exporting.metadata import INSIDE, OUTSIDE, SIGNATURES, Facts, Signature, signature_of
 from convlens.exporting.onnx import INPUT, OUTPUT, onnx_bytes
+from convlens.exporting.opened import Opened, open_onnx, open_openvino, open_program, open_safetensors
+from convlens.exporting.packages import load
+from convlens.exporting.proof import BATCHES, Agreement, Bound, prove
+from convlens.exporting.written import Exported, export_network
 
-__all__ = ["INPUT", "OUTPUT", "onnx_bytes"]
+__all__ = [
+    "BATCHES",
+    "FORMATS",
+    "INPUT",
+    "INSIDE",
+    "OUTPUT",
+    "OUTSIDE",
+    "SIGNATURES",
+    "Agreement",
+    "Bound",
+    "Exported",
+    "Facts",
+    "Format",
+    "Opened",
+    "Signature",
+    "export_network",
+    "find_format",
+    "load",
+    "onnx_bytes",
+    "open_onnx",
+    "open_openvino",
+    "open_program",
+    "open_safetensors",
+    "prove",
+    "signature_of",
+]
