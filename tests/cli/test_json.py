@@ -19,6 +19,7 @@ COMMANDS = {
     "compare":  (("lenet5", "perceptron", "{run}"), {"rows", "pairs", "same_speed", "cost"}),
     "bench":    (("perceptron",), {"machine", "recipes", "networks"}),
     "explain":  (("{run}", "{pictures}", "--method", "saliency", "--out", "{out}"), {"files", "pictures", "sanity"}),
+    "export":   (("{run}", "{pictures}", "--format", "torch-export"), {"files", "agreement", "snippet"}),
 }
 # fmt: on
 

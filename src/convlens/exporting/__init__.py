@@ -8,6 +8,7 @@ from convlens.exporting.onnx import INPUT, OUTPUT, onnx_bytes
 from convlens.exporting.opened import Opened, open_onnx, open_openvino, open_program, open_safetensors
 from convlens.exporting.packages import load
 from convlens.exporting.proof import BATCHES, Agreement, Bound, prove
+from convlens.exporting.snippets import snippet
 from convlens.exporting.written import Exported, export_network
 
 __all__ = [
@@ -35,4 +36,5 @@ __all__ = [
     "open_safetensors",
     "prove",
     "signature_of",
+    "snippet",
 ]
