@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import ExportError, MissingExtra, StorageError, UsageError
-from convlens.exporting import FORMATS, INSIDE, Facts, Format, Opened, export_network, find_format
+from convlens.errors import DataError, ExportError, MissingExtra, StorageError, UsageError
+from convlens.exporting import EXACT, FORMATS, INSIDE, INT8, OUTSIDE, Facts, Format, Opened, export_network, find_format
 from convlens.pictures import Preprocess
 from convlens.storage import atomic
 
@@ -23,9 +23,10 @@ WEIGHTS = FORMATS["safetensors"]
 TWO_FILES = replace(
     WEIGHTS,
     endings=(".safetensors", ".bin"),
-    encode=lambda network, facts: (*WEIGHTS.encode(network, facts), b"second"),
+    encode=lambda *given: (*WEIGHTS.encode(*given), b"second"),
     open=lambda files, network: WEIGHTS.open(files[:1], network),
 )
+AS_GOOD = [name for name, one in FORMATS.items() if one.bound == EXACT]
 GRAPHS = [name for name, one in FORMATS.items() if one.holds_graph]
 
 
@@ -57,7 +58,7 @@ def wrong(right: Format, change) -> Format:  # type: ignore[no-untyped-def]
     return replace(right, open=opening)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", AS_GOOD)
 def test_a_proved_file_is_there_agrees_tells_its_facts_and_no_path_of_this_machine(
     name, network, facts, pixels, tmp_path
 ):
@@ -71,6 +72,35 @@ def test_a_proved_file_is_there_agrees_tells_its_facts_and_no_path_of_this_machi
     for file in exported.files:
         assert file.stat().st_size > 100
         assert b".py" not in file.read_bytes() and bytes(tmp_path) not in file.read_bytes()
+
+
+@pytest.mark.parametrize("signature", [OUTSIDE, INSIDE])
+def test_an_int8_file_is_calibrated_and_tells_by_how_much_it_differs(signature, network, facts, pixels, tmp_path):
+    facts = replace(facts, signature=signature)
+    exported = export_network(
+        network, tmp_path / "m", format=FORMATS["onnx-int8"], facts=facts, pixels=pixels[4:], calibration=pixels[:4]
+    )
+    assert exported.agreement.bound == INT8
+    assert 0 < exported.agreement.largest_probability_difference < 0.02
+    opened = FORMATS["onnx-int8"].open(exported.files, network)
+    assert Facts.from_texts(opened.texts) == facts and "int8.method" in opened.texts
+    given = pixels.transpose(0, 2, 3, 1) if signature == INSIDE else np.zeros((7, 3, 8, 6), np.float32)
+    assert opened(given).shape == (7, 5)
+    if signature == INSIDE:
+        np.testing.assert_allclose(opened(given).sum(1), 1, atol=1e-5)
+
+
+def test_pictures_that_calibrate_nothing_are_one_line_and_no_file(network, facts, pixels, tmp_path):
+    with pytest.raises(DataError, match="no scale can be read off"):
+        export_network(
+            network,
+            tmp_path / "new" / "m",
+            format=FORMATS["onnx-int8"],
+            facts=replace(facts, preprocess=replace(facts.preprocess, mean=(0.1,) * 3, std=(0.2,) * 3)),
+            pixels=pixels,
+            calibration=np.zeros_like(pixels),
+        )
+    assert files_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(("name", "channels"), [("onnx", 3), ("openvino", 1), ("torch-export", 3)])
@@ -215,7 +245,9 @@ def test_without_a_picture_nothing_is_proved(network, facts, pixels, tmp_path):
 
 
 def test_an_unknown_format_is_told_with_the_nearest():
-    with pytest.raises(UsageError, match=r"no format is called 'onx' \(near: onnx\); there are onnx, openvino"):
+    with pytest.raises(
+        UsageError, match=r"no format is called 'onx' \(near: onnx, onnx-int8\); there are onnx, onnx-int8, openvino"
+    ):
         find_format("onx")
 
 

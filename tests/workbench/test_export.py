@@ -58,6 +58,18 @@ def test_pictures_that_are_given_are_what_it_is_proved_on(lesson, picture, tmp_p
     assert result.files[0].path == tmp_path / "model.safetensors"
 
 
+def test_int8_is_calibrated_on_training_pictures_and_proved_on_others(lesson, picture, tmp_path):
+    result = export(lesson.run, format="onnx-int8")
+    assert (result.pictures_from, result.calibrated_on) == (
+        "the test part of shapes",
+        "32 pictures, the training part of shapes",
+    )
+    assert [file.path.name for file in result.files] == ["model-int8.onnx"]
+    created = create("lenet5", num_classes=3, in_channels=3, out=tmp_path / "made").run
+    given = export(created, [picture(n) for n in range(5)], format="onnx-int8")
+    assert given.calibrated_on == "5 pictures, the pictures given"
+
+
 def test_of_many_pictures_fifty_are_taken_from_everywhere(lesson, picture, tmp_path):
     result = export(lesson.run, [picture(n) for n in range(60)], format="safetensors", out=tmp_path)
     assert result.agreement.pictures == 50
@@ -150,7 +162,7 @@ def test_a_run_whose_weights_were_changed_is_refused(lesson):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"format": "onx"}, r"no format is called 'onx' \(near: onnx\)"),
+        ({"format": "onx"}, r"no format is called 'onx' \(near: onnx,"),
         ({"preprocess": "insid"}, r"near: inside"),
         ({"format": "safetensors", "preprocess": "inside"}, "holds weights alone; leave it out"),
         ({"out": "model.tflite"}, r"an ONNX file ends in \.onnx"),

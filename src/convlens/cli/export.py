@@ -24,7 +24,7 @@ PICTURES = "To prove the file on: files, folders or globs; the run's own held-ou
 def export(
     run: RunFolder,
     pictures: Annotated[list[str] | None, typer.Argument(help=PICTURES)] = None,
-    format: Annotated[str, typer.Option(help="onnx, openvino, torch-export or safetensors.")] = "onnx",
+    format: Annotated[str, typer.Option(help="onnx, onnx-int8, openvino, torch-export or safetensors.")] = "onnx",
     preprocess: Annotated[
         str, typer.Option(help="outside; or inside: the file takes uint8 pixels and gives probabilities.")
     ] = "outside",
@@ -48,18 +48,20 @@ def export(
 def print_exported(result: ExportResult) -> None:
     proof = result.agreement
     batches = ", ".join(map(str, proof.batches))
-    logits = proof.largest_logit_difference
+    most = proof.bound.probability_difference
+    bound = f"bound {most:g}" if most < 1 else "no bound"
+    differences = [
+        f"{proof.largest_probability_difference:.1e} of a probability  ({bound})",
+        *([] if (logit := proof.largest_logit_difference) is None else [f"{logit:.1e} of a logit"]),
+    ]
     print_facts(
         f"{result.run.name} as {result.format}, in {result.seconds:.1f} s",
         [
             *((str(file.path), f"{file.size_bytes:,} bytes") for file in result.files),
             ("from and to", f"{result.input} to {result.output}"),
             ("proved on", f"{counted(proof.pictures, 'picture')}, {result.pictures_from}; batches of {batches}"),
+            *([("calibrated on", result.calibrated_on)] if result.calibrated_on else []),
             ("the same class", f"{share(proof.top1_agreement)}  (bound {share(proof.bound.top1_agreement)})"),
-            (
-                "largest difference",
-                f"{proof.largest_probability_difference:.1e} of a probability  (bound "
-                f"{proof.bound.probability_difference:g})" + ("" if logits is None else f", {logits:.1e} of a logit"),
-            ),
+            ("largest difference", ", ".join(differences)),
         ],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convlens.exporting.formats import FORMATS, Format, find_format
+from convlens.exporting.formats import EXACT, FORMATS, INT8, Format, find_format
 from convlens.exporting.int8 import int8_bytes
 from convlens.exporting.metadata import INSIDE, OUTSIDE, SIGNATURES, Facts, Signature, signature_of
 from convlens.exporting.onnx import INPUT, OUTPUT, onnx_bytes
@@ -14,9 +14,11 @@ from convlens.exporting.written import Exported, export_network
 
 __all__ = [
     "BATCHES",
+    "EXACT",
     "FORMATS",
     "INPUT",
     "INSIDE",
+    "INT8",
     "OUTPUT",
     "OUTSIDE",
     "SIGNATURES",

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 PROGRAM = Path(__file__).with_name("standalone.py")
-BY_ONNX_RUNTIME = ("onnx",)
+BY_ONNX_RUNTIME = ("onnx", "onnx-int8")
 # fmt: off
 BY_OPENVINO = (  # what differs
     ("needs onnxruntime,", "needs openvino,"),

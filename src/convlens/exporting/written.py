@@ -11,7 +11,6 @@ import numpy as np
 from torch import nn
 
 from convlens.errors import UsageError
-from convlens.exporting.deployed import deployed
 from convlens.exporting.formats import Format
 from convlens.exporting.metadata import Facts
 from convlens.exporting.proof import Agreement, prove, reference_logits
@@ -26,9 +25,18 @@ class Exported:
     agreement: Agreement
 
 
-def export_network(network: nn.Module, path: Path, *, format: Format, facts: Facts, pixels: np.ndarray) -> Exported:
-    """Any network -> proved files; `path` has the first of the format's endings, `pixels` are uint8 (N, C, H, W).
+def export_network(
+    network: nn.Module,
+    path: Path,
+    *,
+    format: Format,
+    facts: Facts,
+    pixels: np.ndarray,
+    calibration: np.ndarray | None = None,
+) -> Exported:
+    """Any network -> proved files; `path` is the first, up to its ending, `pixels` are uint8 (N, C, H, W).
 
+    `calibration` are such pictures of the training part, for a format that is calibrated; by default it is the others.
     They are written under other names, read back and compared, and renamed when they agree. Whatever is raised
     (MissingExtra, ExportError, StorageError), no new file is left and an old one is as before; of two files the second
     is renamed first.
@@ -45,7 +53,8 @@ def export_network(network: nn.Module, path: Path, *, format: Format, facts: Fac
         unfinished = [held.enter_context(replacing(file)) for file in files]
         for file in unfinished:
             file.touch()  # a folder that takes no file says so before anything is computed
-        for file, data in zip(unfinished, format.encode(deployed(network, facts), facts), strict=True):
+        contents = format.encode(network, facts, pixels if calibration is None else calibration)
+        for file, data in zip(unfinished, contents, strict=True):
             file.write_bytes(data)
         agreement = prove(network, format.open(unfinished, network), pixels, facts=facts, bound=format.bound)
     return Exported(files, agreement)

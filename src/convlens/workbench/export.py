@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convlens.errors import UsageError
+from convlens.errors import UsageError, counted
 from convlens.exporting import Agreement, Facts, Format, export_network, find_format, signature_of, snippet
 from convlens.runs import Run, installed_versions
 from convlens.workbench.own_network import open_run
 from convlens.workbench.predict import Picture
-from convlens.workbench.proving_pictures import proving_pictures
+from convlens.workbench.real_pictures import calibrating_pictures, proving_pictures
 from convlens.workbench.typed import typed
 
 PRIVATE = ("source", "data_dir", "scan")  # of a manifest's `data`: paths and names of files
@@ -43,6 +43,7 @@ class ExportResult:
     agreement: Agreement
     pictures_from: str
     unreadable: tuple[str, ...]
+    calibrated_on: str | None
     snippet: str | None
     seconds: float
 
@@ -59,11 +60,12 @@ def export(
 ) -> ExportResult:
     """Write the run's network as a file, and prove on real pictures that the file gives the same answers.
 
-    `format` is onnx, openvino (two files, .xml and .bin), torch-export or safetensors (weights alone). With
+    `format` is onnx, onnx-int8, openvino (two files, .xml and .bin), torch-export or safetensors (weights alone). With
     `preprocess` "inside", (x / 255 - mean) / std, the temperature and the softmax are in the file too: uint8 pixels
-    (N, H, W, C) become probabilities. The proof takes 50 of the `pictures`, else of the run's own held-out ones, else
-    its thumbnails. `out` is a file or a folder, by default the run's `exports/`; `network` (file.py:Class) goes with a
-    run of your own network. Raises ExportError, and leaves no file, where the file would not agree.
+    (N, H, W, C) become probabilities. The proof takes 50 of the `pictures`, 200 of an int8 file, else of the run's own
+    held-out ones, else its thumbnails; int8 is calibrated on 200 of the training part while that is there. `out` is a
+    file or a folder, by default the run's `exports/`; `network` (file.py:Class) goes with a run of your own network.
+    Raises ExportError, and leaves no file, where the file would not agree.
     """
     began = time.monotonic()
     opened = open_run(run, network)
@@ -72,8 +74,10 @@ def export(
     path = _path(opened, wanted, preprocess, out)
     wanted.check()
     model = opened.model  # a damaged run says so before pictures are decoded
-    proving = proving_pictures(opened, pictures)
-    written = export_network(model, path, format=wanted, facts=facts, pixels=proving.pixels)
+    proving = proving_pictures(opened, pictures, wanted.most_pictures)
+    others = calibrating_pictures(opened, proving) if wanted.calibrated else None
+    calibration = None if others is None else others.pixels
+    written = export_network(model, path, format=wanted, facts=facts, pixels=proving.pixels, calibration=calibration)
     return ExportResult(
         run=opened.path,
         format=wanted.name,
@@ -84,6 +88,7 @@ def export(
         agreement=written.agreement,
         pictures_from=proving.source,
         unreadable=proving.unreadable,
+        calibrated_on=None if others is None else f"{counted(len(others.pixels), 'picture')}, {others.source}",
         snippet=snippet(wanted.name, written.files[0]),
         seconds=round(time.monotonic() - began, 3),
     )
@@ -110,7 +115,7 @@ def _provenance(run: Run, wanted: Format) -> dict[str, Any]:
 
 def _path(run: Run, wanted: Format, preprocess: str, out: str | Path | None) -> Path:
     """The first file; a name without an ending is that of a folder."""
-    name = f"model{'-pixels' if preprocess == 'inside' else ''}{wanted.endings[0]}"
+    name = f"{wanted.stem}{'-pixels' if preprocess == 'inside' else ''}{wanted.endings[0]}"
     if out is None:
         return run.folder.exports / name
     path = Path(out)
