@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from convlens.workbench.estimator import ConvClassifier
     from convlens.workbench.evaluate import evaluate
     from convlens.workbench.explain import explain
+    from convlens.workbench.export import export
     from convlens.workbench.measure import measure
     from convlens.workbench.predict import predict
     from convlens.workbench.scratch import scratch_network
@@ -45,6 +46,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "explain",
+    "export",
     "measure",
     "predict",
     "scratch_network",

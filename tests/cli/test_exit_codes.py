@@ -63,7 +63,7 @@ def bare(run: Path) -> Path:
     return run
 
 
-VERBS = ("evaluate", "predict", "measure", "explain")
+VERBS = ("evaluate", "predict", "measure", "explain", "export")
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -127,6 +127,16 @@ def test_a_disk_that_takes_nothing_is_one_line(number, says, convlens, copied_ru
     assert "--out" not in convlens("evaluate", copied_run).complaint  # which has no such option
 
 
+def test_an_export_below_a_file_is_one_line_and_leaves_nothing(convlens, copied_run, tmp_path):
+    (tmp_path / "file").touch()
+    outcome = convlens(
+        "export", copied_run, "--format", "safetensors", "--out", tmp_path / "file" / "model.safetensors"
+    )
+    assert outcome.status == 1
+    assert "a file stands where a folder is needed; choose another place with --out" in outcome.complaint
+    assert not (copied_run / "exports").exists()
+
+
 def test_too_many_bad_pictures_end_with_the_bound(convlens, classes, tmp_path):
     (classes / "circle" / "0.png").write_bytes(b"")
     (classes / "circle" / "1.png").write_bytes(b"")
@@ -162,6 +172,10 @@ WRONG = {
     ),
     "two rules": ("explain", "{run}", "{pictures}", "--method", "guided", "--rule", "gate", "--option", "rule=exact"),
     "pictures for filters": ("explain", "{run}", "nowhere.png", "--method", "filters"),
+    "unknown format": ("export", "{run}", "--format", "onx"),
+    "neither inside nor outside": ("export", "{run}", "--preprocess", "in"),
+    "weights alone with the preprocessing": ("export", "{run}", "--format", "safetensors", "--preprocess", "inside"),
+    "an export of another ending": ("export", "{run}", "--out", "model.tflite"),
     "unknown part": ("evaluate", "{run}", "--part", "train"),
     "unknown optimiser": ("train", "digits", "--optimiser", "adam"),
     "unknown schedule": ("train", "digits", "--schedule", "step"),

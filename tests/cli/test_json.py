@@ -20,6 +20,7 @@ COMMANDS = {
     "shrink":   (("{run}", "digits", "--resolution", "20", "--epochs", "1", "--out", "{out}"), {"before", "shrunk"}),
     "bench":    (("perceptron",), {"machine", "recipes", "networks"}),
     "explain":  (("{run}", "{pictures}", "--method", "saliency", "--out", "{out}"), {"files", "pictures", "sanity"}),
+    "export":   (("{run}", "{pictures}", "--format", "torch-export"), {"files", "agreement", "snippet"}),
 }
 # fmt: on
 

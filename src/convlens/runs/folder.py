@@ -55,5 +55,9 @@ class RunFolder:
         return self.path / "explanations"
 
     @property
+    def exports(self) -> Path:
+        return self.path / "exports"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"

@@ -7,6 +7,7 @@ from convlens.workbench.demo import DemoResult, demo
 from convlens.workbench.doctor import DoctorResult, doctor
 from convlens.workbench.evaluate import EvaluateResult, evaluate
 from convlens.workbench.explain import ExplainResult, explain
+from convlens.workbench.export import ExportResult, export
 from convlens.workbench.measure import MeasureResult, measure
 from convlens.workbench.own_network import open_run
 from convlens.workbench.predict import PredictResult, predict
@@ -25,6 +26,7 @@ __all__ = [
     "DoctorResult",
     "EvaluateResult",
     "ExplainResult",
+    "ExportResult",
     "MeasureResult",
     "PredictResult",
     "ShrinkResult",
@@ -38,6 +40,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "explain",
+    "export",
     "measure",
     "open_run",
     "plain",

@@ -1,0 +1,61 @@
+"""The network as it goes into a file: a copy at rest, alone or with the arithmetic around it."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from convlens.exporting.metadata import INSIDE, OUTSIDE, Facts, Signature
+from convlens.graph import bare_network
+from convlens.pictures import Preprocess
+
+TRACED_BATCH = 2  # torch.export takes a batch of one for a constant
+
+
+def at_rest(network: nn.Module) -> nn.Module:
+    """A copy on the processor, in evaluation mode, without gradients; the network itself stays as it is."""
+    return copy.deepcopy(bare_network(network)).eval().cpu().requires_grad_(False)
+
+
+class Deployed(nn.Module):
+    """Pixels, uint8 (N, H, W, C) -> probabilities (N, K): softmax(network((x / 255 - mean) / std) / temperature).
+
+    The pixels have the network's size already. Decoding, cropping and resizing stay outside: no operator of ONNX or
+    OpenVINO resizes to the same pixels as Pillow, which works in fixed point, and a proof within 1e-4 would fail.
+    """
+
+    signature = INSIDE
+    scale: Tensor
+    offset: Tensor
+
+    def __init__(self, network: nn.Module, preprocess: Preprocess, temperature: float) -> None:
+        super().__init__()
+        self.network = network
+        mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (preprocess.mean, preprocess.std))
+        self.register_buffer("scale", 1 / (255 * std))
+        self.register_buffer("offset", mean / std)
+        self.temperature = temperature
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        images = pixels.permute(0, 3, 1, 2).to(torch.float32) * self.scale - self.offset
+        return torch.softmax(self.network(images) / self.temperature, dim=1)
+
+
+def deployed(network: nn.Module, facts: Facts) -> nn.Module:
+    """A copy at rest with the signature that the facts ask for."""
+    copied = at_rest(network)
+    return Deployed(copied, facts.preprocess, facts.temperature) if facts.signature == INSIDE else copied
+
+
+def signature_in(network: nn.Module) -> Signature:
+    return network.signature if isinstance(network, Deployed) else OUTSIDE
+
+
+def example(network: nn.Module, input_shape: tuple[int, int, int]) -> Tensor:
+    """Zeros to trace with: two pictures of (C, H, W)."""
+    channels, height, width = input_shape
+    if signature_in(network) == INSIDE:
+        return torch.zeros(TRACED_BATCH, height, width, channels, dtype=torch.uint8)
+    return torch.zeros(TRACED_BATCH, *input_shape)

@@ -1,0 +1,101 @@
+"""The formats: how a network becomes files, how they are read back, and how closely they must agree.
+
+Float32 files agree to the rounding of other kernels and other orders of sums. EXACT is a tenth of what a printed
+probability shows, and eight times the largest difference over the zoo with fresh weights (resnext101_32x8d: 1.2e-05).
+Eight bits change a class where two are nearly as likely; INT8 bounds how often, and reports by how much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from convlens.errors import unknown_name
+from convlens.exporting.around import with_arithmetic
+from convlens.exporting.deployed import at_rest, deployed
+from convlens.exporting.int8 import int8_bytes
+from convlens.exporting.metadata import INSIDE, Facts
+from convlens.exporting.onnx import onnx_bytes
+from convlens.exporting.opened import Opened, open_onnx, open_openvino, open_program, open_safetensors
+from convlens.exporting.openvino import openvino_bytes
+from convlens.exporting.packages import check_installed
+from convlens.exporting.program import program_bytes
+from convlens.exporting.proof import Bound
+from convlens.exporting.safetensors import safetensors_bytes
+
+EXACT = Bound(top1_agreement=1.0, probability_difference=1e-4)
+INT8 = Bound(top1_agreement=0.98, probability_difference=1.0)
+Encode = Callable[[nn.Module, Facts, np.ndarray], tuple[bytes, ...]]
+
+
+@dataclass(frozen=True)
+class Format:
+    """`encode` gives the bytes of one file for each of `endings`; `open` reads the files, the network beside them.
+
+    What `encode` gets third are uint8 (N, C, H, W) to calibrate with; only what is `calibrated` needs any.
+    """
+
+    name: str
+    title: str
+    stem: str
+    endings: tuple[str, ...]
+    encode: Encode
+    open: Callable[[Sequence[Path], nn.Module], Opened]
+    packages: tuple[str, ...] = ()
+    bound: Bound = EXACT
+    most_pictures: int = 50  # to be proved on
+    calibrated: bool = False
+    holds_graph: bool = True  # weights alone have no place for the preprocessing
+
+    def check(self) -> None:
+        """MissingExtra where a package is not installed."""
+        check_installed(*self.packages, purpose=self.title)
+
+
+def _encode(write: Callable[..., bytes | tuple[bytes, ...]]) -> Encode:
+    def encode(network: nn.Module, facts: Facts, _: np.ndarray) -> tuple[bytes, ...]:
+        written = write(deployed(network, facts), _shape(facts), metadata=facts.to_texts())
+        return written if isinstance(written, tuple) else (written,)
+
+    return encode
+
+
+def _encode_int8(network: nn.Module, facts: Facts, calibration: np.ndarray) -> tuple[bytes, ...]:
+    data = onnx_bytes(at_rest(network), _shape(facts), metadata=facts.to_texts())
+    data = int8_bytes(data, [facts.preprocess.normalise(torch.from_numpy(calibration)).numpy()])
+    return (with_arithmetic(data, facts.preprocess, facts.temperature) if facts.signature == INSIDE else data,)
+
+
+def _shape(facts: Facts) -> tuple[int, int, int]:
+    height, width = facts.preprocess.size
+    return (facts.preprocess.channels, height, width)
+
+
+ONNX = ("onnx", "onnxscript", "onnxruntime")
+# fmt: off
+FORMATS = {
+    one.name: one
+    for one in (
+        Format("onnx", "an ONNX file", "model", (".onnx",), _encode(onnx_bytes), open_onnx, ONNX),
+        Format("onnx-int8", "an ONNX file in 8-bit integers", "model-int8", (".onnx",), _encode_int8, open_onnx, ONNX,
+               INT8, most_pictures=200, calibrated=True),
+        Format("openvino", "OpenVINO's IR", "model", (".xml", ".bin"), _encode(openvino_bytes), open_openvino,
+               ("onnx", "onnxscript", "openvino")),
+        Format("torch-export", "a program of torch.export", "model", (".pt2",), _encode(program_bytes), open_program),
+        Format("safetensors", "a file of weights", "model", (".safetensors",), _encode(safetensors_bytes),
+               open_safetensors, holds_graph=False),
+    )
+}
+# fmt: on
+
+
+def find_format(name: str) -> Format:
+    """UsageError with the nearest names for one that is not there."""
+    if name.lower() not in FORMATS:
+        raise unknown_name("format", name, FORMATS, f"there are {', '.join(FORMATS)}")
+    return FORMATS[name.lower()]

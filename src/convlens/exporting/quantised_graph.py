@@ -1,0 +1,92 @@
+"""The graph of an int8 ONNX file: made ready before ONNX Runtime quantises it, and tidied afterwards."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def prepared(onnx: bytes) -> Any:
+    """A float32 file -> its graph with batch norms folded, the shapes of all tensors, and means as poolings."""
+    from onnx import load_model, load_model_from_string
+    from onnxruntime.quantization import quant_pre_process
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "prepared.onnx"
+        quant_pre_process(load_model_from_string(onnx), path)
+        model = load_model(path)
+    _name_poolings(model.graph)
+    return model
+
+
+def tidied(data: bytes, metadata: Mapping[str, str]) -> bytes:
+    """An int8 file with this metadata and float32 logits, without what nobody needs: a tenth, in small networks."""
+    from onnx import load_model_from_string
+
+    model = load_model_from_string(data)
+    _keep_logits(model.graph)
+    _drop_zeros(model.graph)
+    del model.metadata_props[:], model.graph.value_info[:]
+    for key, value in metadata.items():
+        model.metadata_props.add(key=key, value=value)
+    for node in model.graph.node:
+        del node.metadata_props[:]
+    return bytes(model.SerializeToString())
+
+
+def metadata_of(onnx: bytes) -> dict[str, str]:
+    from onnx import load_model_from_string
+
+    return {entry.key: entry.value for entry in load_model_from_string(onnx).metadata_props}
+
+
+def _name_poolings(graph: Any) -> None:
+    """A mean over height and width as the pooling that it is: that one ONNX Runtime computes in 8 bits."""
+    from onnx.numpy_helper import to_array
+
+    stored = {tensor.name: to_array(tensor).tolist() for tensor in graph.initializer}
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in graph.value_info}
+    for node in graph.node:
+        if node.op_type != "ReduceMean" or len(node.input) != 2 or len(shapes.get(node.input[0], ())) != 4:
+            continue
+        keeps = all(attribute.i for attribute in node.attribute if attribute.name == "keepdims")
+        if keeps and sorted(axis % 4 for axis in stored.get(node.input[1], ())) == [2, 3]:
+            node.op_type = "GlobalAveragePool"
+            del node.input[1], node.attribute[:]
+    _drop_unused(graph)
+
+
+def _keep_logits(graph: Any) -> None:
+    """The last operator gives its logits as they are, not rounded to 256 levels."""
+    made = {output: node for node in graph.node for output in node.output}
+    last = made[graph.output[0].name]
+    if last.op_type != "DequantizeLinear" or made[last.input[0]].op_type != "QuantizeLinear":
+        return
+    rounded = made[last.input[0]]
+    logits = rounded.input[0]
+    if logits in made and sum(logits in node.input for node in graph.node) == 1:
+        made[logits].output[0] = last.output[0]
+        graph.node.remove(rounded)
+        graph.node.remove(last)
+        _drop_unused(graph)
+
+
+def _drop_zeros(graph: Any) -> None:
+    """Convolutions need no zero points for weights and biases: they are 0. ONNX Runtime's Gemm asks for them."""
+    from onnx.numpy_helper import to_array
+
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    convolved = {name for node in graph.node if node.op_type == "Conv" for name in node.input[1:]}
+    for node in graph.node:
+        scaled = node.op_type == "DequantizeLinear" and node.output[0] in convolved and len(node.input) == 3
+        if scaled and not to_array(stored[node.input[2]]).any():
+            del node.input[2]
+    _drop_unused(graph)
+
+
+def _drop_unused(graph: Any) -> None:
+    used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
+        graph.initializer.remove(tensor)

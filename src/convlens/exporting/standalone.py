@@ -1,0 +1,70 @@
+"""Classify pictures with an exported file: python classify.py PICTURE…; needs onnxruntime, numpy and pillow."""
+
+import json
+import sys
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+MODEL = "model.onnx"
+
+
+def open_model(path: str) -> tuple:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda batch: session.run(None, {name: batch})[0], session.get_modelmeta().custom_metadata_map
+
+
+def upright(path: str, side: int, channels: int) -> Image.Image:
+    """Grey or RGB, turned by its EXIF, on white; a large JPEG is decoded down to twice what is needed."""
+    image: Image.Image = Image.open(path)
+    if (times := min(image.size) // side) >= 2:
+        image.draft(None, (image.width // times, image.height // times))
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+        image, above = Image.new("RGB", image.size, "white"), image.convert("RGBA")
+        image.paste(above, mask=above)
+    return image.convert("RGB").convert("L" if channels == 1 else "RGB")
+
+
+def pixels(path: str, size: list, fit: str, channels: int, mean: list, std: list, crop_ratio: float) -> np.ndarray:
+    """A file -> uint8 (height, width, channels), as the network was trained to see it."""
+    image = upright(path, round(2 * max(size) / crop_ratio), channels)
+    room, picture = np.array(size), np.array([image.height, image.width])
+    target, start, first, last = room, 0 * room, 0 * picture, picture
+    if fit == "crop":
+        covered = np.rint(room / crop_ratio)
+        whole = np.maximum(covered, np.rint(picture * (covered / picture).max()))
+        first = (whole - room) // 2 * picture / whole
+        last = np.minimum(first + room * picture / whole, picture)
+    elif fit == "letterbox":
+        target = np.minimum(room, np.maximum(1, np.rint(picture * (room / picture).min()))).astype(int)
+        start = (room - target) // 2
+    seen = image.resize((target[1], target[0]), Image.Resampling.BILINEAR, box=(first[1], first[0], last[1], last[0]))
+    ground = np.empty((*size, channels), np.uint8)
+    ground[:] = np.rint(np.array(mean) * 255).clip(0, 255)
+    (top, left), (bottom, right) = start, start + target
+    ground[top:bottom, left:right] = np.asarray(seen).reshape(*target, channels)
+    return ground
+
+
+def classify(paths: list) -> None:
+    run, facts = open_model(MODEL)
+    classes, preprocess = json.loads(facts["classes"]), json.loads(facts["preprocess"])
+    for path in paths:
+        batch = pixels(path, **preprocess)[None]
+        if facts["input"] == "images":
+            batch = (batch / 255 - preprocess["mean"]) / preprocess["std"]
+            batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2), np.float32)
+        answer = run(batch)[0].astype(np.float64)
+        if facts["output"] == "logits":
+            answer = np.exp((answer - answer.max()) / float(facts["temperature"]))
+            answer /= answer.sum()
+        print(path, classes[answer.argmax()], f"{answer.max():.6f}", sep="\t")
+
+
+if __name__ == "__main__":
+    classify(sys.argv[1:])

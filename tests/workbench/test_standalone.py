@@ -1,0 +1,123 @@
+"""The printed program answers as `convlens predict` does, where there is neither convlens nor torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from convlens import zoo
+from convlens.pictures import Preprocess
+from convlens.runs import Manifest, RunFolder, save_run
+from convlens.workbench import export, predict
+
+BLOCKED = """
+import runpy, sys
+for name in ("torch", "convlens"):
+    sys.modules[name] = None
+programs, pictures = sys.argv[1].split(","), sys.argv[2:]
+for program in programs:
+    print("#", program)
+    sys.argv = [program, *pictures]
+    runpy.run_path(program, run_name="__main__")
+"""
+FITS = {"crop": 0.875, "letterbox": 1.0, "resize": 1.0}
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two photographs in all that a folder may hold: large, turned, translucent, of 16 bits, with a palette, narrow."""
+    folder = tmp_path_factory.mktemp("photographs")
+    china, flower = (Image.fromarray(array) for array in load_sample_images().images)
+    china.save(folder / "large.jpg", quality=92)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    flower.resize((240, 160)).save(folder / "turned.jpg", exif=turned)
+    fading = china.resize((90, 60)).convert("RGBA")
+    fading.putalpha(Image.linear_gradient("L").resize((90, 60)))
+    fading.save(folder / "fading.png")
+    fading.convert("LA").save(folder / "fading-grey.png")
+    deep = np.asarray(flower.convert("L").resize((70, 50))).astype(np.uint16) * 251 + 13
+    Image.fromarray(deep).save(folder / "deep.png")
+    china.resize((120, 80)).quantize(16).save(folder / "palette.gif")
+    flower.convert("L").resize((33, 40)).save(folder / "grey.png")
+    flower.crop((0, 0, 400, 45)).save(folder / "narrow.png")
+    return [str(file) for file in sorted(folder.iterdir())]
+
+
+def a_run(folder: Path, fit: str, channels: int) -> Path:
+    """LeNet-5 with fresh weights, made sure of itself by its temperature, for pictures of 28 x 36 px."""
+    torch.manual_seed(0)
+    network = zoo.create("lenet5", num_classes=4, in_channels=channels, image_size=(28, 36))
+    preprocess = Preprocess(
+        (28, 36), fit, channels, (0.3, 0.45, 0.6)[:channels], (0.2, 0.25, 0.3)[:channels], crop_ratio=FITS[fit]
+    )
+    manifest = Manifest(
+        name=folder.name,
+        architecture=network.architecture.to_dict(),
+        classes=("a", "b", "c", "d"),
+        preprocess=preprocess.to_dict(),
+        weights={"from": "random"},
+        created="2026-01-01T00:00:00+00:00",
+        temperature=1.5,
+    )
+    return save_run(RunFolder(folder), manifest, network.state_dict()).path
+
+
+def answers(text: str) -> list[list[tuple[str, str, float]]]:
+    """For each program (picture, class, probability)."""
+    blocks = [block.splitlines()[1:] for block in text.split("# ")[1:]]
+    rows = [[line.split("\t") for line in block] for block in blocks]
+    return [[(name, label, float(probability)) for name, label, probability in block] for block in rows]
+
+
+def check(found: list[tuple[str, str, float]], run: Path, photographs: list[str]) -> None:
+    expected = predict(run, photographs).predictions
+    assert len({(one.label, round(one.probability, 3)) for one in expected}) > 4
+    assert [name for name, _, _ in found] == [one.picture for one in expected]
+    for (name, label, probability), one in zip(found, expected, strict=True):
+        assert (label, probability) == (one.label, pytest.approx(one.probability, abs=1e-4)), name
+
+
+def test_it_answers_as_predict_does_for_every_fit_in_grey_and_in_colour(tmp_path, photographs):
+    programs, runs = [], []
+    for place, (fit, channels) in enumerate((fit, channels) for fit in FITS for channels in (1, 3)):
+        name = "openvino" if (fit, channels) == ("letterbox", 3) else "onnx"
+        run = a_run(tmp_path / f"run-{place}", fit, channels)
+        made = export(run, photographs, format=name, preprocess=("outside", "inside")[place % 3 == 1])
+        programs.append(tmp_path / f"program-{place}.py")
+        programs[-1].write_text(made.snippet, encoding="utf-8")
+        runs.append(run)
+    call = [sys.executable, "-c", BLOCKED, ",".join(map(str, programs)), *photographs]
+    done = subprocess.run(call, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for found, run in zip(answers(done.stdout), runs, strict=True):
+        check(found, run, photographs)
+
+
+@pytest.mark.slow
+def test_it_runs_in_an_environment_of_onnxruntime_pillow_and_numpy_alone(tmp_path, photographs):
+    python = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    pip = [python, "-m", "pip", "install", "--quiet", "onnxruntime", "pillow", "numpy"]
+    installed = subprocess.run(pip, capture_output=True, text=True)
+    if installed.returncode:
+        pytest.skip(f"pip cannot install: {installed.stderr.splitlines()[-1:]}")
+    run = a_run(tmp_path / "run", "crop", 3)
+    program = tmp_path / "classify.py"
+    program.write_text(export(run, photographs).snippet, encoding="utf-8")
+    missing = subprocess.run([python, "-I", "-c", "import torch"], capture_output=True)
+    assert missing.returncode == 1
+    done = subprocess.run([python, "-I", program, *photographs], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    check(answers(f"# it\n{done.stdout}")[0], run, photographs)
+
+
+def test_what_needs_torch_has_no_such_program(trained_run, tmp_path):
+    assert export(trained_run, format="torch-export", out=tmp_path).snippet is None
