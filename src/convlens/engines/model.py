@@ -11,7 +11,7 @@ from torch import nn
 from convlens.errors import ConvlensError, ExportError, UsageError, check_count
 from convlens.exporting import onnx_bytes
 from convlens.graph import bare_network
-from convlens.storage import touch, write_bytes
+from convlens.storage import make_room, touch, write_bytes
 
 
 class Model:
@@ -29,6 +29,7 @@ class Model:
         self.source = bare_network(source) if isinstance(source, nn.Module) else source
         self.input_shape = tuple(check_count("a size of the input shape", size) for size in input_shape)
         self.kept = kept
+        self._failed: ConvlensError | None = None
 
     @property
     def network(self) -> nn.Module:
@@ -46,7 +47,13 @@ class Model:
         if self.kept is not None and self.kept.is_file():
             touch(self.kept)
             return _read(self.kept)
-        written = onnx_bytes(self.source, self.input_shape)
+        if self._failed is not None:
+            raise self._failed  # the next engine would wait for the same
+        try:
+            written = onnx_bytes(self.source, self.input_shape)
+        except ConvlensError as error:
+            self._failed = error
+            raise
         if self.kept is not None:
             self._keep(written)
         return written
@@ -54,7 +61,9 @@ class Model:
     def _keep(self, written: bytes) -> None:
         assert self.kept is not None
         try:
+            make_room(len(written))
             write_bytes(self.kept, written)
+            touch(self.kept)
         except ConvlensError:
             self.kept = None  # a full disk costs the next command a few seconds, and this one nothing
 
