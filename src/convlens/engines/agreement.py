@@ -22,6 +22,7 @@ from convlens.measurement import probabilities
 BOUNDS = {"fp32": 1e-4, "bf16": 0.05}
 LEAST_TOP1 = 0.99
 TIE = 1e-3
+AT_ONCE = 32  # pictures that torch answers at a time, or more
 LEAST_PICTURES = {"fp32": 1, "bf16": 32}  # one picture says nothing of 99 in 100
 
 
@@ -47,43 +48,58 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Reference:
-    """What torch says, in float32 and as the network was built: probabilities (N, K) of pictures (N, C, H, W)."""
+    """What torch says, in float32 and as the network was built: probabilities (N, K) of pictures (N, C, H, W).
+
+    `plain_ms` is what it takes for a batch of `batch`.
+    """
 
     images: Tensor
     shares: Tensor
     temperature: float
     batch: int
+    plain_ms: float
 
-    def judge(self, answer: Callable[[Tensor], Tensor]) -> Agreement:
-        """Asked in batches as the pictures will come."""
-        found = self._shares(torch.cat([answer(part) for part in self.images.split(self.batch)]))
-        if found.shape != self.shares.shape:
+    def judge(self, answer: Callable[[Tensor], Tensor], *, seconds: float = 1e9) -> Agreement:
+        """Asked in batches as the pictures will come, and no longer when the time is over."""
+        rows: list[Tensor] = []
+        began = time.perf_counter()
+        for part in self.images.split(self.batch):
+            if rows and time.perf_counter() - began > seconds:
+                break
+            rows.append(answer(part))
+        found = torch.softmax(torch.cat(rows).double() / self.temperature, dim=1)  # NaN is what disagrees, no error
+        expected = self.shares[: len(found)]
+        if found.shape != expected.shape:
             return Agreement(len(found), 0.0, float("nan"))
-        likeliest = self.shares.gather(1, found.argmax(1, keepdim=True))[:, 0]
-        same = likeliest >= self.shares.amax(1) - TIE
-        return Agreement(len(found), float(same.double().mean()), float((found - self.shares).abs().max()))
-
-    def _shares(self, logits: Tensor) -> Tensor:
-        """Infinite ones are a number that disagrees, not an error."""
-        return torch.softmax(logits.double() / self.temperature, dim=1)
+        likeliest = expected.gather(1, found.argmax(1, keepdim=True))[:, 0]
+        same = likeliest >= expected.amax(1) - TIE
+        return Agreement(len(found), float(same.double().mean()), float((found - expected).abs().max()))
 
 
 def reference_of(
     network: nn.Module, images: Tensor, *, batch: int, threads: int, temperature: float = 1.0, seconds: float = 2.0
 ) -> Reference:
-    """Of the first pictures, as many as fit the time, one batch at least.
+    """Of the first pictures, as many as fit the time, whatever it takes 32.
 
     Raises NetworkError for what gives no logits (N, K).
     """
     own, began = copy.deepcopy(network).eval().cpu(), time.perf_counter()
     rows: list[Tensor] = []
     with with_threads(threads), torch.inference_mode():
-        for part in images.split(batch):
+        for part in images.split(max(batch, AT_ONCE)):
             rows.append(_checked(own(part), type(network).__name__))
             if time.perf_counter() - began > seconds:
                 break
+        plain_ms = min(_milliseconds(own, images[:batch]) for _ in range(2))
     logits = torch.cat(rows)
-    return Reference(images[: len(logits)], probabilities(logits, temperature), temperature, batch)
+    plain_ms *= batch / min(batch, len(images))
+    return Reference(images[: len(logits)], probabilities(logits, temperature), temperature, batch, plain_ms)
+
+
+def _milliseconds(network: nn.Module, images: Tensor) -> float:
+    began = time.perf_counter()
+    network(images)
+    return 1000 * (time.perf_counter() - began)
 
 
 def _checked(logits: object, name: str) -> Tensor:

@@ -38,7 +38,9 @@ class OpenVinoEngine(Engine):
         self._opened(1)  # what OpenVINO cannot run is said when it is opened
 
     def _logits(self, images: Tensor) -> Tensor:
-        parts = np.array_split(images.contiguous().numpy(), min(self.settings.streams, len(images)))
+        whole = images.contiguous().numpy()
+        streams = min(self.settings.streams, len(whole))
+        parts = [whole] if streams == 1 else np.array_split(whole, streams)
         size = self._size_for(len(parts[0]))
         requests = self._opened(size)
         filled = [_filled(part, size) for part in parts]  # read without a copy: they must outlast the requests
