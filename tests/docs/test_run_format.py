@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -199,6 +200,15 @@ def test_the_page_describes_the_other_files(demo_run):
     assert not {name for name in found if f"`{name}`" not in TEXT}
 
 
+def test_the_page_describes_the_choice_of_an_engine(copied_run, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    convlens.predict(copied_run, np.zeros((8, 8), np.uint8), engine="auto")
+    (file,) = (copied_run / "engines").iterdir()
+    written = json.loads(file.read_text())
+    packages = set(written["choices"][0]["about"]["versions"])
+    assert not {name for name in keys(written) if f"`{name}`" not in TEXT} - packages
+
+
 def test_every_file_of_a_run_is_in_the_table(demo_run):
     table = {
         "run.json",
@@ -211,10 +221,10 @@ def test_every_file_of_a_run_is_in_the_table(demo_run):
         "demo.json",
     }
     table |= {"checkpoints/best.safetensors", "evaluation/NAME.json", "thumbnails/HASH.jpg", "explanations/NAME.png"}
-    table |= {"overlays/HASH-CLASS.jpg"}
+    table |= {"overlays/HASH-CLASS.jpg", "engines/MACHINE.json"}
     table |= {"examples/digit-N.png"}
     assert all(f"`{name}`" in TEXT for name in table)
-    exact = {name for name in table if not any(word in name for word in ("NAME", "HASH", "-N"))}
+    exact = {name for name in table if not any(word in name for word in ("NAME", "HASH", "MACHINE", "-N"))}
     for file in (path for path in demo_run.rglob("*") if path.is_file()):
         place = file.relative_to(demo_run).as_posix()
         kinds = ("evaluation/*.json", "thumbnails/*.jpg", "overlays/*.jpg", "explanations/*.*", "examples/digit-*.png")

@@ -8,7 +8,7 @@ import typer
 
 from convlens.cli.evaluate_tables import print_classes, print_robustness, print_scores
 from convlens.cli.guard import guarded
-from convlens.cli.options import DataDir, Json, Network, RunFolder
+from convlens.cli.options import DataDir, Engine, Json, Network, RunFolder
 from convlens.cli.output import print_json
 from convlens.cli.progress import Bars
 
@@ -26,6 +26,7 @@ def evaluate(
     include_train: Annotated[bool, typer.Option("--include-train", help="Score pictures trained on, too.")] = False,
     robustness: Annotated[bool, typer.Option("--robustness", help="Score them turned, blurred …, too.")] = False,
     beside: Annotated[str | None, typer.Option(help="Another run, for --robustness.", metavar="RUN")] = None,
+    engine: Engine = "plain",
     data_dir: DataDir = None,
     network: Network = None,
     as_json: Json = False,
@@ -42,6 +43,7 @@ def evaluate(
             include_train=include_train,
             robustness=robustness,
             beside=beside,
+            engine=engine,
             data_dir=data_dir,
             network=network,
             progress=bars,

@@ -28,6 +28,13 @@ Augmentation = Annotated[
 Network = Annotated[
     str | None, typer.Option("--network", help="The run's network where it is your own, as file.py:Class.")
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="What computes: plain (the network as trained), torch, onnxruntime, openvino, or auto: the fastest here "
+        "that agrees."
+    ),
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from convlens.cli.guard import guarded
-from convlens.cli.options import Json, Network, RunFolder
+from convlens.cli.options import Engine, Json, Network, RunFolder
 from convlens.cli.output import print_json, print_table, share
 from convlens.cli.progress import Bars
 from convlens.errors import UsageError, counted
@@ -24,6 +24,7 @@ def predict(
         list[str], typer.Argument(help="Files, folders or globs; - reads paths from stdin, one a line.")
     ],
     top: Annotated[int, typer.Option(help="How many classes to name.")] = 3,
+    engine: Engine = "plain",
     network: Network = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
     as_json: Json = False,
@@ -37,7 +38,9 @@ def predict(
         listed = [line.rstrip("\n") for line in sys.stdin if line.strip()]
         pictures = [name for name in pictures if name != "-"] + listed
     with Bars() as bars:
-        result = workbench.predict(run, pictures, top=top, network=network, progress=bars)
+        result = workbench.predict(
+            run, pictures, top=top, engine=engine, network=network, progress=bars, tell=bars.tell
+        )
     if as_json:
         print_json(result)
     elif as_csv:

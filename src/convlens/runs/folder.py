@@ -43,6 +43,10 @@ class RunFolder:
         return self.path / "evaluation"
 
     @property
+    def engines(self) -> Path:
+        return self.path / "engines"
+
+    @property
     def thumbnails(self) -> Path:
         return self.path / "thumbnails"
 

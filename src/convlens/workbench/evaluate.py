@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,12 @@ from convlens.storage import guard, write_json
 from convlens.workbench.corrupted import Beside, curves_of, open_beside
 from convlens.workbench.create import published_accuracy
 from convlens.workbench.gather import check_data_dir, lasting_name
-from convlens.workbench.inference import read_logits
+from convlens.workbench.inference import Read, read_logits
 from convlens.workbench.judged import JudgedPicture, judge
 from convlens.workbench.own_network import open_run
 from convlens.workbench.recognise import LOOKS_TRAINED_ON, TRAINED_ON, Candidates, look_over, roles_of
 from convlens.workbench.results import Progress, Tell, plain, silent
+from convlens.workbench.running import PLAIN, Running, check_engine_name, running
 from convlens.workbench.typed import typed
 from convlens.zoo import Architecture, imagenet_names
 
@@ -61,6 +63,7 @@ class EvaluateResult:
     robustness: tuple[RobustnessCurve, ...] = ()
     beside: Beside | None = None
     unreadable: tuple[str, ...] = ()
+    engine: str = PLAIN
 
 
 @typed
@@ -73,6 +76,7 @@ def evaluate(
     include_train: bool = False,
     robustness: bool = False,
     beside: Run | str | Path | None = None,
+    engine: str = PLAIN,
     data_dir: str | Path | None = None,
     network: str | None = None,
     progress: Progress | None = None,
@@ -84,12 +88,15 @@ def evaluate(
     scored unless `include_train`. `tta` averages over views of each picture (test-time augmentation): "mirror",
     "mirror_shifts" or "ten_crop". `robustness` scores up to 1,000 of them turned, scaled, moved, blurred, noisy,
     compressed and covered, too, by this run and by another `beside` it, such as one trained without augmentation.
+    `engine` is "plain", the network as it was trained, "torch", "onnxruntime", "openvino" or "auto", as for `predict`;
+    `robustness` is always of the plain one.
     `network` (file.py:Class) goes with a run of your own network. Raises DataError when nothing remains to score.
     """
     began = time.monotonic()
     run = open_run(run, network)
     check_part(part)
     check_tta(tta)
+    check_engine_name(engine)
     other = None if beside is None else open_beside(beside, run)
     if data is None:
         data, data_dir = own_source(run, data_dir)
@@ -101,7 +108,8 @@ def evaluate(
     if tta != "none" and not (run.manifest.plan or {}).get("augment", {}).get("flip", True):
         tell(f"--tta {tta} shows mirror images, on which this network was not trained: they may cost accuracy")
     chosen, left_out, part = choose_pictures(given, part, include_train, tell)
-    logits, kept, unreadable = logits_on(run, images, chosen, tta, progress)
+    with running(run, engine, reads_of(images, chosen), tell=tell) as ran:
+        logits, kept, unreadable = logits_on(run, images, chosen, tta, progress, by=ran)
     if unreadable:
         left_out["unreadable"] = left_out.get("unreadable", 0) + unreadable
     scores = score(logits, labels[kept], run.classes, temperature=run.temperature)
@@ -111,7 +119,7 @@ def evaluate(
     file = _file(run, images.name, source, part, tta)
     unread = _unreadable(given, kept, chosen)
     facts: dict[str, Any] = {"data": images.name, "source": source, "part": part, "tta": tta, "left_out": left_out}
-    facts |= {**plain(judged), "unreadable": list(unread)}
+    facts |= {**plain(judged), "unreadable": list(unread), "engine": ran.words}
     if unread:
         tell(f"not read: {', '.join(unread[:SHOWN])}{', …' if len(unread) > SHOWN else ''}")
     curves, compared = curves_of(given, kept, other, progress) if robustness or other else ((), None)
@@ -124,7 +132,7 @@ def evaluate(
     published = _published(run) if tta == "none" else (None, None)
     return EvaluateResult(
         run.path, images.name, part, scores, left_out, judged.num_errors, judged.errors, judged.recognised, seconds,
-        file, report, published, tta, curves, compared, unread,
+        file, report, published, tta, curves, compared, unread, ran.words,
     )  # fmt: skip
 
 
@@ -216,13 +224,21 @@ def _wanted(part: str, include_train: bool) -> list[str]:
     return [*wanted, TRAINED_ON, LOOKS_TRAINED_ON] if include_train else wanted
 
 
+def reads_of(images: Images, chosen: np.ndarray) -> list[Read]:
+    """A way to read each of these pictures."""
+    return [partial(_read, images, int(index)) for index in chosen]
+
+
+def _read(images: Images, index: int, side: int) -> np.ndarray:
+    return images.reader.read(index, short_side=side)
+
+
 def logits_on(
-    run: Run, images: Images, chosen: np.ndarray, tta: str, progress: Progress | None
+    run: Run, images: Images, chosen: np.ndarray, tta: str, progress: Progress | None, *, by: Running | None = None
 ) -> tuple[torch.Tensor, np.ndarray, int]:
     """-> (logits (N, K), indices of the N pictures that could be read, how many could not)."""
-    reads = [lambda side, i=int(i): images.reader.read(i, short_side=side) for i in chosen]
     rows, kept = [], []
-    for place, item in read_logits(run, reads, tta=tta, progress=progress):
+    for place, item in read_logits(run, reads_of(images, chosen), tta=tta, by=by, progress=progress):
         if not isinstance(item, PictureError):
             rows.append(item)
             kept.append(int(chosen[place]))

@@ -1,10 +1,10 @@
-"""A run on pictures: decoded by threads, read by the run's own preprocessing, in bounded memory."""
+"""A run on pictures: decoded by threads while the network answers, in bounded memory."""
 
 from __future__ import annotations
 
-import copy
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -16,22 +16,33 @@ from convlens.measurement import framed, with_views
 from convlens.pictures import Preprocess
 from convlens.runs import Run
 from convlens.training import Choice, logits_of
+from convlens.training.validation import inference_batch
 from convlens.workbench.results import Progress
+from convlens.workbench.running import Running, running
 
-CHUNK = 256  # pictures decoded at a time
+CHUNK = 64  # pictures decoded at a time, in whole batches where one has fewer
+AHEAD = 2  # chunks that are decoded, or being so, while another is answered
+Read = Callable[[int], np.ndarray]
+Decoded = np.ndarray | PictureError
 
 
 def read_logits(
     run: Run,
-    reads: Sequence[Callable[[int], np.ndarray]],
+    reads: Sequence[Read],
     *,
     tta: str = "none",
+    by: Running | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, Tensor | PictureError]]:
-    """For each `read(short_side)`, in order: (place, (K,) logits) or (place, the PictureError it raised)."""
-    choice = Choice("fp32", "channels_last", usable_cpus())
-    own = choice.laid_out(copy.deepcopy(run.model))  # the run keeps its own layout
-    model, preprocess = with_views(own, tta, run.preprocess.size), framed(run.preprocess, tta)
+    """For each `read(short_side)`, in order: (place, (K,) logits) or (place, the PictureError it raised).
+
+    `by` is what answers, the run's own network by default.
+    """
+    if by is None:
+        with running(run) as own:
+            yield from read_logits(run, reads, tta=tta, by=own, progress=progress)
+        return
+    model, preprocess = with_views(by.network, tta, run.preprocess.size), framed(run.preprocess, tta)
 
     def fitting(picture: np.ndarray) -> np.ndarray:
         """A run of rows (`ConvClassifier` without a picture's shape) reads what is one pixel high, and as wide."""
@@ -42,21 +53,37 @@ def read_logits(
             )
         return picture
 
-    def pixels(read: Callable[[int], np.ndarray]) -> np.ndarray | PictureError:
+    def pixels(read: Read) -> Decoded:
         try:
             return preprocess.pixels(fitting(read(preprocess.decode_side)))
         except PictureError as error:
             return error
 
-    with ThreadPoolExecutor(usable_cpus()) as threads:
-        for start in range(0, len(reads), CHUNK):
-            found = list(threads.map(pixels, reads[start : start + CHUNK]))
-            good = [item for item in found if not isinstance(item, PictureError)]
-            rows = _logits(model, good, preprocess, choice)
-            for place, item in enumerate(found, start):
-                yield (place, item) if isinstance(item, PictureError) else (place, next(rows))
-            if progress:
-                progress("read", min(start + CHUNK, len(reads)), len(reads), "")
+    start, batch = 0, inference_batch(preprocess.size)
+    for found in decoded_ahead(pixels, reads, max(1, CHUNK // batch) * batch):
+        good = [item for item in found if not isinstance(item, PictureError)]
+        rows = _logits(model, good, preprocess, by.choice)
+        for place, item in enumerate(found, start):
+            yield (place, item) if isinstance(item, PictureError) else (place, next(rows))
+        start += len(found)
+        if progress:
+            progress("read", start, len(reads), "")
+
+
+def decoded_ahead(pixels: Callable[[Read], Decoded], reads: Sequence[Read], chunk: int) -> Iterator[list[Decoded]]:
+    """Chunk by chunk, in order; threads work on the next ones meanwhile."""
+    starts = iter(range(0, len(reads), chunk))
+    threads = ThreadPoolExecutor(usable_cpus())
+    waiting: deque[list[Future[Decoded]]] = deque()
+    try:
+        for start in starts:
+            waiting.append([threads.submit(pixels, read) for read in reads[start : start + chunk]])
+            if len(waiting) > AHEAD:
+                yield [one.result() for one in waiting.popleft()]
+        while waiting:
+            yield [one.result() for one in waiting.popleft()]
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def _logits(

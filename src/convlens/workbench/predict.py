@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from convlens.data import list_pictures
 from convlens.errors import PictureError, UsageError
@@ -15,7 +16,8 @@ from convlens.pictures import decode
 from convlens.runs import Run
 from convlens.workbench.inference import read_logits
 from convlens.workbench.own_network import open_run
-from convlens.workbench.results import Progress
+from convlens.workbench.results import Progress, Tell, silent
+from convlens.workbench.running import PLAIN, running
 from convlens.workbench.typed import typed
 
 Picture = str | Path | np.ndarray
@@ -40,9 +42,12 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class PredictResult:
+    """`engine` is what answered: "plain", or the settings of an engine."""
+
     run: Path
     predictions: tuple[Prediction, ...]
     unreadable: tuple[Unreadable, ...]
+    engine: str = PLAIN
 
 
 @typed
@@ -51,29 +56,38 @@ def predict(
     pictures: Picture | Sequence[Picture],
     *,
     top: int = 5,
+    engine: str = PLAIN,
     network: str | None = None,
     progress: Progress | None = None,
+    tell: Tell = silent,
 ) -> PredictResult:
     """Classify pictures: files, folders, globs, or decoded uint8 arrays (H, W) or (H, W, 3).
 
-    A picture that cannot be read, or is not there, is listed with its reason, never guessed at. `network`
+    A picture that cannot be read, or is not there, is listed with its reason, never guessed at. `engine` is "plain",
+    the network as it was trained, "torch", "onnxruntime" or "openvino", or "auto", the fastest that agrees. `network`
     (file.py:Class) goes with a run of your own network. Raises UsageError when there is no picture at all.
     """
     run = open_run(run, network)
     if top < 1:
         raise UsageError(f"--top came as {top}; expected 1 or more classes")
     named = name_pictures(pictures)
+    reads = [read for _, read in named]
     predictions, unreadable = [], []
-    for place, item in read_logits(run, [read for _, read in named], progress=progress):
-        name = named[place][0]
-        if isinstance(item, PictureError):
-            unreadable.append(Unreadable(name, item.reason))
-            continue
-        shares = probabilities(item[None], run.temperature)[0]
-        best = shares.topk(min(top, len(run.classes)))
-        ranked = [(run.classes[i], float(p)) for p, i in zip(best.values, best.indices.tolist(), strict=True)]
-        predictions.append(Prediction(name, ranked[0][0], ranked[0][1], tuple(ranked)))
-    return PredictResult(run.path, tuple(predictions), tuple(unreadable))
+    with running(run, engine, reads, tell=tell) as ran:
+        for place, item in read_logits(run, reads, by=ran, progress=progress):
+            name = named[place][0]
+            if isinstance(item, PictureError):
+                unreadable.append(Unreadable(name, item.reason))
+            else:
+                predictions.append(_prediction(run, name, item, top))
+    return PredictResult(run.path, tuple(predictions), tuple(unreadable), ran.words)
+
+
+def _prediction(run: Run, name: str, logits: Tensor, top: int) -> Prediction:
+    shares = probabilities(logits[None], run.temperature)[0]
+    best = shares.topk(min(top, len(run.classes)))
+    ranked = [(run.classes[i], float(p)) for p, i in zip(best.values, best.indices.tolist(), strict=True)]
+    return Prediction(name, ranked[0][0], ranked[0][1], tuple(ranked))
 
 
 def name_pictures(pictures: Picture | Sequence[Picture]) -> list[tuple[str, Read]]:

@@ -1,0 +1,109 @@
+"""Does an engine say what torch says? Compared on real pictures, in probabilities.
+
+The bounds, on the largest difference of a probability: 1e-4 for fp32, where only the order of sums differs, and 0.05
+for bf16, whose numbers have 8 bits. The likeliest class has to be torch's own on 99 of 100 pictures; another that torch
+finds as likely to 0.001 counts as the same. `docs/engines.md` has what was measured.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from convlens.engines.torch_engine import with_threads
+from convlens.errors import NetworkError
+from convlens.measurement import probabilities
+
+BOUNDS = {"fp32": 1e-4, "bf16": 0.05}
+LEAST_TOP1 = 0.99
+TIE = 1e-3
+AT_ONCE = 32  # pictures that torch answers at a time, or more
+LEAST_PICTURES = {"fp32": 1, "bf16": 32}  # one picture says nothing of 99 in 100
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Over so many `pictures`: the share with torch's class, the largest difference of a probability."""
+
+    pictures: int
+    top1: float
+    largest_difference: float
+
+    def complaint(self, precision: str) -> str:
+        """Why an engine of this precision is not to be trusted, or nothing."""
+        if self.pictures < (least := LEAST_PICTURES[precision]):
+            return f"{precision} is checked on {least} pictures or more, {self.pictures} came"
+        if not self.largest_difference <= (bound := BOUNDS[precision]):  # NaN too
+            return f"its probabilities differ from torch's by {self.largest_difference:.2g}, more than {bound:g}"
+        if self.top1 < LEAST_TOP1:
+            wrong = round((1 - self.top1) * self.pictures)
+            return f"its class is not torch's on {wrong} of {self.pictures} pictures"
+        return ""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What torch says, in float32 and as the network was built: probabilities (N, K) of pictures (N, C, H, W).
+
+    `plain_ms` is what it takes for a batch of `batch`.
+    """
+
+    images: Tensor
+    shares: Tensor
+    temperature: float
+    batch: int
+    plain_ms: float
+
+    def judge(self, answer: Callable[[Tensor], Tensor], *, seconds: float = 1e9) -> Agreement:
+        """Asked in batches as the pictures will come, and no longer when the time is over."""
+        rows: list[Tensor] = []
+        began = time.perf_counter()
+        for part in self.images.split(self.batch):
+            if rows and time.perf_counter() - began > seconds:
+                break
+            rows.append(answer(part))
+        found = torch.softmax(torch.cat(rows).double() / self.temperature, dim=1)  # NaN is what disagrees, no error
+        expected = self.shares[: len(found)]
+        if found.shape != expected.shape:
+            return Agreement(len(found), 0.0, float("nan"))
+        likeliest = expected.gather(1, found.argmax(1, keepdim=True))[:, 0]
+        same = likeliest >= expected.amax(1) - TIE
+        return Agreement(len(found), float(same.double().mean()), float((found - expected).abs().max()))
+
+
+def reference_of(
+    network: nn.Module, images: Tensor, *, batch: int, threads: int, temperature: float = 1.0, seconds: float = 2.0
+) -> Reference:
+    """Of the first pictures, as many as fit the time, whatever it takes 32.
+
+    Raises NetworkError for what gives no logits (N, K).
+    """
+    own, began = copy.deepcopy(network).eval().cpu(), time.perf_counter()
+    rows: list[Tensor] = []
+    with with_threads(threads), torch.inference_mode():
+        for part in images.split(max(batch, AT_ONCE)):
+            rows.append(_checked(own(part), type(network).__name__))
+            if time.perf_counter() - began > seconds:
+                break
+        plain_ms = min(_milliseconds(own, images[:batch]) for _ in range(2))
+    logits = torch.cat(rows)
+    plain_ms *= batch / min(batch, len(images))
+    return Reference(images[: len(logits)], probabilities(logits, temperature), temperature, batch, plain_ms)
+
+
+def _milliseconds(network: nn.Module, images: Tensor) -> float:
+    began = time.perf_counter()
+    network(images)
+    return 1000 * (time.perf_counter() - began)
+
+
+def _checked(logits: object, name: str) -> Tensor:
+    if isinstance(logits, Tensor) and logits.ndim == 2:
+        return logits
+    shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    raise NetworkError(f"{name} gives {shape}; engines run networks that give logits (N, K)")

@@ -1,0 +1,125 @@
+"""OpenVINO: the exported network, compiled for each size of batch, in float32 or bf16.
+
+A network of one fixed shape is faster than one of any shape, so it is compiled for the sizes of batch that come, and a
+few of them are kept. A smaller batch is filled up with empty pictures where a size of at most twice as many is there.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convlens.engines.engine import Engine, Settings
+from convlens.engines.model import Model
+from convlens.errors import ExportError, MissingExtra, UsageError
+
+PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16"}
+KEPT_SIZES = 3  # each holds weights of its own
+
+
+class OpenVinoEngine(Engine):
+    """Streams cut a batch into as many parts, each run by its share of the threads. Not thread-safe."""
+
+    def __init__(self, settings: Settings, model: Model) -> None:
+        super().__init__(settings, model.input_shape)
+        if settings.compiled:
+            raise UsageError("the engine 'openvino' always compiles; `compiled` is torch's")
+        self._library = openvino_library()
+        self._core = self._library.Core()
+        self._file = model.onnx
+        self._requests: OrderedDict[int, list[Any]] = OrderedDict()
+        self._opened(1)  # what OpenVINO cannot run is said when it is opened
+
+    def _logits(self, images: Tensor) -> Tensor:
+        whole = images.contiguous().numpy()
+        streams = min(self.settings.streams, len(whole))
+        parts = [whole] if streams == 1 else np.array_split(whole, streams)
+        size = self._size_for(len(parts[0]))
+        requests = self._opened(size)
+        filled = [_filled(part, size) for part in parts]  # read without a copy: they must outlast the requests
+        for request, part in zip(requests, filled, strict=False):
+            request.set_input_tensor(self._library.Tensor(part, shared_memory=True))
+            request.start_async()
+        found = []
+        for request, part in zip(requests, parts, strict=False):
+            request.wait()
+            found.append(torch.from_numpy(request.get_output_tensor(0).data[: len(part)].copy()).float())
+        return found[0] if len(found) == 1 else torch.cat(found)
+
+    def _size_for(self, pictures: int) -> int:
+        """The smallest size that is there and not much too large, else a new one."""
+        return min((size for size in self._requests if pictures <= size <= 2 * pictures), default=pictures)
+
+    def _opened(self, size: int) -> list[Any]:
+        """A request a stream, for batches of this size."""
+        if size not in self._requests:
+            if len(self._requests) >= KEPT_SIZES:
+                self._requests.popitem(last=False)
+            self._requests[size] = self._compile(size)
+        self._requests.move_to_end(size)
+        return self._requests[size]
+
+    def _compile(self, size: int) -> list[Any]:
+        try:
+            model = self._core.read_model(self._file)
+            model.reshape([size, *self.input_shape])
+            compiled = self._core.compile_model(model, "CPU", _options(self.settings))
+            return [compiled.create_infer_request() for _ in range(self.settings.streams)]
+        except Exception as error:
+            raise ExportError(f"OpenVINO cannot open the file: {' '.join(str(error).split())[:200]}") from error
+
+    def _free(self) -> None:
+        self._requests.clear()
+        del self._core, self._file
+
+
+def openvino_library() -> Any:
+    """The package, imported without its telemetry.
+
+    As it comes, `import openvino` writes an identifier of the user into the home folder and sends an event over the
+    network. It does neither where openvino_telemetry cannot be imported.
+    """
+    with _hidden("openvino_telemetry"):
+        try:
+            import openvino
+        except Exception as error:
+            raise MissingExtra("openvino", "fast", "the engine 'openvino'") from error
+    return openvino
+
+
+@contextmanager
+def _hidden(package: str) -> Iterator[None]:
+    """As if this package were not installed."""
+    known = package in sys.modules
+    if not known:
+        sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if not known:
+            del sys.modules[package]
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    return {
+        "INFERENCE_PRECISION_HINT": PRECISION_HINTS[settings.precision],
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": settings.threads,
+        "NUM_STREAMS": settings.streams,
+        "CPU_DENORMALS_OPTIMIZATION": True,
+        "ENABLE_CPU_PINNING": False,  # pictures are decoded on the same processors meanwhile
+    }
+
+
+def _filled(part: np.ndarray, size: int) -> np.ndarray:
+    if len(part) == size:
+        return np.ascontiguousarray(part)
+    empty = np.zeros((size - len(part), *part.shape[1:]), part.dtype)
+    return np.concatenate([part, empty])

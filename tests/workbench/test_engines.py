@@ -1,0 +1,203 @@
+"""`predict` and `evaluate` by an engine: the same answers; what was chosen is kept, and measured anew when stale."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from convlens.engines import ENGINES
+from convlens.errors import PictureError, StorageError, UsageError
+from convlens.runs import Run
+from convlens.storage import cache_dir
+from convlens.workbench import PredictResult, engine_record, evaluate, predict, running
+from convlens.workbench.inference import AHEAD, decoded_ahead
+
+DIGITS: list[np.ndarray] = [(16 * image).clip(0, 255).astype(np.uint8) for image in load_digits().images[:40]]
+
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread and a second to choose; the export of each run once for all tests is the cache's own work."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    chosen = running.choose_engine
+    monkeypatch.setattr(running, "choose_engine", lambda *args, **options: chosen(*args, **options, budget_s=1.0))
+
+
+def apart(one: PredictResult, other: PredictResult) -> float:
+    pairs = zip(one.predictions, other.predictions, strict=True)
+    return max(abs(dict(a.top)[name] - dict(b.top)[name]) for a, b in pairs for name in dict(a.top))
+
+
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+def test_an_engine_predicts_as_torch_does(trained_run: Path, engine: str) -> None:
+    plain = predict(trained_run, DIGITS, top=10)
+    found = predict(trained_run, DIGITS, top=10, engine=engine)
+    assert (plain.engine, found.engine) == ("plain", f"{engine}, fp32, 1 thread")
+    assert apart(plain, found) < 1e-4
+
+
+def test_the_plain_network_is_the_default_and_writes_nothing(copied_run: Path) -> None:
+    before = sorted(copied_run.rglob("*"))
+    assert predict(copied_run, DIGITS) == predict(copied_run, DIGITS, engine="plain")
+    assert sorted(copied_run.rglob("*")) == before
+
+
+def test_an_unknown_engine_is_refused_before_anything_is_read(trained_run: Path) -> None:
+    for verb in (lambda **options: predict(trained_run, DIGITS, **options), lambda **o: evaluate(trained_run, **o)):
+        with pytest.raises(UsageError, match=r"'onnx'.*they are torch, onnxruntime, openvino, plain, auto"):
+            verb(engine="onnx")
+
+
+def test_the_exported_network_stays_in_the_cache(trained_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predict(trained_run, DIGITS[:2], engine="onnxruntime")
+    assert list((cache_dir() / "engines").glob("*.onnx"))
+    monkeypatch.setattr("convlens.engines.model.onnx_bytes", None)
+    predict(trained_run, DIGITS[:2], engine="openvino")
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+def record(run: Path) -> dict[str, Any]:
+    (file,) = (run / "engines").iterdir()
+    return json.loads(file.read_text())  # type: ignore[no-any-return]
+
+
+def test_auto_measures_once_and_says_what_it_took(copied_run: Path, told: list[str]) -> None:
+    found = predict(copied_run, DIGITS, top=10, engine="auto", tell=told.append)
+    assert apart(found, predict(copied_run, DIGITS, top=10)) < 0.05
+    assert told[0].startswith(f"engine: {found.engine}: ") and len(told) == 1
+    again = predict(copied_run, DIGITS, top=10, engine="auto", tell=told.append)
+    assert again.engine == found.engine and told[1] == f"{told[0]} (measured before)"
+    (entry,) = record(copied_run)["choices"]
+    assert entry["about"]["batch"] == 64 and entry["about"]["versions"]["openvino"]
+    assert {one["settings"]["name"] for one in entry["choice"]["candidates"]} == set(ENGINES)
+
+
+def test_a_choice_for_another_batch_is_kept_beside_it(copied_run: Path, told: list[str]) -> None:
+    for pictures in (DIGITS, DIGITS[:1], DIGITS):
+        predict(copied_run, pictures, engine="auto", tell=told.append)
+    assert [line.endswith("(measured before)") for line in told] == [False, False, True]
+    assert [one["about"]["batch"] for one in record(copied_run)["choices"]] == [64, 1]
+
+
+def test_what_was_checked_on_one_picture_is_measured_anew_on_more(copied_run: Path, told: list[str]) -> None:
+    run = Run.load(copied_run)
+    predict(copied_run, DIGITS[:1], engine="auto")
+    assert engine_record.known_choice(run, 1, threads=1, pictures=1) is not None
+    assert engine_record.known_choice(run, 1, threads=1, pictures=40) is None
+    assert engine_record.known_choice(run, 1, threads=2, pictures=1) is None
+
+
+@pytest.mark.parametrize("key", ["weights_sha256", "versions"])
+def test_a_choice_for_other_weights_or_versions_is_measured_anew(copied_run: Path, told: list[str], key: str) -> None:
+    predict(copied_run, DIGITS, engine="auto")
+    (file,) = (copied_run / "engines").iterdir()
+    written = json.loads(file.read_text())
+    written["choices"][0]["about"][key] = "others"
+    file.write_text(json.dumps(written))
+    predict(copied_run, DIGITS, engine="auto", tell=told.append)
+    assert not told[0].endswith("(measured before)")
+    assert len(record(copied_run)["choices"]) == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"choices": 3}', '{"choices": [{"about": 1}]}'])
+def test_a_damaged_record_is_measured_anew(copied_run: Path, told: list[str], text: str) -> None:
+    run = Run.load(copied_run)
+    file = engine_record.record_of(run)
+    file.parent.mkdir()
+    file.write_text(text)
+    assert engine_record.known_choice(run, 64, threads=1, pictures=40) is None
+
+
+def test_a_choice_of_an_engine_that_was_not_measured_is_not_believed(copied_run: Path) -> None:
+    predict(copied_run, DIGITS, engine="auto")
+    (file,) = (copied_run / "engines").iterdir()
+    written = json.loads(file.read_text())
+    written["choices"][0]["choice"]["settings"]["threads"] = 64
+    file.write_text(json.dumps(written))
+    assert engine_record.known_choice(Run.load(copied_run), 64, threads=1, pictures=40) is None
+
+
+def test_a_run_that_cannot_be_written_is_predicted_with_all_the_same(
+    copied_run: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise StorageError("cannot write it: permission denied")
+
+    monkeypatch.setattr(engine_record, "write_json", refuse)
+    assert len(predict(copied_run, DIGITS, engine="auto", tell=told.append).predictions) == 40
+    assert told[-1] == "the choice of the engine is not kept: cannot write it: permission denied"
+
+
+def test_without_the_packages_torch_is_taken_and_it_says_what_is_missing(
+    copied_run: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("openvino", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, package, None)
+    found = predict(copied_run, DIGITS, engine="auto", tell=told.append)
+    assert found.engine.startswith("torch, ")
+    assert "engine: onnxruntime is missing: pip install 'convlens[fast]'" in told
+
+
+def test_evaluate_scores_by_an_engine_and_writes_which(copied_run: Path) -> None:
+    plain = evaluate(copied_run)
+    for tta in ("none", "mirror"):
+        found = evaluate(copied_run, engine="onnxruntime", tta=tta)
+        assert found.engine == "onnxruntime, fp32, 1 thread"
+        assert json.loads(found.file.read_text())["engine"] == found.engine
+        if tta == "none":
+            assert found.scores.accuracy == plain.scores.accuracy
+            assert found.scores.loss == pytest.approx(plain.scores.loss, abs=1e-4)
+
+
+def test_pictures_are_decoded_while_others_are_answered_and_never_too_many() -> None:
+    """A reader that is slow to answer holds no more than its own chunk and those ahead."""
+    lock, begun = threading.Lock(), 0
+
+    def pixels(read: Callable[[int], np.ndarray]) -> np.ndarray:
+        nonlocal begun
+        with lock:
+            begun += 1
+        return read(1)
+
+    reads = [lambda _, value=value: np.full(1, value) for value in range(50)]
+    seen: list[int] = []
+    for number, found in enumerate(decoded_ahead(pixels, reads, 4), 1):
+        time.sleep(0.01)
+        assert begun <= 4 * (number + AHEAD)
+        if number == 3:
+            assert begun > 12  # the next were decoded meanwhile
+        seen += [int(one[0]) for one in found if not isinstance(one, PictureError)]
+    assert seen == list(range(50))
+
+
+def test_what_is_left_undecoded_is_let_go() -> None:
+    begun: list[int] = []
+
+    def pixels(read: Callable[[int], np.ndarray]) -> np.ndarray:
+        return read(1)
+
+    def reader(value: int) -> Callable[[int], np.ndarray]:
+        def read(_: int) -> np.ndarray:
+            time.sleep(0.002)
+            begun.append(value)
+            return np.zeros(1)
+
+        return read
+
+    chunks = decoded_ahead(pixels, [reader(value) for value in range(1000)], 10)
+    next(chunks)
+    chunks.close()  # type: ignore[attr-defined]
+    assert len(begun) <= 10 * (1 + AHEAD)
