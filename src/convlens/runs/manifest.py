@@ -76,7 +76,7 @@ def _not_a_run(folder: Path) -> str:
         return (
             f"{folder} is a training that has not ended; `convlens train --resume {quote(str(folder))}` goes on with it"
         )
-    if (folder / "weights.safetensors").exists():
+    if (folder / "weights.safetensors").exists() or (folder / "weights.packed").exists():
         return f"{folder / 'run.json'} is missing, though the weights are there; {RESTORE}"
     if not folder.exists():
         return f"{folder} does not exist; a run is the folder that `convlens train` or `convlens create` wrote"
