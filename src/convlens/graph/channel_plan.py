@@ -75,6 +75,16 @@ class ChannelPlan:
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise NetworkError(f"the channel plan cannot be read ({type(error).__name__}: {error})") from error
 
+    def holds(self, network: nn.Module) -> bool:
+        """Whether a network has just the sizes that the plan leaves."""
+        tensors = dict(network.named_parameters()) | dict(network.named_buffers())
+        shapes = {name: tuple(tensors[name].shape) if name in tensors else () for name in self.kept}
+        return bool(self.kept) and all(
+            dim < len(shapes[name]) and shapes[name][dim] * (self.groups.get(name, 1) if dim == 1 else 1) == len(left)
+            for name, dims in self.kept.items()
+            for dim, left in dims.items()
+        )
+
     def after(self, earlier: ChannelPlan) -> ChannelPlan:
         """The plan that does at once what `earlier` and then this one do."""
         kept = {name: dict(dims) for name, dims in earlier.kept.items()}

@@ -166,7 +166,7 @@ def _layers(
     makers: list[tuple[str, ...]] = [()] * num_units
     stuck = np.zeros(num_units, dtype=bool)
     stuck[0] = True
-    for (name, _), found in sorted((key, units[key]) for key in units):
+    for found in units.values():
         alone = np.unique(found)
         stuck[alone[0]] |= len(alone) == 1
     for key in units:

@@ -134,7 +134,7 @@ def _choices(coupling: Coupling, linked: int, counts: Mapping[int, float], multi
     inside = _inside(coupling, layers)
     fitting = [s for s in near if not any((rest + mine * s // steps) % parts for rest, mine, parts in inside)]
     even = [s for s in fitting if all(len(layer.units) * s // steps % multiple == 0 for _, layer in layers)]
-    return [*even, *(step for step in fitting if step not in even)][: TRIES - 1] + [steps]
+    return [*[*even, *(step for step in fitting if step not in even)][: TRIES - 1], steps]
 
 
 def _inside(coupling: Coupling, layers: Sequence[tuple[int, Layer]]) -> set[tuple[int, int, int]]:
@@ -276,11 +276,11 @@ def _plan(model: nn.Module, old: Coupling, kept: Mapping[Key, Indices]) -> Chann
     tensors: dict[str, dict[int, Indices]] = {}
     attributes: dict[str, dict[str, int | Indices]] = {}
     for (name, dim), left in changed.items():
-        if isinstance(held := modules.get(name.removesuffix(".padding")), nn.Module) and name.endswith(".padding"):
-            sides = np.bincount(old.parts[name, dim][list(left)], minlength=2).tolist()
-            padding = list(held.padding)
-            padding[2 * dim : 2 * dim + 2] = sides
-            attributes[name.removesuffix(".padding")] = {"padding": tuple(padding)}
+        path = name.removesuffix(".padding")
+        if path != name and path in modules:
+            padding: list[int] = list(vars(modules[path])["padding"])
+            padding[2 * dim : 2 * dim + 2] = np.bincount(old.parts[name, dim][list(left)], minlength=2).tolist()
+            attributes[path] = {"padding": tuple(padding)}
         else:
             tensors.setdefault(name, {})[dim] = left
     for name, dims in tensors.items():

@@ -27,7 +27,10 @@ REDUCTIONS = (
     "mean", "sum", "amax", "amin", "max", "min", "var", "std", "prod", "logsumexp", "linalg_vector_norm", "norm", "any",
     "all", "argmax", "argmin", "var_mean",
 )
-SAME = ("alias", "detach", "lift_fresh", "contiguous", "zeros_like", "ones_like", "full_like", "empty_like", "native_dropout")
+SAME = (
+    "alias", "detach", "lift_fresh", "contiguous", "native_dropout", "zeros_like", "ones_like", "full_like",
+    "empty_like",
+)
 # fmt: on
 
 

@@ -173,6 +173,7 @@ def _manifest(training: Training, temperature: float, metrics: dict[str, Any]) -
         recipe=training.recipe.to_dict(),
         plan=training.plan.to_dict(),
         data=facts["data"],
+        channel_plan=facts.get("channel_plan"),
         seed=training.recipe.seed,
         keep_pictures=facts["keep_pictures"],
         versions=installed_versions(),

@@ -113,7 +113,7 @@ class Training:
         if path is not None:
             until = None if self.budget is None else self.budget.started + SHARE * self.budget.seconds
             fit_classifier(self.network, path, batches, self.choice, until=until, progress=progress)
-        elif not self.plan.pretrained:
+        elif not self.plan.pretrained and "channel_plan" not in self.task.facts:  # a pruned network has seen them
             show_pictures(self.network, batches)
         if self.average:
             self.average.network.load_state_dict(self.network.state_dict())
