@@ -26,6 +26,7 @@ from convlens.graph.nodes import Node
 from convlens.graph.tracing import bare_network, trace
 
 Units = np.ndarray
+ANSWER = "it is the network's answer"
 
 
 class Kept(NamedTuple):
@@ -137,7 +138,7 @@ def _labelled(model: nn.Module, graph: Graph, stays: frozenset[int]) -> LabelBoo
         _keep_results(made, node, found)
     for index in (number for number in graph.output_nodes if number >= 0):
         for labels in {id(made[key]): made[key] for key in made if key[0] == index}.values():
-            book.stay(graph.nodes[index], labels, "it is the network's answer")
+            book.stay(graph.nodes[index], labels, ANSWER)
     return book
 
 
