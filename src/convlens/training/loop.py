@@ -27,7 +27,7 @@ from convlens.training.head_first import SHARE, fit_classifier
 from convlens.training.machine import nearest_to
 from convlens.training.plan import Plan
 from convlens.training.precision import Choice
-from convlens.training.rates import build_optimiser, decayed_parameters
+from convlens.training.rates import build_optimiser, decayed_parameters, norm_scales, sum_of_sizes
 from convlens.training.readings import Readings
 from convlens.training.recipe import Recipe
 from convlens.training.replayed import Learn, Replayed, can_record
@@ -154,7 +154,9 @@ class Training:
         if weight is not None and labels.ndim == 2:  # soft labels have the mean by weight that hard ones have
             loss = loss * len(labels) / (labels @ weight).sum()
         if self.recipe.l1:
-            loss = loss + self.recipe.l1 * torch.stack([p.abs().sum() for p in decayed_parameters(self.network)]).sum()
+            loss = loss + self.recipe.l1 * sum_of_sizes(decayed_parameters(self.network))
+        if self.recipe.l1_scales:
+            loss = loss + self.recipe.l1_scales * sum_of_sizes(norm_scales(self.network))
         return loss
 
     def _read(self) -> None:
