@@ -76,6 +76,7 @@ def test_the_page_of_training_names_every_option_of_the_recipe():
         "clip",
         "distil-weight",
         "distil-temperature",
+        "l1-scales",
         "freeze-stem",
     ]
     for name in alone:

@@ -140,6 +140,7 @@ OF_RECIPE = {
     "clip",
     "distil_weight",
     "distil_temperature",
+    "l1_scales",
     "freeze_stem",
     "name",
 }  # since 0.3.0: not in every run

@@ -85,7 +85,8 @@ def test_what_stands_inside_an_entry_has_its_kind_too(copied_run, path):
     names, each = path.removesuffix(".*").split("."), path.endswith(".*")
     place = values
     for name in names[:-1]:
-        place = place.setdefault(name, {})
+        place[name] = place.get(name) or {}
+        place = place[name]
     place[names[-1]] = [[3]] if each else True
     (copied_run / "run.json").write_text(json.dumps(values))
     said = rf"'{path.removesuffix('.*')}' {'holds a list' if each else 'is true or false'}, expected .*; restore it"

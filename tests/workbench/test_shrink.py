@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from convlens.errors import DataError, RunError, UsageError
+from convlens.errors import DataError, NetworkError, RunError, Stopped, UsageError
+from convlens.measurement import Latency
 from convlens.runs import Run
+from convlens.training.loop import Training
 from convlens.workbench import shrink, train
-from convlens.workbench.shrink import Shrunk
+from convlens.workbench.shrink import verdict_on
+from tests.docs.test_run_format import check
 
 QUICK = {"epochs": 1, "precision": "fp32", "threads": 1}
 WIDE = {"model": "mobilenet_v1", "image_size": 32, "model_options": {"width": 0.5}, "weights": "none", **QUICK}
@@ -36,7 +40,6 @@ def test_a_narrower_network_of_the_family_learns_from_the_run(wide, narrow):
     assert (made.plan or {})["teacher"]["run"] == str(wide)
     assert one.figures.parameters < narrow.before.parameters / 2
     assert one.file_bytes == (one.run / "weights.safetensors").stat().st_size < narrow.before_bytes
-    assert one.smaller
 
 
 def test_it_is_divided_as_the_run_was_and_keeps_its_preprocessing(wide, narrow):
@@ -86,7 +89,7 @@ def test_pictures_that_changed_since_are_refused(tmp_path, make_pictures, quickl
 
 
 def test_pictures_of_other_classes_are_refused(lesson, tmp_path, make_pictures):
-    with pytest.raises(UsageError, match="has other classes than"):
+    with pytest.raises(UsageError, match="has the classes line, star"):
         shrink(lesson.run, make_pictures(tmp_path / "x", classes=("star", "line")), resolution=14, **QUICK)
 
 
@@ -102,6 +105,9 @@ WRONG = {
     "no multiplier": ({"width": 0.5}, "perceptron has no width multiplier"),
     "as it is": ({"resolution": 28}, "has width 1 and 28 px already"),
     "too small": ({"resolution": 0}, "image_size"),
+    "all of it": ({"prune": 1.0}, "share to prune came as 1"),
+    "no such importance": ({"prune": 0.5, "importance": "size"}, "importance"),
+    "width and prune": ({"prune": 0.5, "width": 0.5}, "no width multiplier"),
     "unknown": ({"resolution": 14, "epoch": 3}, "no training option is called 'epoch'"),
 }
 
@@ -114,15 +120,74 @@ def test_what_cannot_be_had_is_said_before_a_picture_is_read(case, lesson, tmp_p
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize(
-    ("smaller", "faster", "says"),
-    [
-        (True, True, "smaller and faster"),
-        (True, False, "smaller, but not faster"),
-        (False, True, "faster on this machine, but not smaller"),
-        (False, False, "neither smaller nor faster"),
-    ],
-)
-def test_the_verdict_says_what_is_a_fact(narrow, smaller, faster, says):
-    one: Shrunk = replace(narrow.shrunk[0], smaller=smaller, faster=faster)
-    assert one.verdict.startswith(says)
+def test_a_pruned_run_still_classifies_and_learns_on_the_same_pictures(trained_run: Path, tmp_path: Path) -> None:
+    before = (trained_run / "run.json").read_bytes()
+    found = shrink(trained_run, prune=0.5, epochs=3, out=tmp_path / "small")
+    (one,) = found.shrunk
+    assert one.figures.parameters < 0.3 * found.before.parameters
+    assert one.file_bytes < 0.3 * found.before_bytes
+    assert one.figures.macs < 0.4 * found.before.macs
+    assert one.figures.accuracy is not None and one.figures.accuracy > 0.7
+    assert one.answers.num_pictures == found.num_pictures == 179
+    assert (trained_run / "run.json").read_bytes() == before
+    small, whole = Run.load(one.run), Run.load(trained_run)
+    check(json.loads(small.folder.manifest.read_text()))
+    assert small.splits == whole.splits
+    assert small.manifest.weights["from"].startswith(str(whole.path))
+    assert "smaller" in one.verdict
+
+
+def test_a_pruned_run_can_be_pruned_again(trained_run: Path, tmp_path: Path) -> None:
+    first = shrink(trained_run, prune=0.3, epochs=1, out=tmp_path / "first").shrunk[0]
+    found = shrink(first.run, prune=0.3, epochs=1, out=tmp_path / "second")
+    assert found.before.parameters == first.figures.parameters
+    assert found.shrunk[0].figures.parameters < 0.7 * found.before.parameters
+    run = Run.load(found.shrunk[0].run)
+    images = torch.randn(2, *run.input_shape[1:])
+    assert torch.equal(run.model(images), Run.load(run.path).model(images))
+
+
+def test_a_pruned_run_takes_another_resolution_and_no_other_width(wide: Path, tmp_path: Path) -> None:
+    options = {"teach": False, **QUICK}
+    first = shrink(wide, prune=0.5, resolution=24, out=tmp_path / "first", **options).shrunk[0]
+    second = shrink(first.run, resolution=20, out=tmp_path / "second", **options).shrunk[0]
+    assert second.figures.parameters == first.figures.parameters < Run.load(wide).model.head[-1].weight.numel() * 1000
+    assert Run.load(second.run).preprocess.size == (20, 20)
+    with pytest.raises(UsageError, match="shrink to the width first"):
+        shrink(first.run, width=0.25, out=tmp_path / "third", **options)
+
+
+def test_an_interrupted_one_goes_on_to_the_same_weights(
+    trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"prune": 0.5, "epochs": 2, "precision": "fp32", "threads": 1}
+    whole = shrink(trained_run, out=tmp_path / "whole", **options).shrunk[0]
+
+    def stop(training: Training) -> None:
+        if training.tally.step == 20:
+            training.save()
+            raise Stopped("stopped", 130)
+
+    monkeypatch.setattr(Training, "_between_steps", stop)
+    with pytest.raises(Stopped):
+        shrink(trained_run, out=tmp_path / "cut", **options)
+    monkeypatch.undo()
+    train(resume=tmp_path / "cut")
+    one, two = (Run.load(path).model.state_dict() for path in (whole.run, tmp_path / "cut"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_network_without_channels_to_remove_is_refused(lesson, tmp_path: Path) -> None:
+    with pytest.raises(NetworkError, match="no channels that can be removed"):
+        shrink(lesson.run, prune=0.5, out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_verdict_begins_with_what_did_not_get_better(narrow) -> None:
+    latency = Latency(1.0, 1.0, 1.0, 1.0, 1000.0, 50, 1, 1)
+    size = replace(narrow.before, latency=latency)
+    fast, slow = (replace(size, latency=replace(latency, p50_ms=p50_ms)) for p50_ms in (0.5, 2.0))
+    assert verdict_on(size, size, 400, 400) == "not smaller, not faster on this machine"
+    assert verdict_on(size, size, 400, 100) == "not faster on this machine, 4 times smaller"
+    assert verdict_on(size, fast, 400, 100) == "4 times smaller, 2 times as fast"
+    assert verdict_on(size, slow, 400, 100) == "slower on this machine (2 times the time), 4 times smaller"

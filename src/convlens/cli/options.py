@@ -39,11 +39,19 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 
 
 def numbers(option: str, text: str | None) -> tuple[float, ...] | None:
-    """ "0.485,0.456,0.406" -> three numbers, one for each channel."""
+    """ "0.485,0.456,0.406" -> three numbers."""
     try:
         return None if text is None else tuple(float(part) for part in text.split(","))
     except ValueError as error:
-        raise UsageError(f"{option} came as '{text}'; expected a number for each channel, like 0.5,0.5,0.5") from error
+        raise UsageError(f"{option} came as '{text}'; expected numbers like 0.5 or 0.5,0.25") from error
+
+
+def whole_numbers(option: str, text: str | None) -> tuple[int, ...] | None:
+    """ "160,128" -> two."""
+    found = numbers(option, text)
+    if found is not None and any(number != int(number) for number in found):
+        raise UsageError(f"{option} came as '{text}'; expected whole numbers like 160,128")
+    return None if found is None else tuple(int(number) for number in found)
 
 
 def shares(text: str) -> tuple[float, float, float]:

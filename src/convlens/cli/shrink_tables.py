@@ -25,6 +25,10 @@ def print_before_and_after(result: ShrinkResult) -> None:
     columns += [">agrees", ">points"]
     title = f"Before and after, on {counted(result.num_pictures, 'picture')} that no run was trained on"
     print_table(title, columns, rows)
+    for one in result.shrunk:
+        for reason in one.stayed:
+            console().print(f"{one.figures.name}: channels that stayed: {reason}")
+        console().print(f"the run: {one.run}/")
     if result.plot is not None:
         console().print(f"the curve: {result.plot}")
 

@@ -1,7 +1,22 @@
-"""A run or a network -> a smaller one: its weights shared by clusters."""
+"""A run or a network -> a smaller one: channels removed for good, weights shared by clusters.
+
+What goes together is read off the graph.
+"""
 
 from __future__ import annotations
 
 from convlens.shrinking.clustering import cluster_weights, prune_weights, tune_centroids
+from convlens.shrinking.importance import IMPORTANCES, importance_of
+from convlens.shrinking.pruning import SPREADS, TARGETS, PrunedResult, prune
 
-__all__ = ["cluster_weights", "prune_weights", "tune_centroids"]
+__all__ = [
+    "IMPORTANCES",
+    "SPREADS",
+    "TARGETS",
+    "PrunedResult",
+    "cluster_weights",
+    "importance_of",
+    "prune",
+    "prune_weights",
+    "tune_centroids",
+]

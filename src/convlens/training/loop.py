@@ -28,7 +28,7 @@ from convlens.training.head_first import SHARE, fit_classifier
 from convlens.training.machine import nearest_to
 from convlens.training.plan import Plan
 from convlens.training.precision import Choice
-from convlens.training.rates import build_optimiser, decayed_parameters
+from convlens.training.rates import build_optimiser, decayed_parameters, norm_scales, sum_of_sizes
 from convlens.training.readings import Readings
 from convlens.training.recipe import Recipe
 from convlens.training.replayed import Learn, Replayed, can_record
@@ -72,7 +72,7 @@ class Training:
         self.optimiser = build_optimiser(self.network, recipe, pretrained=plan.pretrained, muon_dtype=dtype)
         self.class_weights = None if task.class_weights is None else task.class_weights.to(self.device)
         self.learn: Learn = self._learn
-        its_own = "own_network" not in task.facts and self.teacher is None  # whose Python may do as it likes
+        its_own = not task.facts.get("own_network") and self.teacher is None  # whose Python may do as it likes
         if can_record(self.device) and its_own:
             self.learn = Replayed(self._learn, self.network)
             self.optimiser.keep_rates_on(self.device)
@@ -162,7 +162,9 @@ class Training:
         if weight is not None and labels.ndim == 2:  # soft labels have the mean by weight that hard ones have
             loss = loss * len(labels) / (labels @ weight).sum()
         if self.recipe.l1:
-            loss = loss + self.recipe.l1 * torch.stack([p.abs().sum() for p in decayed_parameters(self.network)]).sum()
+            loss = loss + self.recipe.l1 * sum_of_sizes(decayed_parameters(self.network))
+        if self.recipe.l1_scales:
+            loss = loss + self.recipe.l1_scales * sum_of_sizes(norm_scales(self.network))
         return loss
 
     def _read(self) -> None:

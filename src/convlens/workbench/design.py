@@ -75,6 +75,7 @@ class Design:
     measured: tuple[dict[str, Any], ...] = ()
     own_network: str | None = None  # file.py:Class, as it was given
     has_statistics: bool = False  # mean and std are those of the weights
+    channel_plan: dict[str, Any] | None = None  # of a pruned network
 
     def facts(self) -> dict[str, Any]:
         """What the manifest says of it."""
@@ -82,6 +83,7 @@ class Design:
             "architecture": self.architecture,
             "weights": self.weights,
             "own_network": self.own_network,
+            "channel_plan": self.channel_plan,
         }
 
 
