@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
+from sklearn.neighbors import KNeighborsClassifier
 
-from convlens.classics import DCGAN, GAN, load, save
+from convlens.classics import DCGAN, GAN, frechet_distance, load, save
 from convlens.classics.adversarial import REAL
 from convlens.errors import DataError, UsageError
 
@@ -22,22 +24,36 @@ def halves(num: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("network", "epochs", "batch"),
+    ("network", "epochs", "batch", "rate"),
     [
-        (lambda: GAN((1, 8, 8), num_classes=2, hidden=64), 60, 64),
-        (lambda: DCGAN((1, 8, 8), num_classes=2, width=8), 20, 32),
+        (lambda: GAN((1, 8, 8), num_classes=2, hidden=64), 60, 64, 0.002),
+        (lambda: DCGAN((1, 8, 8), num_classes=2, width=8), 20, 32, 0.001),
     ],
     ids=["GAN", "DCGAN"],
 )
-def test_pictures_of_the_class_that_is_asked_for_are_made(network, epochs, batch) -> None:
+def test_pictures_of_the_class_that_is_asked_for_are_made(network, epochs, batch, rate) -> None:
     pictures, labels = halves(512)
-    trained = network().fit(pictures, labels, epochs=epochs, batch=batch, learning_rate=0.001)
+    trained = network().fit(pictures, labels, epochs=epochs, batch=batch, learning_rate=rate)
     asked = np.arange(200) % 2
     made = trained.samples(asked, seed=5)
     assert made.shape == (200, 1, 8, 8) and made.min() >= 0 and made.max() <= 1
     left, right = (half.mean((1, 2, 3)).numpy() for half in made.split(4, dim=3))
     assert ((right > left) == (asked == 1)).mean() >= 0.95
     assert np.maximum(left, right).std() > 0.03  # not one picture for every noise
+
+
+@pytest.mark.slow
+def test_a_game_without_classes_leaves_out_no_digit() -> None:
+    """A game that fell to a few pictures would."""
+    digits = load_digits()
+    real = (digits.images[:, None] / 16).astype(np.float32)
+    network = GAN((1, 8, 8), num_noise=16, hidden=128).fit(real, epochs=100, batch=64, learning_rate=0.001)
+    made = network.samples(1000, seed=1).flatten(1).numpy()
+    read = KNeighborsClassifier(3).fit(real.reshape(len(real), -1), digits.target).predict(made)
+    shares = np.bincount(read, minlength=10) / len(read)
+    assert shares.min() > 0.02 and shares.max() < 0.3, shares
+    rows = real.reshape(len(real), -1)
+    assert frechet_distance(made, rows) < 0.6 < frechet_distance(np.full_like(made, 0.3), rows)
 
 
 def test_the_same_seed_gives_the_same_weights_and_torchs_generator_is_left_alone() -> None:
@@ -82,6 +98,13 @@ def test_a_step_moves_each_player_up_its_own_slope() -> None:
     for (name, now), slope in zip(network.generator.named_parameters(), rise, strict=True):
         told = slope.abs() > 1e-6
         assert torch.equal((now - before[f"generator.{name}"]).sign()[told], slope.sign()[told]), name
+
+
+def test_weights_begin_with_the_variance_that_each_network_s_paper_asks_for() -> None:
+    for network, wanted in ((GAN(hidden=200), lambda inputs: (2 / inputs) ** 0.5), (DCGAN(width=32), lambda _: 0.02)):
+        for name, weight in network.named_parameters():
+            if weight.ndim > 1 and weight.numel() > 5000:
+                assert weight.std().item() == pytest.approx(wanted(weight.shape[1]), rel=0.05), name
 
 
 def test_samples_leave_the_mode_as_it_was_and_go_round_the_classes() -> None:

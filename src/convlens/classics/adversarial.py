@@ -28,7 +28,7 @@ from convlens.errors import DataError, UsageError, check_count
 
 REAL = 0.9
 BETAS = (0.5, 0.999)
-DEVIATION = 0.02  # of the weights that are drawn (Radford et al., 2015, section 4)
+DEVIATION = 0.02
 Pictures = Tensor | np.ndarray
 
 
@@ -126,12 +126,16 @@ class Adversarial(nn.Module):
     def _begin(self, draws: torch.Generator) -> None:
         for name, value in self.named_parameters():
             if value.ndim > 1:
-                value.normal_(0, DEVIATION, generator=draws)
+                value.normal_(0, self._deviation(value), generator=draws)
             else:
                 value.fill_(1.0 if name.endswith("norm.weight") else 0.0)
         for module in self.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.reset_running_stats()
+
+    def _deviation(self, weight: Tensor) -> float:
+        """Of what a weight is drawn from at the beginning (Radford et al., 2015, section 4)."""
+        return DEVIATION
 
     def _checked(self, pictures: Pictures) -> Tensor:
         """-> in -1..1, as the generator makes them."""

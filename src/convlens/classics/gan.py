@@ -1,12 +1,13 @@
 """The two players of Goodfellow et al. (2014), https://arxiv.org/abs/1406.2661, as multi-layer perceptrons.
 
-Departures: leaky ReLU (slope 0.2) in both in place of ReLU and maxout; no dropout in the discriminator.
+Departures: leaky ReLU (slope 0.2) in both in place of ReLU and maxout; no dropout in the discriminator; weights
+start with the variance 2 / inputs (He et al., 2015).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -25,13 +26,16 @@ class GAN(Adversarial):
         self, shape: Sequence[int] = (1, 28, 28), num_noise: int = 64, num_classes: int = 0, hidden: int = 256
     ) -> None:
         super().__init__(shape, num_noise, num_classes, hidden)
-        size = prod(self.shape)
+        size = math.prod(self.shape)
         with torch.random.fork_rng(devices=[]):
             self.generator = nn.Sequential(
                 *perceptron(num_noise + num_classes, hidden, size), nn.Tanh(), nn.Unflatten(1, self.shape)
             )
             self.discriminator = Discriminator(perceptron(size + num_classes, hidden, 1))
         self._begin(draws_of(0, torch.empty(0)))
+
+    def _deviation(self, weight: Tensor) -> float:
+        return math.sqrt(2 / weight.shape[1])
 
 
 def perceptron(num_inputs: int, hidden: int, num_outputs: int) -> nn.Sequential:
