@@ -41,6 +41,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import convlens
@@ -65,6 +66,7 @@ NETWORKS = (
     "mobilenet_v3_small", "mobilenet_v3_large", "mobilenet_v2", "squeezenet1_1", "resnet18", "resnet50", "densenet121",
 )  # fmt: skip
 SIDE, LEAST_DOUBT, PLAIN_BATCH = 224, 0.03, 32
+FIRST = 128  # pictures that warm a way up
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Way = Callable[[], Any]
 
@@ -260,30 +262,47 @@ class Plain:
         return found
 
 
-def run_plain(run: Path, files: list[Path], threads: int) -> tuple[float, float, list[int]]:
+def run_plain(run: Path, files: list[Path], threads: int) -> tuple[float, float, float, list[int]]:
     torch.set_num_threads(threads)
     opened = convlens.Run.load(run)
-    loop = Plain(opened.model, opened.preprocess)
-    loop(files[:PLAIN_BATCH])
-    before, began = resident(), time.perf_counter()
-    found = loop(files)
-    return time.perf_counter() - began, resident() - before, found
+    return timed(Plain(opened.model, opened.preprocess), files)
 
 
-def run_ours(run: Path, files: list[Path], threads: int) -> tuple[float, float, list[int]]:
-    """The engine was chosen by an earlier call, as it would be by the second command of a day."""
+def run_ours(run: Path, files: list[Path], threads: int) -> tuple[float, float, float, list[int]]:
     torch.set_num_threads(threads)
     opened = convlens.Run.load(run)
-    convlens.predict(opened, files[:128], engine="auto", tell=print)
+
+    def way(some: Sequence[Path]) -> list[int]:
+        result = convlens.predict(opened, some, engine="auto", top=1)
+        return [opened.classes.index(one.label) for one in result.predictions]
+
+    return timed(way, files)
+
+
+def timed(way: Callable[[Sequence[Path]], list[int]], files: list[Path]) -> tuple[float, float, float, list[int]]:
+    """Seconds for all, after the first few; MB at the most, and what of them came after the first few; the classes."""
+    way(files[:FIRST])
     before, began = resident(), time.perf_counter()
-    result = convlens.predict(opened, files, engine="auto", top=1)
-    took = time.perf_counter() - began
-    return took, resident() - before, [opened.classes.index(one.label) for one in result.predictions]
+    found = way(files)
+    return time.perf_counter() - began, resident(), resident() - before, found
+
+
+def choose_first(run: Path, files: list[Path]) -> None:
+    """In a process of its own: what it takes is no part of what is measured."""
+    convlens.predict(run, files[:FIRST], engine="auto", tell=lambda line: print(line, flush=True))
 
 
 def resident() -> float:
     """MB at the most, so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def settled_run(name: str, weights: str | None, out: Path) -> Path:
+    """Of published weights, or of random ones with the statistics of pictures."""
+    if weights is None:
+        weights = str(out.with_suffix(".safetensors"))
+        save_file({key: value.contiguous() for key, value in settled(name).state_dict().items()}, weights)
+    return convlens.create(name, out=out, weights=weights).run
 
 
 def folder(asked: argparse.Namespace) -> None:
@@ -293,15 +312,18 @@ def folder(asked: argparse.Namespace) -> None:
     files = [there[place % len(there)] for place in range(asked.pictures)]
     print(f"{len(files):,} JPEGs, {len(there):,} different ones; {asked.network}")
     with tempfile.TemporaryDirectory() as place:
-        run = convlens.create(asked.network, out=Path(place) / "run", weights=asked.weights).run
+        run = settled_run(asked.network, asked.weights, Path(place) / "run")
+        with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+            alone.submit(choose_first, run, files).result()
         seconds: dict[str, list[float]] = {"plain": [], "convlens": []}
         answers: dict[str, list[int]] = {}
         for _ in range(asked.repeats):
             for name, way in (("plain", run_plain), ("convlens", run_ours)):
                 with ProcessPoolExecutor(1, get_context("spawn")) as alone:
-                    took, memory, answers[name] = alone.submit(way, run, files, asked.threads).result()
+                    took, most, grown, answers[name] = alone.submit(way, run, files, asked.threads).result()
                 seconds[name].append(took)
-                print(f"  {name}: {took:.1f} s, {len(files) / took:.0f} pictures/s, {memory:+.0f} MB", flush=True)
+                memory = f"at most {most:.0f} MB, {grown:+.0f} MB after the first {FIRST}"
+                print(f"  {name}: {took:.1f} s, {len(files) / took:.0f} pictures/s, {memory}", flush=True)
     ratio = statistics.median(a / b for a, b in zip(*seconds.values(), strict=True))
     same = np.mean([a == b for a, b in zip(*answers.values(), strict=True)])
     print(f"convlens: {ratio:.2f} times as fast; the same class for {100 * same:.2f} % of the pictures")

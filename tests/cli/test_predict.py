@@ -33,6 +33,19 @@ def test_file_folder_glob_and_stdin_say_the_same(convlens, trained_run, pictures
     assert mixed == whole
 
 
+def test_an_engine_says_the_same_and_auto_says_which_it_took(convlens, copied_run, pictures):
+    plain = table_rows(convlens("predict", copied_run, pictures, "--csv").stdout)
+    for engine in ("torch", "onnxruntime", "openvino", "auto"):
+        outcome = convlens("predict", copied_run, pictures, "--csv", "--engine", engine)
+        for one, other in zip(table_rows(outcome.stdout), plain, strict=True):
+            assert (one["picture"], one["label"]) == (other["picture"], other["label"])
+            assert float(one["probability"]) == pytest.approx(float(other["probability"]), abs=1e-4)
+        lines = [line for line in outcome.stderr.splitlines() if line.startswith("engine: ")]
+        assert len(lines) == (engine == "auto")
+    outcome = convlens("predict", copied_run, pictures, "--engine", "tensorrt")
+    assert outcome.status == 2 and "no engine is called 'tensorrt'" in outcome.complaint
+
+
 def test_an_unreadable_picture_is_named_on_stderr_and_the_good_ones_are_predicted(convlens, trained_run, pictures):
     (pictures / "aa.png").write_text("no picture")
     for form in ((), ("--csv",), ("--json",)):

@@ -58,6 +58,13 @@ def noise(logits: Tensor) -> Tensor:
     return torch.randn_like(logits)
 
 
+def unwritten() -> Model:
+    """Whose file nobody reads."""
+    model = Model(NETWORK, SHAPE)
+    model.__dict__["onnx"] = b""
+    return model
+
+
 def choose(ways: dict[Settings, tuple[Callable[[Tensor], Tensor], float]], **options: float) -> EngineChoice:
     opened: list[Engine] = []
 
@@ -66,8 +73,7 @@ def choose(ways: dict[Settings, tuple[Callable[[Tensor], Tensor], float]], **opt
         opened.append(Fake(settings, model, change, seconds))
         return opened[-1]
 
-    model = Model(NETWORK, SHAPE)
-    model.__dict__["onnx"] = b""  # no fake reads it
+    model = unwritten()
     arguments = {"batch": 4, "budget_s": 1.0, **options}
     choice = choose_engine(model, IMAGES, candidates=list(ways), opener=opener, **arguments)  # type: ignore[arg-type]
     assert all(engine.closed for engine in opened)
@@ -153,14 +159,14 @@ def test_what_fails_is_listed_with_its_reason_and_the_others_go_on():
         return Fake(settings, model, same, 0.0)
 
     candidates = [TORCH, OTHER, THIRD]
-    choice = choose_engine(NETWORK, IMAGES, batch=2, candidates=candidates, budget_s=0.5, opener=opener)
+    choice = choose_engine(unwritten(), IMAGES, batch=2, candidates=candidates, budget_s=0.5, opener=opener)
     assert choice.settings == TORCH
     assert (refused(choice, OTHER), refused(choice, THIRD)) == ("no such operator", "RuntimeError: two lines")
 
 
 def test_a_missing_package_is_listed_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    choice = choose_engine(NETWORK, IMAGES, batch=2, candidates=[TORCH, THIRD], budget_s=0.5)
+    choice = choose_engine(unwritten(), IMAGES, batch=2, candidates=[TORCH, THIRD], budget_s=0.5)
     assert refused(choice, THIRD) == "missing: pip install 'convlens[fast]'"
 
 

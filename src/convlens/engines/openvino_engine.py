@@ -42,16 +42,11 @@ class OpenVinoEngine(Engine):
         streams = min(self.settings.streams, len(whole))
         parts = [whole] if streams == 1 else np.array_split(whole, streams)
         size = self._size_for(len(parts[0]))
-        requests = self._opened(size)
-        filled = [_filled(part, size) for part in parts]  # read without a copy: they must outlast the requests
-        for request, part in zip(requests, filled, strict=False):
-            request.set_input_tensor(self._library.Tensor(part, shared_memory=True))
-            request.start_async()
-        found = []
-        for request, part in zip(requests, parts, strict=False):
-            request.wait()
-            found.append(torch.from_numpy(request.get_output_tensor(0).data[: len(part)].copy()).float())
-        return found[0] if len(found) == 1 else torch.cat(found)
+        found = _run(self._opened(size), [_filled(part, size) for part in parts])
+        rows = [
+            torch.tensor(one[: len(part)]) for one, part in zip(found, parts, strict=True)
+        ]  # a copy: theirs is reused
+        return rows[0] if streams == 1 else torch.cat(rows)
 
     def _size_for(self, pictures: int) -> int:
         """The smallest size that is there and not much too large, else a new one."""
@@ -114,8 +109,19 @@ def _options(settings: Settings) -> dict[str, Any]:
         "INFERENCE_NUM_THREADS": settings.threads,
         "NUM_STREAMS": settings.streams,
         "CPU_DENORMALS_OPTIMIZATION": True,
-        "ENABLE_CPU_PINNING": False,  # pictures are decoded on the same processors meanwhile
     }
+
+
+def _run(requests: list[Any], parts: list[np.ndarray]) -> list[np.ndarray]:
+    """Each request answers a part, all at once; `parts` are read without a copy, and so must last until then."""
+    if len(parts) == 1:
+        requests[0].infer({0: parts[0]}, share_inputs=True, share_outputs=True)
+    else:
+        for request, part in zip(requests, parts, strict=False):
+            request.start_async({0: part}, share_inputs=True)
+        for request, _ in zip(requests, parts, strict=False):
+            request.wait()
+    return [request.get_output_tensor(0).data for request, _ in zip(requests, parts, strict=False)]
 
 
 def _filled(part: np.ndarray, size: int) -> np.ndarray:
