@@ -1,7 +1,6 @@
 """The formats: how a network becomes files, how they are read back, and how closely they must agree.
 
-Float32 files agree to the rounding of other kernels and other orders of sums. EXACT is a tenth of what a printed
-probability shows, and eight times the largest difference over the zoo with fresh weights (resnext101_32x8d: 1.2e-05).
+Float32 files agree to the rounding of other kernels and other orders of sums; EXACT lets no printed digit change.
 Eight bits change a class where two are nearly as likely; INT8 bounds how often, and reports by how much.
 """
 
