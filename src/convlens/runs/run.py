@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from convlens.errors import NetworkError, RunError, StorageError, UsageError, counted
+from convlens.layers.fake_quantised import fake_quantised, scales_from_json
 from convlens.pictures import Preprocess
 from convlens.runs.entries import evaluation_damage
 from convlens.runs.folder import RunFolder
@@ -82,8 +83,18 @@ class Run:
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:300]
             raise RunError(f"{path} does not fit the network: {reason}; {RESTORE}") from error
+        model = self.quantised(model)
         self._check_fit(model.eval())
         return model
+
+    def quantised(self, model: nn.Module) -> nn.Module:
+        """Rounding as its 8-bit version does, where the run is quantised; else the network itself."""
+        if self.manifest.quantisation is None:
+            return model
+        try:
+            return fake_quantised(model, scales_from_json(self.manifest.quantisation["inputs"]))
+        except NetworkError as error:
+            raise RunError(f"{self.folder.manifest}: {error}; {RESTORE}") from error
 
     def _check_fit(self, model: nn.Module) -> None:
         """RunError where the network cannot read what the preprocessing gives, or answers for other classes.
