@@ -99,6 +99,13 @@ def test_the_logits_are_not_rounded() -> None:
     assert len(np.unique(found)) > 700  # of 1,000; 256 levels would leave 256
 
 
+def test_a_mean_that_gives_the_logits_stays_in_float() -> None:
+    torch.manual_seed(0)
+    pooled = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    found = logits(int8_bytes(onnx_bytes(pooled, (3, 8, 8)), [pictures(8)], method="minmax"), pictures(200, seed=3))
+    assert len(np.unique(found)) > 600
+
+
 def test_metadata_is_kept_and_tells_what_was_chosen() -> None:
     session = onnxruntime.InferenceSession(int8_file())
     found = session.get_modelmeta().custom_metadata_map

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from convlens.errors import ConvlensError, RunError
-from convlens.runs import FORMAT_VERSION, Manifest, Run, installed_versions, read_manifest
+from convlens.runs import FORMAT_VERSION, NEWEST_FORMAT, Manifest, Run, installed_versions, read_manifest
 from convlens.runs.entries import INSIDE, KINDS, REQUIRED
 
 
@@ -51,10 +51,8 @@ def test_an_optional_entry_may_be_missing(copied_run):
 
 
 def test_a_newer_format_is_refused_with_what_to_do(copied_run):
-    change(copied_run, format_version=FORMAT_VERSION + 1)
-    with pytest.raises(
-        RunError, match=rf"has format {FORMAT_VERSION + 1}, this convlens reads up to .*update convlens"
-    ):
+    change(copied_run, format_version=NEWEST_FORMAT + 1)
+    with pytest.raises(RunError, match=rf"has format {NEWEST_FORMAT + 1}, this convlens reads up to .*update convlens"):
         Run.load(copied_run)
 
 
@@ -85,7 +83,8 @@ def test_what_stands_inside_an_entry_has_its_kind_too(copied_run, path):
     names, each = path.removesuffix(".*").split("."), path.endswith(".*")
     place = values
     for name in names[:-1]:
-        place = place.setdefault(name, {})
+        place[name] = place.get(name) or {}
+        place = place[name]
     place[names[-1]] = [[3]] if each else True
     (copied_run / "run.json").write_text(json.dumps(values))
     said = rf"'{path.removesuffix('.*')}' {'holds a list' if each else 'is true or false'}, expected .*; restore it"

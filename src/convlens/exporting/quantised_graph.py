@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from convlens.exporting.calibration import Range, Ranges
+
+MOVING = ("MaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
+
 
 def prepared(onnx: bytes) -> Any:
     """A float32 file -> its graph with batch norms folded, the shapes of all tensors, and means as poolings."""
@@ -42,20 +46,51 @@ def metadata_of(onnx: bytes) -> dict[str, str]:
     return {entry.key: entry.value for entry in load_model_from_string(onnx).metadata_props}
 
 
+def ranges_before(graph: Any, layers: Mapping[str, Range]) -> Ranges:
+    """Ranges of the inputs of layers, by their path -> those of tensors; ValueError for a layer that is not there."""
+    found, missing = {}, dict(layers)
+    for node in graph.node:
+        path = node.input[1].removesuffix(".weight") if len(node.input) > 1 else ""
+        if node.op_type in ("Conv", "Gemm", "MatMul") and path in layers:
+            found[node.input[0]] = layers[path]
+            missing.pop(path, None)
+    if missing:
+        raise ValueError(f"no operator has the weights of the layer '{next(iter(missing))}', whose scale was given")
+    for node in reversed(graph.node):
+        if node.op_type in MOVING and node.output[0] in found:  # ONNX Runtime takes the range of what goes in
+            found.setdefault(node.input[0], found[node.output[0]])
+    return found
+
+
 def _name_poolings(graph: Any) -> None:
-    """A mean over height and width as the pooling that it is: that one ONNX Runtime computes in 8 bits."""
+    """A mean over height and width as the pooling that it is: that one ONNX Runtime computes in 8 bits.
+
+    A mean that gives the logits stays: they are not to be rounded.
+    """
     from onnx.numpy_helper import to_array
 
+    logits = _before_reshaping(graph)
     stored = {tensor.name: to_array(tensor).tolist() for tensor in graph.initializer}
     shapes = {value.name: value.type.tensor_type.shape.dim for value in graph.value_info}
     for node in graph.node:
-        if node.op_type != "ReduceMean" or len(node.input) != 2 or len(shapes.get(node.input[0], ())) != 4:
+        if node.op_type != "ReduceMean" or len(node.input) != 2 or logits in node.output:
+            continue
+        if len(shapes.get(node.input[0], ())) != 4:
             continue
         keeps = all(attribute.i for attribute in node.attribute if attribute.name == "keepdims")
         if keeps and sorted(axis % 4 for axis in stored.get(node.input[1], ())) == [2, 3]:
             node.op_type = "GlobalAveragePool"
             del node.input[1], node.attribute[:]
     _drop_unused(graph)
+
+
+def _before_reshaping(graph: Any) -> str:
+    """The tensor whose numbers the output has."""
+    made = {output: node for node in graph.node for output in node.output}
+    name = graph.output[0].name
+    while name in made and made[name].op_type in ("Reshape", "Flatten", "Squeeze"):
+        name = made[name].input[0]
+    return str(name)
 
 
 def _keep_logits(graph: Any) -> None:

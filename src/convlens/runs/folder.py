@@ -19,6 +19,11 @@ class RunFolder:
         return self.path / "weights.safetensors"
 
     @property
+    def packed(self) -> Path:
+        """The weights of a run that stores them in few bytes, instead of `weights`."""
+        return self.path / "weights.packed"
+
+    @property
     def splits(self) -> Path:
         return self.path / "splits.csv"
 

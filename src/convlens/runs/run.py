@@ -13,7 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from convlens.errors import NetworkError, RunError, UsageError, counted
+from convlens.errors import NetworkError, RunError, StorageError, UsageError, counted
+from convlens.layers.fake_quantised import fake_quantised, scales_from_json
 from convlens.pictures import Preprocess
 from convlens.runs.entries import evaluation_damage
 from convlens.runs.folder import RunFolder
@@ -22,7 +23,7 @@ from convlens.runs.looks import SeenLooks, read_looks
 from convlens.runs.manifest import Manifest, read_manifest, write_manifest
 from convlens.runs.splits import Splits, read_splits
 from convlens.runs.whole import RESTORE, check_whole, unusable
-from convlens.storage import sha256_bytes, write_bytes
+from convlens.storage import pack, sha256_bytes, unpack, write_bytes
 from convlens.zoo import Architecture, build
 
 
@@ -48,6 +49,11 @@ class Run:
         return RunFolder(self.path)
 
     @property
+    def weights_file(self) -> Path:
+        packed = self.folder.packed
+        return packed if self.manifest.weights.get("file") == packed.name else self.folder.weights
+
+    @property
     def classes(self) -> tuple[str, ...]:
         return self.manifest.classes
 
@@ -70,15 +76,25 @@ class Run:
     def model(self) -> nn.Module:
         """The network with its weights, in eval mode. Raises RunError when they do not fit or were changed."""
         model = self.given_model if self.given_model is not None else self._build()
-        described = self.manifest.weights
-        weights = read_weights(self.folder.weights, sha256=described["sha256"], size_bytes=described.get("size_bytes"))
+        path, described = self.weights_file, self.manifest.weights
+        weights = read_weights(path, sha256=described["sha256"], size_bytes=described.get("size_bytes"))
         try:
             model.load_state_dict(weights)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:300]
-            raise RunError(f"{self.folder.weights} does not fit the network: {reason}; {RESTORE}") from error
+            raise RunError(f"{path} does not fit the network: {reason}; {RESTORE}") from error
+        model = self.quantised(model)
         self._check_fit(model.eval())
         return model
+
+    def quantised(self, model: nn.Module) -> nn.Module:
+        """Rounding as its 8-bit version does, where the run is quantised; else the network itself."""
+        if self.manifest.quantisation is None:
+            return model
+        try:
+            return fake_quantised(model, scales_from_json(self.manifest.quantisation["inputs"]))
+        except NetworkError as error:
+            raise RunError(f"{self.folder.manifest}: {error}; {RESTORE}") from error
 
     def _check_fit(self, model: nn.Module) -> None:
         """RunError where the network cannot read what the preprocessing gives, or answers for other classes.
@@ -176,20 +192,27 @@ def _read_json(path: Path, remedy: str) -> dict[str, Any]:
 
 
 def read_weights(path: Path, *, sha256: str | None = None, size_bytes: int | None = None) -> dict[str, Tensor]:
-    """A safetensors file -> its tensors; with `sha256`, the file must be that one."""
+    """A safetensors or packed file -> its tensors; with `sha256`, the file must be that one."""
     if sha256 is not None:
         check_whole(path, sha256, size_bytes)
     try:
+        if path.suffix == ".packed":
+            return {name: torch.from_numpy(array) for name, array in unpack(path.read_bytes()).items()}
         return load_file(path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, StorageError) as error:
         raise unusable(path, error) from error
 
 
-def save_run(folder: RunFolder, manifest: Manifest, weights: dict[str, Tensor]) -> Run:
-    """Write weights, then the manifest with their digest: a folder with a run.json is whole."""
-    data = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()})
-    write_bytes(folder.weights, data)
-    described = {"file": folder.weights.name, "sha256": sha256_bytes(data), "size_bytes": len(data)}
+def save_run(folder: RunFolder, manifest: Manifest, weights: dict[str, Tensor], *, packed: bool = False) -> Run:
+    """Write weights, then the manifest with their digest: a folder with a run.json is whole.
+
+    `packed`: in few bytes where they are few values or many zeros, as `shrinking` makes them; nothing is rounded.
+    """
+    stored = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
+    path = folder.packed if packed else folder.weights
+    data = pack({name: tensor.numpy() for name, tensor in stored.items()}) if packed else save(stored)
+    write_bytes(path, data)
+    described = {"file": path.name, "sha256": sha256_bytes(data), "size_bytes": len(data)}
     manifest = Manifest(**{**manifest.__dict__, "weights": {**manifest.weights, **described}})
     write_manifest(folder.manifest, manifest)
     return Run(folder.path, manifest)

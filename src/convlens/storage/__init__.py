@@ -5,6 +5,7 @@ from convlens.storage.cache import CAP_BYTES, cache_dir, make_room, touch
 from convlens.storage.digest import sha256_bytes, sha256_file
 from convlens.storage.download import download
 from convlens.storage.lock import FolderLock
+from convlens.storage.packed import pack, unpack
 
 __all__ = [
     "CAP_BYTES",
@@ -13,11 +14,13 @@ __all__ = [
     "download",
     "guard",
     "make_room",
+    "pack",
     "remove_leftovers",
     "replacing",
     "sha256_bytes",
     "sha256_file",
     "touch",
+    "unpack",
     "write_bytes",
     "write_json",
     "write_text",

@@ -20,7 +20,10 @@ def is_file(weights: str | Path | None) -> TypeGuard[str | Path]:
 
 def weights_file(weights: str | Path | None) -> str | Path | None:
     """Of a run's folder its file of weights; all else as it is."""
-    return RunFolder(Path(weights)).weights if is_file(weights) and Path(weights).is_dir() else weights
+    if not is_file(weights) or not Path(weights).is_dir():
+        return weights
+    folder = RunFolder(Path(weights))
+    return folder.packed if folder.packed.exists() else folder.weights
 
 
 def run_of(weights: str | Path | None) -> Manifest | None:
@@ -28,7 +31,8 @@ def run_of(weights: str | Path | None) -> Manifest | None:
     if not is_file(weights):
         return None
     path = Path(weights)
-    folders = [folder for folder in map(RunFolder, path.parents[:2]) if path in (folder.weights, folder.best)]
+    above = map(RunFolder, path.parents[:2])
+    folders = [folder for folder in above if path in (folder.weights, folder.packed, folder.best)]
     return next((read_manifest(folder.manifest) for folder in folders if folder.manifest.exists()), None)
 
 

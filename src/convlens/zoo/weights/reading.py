@@ -17,6 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from convlens.errors import ConvlensError, StorageError, UsageError
+from convlens.storage import unpack
 from convlens.zoo.weights.unreadable import reason_of
 
 TORCH_SUFFIXES = (".pth", ".pt", ".th")
@@ -46,7 +47,8 @@ def read_tensors(path: Path) -> FileTensors:
     """
     if not path.is_file():
         raise UsageError(f"no weights file at {path}; give the path of a file, or 'imagenet'")
-    readers = {".safetensors": _read_safetensors, ".npz": _read_npz} | dict.fromkeys(TORCH_SUFFIXES, _read_torch)
+    ours = {".safetensors": _read_safetensors, ".npz": _read_npz, ".packed": _read_packed}
+    readers = ours | dict.fromkeys(TORCH_SUFFIXES, _read_torch)
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise UsageError(f"{path} ends in '{path.suffix}'; weights are read from {', '.join(readers)} files")
@@ -79,6 +81,11 @@ def _read_safetensors(path: Path) -> FileTensors:
         metadata = file.metadata() or {}
         order = json.loads(metadata[ORDER]) if ORDER in metadata else list(file.keys())
         return FileTensors({name: file.get_tensor(name) for name in order}, ORDER in metadata, metadata)
+
+
+def _read_packed(path: Path) -> FileTensors:
+    """Of a run with clustered weights, under the names of our networks."""
+    return FileTensors({name: torch.from_numpy(array) for name, array in unpack(path.read_bytes()).items()}, True, {})
 
 
 def _read_npz(path: Path) -> FileTensors:
