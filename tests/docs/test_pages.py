@@ -11,6 +11,8 @@ import convlens
 from convlens.data import Augment
 from convlens.data.findings import WORDS
 from convlens.explanation import METHODS
+from convlens.exporting import FORMATS, snippet
+from convlens.exporting.metadata import KEYS
 from convlens.training import Recipe
 from convlens.training.budget import LOOKS
 
@@ -113,6 +115,12 @@ def test_what_runs_before_a_merge_is_told_and_runs_on_github_too_but_for_the_slo
     assert "before a merge: " + ", ".join(f"`{step}`" for step in steps) in told
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     assert re.findall(r"^ +- run: (.+)$", workflow, re.MULTILINE) == [step for step in steps if step != "make test-all"]
+
+
+def test_the_page_of_exporting_shows_the_program_that_is_printed_and_names_every_format_and_key():
+    assert snippet("onnx", Path("runs/demo/exports/model.onnx")) in blocks(DOCS["export"], "python")
+    assert all(f"| `{name}` |" in DOCS["export"] for name in FORMATS)
+    assert all(f"`{key}`" in DOCS["export"] for key in KEYS)
 
 
 def test_the_page_of_explanations_names_every_method():

@@ -105,6 +105,8 @@ WRONG = {
     "no segments":              lambda m: m["plan"].update(segments=[]),
     "an unknown part":          lambda m: m["data"]["parts"].update(dev=3),
     "a text for a temperature": lambda m: m.update(temperature="1.0"),
+    "scales in format 2":       lambda m: m.update(quantisation={"inputs": {"head.c5": [0.1, 3]}}),
+    "format 3 without scales":  lambda m: m.update(format_version=3),
     "an own and a zoo network": lambda m: m["architecture"].update(network="net.py:Net"),
 }
 # fmt: on
@@ -149,7 +151,7 @@ TIMED = names_of(Timed) - {"choice"} | names_of(Choice)
 
 # fmt: off
 DESCRIBED = [
-    (SCHEMA,                                                       names_of(Manifest), set()),
+    (SCHEMA,                                                       names_of(Manifest), {"quantisation"}),
     (SCHEMA["$defs"]["recipe"],                                    names_of(Recipe), OF_RECIPE),
     (SCHEMA["$defs"]["plan"],                                      names_of(Plan) | {"total_steps", "epochs"}, OF_PLAN),
     (SCHEMA["$defs"]["plan"]["properties"]["segments"]["items"],   names_of(Segment), set()),

@@ -174,11 +174,19 @@ def test_one_picture_is_proved_at_every_batch(network, facts, pixels, tmp_path):
     assert seen == [1, 2, 5]
 
 
-def test_two_classes_that_are_as_likely_are_no_disagreement(facts, pixels, tmp_path):
-    even = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 6, 5, bias=False)).eval()
+@pytest.mark.parametrize(("tilt", "agrees"), [(1e-6, True), (5e-5, False)])
+def test_which_of_two_classes_comes_first_matters_unless_they_are_as_likely(tilt, agrees, facts, pixels, tmp_path):
+    even = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 6, 5)).eval()
     nn.init.zeros_(even[1].weight)
-    tilted = wrong(WEIGHTS, lambda y: y + np.float32([0, 0, 1e-7, 0, 0]))
-    assert export_network(even, tmp_path / "m", format=tilted, facts=facts, pixels=pixels).agreement.top1_agreement == 1
+    with torch.no_grad():
+        even[1].bias.copy_(torch.tensor([0, 0, tilt, 0, 0]))
+    flipped = wrong(WEIGHTS, lambda y: y[:, ::-1] * np.float32([1, 1, 0, 1, 1]))
+    if agrees:
+        exported = export_network(even, tmp_path / "m", format=flipped, facts=facts, pixels=pixels)
+        assert exported.agreement.top1_agreement == 1
+    else:
+        with pytest.raises(ExportError, match=r"puts 0\.0% into the same class .* by up to 1\.1e-05"):
+            export_network(even, tmp_path / "m", format=flipped, facts=facts, pixels=pixels)
 
 
 @pytest.mark.parametrize("name", GRAPHS)

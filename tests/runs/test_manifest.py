@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from convlens.errors import ConvlensError, RunError
-from convlens.runs import FORMAT_VERSION, Manifest, Run, installed_versions, read_manifest
+from convlens.runs import FORMAT_VERSION, NEWEST_FORMAT, Manifest, Run, installed_versions, read_manifest
 from convlens.runs.entries import INSIDE, KINDS, REQUIRED
 
 
@@ -51,10 +51,8 @@ def test_an_optional_entry_may_be_missing(copied_run):
 
 
 def test_a_newer_format_is_refused_with_what_to_do(copied_run):
-    change(copied_run, format_version=FORMAT_VERSION + 1)
-    with pytest.raises(
-        RunError, match=rf"has format {FORMAT_VERSION + 1}, this convlens reads up to .*update convlens"
-    ):
+    change(copied_run, format_version=NEWEST_FORMAT + 1)
+    with pytest.raises(RunError, match=rf"has format {NEWEST_FORMAT + 1}, this convlens reads up to .*update convlens"):
         Run.load(copied_run)
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from convlens import zoo
-from convlens.pictures import Preprocess
+from convlens.exporting import standalone
+from convlens.pictures import Preprocess, decode
 from convlens.runs import Manifest, RunFolder, save_run
 from convlens.workbench import export, predict
 
@@ -27,6 +28,7 @@ for program in programs:
     sys.argv = [program, *pictures]
     runpy.run_path(program, run_name="__main__")
 """
+MEAN, STD = (0.3, 0.45, 0.6), (0.2, 0.25, 0.3)
 FITS = {"crop": 0.875, "letterbox": 1.0, "resize": 1.0}
 
 
@@ -55,9 +57,7 @@ def a_run(folder: Path, fit: str, channels: int) -> Path:
     """LeNet-5 with fresh weights, made sure of itself by its temperature, for pictures of 28 x 36 px."""
     torch.manual_seed(0)
     network = zoo.create("lenet5", num_classes=4, in_channels=channels, image_size=(28, 36))
-    preprocess = Preprocess(
-        (28, 36), fit, channels, (0.3, 0.45, 0.6)[:channels], (0.2, 0.25, 0.3)[:channels], crop_ratio=FITS[fit]
-    )
+    preprocess = Preprocess((28, 36), fit, channels, MEAN[:channels], STD[:channels], crop_ratio=FITS[fit])
     manifest = Manifest(
         name=folder.name,
         architecture=network.architecture.to_dict(),
@@ -83,6 +83,17 @@ def check(found: list[tuple[str, str, float]], run: Path, photographs: list[str]
     assert [name for name, _, _ in found] == [one.picture for one in expected]
     for (name, label, probability), one in zip(found, expected, strict=True):
         assert (label, probability) == (one.label, pytest.approx(one.probability, abs=1e-4)), name
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("size", [(28, 36), (40, 40), (7, 90)])
+def test_it_prepares_the_very_pixels_that_a_run_sees(size, fit, channels, photographs):
+    preprocess = Preprocess(size, fit, channels, MEAN[:channels], STD[:channels], crop_ratio=FITS[fit])
+    for file in photographs:
+        expected = preprocess.pixels(decode(file, short_side=preprocess.decode_side))
+        found = standalone.pixels(file, **preprocess.to_dict())
+        np.testing.assert_array_equal(found.transpose(2, 0, 1), expected, err_msg=file)
 
 
 def test_it_answers_as_predict_does_for_every_fit_in_grey_and_in_colour(tmp_path, photographs):

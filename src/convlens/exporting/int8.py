@@ -10,16 +10,19 @@ from __future__ import annotations
 import logging
 import platform
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from convlens.errors import DataError, ExportError, MissingExtra, UsageError
-from convlens.exporting.calibration import METHODS, Ranges, histograms
-from convlens.exporting.quantised_graph import metadata_of, prepared, tidied
+from convlens.exporting.calibration import METHODS, Range, Ranges, histograms
+from convlens.exporting.onnx import onnx_bytes
+from convlens.exporting.quantised_graph import metadata_of, prepared, ranges_before, tidied
+from convlens.layers.fake_quantised import float_network, input_scales
 
 HELD_OUT = 4  # one calibration picture in so many chooses the method
 BATCH = 8  # pictures whose activations are held at once
@@ -39,6 +42,7 @@ def int8_bytes(
     *,
     validation: np.ndarray | None = None,
     method: str = "auto",
+    ranges: Mapping[str, Range] | None = None,
     reduce_range: bool | None = None,
 ) -> bytes:
     """A float32 ONNX file and batches (N, C, H, W) of prepared training pictures -> the bytes of its int8 version.
@@ -46,6 +50,7 @@ def int8_bytes(
     One file with a free batch, as `onnx_bytes` makes it, and its metadata. `method` is minmax, entropy, percentile, or
     auto: the one whose probabilities diverge least (Kullback and Leibler) from the float32 file's on `validation`,
     else on every fourth calibration picture, which then calibrates nothing; the metadata names it (`int8.method`).
+    `ranges` are those of the inputs of layers, by their path, that are known already and not read off the pictures.
     `reduce_range` gives weights 7 bits, for CPUs whose 8-bit products saturate; None: if this CPU is one.
     DataError for pictures that cannot calibrate, ExportError where ONNX Runtime refuses.
     """
@@ -59,10 +64,27 @@ def int8_bytes(
         pictures, held_out = _divided(pictures)
     reduce_range = saturates() if reduce_range is None else reduce_range
     with _refusals():
-        candidates = _candidates(onnx, pictures, METHODS if method == "auto" else [method], reduce_range)
+        candidates = _candidates(onnx, pictures, METHODS if method == "auto" else [method], ranges or {}, reduce_range)
         chosen = method if held_out is None or method != "auto" else _nearest(onnx, candidates, held_out)
         facts = {"int8.method": chosen, "int8.reduce_range": str(reduce_range).lower()}
         return tidied(candidates[chosen], {**metadata_of(onnx), **facts})
+
+
+def int8_network_bytes(
+    network: nn.Module,
+    input_shape: Sequence[int],
+    calibration: Iterable[np.ndarray],
+    *,
+    metadata: Mapping[str, str] | None = None,
+    **options: Any,
+) -> bytes:
+    """`int8_bytes` of a network and the shape (C, H, W) of a picture; a fake-quantised one keeps its scales.
+
+    The pictures then tell only of the tensors that its scales do not: sums, gates, what a layer without ReLU gives.
+    """
+    ranges = {path: scale.range for path, scale in input_scales(network).items()}
+    onnx = onnx_bytes(float_network(network), input_shape, metadata=metadata)
+    return int8_bytes(onnx, calibration, ranges=ranges, **options)
 
 
 def saturates() -> bool:
@@ -121,14 +143,18 @@ def _divided(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return pictures[~held], pictures[held]
 
 
-def _candidates(onnx: bytes, pictures: np.ndarray, methods: Iterable[str], reduce_range: bool) -> dict[str, bytes]:
+def _candidates(
+    onnx: bytes, pictures: np.ndarray, methods: Iterable[str], ranges: Mapping[str, Range], reduce_range: bool
+) -> dict[str, bytes]:
     """Method -> an int8 file."""
     model = prepared(onnx)
+    known = ranges_before(model.graph, ranges)
     found = histograms(model, _batches(pictures))
-    return {
-        method: _quantised(model, {name: METHODS[method](seen) for name, seen in found.items()}, reduce_range)
-        for method in methods
-    }
+
+    def quantised(method: str) -> bytes:
+        return _quantised(model, {name: METHODS[method](seen) for name, seen in found.items()} | known, reduce_range)
+
+    return {method: quantised(method) for method in methods}
 
 
 def _quantised(model: Any, ranges: Ranges, reduce_range: bool) -> bytes:

@@ -39,13 +39,13 @@ def onnx_bytes(network: nn.Module, input_shape: Sequence[int], *, metadata: Mapp
                 output_names=[signature.output],
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
             )
+            model: Any = program.model_proto  # type: ignore[union-attr]
+            _forget_the_source(model)
+            for key, value in (metadata or {}).items():
+                model.metadata_props.add(key=key, value=value)
+            return bytes(model.SerializeToString())  # which refuses more than 2 GB
     except Exception as error:
         raise ExportError(f"{type(network).__name__} does not go into ONNX: {reason(error)}") from error
-    model: Any = program.model_proto  # type: ignore[union-attr]
-    _forget_the_source(model)
-    for key, value in (metadata or {}).items():
-        model.metadata_props.add(key=key, value=value)
-    return bytes(model.SerializeToString())
 
 
 def _forget_the_source(model: Any) -> None:

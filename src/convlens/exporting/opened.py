@@ -86,15 +86,13 @@ def open_program(files: Files, network: nn.Module | None = None) -> Opened:
 
 
 def open_safetensors(files: Files, network: nn.Module | None = None) -> Opened:
-    """Into a copy of `network`, whose own weights are forgotten first."""
+    """Into a copy of `network`, every tensor of it."""
     assert network is not None
 
     def opening() -> Opened:
         with safe_open(files[0], "pt") as file:
             texts = dict(file.metadata() or {})
         module = at_rest(network)
-        for tensor in module.state_dict().values():
-            tensor.zero_()
         module.load_state_dict(load_file(files[0]))
         return Opened(_by_torch(module), texts)
 

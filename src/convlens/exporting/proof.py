@@ -52,7 +52,19 @@ def prove(
     batches: Sequence[int] = BATCHES,
 ) -> Agreement:
     """The network's answers to uint8 (N, C, H, W), prepared by torch, beside the file's; ExportError beyond `bound`."""
-    expected = reference_logits(network, pixels, facts)
+    return agree(reference_logits(network, pixels, facts), opened, pixels, facts=facts, bound=bound, batches=batches)
+
+
+def agree(
+    expected: Tensor,
+    opened: Opened,
+    pixels: np.ndarray,
+    *,
+    facts: Facts,
+    bound: Bound,
+    batches: Sequence[int] = BATCHES,
+) -> Agreement:
+    """The same with the network's logits (N, K) at hand."""
     if any(opened.texts.get(key) != text for key, text in facts.to_texts().items()):
         raise ExportError("the file's metadata are not what was written into it; no file was kept")
     inputs = file_inputs(pixels, facts)

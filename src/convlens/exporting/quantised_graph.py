@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from convlens.exporting.calibration import Range, Ranges
+
+MOVING = ("MaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
+
 
 def prepared(onnx: bytes) -> Any:
     """A float32 file -> its graph with batch norms folded, the shapes of all tensors, and means as poolings."""
@@ -40,6 +44,22 @@ def metadata_of(onnx: bytes) -> dict[str, str]:
     from onnx import load_model_from_string
 
     return {entry.key: entry.value for entry in load_model_from_string(onnx).metadata_props}
+
+
+def ranges_before(graph: Any, layers: Mapping[str, Range]) -> Ranges:
+    """Ranges of the inputs of layers, by their path -> those of tensors; ValueError for a layer that is not there."""
+    found, missing = {}, dict(layers)
+    for node in graph.node:
+        path = node.input[1].removesuffix(".weight") if len(node.input) > 1 else ""
+        if node.op_type in ("Conv", "Gemm", "MatMul") and path in layers:
+            found[node.input[0]] = layers[path]
+            missing.pop(path, None)
+    if missing:
+        raise ValueError(f"no operator has the weights of the layer '{next(iter(missing))}', whose scale was given")
+    for node in reversed(graph.node):
+        if node.op_type in MOVING and node.output[0] in found:  # ONNX Runtime takes the range of what goes in
+            found.setdefault(node.input[0], found[node.output[0]])
+    return found
 
 
 def _name_poolings(graph: Any) -> None:

@@ -18,10 +18,10 @@ def open_model(path: str) -> tuple:
 
 def upright(path: str, side: int, channels: int) -> Image.Image:
     """Grey or RGB, turned by its EXIF, on white; a large JPEG is decoded down to twice what is needed."""
-    image: Image.Image = Image.open(path)
-    if (times := min(image.size) // side) >= 2:
-        image.draft(None, (image.width // times, image.height // times))
-    image = ImageOps.exif_transpose(image)
+    with Image.open(path) as file:
+        if (times := min(file.size) // side) >= 2:
+            file.draft(None, (file.width // times, file.height // times))
+        image = ImageOps.exif_transpose(file)
     if image.mode.startswith("I;16"):
         image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
     if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:

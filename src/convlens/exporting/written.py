@@ -13,7 +13,7 @@ from torch import nn
 from convlens.errors import UsageError
 from convlens.exporting.formats import Format
 from convlens.exporting.metadata import Facts
-from convlens.exporting.proof import Agreement, prove, reference_logits
+from convlens.exporting.proof import Agreement, agree, reference_logits
 from convlens.storage import replacing
 
 
@@ -44,7 +44,7 @@ def export_network(
     format.check()
     if not len(pixels):
         raise UsageError("no picture came to prove the file on; give at least one")
-    reference_logits(network, pixels, facts)
+    expected = reference_logits(network, pixels, facts)
     files = tuple(path.with_suffix(ending) for ending in format.endings)
     for file in files:
         if file.is_dir():
@@ -56,7 +56,7 @@ def export_network(
         contents = format.encode(network, facts, pixels if calibration is None else calibration)
         for file, data in zip(unfinished, contents, strict=True):
             file.write_bytes(data)
-        agreement = prove(network, format.open(unfinished, network), pixels, facts=facts, bound=format.bound)
+        agreement = agree(expected, format.open(unfinished, network), pixels, facts=facts, bound=format.bound)
     return Exported(files, agreement)
 
 

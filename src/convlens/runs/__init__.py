@@ -3,12 +3,13 @@
 from convlens.runs.folder import RunFolder
 from convlens.runs.history import append_history, read_history, rewind_history
 from convlens.runs.looks import SeenLooks, read_looks, seen_looks
-from convlens.runs.manifest import FORMAT_VERSION, Manifest, installed_versions, read_manifest
+from convlens.runs.manifest import FORMAT_VERSION, NEWEST_FORMAT, Manifest, installed_versions, read_manifest
 from convlens.runs.run import Run, read_evaluation, read_weights, save_run
 from convlens.runs.splits import Splits, make_splits, read_splits
 
 __all__ = [
     "FORMAT_VERSION",
+    "NEWEST_FORMAT",
     "Manifest",
     "Run",
     "RunFolder",

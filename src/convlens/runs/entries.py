@@ -12,7 +12,7 @@ REQUIRED = ("name", "architecture", "classes", "preprocess", "weights", "created
 KINDS: dict[str, type | UnionType] = {
     **dict.fromkeys(("name", "created"), str),
     **dict.fromkeys(("architecture", "preprocess", "weights", "metrics", "versions", "machine"), dict),
-    **dict.fromkeys(("recipe", "plan", "data", "channel_plan"), dict | None),
+    **dict.fromkeys(("recipe", "plan", "data", "channel_plan", "quantisation"), dict | None),
     "classes": list,
     "temperature": int | float,
     "seed": int | None,
@@ -25,6 +25,7 @@ INSIDE: dict[str, type | UnionType] = {  # the * is each of a list
     **dict.fromkeys(("architecture.image_size.*", "preprocess.size.*", "weights.size_bytes"), int),
     **dict.fromkeys(("preprocess.mean.*", "preprocess.std.*", "preprocess.crop_ratio"), int | float),
     **dict.fromkeys(("architecture.options", "plan.augment", "data.parts", "data.scan.findings.*"), dict),
+    "quantisation.inputs": dict,
     **dict.fromkeys(("weights.sha256", "classes.*"), str),
     **dict.fromkeys(("data.splits_sha256", "data.looks_sha256", "data.data_dir"), str | None),
     **dict.fromkeys(("channel_plan.tensors", "channel_plan.groups", "channel_plan.attributes"), dict),
@@ -34,7 +35,7 @@ INSIDE: dict[str, type | UnionType] = {  # the * is each of a list
     **dict.fromkeys(("plan.segments", "data.scan.findings"), list | None),
 }
 NEEDED_INSIDE = (
-    *("weights.sha256", "data.source"),
+    *("weights.sha256", "data.source", "quantisation.inputs"),
     *("channel_plan.kept", "channel_plan.tensors", "channel_plan.groups", "channel_plan.attributes"),
 )
 EVALUATION: dict[str, type | UnionType] = {  # what `evaluate` wrote, as far as a report reads it

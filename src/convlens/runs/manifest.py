@@ -15,7 +15,8 @@ from convlens.runs.entries import damage_of
 from convlens.runs.whole import RESTORE
 from convlens.storage import write_json
 
-FORMAT_VERSION = 2  # a higher one is refused; each lower one is read
+FORMAT_VERSION = 2
+NEWEST_FORMAT = 3  # of a quantised run, which a reader of 2 would take for a float one; a higher one is refused
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Manifest:
     plan: dict[str, Any] | None = None
     data: dict[str, Any] | None = None
     channel_plan: dict[str, Any] | None = None
+    quantisation: dict[str, Any] | None = None
     seed: int | None = None
     keep_pictures: bool = True
     versions: dict[str, str] = field(default_factory=dict)
@@ -42,7 +44,12 @@ class Manifest:
 
     def to_dict(self) -> dict[str, Any]:
         values = asdict(self)
-        return {"format_version": values.pop("format_version"), **values, "classes": list(self.classes)}
+        given = values.pop("format_version")
+        return {
+            "format_version": given if self.quantisation is None else NEWEST_FORMAT,
+            **values,
+            "classes": list(self.classes),
+        }
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
@@ -63,8 +70,8 @@ def read_manifest(path: Path) -> Manifest:
     found = values.get("format_version") if isinstance(values, dict) else None
     if not isinstance(found, int):
         raise RunError(f"{path} has no format_version; it is not a convlens run")
-    if found > FORMAT_VERSION:
-        raise RunError(f"{path} has format {found}, this convlens reads up to {FORMAT_VERSION}; update convlens")
+    if found > NEWEST_FORMAT:
+        raise RunError(f"{path} has format {found}, this convlens reads up to {NEWEST_FORMAT}; update convlens")
     kept: dict[str, Any] = {key: values[key] for key in Manifest.__dataclass_fields__ if key in values}
     if damage := damage_of(kept):
         raise RunError(f"{path} is damaged: {damage}; {RESTORE}")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from convlens.errors import NetworkError, RunError, StorageError, UsageError, counted
 from convlens.graph import ChannelPlan, apply_channel_plan
+from convlens.layers.fake_quantised import fake_quantised, scales_from_json
 from convlens.pictures import Preprocess
 from convlens.runs.entries import evaluation_damage
 from convlens.runs.folder import RunFolder
@@ -83,6 +84,7 @@ class Run:
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:300]
             raise RunError(f"{path} does not fit the network: {reason}; {RESTORE}") from error
+        model = self.quantised(model)
         self._check_fit(model.eval())
         return model
 
@@ -93,6 +95,15 @@ class Run:
         try:
             plan = ChannelPlan.from_dict(self.manifest.channel_plan)
             return model if plan.holds(model) else apply_channel_plan(model, plan)
+        except NetworkError as error:
+            raise RunError(f"{self.folder.manifest}: {error}; {RESTORE}") from error
+
+    def quantised(self, model: nn.Module) -> nn.Module:
+        """Rounding as its 8-bit version does, where the run is quantised; else the network itself."""
+        if self.manifest.quantisation is None:
+            return model
+        try:
+            return fake_quantised(model, scales_from_json(self.manifest.quantisation["inputs"]))
         except NetworkError as error:
             raise RunError(f"{self.folder.manifest}: {error}; {RESTORE}") from error
 

@@ -1,4 +1,4 @@
-"""A run or a network -> a smaller one: channels removed for good, weights shared by clusters.
+"""A run or a network -> a smaller one: channels removed for good, weights shared by clusters, arithmetic in 8 bits.
 
 What goes together is read off the graph.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from convlens.shrinking.clustering import cluster_weights, prune_weights, tune_centroids
 from convlens.shrinking.importance import IMPORTANCES, importance_of
 from convlens.shrinking.pruning import SPREADS, TARGETS, PrunedResult, prune
+from convlens.shrinking.quantisation import quantise, train_quantised
 
 __all__ = [
     "IMPORTANCES",
@@ -18,5 +19,7 @@ __all__ = [
     "importance_of",
     "prune",
     "prune_weights",
+    "quantise",
+    "train_quantised",
     "tune_centroids",
 ]

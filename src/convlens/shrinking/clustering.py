@@ -12,15 +12,15 @@ norms are left alone. Networks stay as large in memory and as fast as they were:
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from convlens.errors import UsageError
+from convlens.shrinking.tuning import Batches, tune
 
 CONVOLUTION_BITS, DENSE_BITS = 8, 5  # section 5 of the paper
 ROUNDS = 1000  # of k-means at most
@@ -63,26 +63,20 @@ def prune_weights(network: nn.Module, sparsity: float) -> nn.Module:
 
 def tune_centroids(
     network: nn.Module,
-    batches: Callable[[], Iterable[tuple[Tensor, Tensor]]],
+    batches: Batches,
     *,
     epochs: int = 1,
     learning_rate: float = 1e-4,
 ) -> nn.Module:
     """A copy of a clustered network whose shared values have learnt (section 3.3); which weights share stays.
 
-    `batches` gives the (images, labels) of an epoch, labels as class numbers or as probabilities. Zeros stay zero, and
-    so do the running means of norms, which are in evaluation mode; biases and norms learn along. Adam, cross-entropy.
+    Zeros stay zero; biases and norms learn along, by `tune`.
     """
-    tuned = copy.deepcopy(network).eval()
+    tuned = copy.deepcopy(network)
     layers = list(_layers(tuned))
     for layer in layers:
         parametrize.register_parametrization(layer, "weight", Shared(layer.weight.detach()), unsafe=True)
-    optimiser = torch.optim.Adam([p for p in tuned.parameters() if p.requires_grad], lr=learning_rate)
-    for _ in range(epochs):
-        for images, labels in batches():
-            optimiser.zero_grad(set_to_none=True)
-            functional.cross_entropy(tuned(images), labels).backward()
-            optimiser.step()
+    tune(tuned, batches, epochs=epochs, learning_rate=learning_rate)
     for layer in layers:
         parametrize.remove_parametrizations(layer, "weight")
     return tuned

@@ -1,0 +1,92 @@
+"""A network that computes in 8 bits: scales from real pictures, and training in spite of the rounding.
+
+`quantise` gives the fake-quantised network of `layers/fake_quantised.py`; `exporting.int8_bytes` makes the file that
+ONNX Runtime runs, of the same scales.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from convlens.errors import UsageError
+from convlens.exporting.calibration import BINS, METHODS, Histogram
+from convlens.layers.fake_quantised import MULTIPLYING, InputScale, fake_quantised, float_network
+from convlens.shrinking.tuning import Batches, tune
+
+
+def quantise(
+    network: nn.Module, calibration: Sequence[Tensor], *, validation: Tensor | None = None, method: str = "auto"
+) -> nn.Module:
+    """A copy that rounds to 8 bits; its scales come from batches of prepared training pictures.
+
+    `method` is minmax, entropy, percentile (`exporting/calibration.py`), or auto: the one whose probabilities diverge
+    least from the float network's on `validation`, else on the last calibration batch, which then calibrates nothing.
+    """
+    if method not in ("auto", *METHODS):
+        raise UsageError(f"the calibration method is {method!r}; expected auto, {', '.join(METHODS)}")
+    plain = float_network(network).eval()
+    batches = list(calibration)
+    if method == "auto" and validation is None:
+        validation = batches[-1]
+        batches = batches[:-1] or batches
+    found = input_histograms(plain, batches)
+    if method != "auto":
+        return fake_quantised(plain, _scales(found, method))
+    assert validation is not None
+    made = {name: fake_quantised(plain, _scales(found, name)) for name in METHODS}
+    return min(made.values(), key=lambda rounding: divergence(plain, rounding, validation))
+
+
+def train_quantised(network: nn.Module, batches: Batches, *, epochs: int = 1, learning_rate: float = 1e-5) -> nn.Module:
+    """A copy of a fake-quantised network after these epochs of `tune`; its scales of inputs stay."""
+    trained = copy.deepcopy(network)
+    tune(trained, batches, epochs=epochs, learning_rate=learning_rate)
+    return trained
+
+
+def divergence(network: nn.Module, other: nn.Module, images: Tensor) -> float:
+    """Kullback and Leibler's, of the other's probabilities from the network's, a mean over the pictures in nats."""
+    with torch.inference_mode():
+        one, two = (model(images).double().log_softmax(1) for model in (network, other))
+    return float((one.exp() * (one - two)).sum(1).mean())
+
+
+def input_histograms(network: nn.Module, batches: Sequence[Tensor]) -> dict[str, Histogram]:
+    """What goes into each convolution and dense layer that runs, by its path."""
+    found: dict[str, Histogram] = {}
+
+    def reach(path: str, values: np.ndarray) -> None:
+        seen = found.setdefault(path, Histogram(np.inf, -np.inf, np.zeros(2 * BINS, dtype=np.int64)))
+        seen.lowest = min(seen.lowest, float(values.min()))
+        seen.highest = max(seen.highest, float(values.max()))
+
+    for look in (reach, lambda path, values: found[path].add(values)):
+        with _watched(network, look), torch.inference_mode():
+            for images in batches:
+                network(images)
+    return found
+
+
+@contextmanager
+def _watched(network: nn.Module, look: Callable[[str, np.ndarray], None]) -> Iterator[None]:
+    def watch(path: str, layer: nn.Module) -> Any:
+        return layer.register_forward_pre_hook(lambda _, inputs: look(path, inputs[0].float().cpu().numpy()))
+
+    layers = [(path, layer) for path, layer in network.named_modules() if isinstance(layer, MULTIPLYING)]
+    hooks = [watch(path, layer) for path, layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _scales(found: dict[str, Histogram], method: str) -> dict[str, InputScale]:
+    return {path: InputScale.of_range(*METHODS[method](seen)) for path, seen in found.items()}
