@@ -14,7 +14,7 @@ from convlens.measurement import Latency
 from convlens.runs import Run
 from convlens.training.loop import Training
 from convlens.workbench import shrink, train
-from convlens.workbench.shrink import verdict_on
+from convlens.workbench.shrunk import verdict_on
 from tests.docs.test_run_format import check
 
 QUICK = {"epochs": 1, "precision": "fp32", "threads": 1}

@@ -24,6 +24,9 @@ def shrink(
     prune: Annotated[str | None, typer.Option(help="Share of the channels to remove, like 0.5, or several.")] = None,
     width: Annotated[str | None, typer.Option(help="Width of a smaller network of the family, or several.")] = None,
     resolution: Annotated[str | None, typer.Option(help="Side in pixels of smaller pictures, or several.")] = None,
+    quantise: Annotated[str | None, typer.Option(help="int8: arithmetic of 8 bits.")] = None,
+    cluster: Annotated[int | None, typer.Option(help="Weights share 2^BITS values, packed.", metavar="BITS")] = None,
+    sparsity: Annotated[float, typer.Option(help="With --cluster, the share of weights that become zero.")] = 0.0,
     target: Annotated[str, typer.Option(help="What the pruned share is of: channels or macs.")] = "channels",
     spread: Annotated[str, typer.Option(help="The same share of each layer, uniform, or global.")] = "uniform",
     importance: Annotated[str, typer.Option(help="By the size of weights, or of batch norm's scales.")] = "weights",
@@ -45,9 +48,10 @@ def shrink(
     with Bars() as bars:
         result = workbench.shrink(
             run, data, prune=numbers("--prune", prune), width=numbers("--width", width),
-            resolution=whole_numbers("--resolution", resolution), target=target, spread=spread, importance=importance,
-            multiple=multiple, least=least, epochs=epochs, budget=budget, learning_rate=learning_rate, teach=teach,
-            out=out, plot=plot, device=device, data_dir=data_dir, network=network, progress=bars, tell=bars.tell)
+            resolution=whole_numbers("--resolution", resolution), quantise=quantise, cluster=cluster, sparsity=sparsity,
+            target=target, spread=spread, importance=importance, multiple=multiple, least=least,
+            epochs=epochs, budget=budget, learning_rate=learning_rate, teach=teach, out=out, plot=plot, device=device,
+            data_dir=data_dir, network=network, progress=bars, tell=bars.tell)
     if as_json:
         return print_json(result)
     print_before_and_after(result)

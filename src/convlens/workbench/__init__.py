@@ -13,7 +13,8 @@ from convlens.workbench.own_network import open_run
 from convlens.workbench.predict import PredictResult, predict
 from convlens.workbench.results import plain
 from convlens.workbench.scratch import scratch_network
-from convlens.workbench.shrink import ShrinkResult, shrink
+from convlens.workbench.shrink import shrink
+from convlens.workbench.shrunk import ShrinkResult
 from convlens.workbench.timing import Timing
 from convlens.workbench.train import TrainResult, train
 from convlens.workbench.zoo import ZooResult, zoo

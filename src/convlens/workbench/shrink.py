@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,60 +13,25 @@ from typing import Any
 import torch
 
 from convlens import training
-from convlens.data import Augment, usable_cpus
+from convlens.data import usable_cpus
 from convlens.errors import UsageError
-from convlens.measurement import Paired, told_apart
 from convlens.reports import write_report
 from convlens.runs import Run
 from convlens.workbench.claim import claim, claim_free, keep_apart
-from convlens.workbench.compare import Compared, CompareResult, compare
+from convlens.workbench.compare import compare
 from convlens.workbench.evaluate import own_source
-from convlens.workbench.gather import Gathered, check_data_dir, gather, same_pictures
+from convlens.workbench.fewer_bits import Bits, check_bits
+from convlens.workbench.fewer_bits import Learner as BitLearner
+from convlens.workbench.gather import Gathered, check_data_dir
 from convlens.workbench.learn import Manner, learn
 from convlens.workbench.own_network import load_network, open_run
+from convlens.workbench.own_pictures import drawn_for, pictures_of, recipe_of
 from convlens.workbench.results import Progress, Tell, silent
+from convlens.workbench.shrunk import ShrinkResult, judged, judged_in_bits
 from convlens.workbench.smaller import Smaller, Way, check_way, design_smaller
-from convlens.workbench.task import chosen_augment
 from convlens.workbench.typed import typed
 
 SHORT = 0.25  # of the epochs that a new network is trained for, where trained weights learn on
-OF_ONE = (
-    "budget_s",
-    "epochs",
-    "learning_rate",
-    "seed",
-    "name",
-    "shuffle_labels",
-    "freeze_stem",
-    "progressive",
-)
-
-
-@dataclass(frozen=True)
-class Shrunk:
-    """One smaller run, which stands beside `ShrinkResult.before`. `verdict` says in one line what it was worth.
-
-    `file_bytes` is the size of the weights' file; `answers` compares both on the same pictures (first: before).
-    `stayed` are operations whose channels had to stay, and why.
-    """
-
-    run: Path
-    verdict: str
-    figures: Compared
-    file_bytes: int
-    answers: Paired
-    stayed: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ShrinkResult:
-    """`num_pictures` were new to every run, and judged them all; latencies are of one picture at a time, by torch."""
-
-    before: Compared
-    before_bytes: int
-    shrunk: tuple[Shrunk, ...]
-    num_pictures: int
-    plot: Path | None
 
 
 @typed
@@ -77,6 +42,9 @@ def shrink(
     prune: float | Sequence[float] | None = None,
     width: float | Sequence[float] | None = None,
     resolution: int | Sequence[int] | None = None,
+    quantise: str | None = None,
+    cluster: int | None = None,
+    sparsity: float = 0.0,
     importance: str = "weights",
     spread: str = "uniform",
     target: str = "channels",
@@ -100,85 +68,63 @@ def shrink(
     of `shrinking.prune`), `width` and `resolution` (px) those of a smaller network of the family; of several each is
     made with each. What comes of it learns on the pictures that the run was trained on, divided as they were, or on
     `data`, and from the run's answers too unless `teach` is false. `epochs` or `budget` is for each; trained weights
-    take a quarter of the epochs and of the rate of a training from the beginning. `out` is the new run, or the folder
-    of several; `plot` an SVG of accuracy against latency. `network` (file.py:Class) goes with a run of your own. The
-    run itself stays as it is. Raises UsageError, NetworkError for what its network cannot have, DataError where its
-    pictures have changed; Stopped after a signal, once saved, and `train --resume` goes on.
+    take a quarter of the epochs and of the rate of a training from the beginning. `quantise` ("int8") or `cluster`
+    (bits, with a `sparsity`) keeps the network and takes fewer bits; it learns for `epochs`, by default none. `out` is
+    the new run, or the folder of several; `plot` an SVG of accuracy against latency. `network` (file.py:Class) goes
+    with a run of your own. The run itself stays as it is. Raises UsageError, NetworkError for what its network cannot
+    have, DataError where its pictures have changed; Stopped after a signal, once saved, and `train --resume` goes on.
     """
     torch.set_num_threads(usable_cpus())
     run = open_run(run, network)
     pruning = {"importance": importance, "spread": spread, "target": target, "multiple": multiple, "least": least}
     ways = [Way(*three, pruning) for three in product(_each(width), _each(resolution), _each(prune))]
-    if ways == [Way(pruning=pruning)]:
-        raise UsageError("nothing to make smaller was asked for; give --prune 0.5, --width 0.5, or --resolution 160")
-    for way in ways:
-        check_way(run, way)
     seed = recipe_options.pop("seed", run.manifest.seed or 0)
+    bits = Bits(quantise, cluster, sparsity, epochs or 0, recipe_options.get("learning_rate"))
+    few = _check(run, ways, bits, budget)
     asked = {"seed": seed, "epochs": epochs, **recipe_options}
     if budget is not None:
         asked["budget_s"] = training.parse_duration(budget)
-    recipe = _recipe(run, asked)
+    recipe = recipe_of(run, asked)
     source, looked_in = (data, data_dir) if data is not None else own_source(run, data_dir)
     check_data_dir(source, data_dir)
     keep_apart(Path(out or "runs"), source)
-    target_device = str(training.choose_device(device))
-    learner = _Learner(run, recipe, target_device, run if teach else None, network, progress, tell)
-    smaller = [design_smaller(run, way, seed, network) for way in ways]
-    gathered = _gathered(run, source, looked_in, own=data is None, seed=seed, progress=progress, tell=tell)
-    runs = []
-    for way, made in zip(ways, smaller, strict=True):
-        place = None if out is None else Path(out) / (way.label if len(ways) > 1 else "")
-        runs.append(learner.learn(way, made, gathered, place))
-    found = compare(
-        [run, *runs],
-        latency=True,
-        data=data,
-        data_dir=data_dir,
-        plot=plot,
-        progress=progress,
-        tell=tell,
+    place = None if out is None else Path(out)
+    learner = _Learner(
+        run, recipe, str(training.choose_device(device)), run if teach else None, network, progress, tell
     )
-    return _judged(run, runs, [made.stayed for made in smaller], found)
+    smaller = [] if few else [design_smaller(run, way, seed, network) for way in ways]
+    gathered = pictures_of(run, source, looked_in, own=data is None, seed=seed, progress=progress, tell=tell)
+    told: dict[str, Any] = {"data": data, "data_dir": data_dir, "plot": plot, "progress": progress, "tell": tell}
+    if few:
+        made = BitLearner(run, gathered, seed, progress, tell).make(bits, place)
+        return judged_in_bits(run, made, compare([run, made.run], latency=True, **told))
+    runs = []
+    for way, made_smaller in zip(ways, smaller, strict=True):
+        its_place = place / way.label if place is not None and len(ways) > 1 else place
+        runs.append(learner.learn(way, made_smaller, gathered, its_place))
+    return judged(run, runs, [one.stayed for one in smaller], compare([run, *runs], latency=True, **told))
+
+
+def _check(run: Run, ways: Sequence[Way], bits: Bits, budget: str | float | None) -> bool:
+    """UsageError for what cannot be had, before a picture is read. Is it fewer bits that are asked for?"""
+    few, others = bits.quantise is not None or bits.cluster is not None, any(way.label for way in ways)
+    if few and others:
+        raise UsageError("fewer bits come last: shrink to the network first, and quantise or cluster what comes of it")
+    if few and budget is not None:
+        raise UsageError("--budget came with fewer bits, which learn for --epochs, by default none; give those")
+    check_bits(run, bits)
+    if not few and not others:
+        raise UsageError(
+            "nothing to make smaller was asked for; give --prune 0.5, --width 0.5, --resolution 160, --quantise int8 "
+            "or --cluster 5"
+        )
+    for way in ways:
+        check_way(run, way)
+    return few
 
 
 def _each(values: Any) -> tuple[Any, ...]:
     return tuple(values) if isinstance(values, Sequence) else (values,)
-
-
-def _recipe(run: Run, asked: dict[str, Any]) -> training.Recipe:
-    """The run's own, but for what belongs to one training."""
-    own = run.manifest.recipe or {}
-    kept = {field.name for field in fields(training.Recipe)} - {*OF_ONE}
-    return training.recipe_from({**{name: value for name, value in own.items() if name in kept}, **asked})
-
-
-def _gathered(
-    run: Run,
-    source: str | Path,
-    data_dir: str | Path | None,
-    *,
-    own: bool,
-    seed: int,
-    progress: Progress | None,
-    tell: Tell,
-) -> Gathered:
-    """The run's own pictures are divided as they were: none of its test part is trained on."""
-    exact = run.manifest.data is not None and "looks_sha256" not in run.manifest.data
-    found = gather(source, data_dir=data_dir, max_bad=1.0, seed=seed, exact=exact, progress=progress, tell=tell)
-    before = run.splits if own else None
-    if before is not None:
-        same_pictures(found, before, str(source))
-        found = replace(found, splits=before)
-    if found.images.classes != run.classes:
-        raise UsageError(
-            f"{source} has the classes {_some(found.images.classes)}, and {run.path} knows {_some(run.classes)}; give "
-            "pictures of the same classes"
-        )
-    return found
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
 
 
 @dataclass(frozen=True)
@@ -199,7 +145,7 @@ class _Learner:
             gathered.write(folder)
             self.tell(f"{way.label}: {smaller.words}")
             how = Manner(self.device, run.manifest.keep_pictures, time.monotonic(), self.teacher, smaller.keeps)
-            drawn = _drawn(run, made.preprocess.size) or chosen_augment(self.recipe.augment, made.preprocess)
+            drawn = drawn_for(run, made.preprocess)
             recipe = self._of_a_length(len(gathered.splits.indices("train")), smaller.keeps)
             told: dict[str, Any] = {"progress": self.progress, "tell": self.tell}
             new = learn(folder, gathered, made, recipe, made.preprocess, drawn, how, **told)
@@ -213,33 +159,3 @@ class _Learner:
         if not keeps or self.recipe.epochs is not None or self.recipe.budget_s is not None:
             return self.recipe
         return replace(self.recipe, epochs=max(1, round(SHORT * training.default_epochs(num_pictures))))
-
-
-def _drawn(run: Run, size: tuple[int, int]) -> Augment | None:
-    """What was drawn for the run's own training pictures, where it was trained here at this size."""
-    plan = run.manifest.plan
-    return None if plan is None or run.preprocess.size != size else Augment(**plan["augment"])
-
-
-def _judged(run: Run, runs: Sequence[Run], stayed: Sequence[tuple[str, ...]], found: CompareResult) -> ShrinkResult:
-    before, *after = found.rows
-    bytes_before = run.weights_file.stat().st_size
-    shrunk = []
-    for one, row, pair, why in zip(runs, after, found.pairs, stayed, strict=False):  # the first pairs are with the run
-        size = one.weights_file.stat().st_size
-        verdict = verdict_on(before, row, bytes_before, size)
-        shrunk.append(Shrunk(one.path, verdict, row, size, pair.answers, why))
-    return ShrinkResult(before, bytes_before, tuple(shrunk), found.num_pictures, found.plot)
-
-
-def verdict_on(before: Compared, after: Compared, bytes_before: int, bytes_after: int) -> str:
-    """What did not get better comes first."""
-    assert before.latency is not None and after.latency is not None
-    smaller, apart = bytes_after < bytes_before, told_apart(before.latency, after.latency)
-    ratio = before.latency.p50_ms / after.latency.p50_ms
-    size = f"{bytes_before / bytes_after:.2g} times smaller" if smaller else "not smaller"
-    speed = f"{ratio:.2g} times as fast" if apart and ratio > 1 else "not faster on this machine"
-    if apart and ratio < 1:
-        speed = f"slower on this machine ({1 / ratio:.2g} times the time)"
-    faster = apart and ratio > 1
-    return f"{speed}, {size}" if smaller and not faster else f"{size}, {speed}"

@@ -40,7 +40,8 @@ class Way:
         """ "width0.5-160px", for names of runs."""
         width = "" if self.width is None else f"width{self.width:g}"
         share = "" if self.prune is None else f"pruned{self.prune:g}"
-        return "-".join(part for part in (width, f"{self.resolution}px" if self.resolution else "", share) if part)
+        side = "" if self.resolution is None else f"{self.resolution}px"
+        return "-".join(part for part in (width, side, share) if part)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,170 @@
+"""A run in fewer bits: arithmetic of 8 bits, or weights that share few values, stored as in Deep Compression."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from convlens import shrinking
+from convlens.data import usable_cpus
+from convlens.errors import UsageError
+from convlens.exporting import INPUT, int8_network_bytes, onnx_bytes
+from convlens.layers.fake_quantised import float_network, input_scales, scales_to_json
+from convlens.measurement import Latency, time_in_turn
+from convlens.reports import write_report
+from convlens.runs import Run, RunFolder, installed_versions, save_run
+from convlens.shrinking.clustering import DENSE_BITS
+from convlens.workbench.claim import claim, claim_free
+from convlens.workbench.gather import Gathered
+from convlens.workbench.own_pictures import drawn_for, recipe_of
+from convlens.workbench.results import Progress, Tell
+from convlens.workbench.task import prepare
+
+CALIBRATED = 256  # training pictures that scales are read off
+BATCH = 32
+QUANTISED_RATE, CLUSTERED_RATE = 1e-5, 1e-4  # of fine-tuning, Adam's
+
+
+@dataclass(frozen=True)
+class Bits:
+    """`quantise` is "int8"; or a convolution's weights share 2^`cluster` values, a share `sparsity` of them zero."""
+
+    quantise: str | None = None
+    cluster: int | None = None
+    sparsity: float = 0.0
+    epochs: int = 0
+    learning_rate: float | None = None
+
+    @property
+    def label(self) -> str:
+        return "int8" if self.quantise else "clustered"
+
+
+@dataclass(frozen=True)
+class FewerBits:
+    """`sizes` are the bytes of the files before and after, `times` their latencies where they are not torch's."""
+
+    run: Run
+    sizes: tuple[int, int]
+    times: tuple[Latency, ...] | None
+
+
+def check_bits(run: Run, bits: Bits) -> None:
+    """UsageError for what cannot be had."""
+    if bits.quantise is not None and bits.cluster is not None:
+        raise UsageError("--quantise and --cluster were both given; give one, and shrink what comes of it again")
+    if bits.quantise not in (None, "int8"):
+        raise UsageError(f"--quantise came as '{bits.quantise}'; expected int8")
+    if run.manifest.quantisation is not None and bits.quantise is None:
+        raise UsageError(
+            f"{run.path} is quantised; shrink the run that it was made from, and quantise what comes of it"
+        )
+    if bits.sparsity and bits.cluster is None:
+        raise UsageError("--sparsity goes with --cluster BITS, which stores zeros in few bytes; give both")
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A run, its pictures, and who is told."""
+
+    run: Run
+    gathered: Gathered
+    seed: int
+    progress: Progress | None
+    tell: Tell
+
+    def make(self, bits: Bits, place: Path | None) -> FewerBits:
+        quantised = bits.quantise is not None
+        with ExitStack() as held:
+            held.enter_context(torch.random.fork_rng(devices=[]))
+            folder = None if place is None else claim(held, place)
+            model = self._quantised(bits) if quantised else self._clustered(bits)
+            folder = folder or claim_free(held, f"{self.run.manifest.name}-{bits.label}")
+            self.gathered.write(folder)
+            made = self._save(folder, model, packed=not quantised)
+        given = self.run.given_model
+        made = made if given is None else replace(made, given_model=float_network(given))
+        write_report(made)
+        if quantised:
+            return self._as_files(made)
+        self.tell("bytes are those of the files of weights; in memory, and in time, the network is as it was")
+        before, after = (run.weights_file.stat().st_size for run in (self.run, made))
+        return FewerBits(made, (before, after), None)
+
+    def _quantised(self, bits: Bits) -> nn.Module:
+        made = shrinking.quantise(float_network(self.run.model), self._calibration())
+        if not bits.epochs:
+            return made
+        rate = QUANTISED_RATE if bits.learning_rate is None else bits.learning_rate
+        return shrinking.train_quantised(made, self._epochs(), epochs=bits.epochs, learning_rate=rate)
+
+    def _clustered(self, bits: Bits) -> nn.Module:
+        assert bits.cluster is not None
+        pruned = shrinking.prune_weights(self.run.model, bits.sparsity)
+        dense = min(bits.cluster, DENSE_BITS)
+        made = shrinking.cluster_weights(pruned, convolution_bits=bits.cluster, dense_bits=dense)
+        if not bits.epochs:
+            return made
+        rate = CLUSTERED_RATE if bits.learning_rate is None else bits.learning_rate
+        return shrinking.tune_centroids(made, self._epochs(), epochs=bits.epochs, learning_rate=rate)
+
+    def _save(self, folder: RunFolder, model: nn.Module, *, packed: bool) -> Run:
+        scales = input_scales(model)
+        manifest = replace(
+            self.run.manifest,
+            name=folder.path.resolve().name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            weights={"from": f"{self.run.path} (sha256 {self.run.manifest.weights['sha256'][:16]})"},
+            data=self.gathered.facts(),
+            metrics={},  # those of other weights
+            quantisation={"inputs": scales_to_json(scales)} if scales else None,
+            seed=self.seed,
+            versions=installed_versions(),
+        )
+        return save_run(folder, manifest, model.state_dict(), packed=packed)
+
+    def _as_files(self, made: Run) -> FewerBits:
+        """Nothing is gained before the arithmetic is done in 8 bits, which ONNX Runtime does."""
+        shape, images = made.input_shape[1:], [batch.numpy() for batch in self._calibration()]
+        files = onnx_bytes(float_network(self.run.model), shape), int8_network_bytes(made.model, shape, images)
+        self.tell("bytes and latency are those of the ONNX files, by ONNX Runtime: convlens export writes them")
+        return FewerBits(made, (len(files[0]), len(files[1])), _latencies(files, made.input_shape))
+
+    def _calibration(self) -> list[Tensor]:
+        """Batches of training pictures as the network sees them, spread over the whole part."""
+        rows = self.gathered.splits.indices("train")
+        rows = rows[:: max(1, len(rows) // CALIBRATED)][:CALIBRATED]
+        read = self.gathered.images.reader.read
+        return list(self.run.preprocess([read(int(row)) for row in rows]).split(BATCH))
+
+    def _epochs(self) -> shrinking.Batches:
+        """What the run's own training showed, drawn anew in every epoch."""
+        preprocess, recipe = self.run.preprocess, recipe_of(self.run, {"seed": self.seed})
+        drawn = drawn_for(self.run, preprocess)
+        shown = prepare(self.gathered, preprocess, drawn, recipe, progress=self.progress, tell=self.tell)
+        batches = shown.batches(BATCH, self.seed)
+        steps = iter(range(1 << 40))
+
+        def epoch() -> Iterator[tuple[Tensor, Tensor]]:
+            for _ in range(batches.steps_per_epoch):
+                yield batches(next(steps))
+
+        return epoch
+
+
+def _latencies(files: Sequence[bytes], shape: tuple[int, ...]) -> tuple[Latency, ...]:
+    """Of one picture in each file, in turn."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = usable_cpus(), 3
+    sessions = [onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"]) for file in files]
+    picture = torch.rand(shape, generator=torch.Generator().manual_seed(0)).numpy()
+    return time_in_turn([partial(session.run, None, {INPUT: picture}) for session in sessions], seconds=2.0)

@@ -1,0 +1,87 @@
+"""`shrink --quantise` and `--cluster`: a new run in fewer bits, and an honest word on what it was worth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import convlens
+from convlens.errors import UsageError
+from convlens.runs import Run
+from convlens.workbench import shrink
+from tests.docs.test_run_format import check
+
+
+@pytest.fixture(scope="module")
+def eight_bits(trained_run: Path, tmp_path_factory):
+    told: list[str] = []
+    return shrink(trained_run, quantise="int8", out=tmp_path_factory.mktemp("bits") / "int8", tell=told.append), told
+
+
+def test_a_run_becomes_one_of_eight_bits_that_answers_nearly_the_same(eight_bits, trained_run: Path) -> None:
+    found, told = eight_bits
+    (one,) = found.shrunk
+    assert one.answers.agreement > 0.97
+    assert found.num_pictures == one.answers.num_pictures == 179
+    assert one.file_bytes < 0.32 * found.before_bytes
+    assert one.figures.macs == found.before.macs
+    assert any("bytes and latency are those of the ONNX files" in line for line in told)
+    made, whole = Run.load(one.run), Run.load(trained_run)
+    manifest = json.loads(made.folder.manifest.read_text())
+    check(manifest)
+    layers = {"stages.c1", "stages.c3", "head.c5", "head.f6", "head.output"}
+    assert manifest["format_version"] == 3 and set(manifest["quantisation"]["inputs"]) == layers
+    assert all(torch.equal(made.model.state_dict()[name], value) for name, value in whole.model.state_dict().items())
+    assert made.splits == whole.splits
+
+
+def test_a_quantised_run_is_evaluated_and_measured_and_shrunk_no_further(
+    eight_bits, trained_run: Path, tmp_path: Path
+) -> None:
+    run = eight_bits[0].shrunk[0].run
+    assert convlens.evaluate(run).scores.accuracy > 0.8
+    assert convlens.measure(run).network.macs == convlens.measure(trained_run).network.macs
+    for options in ({"prune": 0.5}, {"cluster": 5}):
+        with pytest.raises(UsageError, match="is quantised; shrink the run that it was made from"):
+            shrink(run, out=tmp_path / "new", **options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_training_in_spite_of_rounding_moves_the_weights(trained_run: Path, tmp_path: Path) -> None:
+    options = {"quantise": "int8", "epochs": 1, "learning_rate": 1e-3}
+    made = Run.load(shrink(trained_run, out=tmp_path / "run", **options).shrunk[0].run)
+    assert made.manifest.weights["sha256"] != Run.load(trained_run).manifest.weights["sha256"]
+
+
+def test_a_run_of_clustered_weights_takes_a_fifth_of_the_bytes(trained_run: Path, tmp_path: Path) -> None:
+    found = shrink(trained_run, cluster=4, sparsity=0.3, epochs=1, out=tmp_path / "small")
+    (one,) = found.shrunk
+    assert (one.run / "weights.packed").stat().st_size == one.file_bytes < 0.2 * found.before_bytes
+    assert one.answers.agreement > 0.85
+    run = Run.load(one.run)
+    check(json.loads(run.folder.manifest.read_text()))
+    for path in ("stages.c3", "head.c5"):
+        weight = run.model.get_submodule(path).weight
+        assert isinstance(weight, torch.Tensor) and len(weight.unique()) <= 17
+    assert convlens.evaluate(one.run).scores.accuracy == pytest.approx(one.figures.accuracy)
+
+
+WRONG = {
+    "too many bits": ({"cluster": 13}, "13 bits came"),
+    "unknown": ({"quantise": "int4"}, "--quantise came as 'int4'"),
+    "both": ({"quantise": "int8", "cluster": 5}, "give one"),
+    "with another way": ({"quantise": "int8", "prune": 0.5}, "fewer bits come last"),
+    "zeros alone": ({"sparsity": 0.5, "prune": 0.5}, "--sparsity goes with --cluster"),
+    "a budget": ({"cluster": 5, "budget": "5m"}, "--budget came with fewer bits"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_cannot_be_had_leaves_nothing_behind(case: str, trained_run: Path, tmp_path: Path) -> None:
+    options, says = WRONG[case]
+    with pytest.raises(UsageError, match=says):
+        shrink(trained_run, out=tmp_path / "new", **options)
+    assert not (tmp_path / "new").exists()
