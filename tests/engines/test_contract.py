@@ -173,6 +173,15 @@ def test_bf16_is_near(name: str, model: Model) -> None:
     assert 0 < (found - exact).abs().max() < 0.02
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's compiler about torch itself
+def test_torchs_compiler_agrees(model: Model) -> None:
+    with open_engine("torch", model, compiled=True) as engine:
+        for batch in (2, 1, 5):
+            expected = model.network(pictures(batch)).detach()
+            torch.testing.assert_close(engine(pictures(batch)), expected, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_streams_share_a_batch(model: Model, batch: int) -> None:
     with open_engine("openvino", model, threads=2, streams=2) as engine:

@@ -18,6 +18,7 @@ from convlens.runs import Run, installed_versions
 from convlens.storage import sha256_bytes, write_json
 from convlens.training.machine import describe_machine
 
+ENOUGH = max(LEAST_PICTURES.values())  # pictures to compare on: more change nothing about who may be chosen
 PACKAGES = ("onnx", "onnxscript", "onnxruntime", "openvino")
 
 
@@ -36,14 +37,12 @@ def known_choice(run: Run, batch: int, *, threads: int, pictures: int) -> Engine
         if one.get("about") != _about(run, batch, threads):
             continue
         with suppress(KeyError, TypeError, ValueError, ConvlensError):  # damaged: measured anew
-            choice = EngineChoice.from_dict(one["choice"])
-            agreement = choice.chosen.agreement
-            if agreement is not None and agreement.pictures >= min(pictures, max(LEAST_PICTURES.values())):
-                return choice
+            if one["pictures"] >= min(pictures, ENOUGH):
+                return EngineChoice.from_dict(one["choice"])
     return None
 
 
-def keep_choice(run: Run, choice: EngineChoice, *, threads: int) -> Path:
+def keep_choice(run: Run, choice: EngineChoice, *, threads: int, pictures: int) -> Path:
     """Beside those for other batches; of other weights or versions none is kept. Raises StorageError."""
     path, about = record_of(run), _about(run, choice.batch, threads)
     same = {key: value for key, value in about.items() if key not in ("batch", "threads")}
@@ -52,7 +51,7 @@ def keep_choice(run: Run, choice: EngineChoice, *, threads: int) -> Path:
         for one in _read(path)
         if one.get("about") != about and same.items() <= dict(one.get("about", {})).items() and "choice" in one
     ]
-    kept = [*others, {"about": about, "choice": choice.to_dict()}]
+    kept = [*others, {"about": about, "pictures": min(pictures, ENOUGH), "choice": choice.to_dict()}]
     write_json(path, {"machine": describe_machine(), "choices": kept}, option=None)
     return path
 

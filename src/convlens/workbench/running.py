@@ -121,7 +121,7 @@ def _chosen(run: Run, model: Model, reads: Sequence[Read], tell: Tell) -> Engine
         if one.refused.startswith("missing"):
             tell(f"engine: {one.settings.name} is {one.refused}")
     try:
-        keep_choice(run, choice, threads=threads)
+        keep_choice(run, choice, threads=threads, pictures=len(reads))
     except StorageError as error:
         tell(f"the choice of the engine is not kept: {error}")
     return choice
