@@ -30,7 +30,7 @@ def shrink(
     multiple: Annotated[int, typer.Option(help="Keep multiples of so many channels, such as 8.")] = 1,
     least: Annotated[int, typer.Option(help="Channels that every layer keeps.")] = 1,
     epochs: Annotated[int | None, typer.Option(help="Of fine-tuning; a quarter of a training's by default.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of fine-tuning; a quarter by default.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of fine-tuning; half of a usual one by default.")] = None,
     seed: Annotated[int, typer.Option(help="All random draws follow from it.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder of the new run; runs/NAME-pruned by default.")] = None,
     data_dir: DataDir = None,

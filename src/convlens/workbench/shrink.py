@@ -29,7 +29,7 @@ from convlens.workbench.shrunk import Size, both_measured, verdict_on
 from convlens.workbench.task import chosen_augment, prepare
 from convlens.workbench.typed import typed
 
-LOW = 0.25  # of the rate at which a new network is trained
+LOW = 0.5  # of the rate at which a new network is trained; see benchmarks/pruning.py
 SHORT = 0.25  # of the epochs that a new network is trained for
 
 
@@ -78,10 +78,10 @@ def shrink(
     """Remove a share of a run's channels, fine-tune what is left on the run's own training part, save it as a new run.
 
     `prune`, `importance`, `spread`, `target`, `multiple` and `least` are those of `shrinking.prune`. Fine-tuning takes
-    a quarter of the epochs and of the rate of a training from the beginning, unless `epochs` and `learning_rate` say
-    otherwise; `recipe_options` are other fields of `training.Recipe`, the run's own by default. `data` is needed where
-    the pictures have moved. Raises DataError, NetworkError, UsageError, StorageError; Stopped after a signal, once
-    saved, and `train --resume` goes on.
+    a quarter of the epochs and half of the rate of a training from the beginning, unless `epochs` and `learning_rate`
+    say otherwise; `recipe_options` are other fields of `training.Recipe`, the run's own by default. `data` is needed
+    where the pictures have moved. Raises DataError, NetworkError, UsageError, StorageError; Stopped after a signal,
+    once saved, and `train --resume` goes on.
     """
     began = time.monotonic()
     torch.set_num_threads(usable_cpus())
