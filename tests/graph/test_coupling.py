@@ -100,6 +100,37 @@ def test_a_network_of_a_users_own_functions_is_cut_right() -> None:
     assert left < 0.6
 
 
+class Parts(nn.Module):
+    """Halves that go different ways, a half that gates the other, parts of unequal size, a pixel shuffle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(8, 8, 1)
+        self.three, self.four = nn.Conv2d(16, 24, 1), nn.Conv2d(12, 32, 1, bias=False)
+        self.five, self.head = nn.Conv2d(8, 10, 1), nn.Linear(10, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        left, right = self.one(x).chunk(2, dim=1)
+        x = torch.cat([self.two(left).relu(), right.tanh()], dim=1)
+        x = F.glu(self.three(x), dim=1)
+        x = self.five(F.pixel_shuffle(self.four(x), 2))
+        first, rest = x.split([3, 7], dim=1)
+        return self.head(torch.cat([rest, first], dim=1).relu().amax((2, 3)))
+
+
+def test_halves_gates_and_shuffled_pixels_are_cut_right_and_unequal_parts_stay() -> None:
+    torch.manual_seed(0)
+    network = Parts()
+    coupling, plan = plan_of(network, (2, 3, 6, 6))
+    widths = {name: len(plan.kept[f"{name}.weight"][0]) for name in ("one", "two", "three", "four")}
+    assert widths == {"one": 8, "two": 4, "three": 12, "four": 16}
+    assert "five.weight" not in plan.kept or 0 not in plan.kept["five.weight"]
+    assert any(kept.op == "split_with_sizes" for kept in coupling.kept)
+    far, left = difference(network, torch.randn(2, 3, 6, 6), 0.5)
+    assert far < 1e-10
+    assert left < 0.45
+
+
 class Numbers(nn.Module):
     """The second layer's size is a number in the forward."""
 
