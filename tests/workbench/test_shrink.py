@@ -101,3 +101,33 @@ def test_the_verdict_begins_with_what_did_not_get_better() -> None:
     assert verdict_on(size, replace(smaller, latency=faster)) == "4 times smaller, 2 times as fast"
     slower = replace(smaller, latency=replace(latency, p50_ms=2.0))
     assert verdict_on(size, slower).startswith("slower on this machine (2 times the time), 4 times")
+
+
+OWN = """
+import torch.nn.functional as F
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, num_classes=10, in_channels=1):
+        super().__init__()
+        self.one, self.norm = nn.Conv2d(in_channels, 8, 3, padding=1), nn.BatchNorm2d(8)
+        self.two = nn.Conv2d(8, 8, 3, padding=1, groups=2)
+        self.head = nn.Linear(8, num_classes)
+
+    def forward(self, x):
+        x = F.relu(self.norm(self.one(x)))
+        return self.head((x + F.relu(self.two(x))).mean((2, 3)))
+"""
+
+
+def test_a_run_of_an_own_network_is_pruned_and_loaded_with_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(OWN)
+    own = f"{file}:Net"
+    convlens.train("digits", network=own, epochs=1, out=tmp_path / "own", precision="fp32", threads=1)
+    result = convlens.shrink(tmp_path / "own", network=own, prune=0.5, epochs=1, out=tmp_path / "small")
+    assert result.after.parameters < 0.5 * result.before.parameters
+    scored = convlens.evaluate(result.run, network=own)
+    assert scored.scores.accuracy == result.after.accuracy
+    with pytest.raises(RunError, match="holds a network of your own"):
+        convlens.evaluate(result.run)
