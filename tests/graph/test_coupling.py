@@ -100,6 +100,77 @@ def test_a_network_of_a_users_own_functions_is_cut_right() -> None:
     assert left < 0.6
 
 
+class Parts(nn.Module):
+    """Halves that go different ways, a half that gates the other, parts of unequal size, a pixel shuffle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(8, 8, 1)
+        self.three, self.four = nn.Conv2d(16, 24, 1), nn.Conv2d(12, 32, 1, bias=False)
+        self.five, self.head = nn.Conv2d(8, 10, 1), nn.Linear(10, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        left, right = self.one(x).chunk(2, dim=1)
+        x = torch.cat([self.two(left).relu(), right.tanh()], dim=1)
+        x = F.glu(self.three(x), dim=1)
+        x = self.five(F.pixel_shuffle(self.four(x), 2))
+        first, rest = x.split([3, 7], dim=1)
+        return self.head(torch.cat([rest, first], dim=1).relu().amax((2, 3)))
+
+
+def test_halves_gates_and_shuffled_pixels_are_cut_right_and_unequal_parts_stay() -> None:
+    torch.manual_seed(0)
+    network = Parts()
+    coupling, plan = plan_of(network, (2, 3, 6, 6))
+    widths = {name: len(plan.kept[f"{name}.weight"][0]) for name in ("one", "two", "three", "four")}
+    assert widths == {"one": 8, "two": 4, "three": 12, "four": 16}
+    assert "five.weight" not in plan.kept or 0 not in plan.kept["five.weight"]
+    assert any(kept.op == "split_with_sizes" for kept in coupling.kept)
+    far, left = difference(network, torch.randn(2, 3, 6, 6), 0.5)
+    assert far < 1e-10
+    assert left < 0.45
+
+
+class Decoder(nn.Module):
+    """Transposed filters, learnt slopes, one layer under two names, channels that are written in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.act = nn.Conv2d(3, 12, 3, stride=2), nn.PReLU(12)
+        self.up, self.norm = nn.ConvTranspose2d(12, 10, 2, stride=2), nn.InstanceNorm2d(10)
+        self.two = nn.Conv2d(10, 10, 3, padding=1)
+        self.again = self.two
+        self.three, self.head = nn.Conv2d(10, 8, 1), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.one(x))
+        x = self.again(F.relu(self.two(F.relu(self.up(x)))))
+        x = self.three(F.interpolate(x, scale_factor=2))
+        written = torch.zeros_like(x)
+        written[:, :4] = x[:, 4:]
+        return self.head((x + written).relu().mean((2, 3)))
+
+
+def test_transposed_filters_and_a_layer_with_two_names_are_cut_right() -> None:
+    torch.manual_seed(0)
+    network = Decoder()
+    far, left = difference(network, torch.randn(2, 3, 13, 13), 0.5)
+    assert far < 1e-10
+    assert left < 0.6
+    _, plan = plan_of(network, (2, 3, 13, 13))
+    small = apply_channel_plan(network, plan)
+    assert small.again is small.two and small.two.weight.shape == (5, 5, 3, 3)
+    assert small.up.weight.shape == (6, 5, 2, 2) and small.act.num_parameters == 6
+    assert small.three.out_channels == 8  # memory that is written through a view is not followed
+
+
+def test_the_layout_of_the_weights_in_memory_changes_no_plan() -> None:
+    network, images = network_of("mobilenet_v3_small")
+    _, plan = plan_of(network, tuple(images.shape))
+    _, other = plan_of(network.to(memory_format=torch.channels_last), tuple(images.shape))  # type: ignore[call-overload]
+    assert plan == other
+
+
 class Numbers(nn.Module):
     """The second layer's size is a number in the forward."""
 

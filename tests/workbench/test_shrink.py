@@ -13,7 +13,7 @@ from convlens.errors import DataError, NetworkError, RunError, Stopped, UsageErr
 from convlens.measurement import Latency
 from convlens.runs import Run
 from convlens.training.loop import Training
-from convlens.workbench import shrink, train
+from convlens.workbench import evaluate, shrink, train
 from convlens.workbench.shrunk import verdict_on
 from tests.docs.test_run_format import check
 
@@ -191,3 +191,36 @@ def test_the_verdict_begins_with_what_did_not_get_better(narrow) -> None:
     assert verdict_on(size, size, 400, 100) == "not faster on this machine, 4 times smaller"
     assert verdict_on(size, fast, 400, 100) == "4 times smaller, 2 times as fast"
     assert verdict_on(size, slow, 400, 100) == "slower on this machine (2 times the time), 4 times smaller"
+
+
+OWN = """
+import torch.nn.functional as F
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, num_classes=10, in_channels=1):
+        super().__init__()
+        self.one, self.norm = nn.Conv2d(in_channels, 8, 3, padding=1), nn.BatchNorm2d(8)
+        self.two = nn.Conv2d(8, 8, 3, padding=1, groups=2)
+        self.head = nn.Linear(8, num_classes)
+
+    def forward(self, x):
+        x = F.relu(self.norm(self.one(x)))
+        return self.head((x + F.relu(self.two(x))).mean((2, 3)))
+"""
+
+
+def test_a_run_of_an_own_network_is_pruned_and_loaded_with_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(OWN)
+    own = f"{file}:Net"
+    train("digits", network=own, epochs=1, out=tmp_path / "own", precision="fp32", threads=1)
+    found = shrink(tmp_path / "own", network=own, prune=0.5, epochs=1, out=tmp_path / "small")
+    (one,) = found.shrunk
+    assert one.figures.parameters < 0.5 * found.before.parameters
+    scored = evaluate(one.run, network=own)
+    assert scored.scores.accuracy == one.figures.accuracy
+    with pytest.raises(RunError, match="holds a network of your own"):
+        evaluate(one.run)
+    with pytest.raises(UsageError, match="of which no multipliers are known"):
+        shrink(tmp_path / "own", network=own, width=0.5, out=tmp_path / "narrow")

@@ -19,6 +19,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from torch import nn
 
+from convlens.graph import label_layers, label_moves  # noqa: F401  (their rules)
 from convlens.graph.graph import Graph
 from convlens.graph.label_rules import RULES, pointwise, unknown
 from convlens.graph.labels import FIXED, Cut, Key, LabelBook, Labels, fixed

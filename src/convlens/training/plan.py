@@ -10,6 +10,7 @@ from torch import nn
 from convlens.training.recipe import Recipe
 from convlens.training.schedule import Segment, progress_at
 
+GOING_ON = 0.5  # of the rate of a training from the beginning, for a run that learns on; see benchmarks/pruning.py
 PICTURES_SEEN = 600_000  # of a training whose length was not asked for; 10 to 60 epochs
 
 
@@ -44,7 +45,7 @@ class Plan:
     candidates: tuple[dict[str, Any], ...] = ()  # networks that were timed to choose one
     pretrained: bool = False  # then norms keep their statistics, and earlier layers learn slower
     classifier: str | None = None  # fitted to the features of the others before the first step
-    goes_on: bool = False  # the weights are those of a run, all of which learn on, at the rate of fine-tuning
+    goes_on: bool = False  # the weights are those of a run, all of which learn on
     teacher: dict[str, Any] | None = None  # the run whose answers are learnt beside the labels, and its weights' digest
 
     @property
@@ -88,9 +89,9 @@ def first_plan(recipe: Recipe, num_pictures: int, network: nn.Module, setting: S
     batch = min(recipe.batch or min(default_batch(num_pictures), most), num_pictures)
     steps_per_epoch = max(1, num_pictures // batch)
     epochs = recipe.epochs or default_epochs(num_pictures)
-    rate = recipe.learning_rate or default_rate(
-        recipe.optimiser, network, batch, pretrained=setting.pretrained or setting.goes_on
-    )
+    rate = recipe.learning_rate or default_rate(recipe.optimiser, network, batch, pretrained=setting.pretrained)
+    if setting.goes_on and recipe.learning_rate is None:
+        rate *= GOING_ON
     return Plan(
         batch,
         steps_per_epoch,

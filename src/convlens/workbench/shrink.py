@@ -68,7 +68,7 @@ def shrink(
     of `shrinking.prune`), `width` and `resolution` (px) those of a smaller network of the family; of several each is
     made with each. What comes of it learns on the pictures that the run was trained on, divided as they were, or on
     `data`, and from the run's answers too unless `teach` is false. `epochs` or `budget` is for each; trained weights
-    take a quarter of the epochs and of the rate of a training from the beginning. `quantise` ("int8") or `cluster`
+    take a quarter of the epochs and half of the rate of a training from the beginning. `quantise` ("int8") or `cluster`
     (bits, with a `sparsity`) keeps the network and takes fewer bits; it learns for `epochs`, by default none. `out` is
     the new run, or the folder of several; `plot` an SVG of accuracy against latency. `network` (file.py:Class) goes
     with a run of your own. The run itself stays as it is. Raises UsageError, NetworkError for what its network cannot
