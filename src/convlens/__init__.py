@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from convlens.workbench.measure import measure
     from convlens.workbench.predict import predict
     from convlens.workbench.scratch import scratch_network
+    from convlens.workbench.shrink import shrink
     from convlens.workbench.train import train
 
 __version__ = "0.2.0"
@@ -47,6 +48,7 @@ __all__ = [
     "measure",
     "predict",
     "scratch_network",
+    "shrink",
     "train",
     "zoo",
 ]

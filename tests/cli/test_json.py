@@ -17,6 +17,7 @@ COMMANDS = {
     "predict":  (("{run}", "{pictures}"), {"predictions", "unreadable"}),
     "measure":  (("{run}", "--latency"), {"network", "latency", "input_shape"}),
     "compare":  (("lenet5", "perceptron", "{run}"), {"rows", "pairs", "same_speed", "cost"}),
+    "shrink":   (("{run}", "--epochs", "1", "--out", "{out}"), {"run", "verdict", "before", "after", "answers"}),
     "bench":    (("perceptron",), {"machine", "recipes", "networks"}),
     "explain":  (("{run}", "{pictures}", "--method", "saliency", "--out", "{out}"), {"files", "pictures", "sanity"}),
 }

@@ -74,6 +74,7 @@ def test_the_page_of_training_names_every_option_of_the_recipe():
         "beside-muon",
         "lookahead",
         "clip",
+        "l1-scales",
         "freeze-stem",
     ]
     for name in alone:

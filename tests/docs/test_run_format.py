@@ -139,6 +139,7 @@ OF_RECIPE = {
     "shuffle_labels",
     "lookahead",
     "clip",
+    "l1_scales",
     "freeze_stem",
     "name",
 }  # since 0.3.0: not in every run

@@ -72,6 +72,21 @@ def test_a_clipped_gradient_is_no_longer_than_asked_and_keeps_its_direction(trai
     assert float(cut) == pytest.approx(1e-3 * made.plan.learning_rate, rel=1e-3)
 
 
+def test_l1_on_scales_adds_its_weight_to_the_gradient_of_every_scale_and_of_nothing_else(training):
+    """SGD without momentum: scales, which are above zero, move by rate times weight further down."""
+    after = {}
+    for weight in (0.0, 0.5):
+        made = training(
+            1, f"scales{weight}", optimiser="sgd", momentum=0.0, weight_decay=0.0, schedule="linear", l1_scales=weight
+        )
+        made.run()
+        after[weight] = dict(made.network.named_parameters())
+    for name, plain in after[0.0].items():
+        moved = (plain - after[0.5][name]).detach()
+        expected = 0.5 * made.plan.learning_rate if name == "1.weight" else 0.0
+        torch.testing.assert_close(moved, torch.full_like(moved, expected), rtol=1e-3, atol=1e-6)
+
+
 def test_muon_iterates_in_the_precision_of_the_training(training):
     def dtypes(made: Training) -> set[torch.dtype | None]:
         return {group.rule.dtype for group in made.optimiser.groups if isinstance(group.rule, Muon)}

@@ -50,6 +50,7 @@ def test_an_unknown_option_names_the_nearest():
         {"betas": (0.9,)},
         {"label_smoothing": 1.0},
         {"l1": -1.0},
+        {"l1_scales": -1.0},
         {"ema": 1.0},
         {"lookahead": 0.0},
         {"clip": 0.0},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from convlens.cli import bench, compare, create, demo, doctor, evaluate, explain, measure, predict, train, zoo
+from convlens.cli import bench, compare, create, demo, doctor, evaluate, explain, measure, predict, shrink, train, zoo
 
 app = typer.Typer(
     name="convlens",
@@ -26,6 +26,6 @@ def about(version: bool = typer.Option(False, "--version", help="Print the versi
         raise typer.Exit()
 
 
-for command in (demo, zoo, create, doctor, train, evaluate, predict, measure, compare, explain, bench):
+for command in (demo, zoo, create, doctor, train, evaluate, predict, measure, compare, shrink, explain, bench):
     name = command.__name__.rpartition(".")[2]
     app.command(name, epilog=f"Example: {command.EXAMPLE}")(getattr(command, name))

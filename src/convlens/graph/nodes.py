@@ -14,13 +14,16 @@ class Operand(NamedTuple):
     """A tensor that an operation reads.
 
     `node` made it: -1 is the network's input, None means parameters, buffers or constants alone; `names` are the
-    parameters and buffers that it is, or is a view of; `output` says which of the node's tensors it is.
+    parameters and buffers that it is, or is a view of; `output` says which of the node's tensors it is. `strides` and
+    `offset` place the numbers of such a view in the memory of what it is a view of.
     """
 
     shape: Shape
     node: int | None
     names: tuple[str, ...] = ()
     output: int = 0
+    strides: Shape = ()
+    offset: int = 0
 
 
 @dataclass(frozen=True)

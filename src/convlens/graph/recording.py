@@ -131,7 +131,10 @@ class Recorder(TorchDispatchMode):
         return arguments, written
 
     def _operand(self, tensor: Tensor) -> Operand:
-        return Operand(tuple(tensor.shape), *self._maker(tensor))
+        node, names, output = self._maker(tensor)
+        if not names:
+            return Operand(tuple(tensor.shape), node, names, output)
+        return Operand(tuple(tensor.shape), node, names, output, tensor.stride(), int(tensor.storage_offset()))
 
     def _dependencies(self, operands: list[Operand], args: Any, kwargs: Any) -> tuple[int, ...]:
         """The makers of the operands, and whoever wrote into their memory since."""

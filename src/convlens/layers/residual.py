@@ -31,15 +31,14 @@ class PaddedIdentity(nn.Module):
 
     def __init__(self, extra: int, stride: int) -> None:
         super().__init__()
-        self.extra, self.stride = extra, stride
+        self.stride = stride
+        self.padding = (0, 0, 0, 0, extra // 2, extra - extra // 2)  # columns, rows, channels
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        before = self.extra // 2
-        padding = (0, 0, 0, 0, before, self.extra - before)
-        return functional.pad(x[:, :, :: self.stride, :: self.stride], padding)
+        return functional.pad(x[:, :, :: self.stride, :: self.stride], self.padding)
 
     def extra_repr(self) -> str:
-        return f"extra={self.extra}, stride={self.stride}"
+        return f"extra={sum(self.padding)}, stride={self.stride}"
 
 
 def make_shortcut(in_channels: int, channels: int, stride: int, option: str = "B") -> nn.Module:

@@ -28,10 +28,16 @@ INSIDE: dict[str, type | UnionType] = {  # the * is each of a list
     "quantisation.inputs": dict,
     **dict.fromkeys(("weights.sha256", "classes.*"), str),
     **dict.fromkeys(("data.splits_sha256", "data.looks_sha256", "data.data_dir"), str | None),
+    **dict.fromkeys(("channel_plan.tensors", "channel_plan.groups", "channel_plan.attributes"), dict),
+    "channel_plan.kept": list,
+    "channel_plan.kept.*": str,
     **dict.fromkeys(("metrics.val", "data.scan"), dict | None),
     **dict.fromkeys(("plan.segments", "data.scan.findings"), list | None),
 }
-NEEDED_INSIDE = ("weights.sha256", "data.source", "quantisation.inputs")
+NEEDED_INSIDE = (
+    *("weights.sha256", "data.source", "quantisation.inputs"),
+    *("channel_plan.kept", "channel_plan.tensors", "channel_plan.groups", "channel_plan.attributes"),
+)
 EVALUATION: dict[str, type | UnionType] = {  # what `evaluate` wrote, as far as a report reads it
     **dict.fromkeys(("per_class", "confusion", "confusion.*", "calibration_bins", "errors", "recognised"), list),
     **dict.fromkeys(("per_class.*", "calibration_bins.*", "errors.*", "recognised.*"), dict),

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from convlens.errors import NetworkError, RunError, StorageError, UsageError, counted
+from convlens.graph import ChannelPlan, apply_channel_plan
 from convlens.layers.fake_quantised import fake_quantised, scales_from_json
 from convlens.pictures import Preprocess
 from convlens.runs.entries import evaluation_damage
@@ -75,7 +76,7 @@ class Run:
     @cached_property
     def model(self) -> nn.Module:
         """The network with its weights, in eval mode. Raises RunError when they do not fit or were changed."""
-        model = self.given_model if self.given_model is not None else self._build()
+        model = self.pruned(self.given_model if self.given_model is not None else self._build())
         path, described = self.weights_file, self.manifest.weights
         weights = read_weights(path, sha256=described["sha256"], size_bytes=described.get("size_bytes"))
         try:
@@ -86,6 +87,16 @@ class Run:
         model = self.quantised(model)
         self._check_fit(model.eval())
         return model
+
+    def pruned(self, model: nn.Module) -> nn.Module:
+        """With the channels that are left of it, where it was pruned; a network that has just these stays as it is."""
+        if self.manifest.channel_plan is None:
+            return model
+        try:
+            plan = ChannelPlan.from_dict(self.manifest.channel_plan)
+            return model if plan.holds(model) else apply_channel_plan(model, plan)
+        except NetworkError as error:
+            raise RunError(f"{self.folder.manifest}: {error}; {RESTORE}") from error
 
     def quantised(self, model: nn.Module) -> nn.Module:
         """Rounding as its 8-bit version does, where the run is quantised; else the network itself."""

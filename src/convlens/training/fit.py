@@ -24,6 +24,7 @@ from convlens.training.loop import Progress, Task, Training
 from convlens.training.machine import describe_machine, device_bytes
 from convlens.training.plan import Plan, Setting, first_plan
 from convlens.training.precision import Trial, choose
+from convlens.training.rates import norm_scales
 from convlens.training.recipe import Recipe
 from convlens.training.schedule import sizes_of
 from convlens.training.validation import loss_and_accuracy
@@ -37,11 +38,13 @@ COLD_S = 1.0  # a first step that is shorter may have compiled kernels for most 
 def make_plan(network: nn.Module, batches_of: Callable[[int], Batches], recipe: Recipe, setting: Setting) -> Plan:
     """Resolve a recipe for this data and machine; times a copy of the network on its first batch.
 
-    Raises UsageError where a stem shall be frozen and there is none, NetworkError when one training step on a copy of
-    the network fails.
+    Raises UsageError where a stem shall be frozen, or scales made small, and there are none; NetworkError when one
+    training step on a copy of the network fails.
     """
     if recipe.freeze_stem is not None:
         check_stem(network)
+    if recipe.l1_scales:
+        norm_scales(network)
     one = batches_of(1)
     most = largest_batch(network, one(0)[0].shape, setting.device)
     plan = first_plan(recipe, len(one.labels), network, setting, most=most)
@@ -173,6 +176,7 @@ def _manifest(training: Training, temperature: float, metrics: dict[str, Any]) -
         recipe=training.recipe.to_dict(),
         plan=training.plan.to_dict(),
         data=facts["data"],
+        channel_plan=facts.get("channel_plan"),
         seed=training.recipe.seed,
         keep_pictures=facts["keep_pictures"],
         versions=installed_versions(),

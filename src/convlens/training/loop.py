@@ -27,7 +27,7 @@ from convlens.training.head_first import SHARE, fit_classifier
 from convlens.training.machine import nearest_to
 from convlens.training.plan import Plan
 from convlens.training.precision import Choice
-from convlens.training.rates import build_optimiser, decayed_parameters
+from convlens.training.rates import build_optimiser, decayed_parameters, norm_scales, sum_of_sizes
 from convlens.training.readings import Readings
 from convlens.training.recipe import Recipe
 from convlens.training.replayed import Learn, Replayed, can_record
@@ -113,7 +113,7 @@ class Training:
         if path is not None:
             until = None if self.budget is None else self.budget.started + SHARE * self.budget.seconds
             fit_classifier(self.network, path, batches, self.choice, until=until, progress=progress)
-        elif not self.plan.pretrained:
+        elif not self.plan.pretrained and "channel_plan" not in self.task.facts:  # a pruned network has seen them
             show_pictures(self.network, batches)
         if self.average:
             self.average.network.load_state_dict(self.network.state_dict())
@@ -154,7 +154,9 @@ class Training:
         if weight is not None and labels.ndim == 2:  # soft labels have the mean by weight that hard ones have
             loss = loss * len(labels) / (labels @ weight).sum()
         if self.recipe.l1:
-            loss = loss + self.recipe.l1 * torch.stack([p.abs().sum() for p in decayed_parameters(self.network)]).sum()
+            loss = loss + self.recipe.l1 * sum_of_sizes(decayed_parameters(self.network))
+        if self.recipe.l1_scales:
+            loss = loss + self.recipe.l1_scales * sum_of_sizes(norm_scales(self.network))
         return loss
 
     def _read(self) -> None:

@@ -11,6 +11,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from convlens.errors import UsageError
 from convlens.training.optimisers import SGD, AdamW, Group, Lookahead, Muon, Optimiser
 from convlens.training.recipe import Recipe
 
@@ -21,6 +22,19 @@ SGD_DECAY = 0.01  # of AdamW's: a decay of 0.05 is multiplied by AdamW's small r
 
 def decayed_parameters(network: nn.Module) -> list[nn.Parameter]:
     return [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
+
+
+def sum_of_sizes(parameters: list[nn.Parameter]) -> torch.Tensor:
+    return torch.stack([parameter.abs().sum() for parameter in parameters]).sum()
+
+
+def norm_scales(network: nn.Module) -> list[nn.Parameter]:
+    """The scales of all batch norms. UsageError where none has any."""
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    scales = [m.weight for m in norms if isinstance(m.weight, nn.Parameter) and m.weight.requires_grad]
+    if not scales:
+        raise UsageError(f"l1_scales came for {type(network).__name__}, whose batch norms have no scales; take l1")
+    return scales
 
 
 def build_optimiser(

@@ -32,6 +32,7 @@ class Recipe:
     """None means: resolved by the plan. Learning rates are peaks of the schedule. `betas` are AdamW's.
 
     `label_smoothing`: Szegedy et al. 2015. `l1`: weight of the sum of |w| over filters and matrices in the loss.
+    `l1_scales`: of the sum of |scale| over batch norms (Liu et al. 2017), which tells channels that nobody needs.
     `head_rate` and `bias_rate`: rates of the classifier, and of norms and biases, as multiples of the others'.
     `on_sphere`: see `optimisers.Muon`. `momentum` is SGD's and Muon's. `beside_muon`: "adamw", at a tenth of the rate,
     or "sgd" moves what Muon does not: biases, norms and the classifier.
@@ -58,6 +59,7 @@ class Recipe:
     schedule: str = "one_cycle"
     label_smoothing: float = 0.1
     l1: float = 0.0
+    l1_scales: float = 0.0
     ema: float | None = None
     lookahead: float | None = None
     clip: float | None = None
@@ -103,8 +105,9 @@ class Recipe:
             raise UsageError(f"progressive came as {self.progressive}; expected a share of the side above 0, up to 1")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise UsageError(f"betas came as {self.betas}; expected two numbers of 0 or more and less than 1")
-        if not 0 <= self.l1 < float("inf") or not 0 <= self.weight_decay < float("inf"):
-            raise UsageError(f"l1 and weight_decay are 0 or more; got {self.l1} and {self.weight_decay}")
+        for name in ("l1", "l1_scales", "weight_decay"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise UsageError(f"{name} came as {getattr(self, name)}; expected 0 or more")
         if not 0 <= self.seed < 1 << 63:
             raise UsageError(f"--seed came as {self.seed}; expected a number from 0 to 2**63 - 1")
         if self.threads is not None and self.threads > 16 * usable_cpus():

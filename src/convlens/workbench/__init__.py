@@ -12,6 +12,7 @@ from convlens.workbench.own_network import open_run
 from convlens.workbench.predict import PredictResult, predict
 from convlens.workbench.results import plain
 from convlens.workbench.scratch import scratch_network
+from convlens.workbench.shrink import ShrinkResult, shrink
 from convlens.workbench.timing import Timing
 from convlens.workbench.train import TrainResult, train
 from convlens.workbench.zoo import ZooResult, zoo
@@ -26,6 +27,7 @@ __all__ = [
     "ExplainResult",
     "MeasureResult",
     "PredictResult",
+    "ShrinkResult",
     "Timing",
     "TrainResult",
     "ZooResult",
@@ -41,6 +43,7 @@ __all__ = [
     "plain",
     "predict",
     "scratch_network",
+    "shrink",
     "train",
     "zoo",
 ]

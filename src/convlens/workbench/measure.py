@@ -123,9 +123,8 @@ def _resolve(
         network: nn.Module = target.model
         if image_size and "name" in target.manifest.architecture:  # another resolution may mean another stem
             found = room.Architecture.from_dict(target.manifest.architecture)
-            network = room.build(
-                room.Architecture(found.name, found.num_classes, found.in_channels, side, found.options)
-            )
+            anew = room.Architecture(found.name, found.num_classes, found.in_channels, side, found.options)
+            network = target.pruned(room.build(anew))
         return target.manifest.name, network, (1, target.preprocess.channels, *side)
     entry = room.entry(str(target))
     channels = in_channels or entry.in_channels

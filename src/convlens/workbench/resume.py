@@ -12,6 +12,7 @@ from torch import nn
 from convlens import training
 from convlens.data import Augment
 from convlens.errors import RunError, UsageError, counted
+from convlens.graph import ChannelPlan, apply_channel_plan
 from convlens.pictures import Preprocess
 from convlens.runs import Run, RunFolder, read_splits
 from convlens.storage import FolderLock
@@ -88,6 +89,12 @@ def _as_options(augmentation: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rebuild(facts: dict[str, Any], network: str | None) -> nn.Module:
+    """As it was when the training began: new, or pruned."""
+    built = _built(facts, network)
+    return apply_channel_plan(built, ChannelPlan.from_dict(plan)) if (plan := facts.get("channel_plan")) else built
+
+
+def _built(facts: dict[str, Any], network: str | None) -> nn.Module:
     if "network" not in facts["architecture"]:
         return build(Architecture.from_dict(facts["architecture"]))
     if network is None:

@@ -46,6 +46,8 @@ def told_by(weights: str | Path | None, model: str, options: Mapping[str, Any]) 
     run = run_of(weights)
     if run is None or "network" in run.architecture:  # a network of the user's own has no name in the zoo
         return room.describe_weights(model, weights, options)
+    if run.channel_plan is not None:
+        raise NetworkError(f"{weights} belongs to a pruned run, whose weights fit no whole network; name another run")
     made = room.Architecture.from_dict(run.architecture)
     if made.name != model:
         raise NetworkError(f"{weights} belongs to a run of {made.name}, not of {model}; name that network")

@@ -1,0 +1,173 @@
+"""Channels are coupled right when removing dead ones changes no answer: every family, and a user's own network."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import convlens.zoo as zoo
+from convlens.errors import NetworkError
+from convlens.graph.channel_plan import ChannelPlan, apply_channel_plan, as_text, from_text
+from convlens.graph.coupling import couple
+from convlens.zoo.registry import entry
+from tests.graph.pruned import difference, plan_of
+
+QUICK = (
+    "mlp",
+    "lenet5",
+    "lenet5_1998",
+    "alexnet_paper",
+    "resnet20",
+    "wide_resnet16_8",
+    "squeezenet1_1",
+    "shufflenet_v1",
+    "shufflenet_v2_x0_5",
+    "mobilenet_v3_small",
+    "sprint_cifar_deep",
+)
+NOTHING = ("perceptron", "rnn_rows", "lstm_rows", "gru_rows", "peephole_lstm_rows")
+WHOLE = {*NOTHING, "bilstm_rows", "stacked_lstm_rows", "cifg_rows", "resnet1202"}
+
+
+def network_of(name: str, side: int = 32) -> tuple[nn.Module, Tensor]:
+    known = entry(name)
+    side = min(side, known.resolution)
+    torch.manual_seed(0)
+    network = zoo.create(name, num_classes=10, in_channels=known.in_channels, image_size=side)
+    return network, torch.randn(2, known.in_channels, side, side)
+
+
+def check_exact(name: str, share: float) -> None:
+    far, left = difference(*network_of(name), share)
+    assert far < 1e-10
+    assert left < share + 0.05
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_removing_half_of_the_channels_changes_no_answer_where_they_were_dead(name: str) -> None:
+    check_exact(name, 0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in zoo.names() if name not in WHOLE])
+def test_removing_dead_channels_changes_no_answer_in_the_whole_zoo(name: str) -> None:
+    for share in (0.5, 0.7):
+        far, left = difference(*network_of(name), share)
+        assert far < 1e-10
+        assert left < 0.9
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_recurrent_cells_and_single_layers_keep_all_that_they_have(name: str) -> None:
+    network, images = network_of(name)
+    assert not couple(network, tuple(images.shape)).layers
+
+
+class Own(nn.Module):
+    """Functions of torch on parameters of its own: groups, a depthwise filter, chunk, shuffle, gate, shared weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Parameter(torch.randn(16, 3, 3, 3))
+        self.grouped = nn.Parameter(torch.randn(16, 4, 1, 1))
+        self.depthwise = nn.Parameter(torch.randn(8, 1, 3, 3))
+        self.mixed = nn.Conv2d(8, 8, 1)
+        self.scale = nn.Parameter(torch.rand(8, 1, 1) + 0.5)
+        self.squeeze = nn.Linear(16, 6)
+        self.excite = nn.Linear(6, 16)
+        self.head = nn.Linear(24 * 16, 5, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.conv2d(x, self.first, padding=1).relu_()
+        x = F.conv2d(x, self.grouped, groups=4)
+        n, c, h, w = x.shape
+        x = x.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w)
+        gate = self.excite(F.relu(self.squeeze(x.mean((2, 3))))).sigmoid()
+        x = x * gate[:, :, None, None]
+        left, right = x.chunk(2, dim=1)
+        right = F.conv2d(right, self.depthwise, padding=1, groups=right.shape[1])
+        right = right + self.mixed(self.mixed(F.gelu(right)) * self.scale)
+        x = torch.cat([left, F.relu(right), right * 2], dim=1)
+        return self.head(F.adaptive_avg_pool2d(x, 4).flatten(1)) if x.shape[2] != 4 else self.head(x.flatten(1))
+
+
+def test_a_network_of_a_users_own_functions_is_cut_right() -> None:
+    torch.manual_seed(0)
+    far, left = difference(Own(), torch.randn(2, 3, 8, 8), 0.5)
+    assert far < 1e-10
+    assert left < 0.6
+
+
+class Numbers(nn.Module):
+    """The second layer's size is a number in the forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.three = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 12, 3), nn.Conv2d(12, 6, 3)
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.two(self.one(x).relu()).relu()
+        x = self.three(x.view(x.shape[0], 12, x.shape[2], -1)).relu()
+        return self.head(x.mean((2, 3)))
+
+
+def test_a_layer_whose_size_is_a_number_in_the_forward_stays_and_the_others_go() -> None:
+    network = Numbers()
+    _, plan = plan_of(network, (2, 3, 12, 12))
+    apply_channel_plan(network, plan)
+    assert [network.one.out_channels, network.two.out_channels, network.three.out_channels] == [4, 12, 3]
+    assert network(torch.zeros(2, 3, 12, 12)).shape == (2, 4)
+
+
+class Means(nn.Module):
+    """Layer norm, a mean over channels and an operation that nobody knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.three = nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 8)
+        self.norm, self.head = nn.LayerNorm(8), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.one(x))
+        x = self.two(x)
+        x = x - x.mean(1, keepdim=True)
+        return self.head(torch.fft.rfft(self.three(x), dim=1, n=14).abs())
+
+
+def test_what_compares_channels_or_is_unknown_keeps_them_and_is_named() -> None:
+    coupling = couple(Means(), (2, 6))
+    assert not coupling.layers
+    named = {kept.op for kept in coupling.kept}
+    assert {"native_layer_norm", "mean", "_fft_r2c"} <= named
+
+
+def test_a_plan_goes_through_json_and_two_plans_become_one() -> None:
+    network, images = network_of("shufflenet_v1")
+    _, first = plan_of(network, tuple(images.shape))
+    small = apply_channel_plan(network, first)
+    _, second = plan_of(small, tuple(images.shape), 0.6)
+    twice = apply_channel_plan(small, second)
+    at_once = apply_channel_plan(network_of("shufflenet_v1")[0], second.after(first))
+    at_once.load_state_dict(twice.state_dict())
+    assert torch.equal(at_once.eval()(images), twice.eval()(images))
+    assert from_text(as_text((3, 4, 5, 0, -1, 9, -1))) == (3, 4, 5, 0, -1, 9, -1)
+
+
+def test_a_plan_for_another_network_changes_nothing_and_says_so_in_one_line() -> None:
+    network, images = network_of("resnet20")
+    _, plan = plan_of(network, tuple(images.shape))
+    other, _ = network_of("lenet5")
+    with pytest.raises(NetworkError, match="which this network does not have"):
+        apply_channel_plan(other, plan)
+    narrow = nn.Module()
+    narrow.stem = nn.Conv2d(3, 2, 3)
+    with pytest.raises(NetworkError, match="it is for another network"):
+        apply_channel_plan(narrow, ChannelPlan({"stem.weight": {0: (0, 5)}}))
+    with pytest.raises(NetworkError, match="holds no such size"):
+        apply_channel_plan(narrow, ChannelPlan(attributes={"stem": {"forward": 3}}))
+    with pytest.raises(NetworkError, match="cannot be read"):
+        ChannelPlan.from_dict({"kept": ["0-x"], "tensors": {}, "groups": {}, "attributes": {}})
+    assert narrow.stem.weight.shape == (2, 3, 3, 3)

@@ -1,0 +1,83 @@
+"""What goes is what matters least, as much as was asked, and the rest still runs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import convlens.zoo as zoo
+from convlens.errors import NetworkError, UsageError
+from convlens.graph import ChannelPlan, apply_channel_plan
+from convlens.graph.cutting import sound_coupling
+from convlens.shrinking import importance_of, prune
+
+SHAPE = (2, 3, 32, 32)
+
+
+def network_of(name: str = "resnet20") -> nn.Module:
+    torch.manual_seed(0)
+    return zoo.create(name, num_classes=10, image_size=32).eval()
+
+
+def test_the_network_itself_is_left_alone_and_the_plan_makes_the_same_small_one() -> None:
+    network = network_of()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    result = prune(network, SHAPE, 0.5)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    again = apply_channel_plan(network, ChannelPlan.from_dict(result.plan.to_dict()))
+    images = torch.randn(SHAPE)
+    assert torch.equal(again(images), result.network(images))
+    assert result.after.parameters < 0.27 * result.before.parameters
+    assert result.after.macs < 0.27 * result.before.macs
+
+
+@pytest.mark.parametrize("spread", ["uniform", "global"])
+def test_what_is_left_are_the_filters_of_the_largest_weights(spread: str) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 1), nn.Flatten(), nn.Linear(3600, 2))
+    with torch.no_grad():
+        network.get_parameter("0.weight")[[1, 3, 4, 6]] *= 100
+    small = prune(network, SHAPE, 0.5, spread=spread).network
+    kept = small.get_parameter("0.weight")
+    assert torch.equal(kept[-4:], network.get_parameter("0.weight")[[1, 3, 4, 6]])
+
+
+def test_scales_of_batch_norm_decide_where_they_are_asked() -> None:
+    network = network_of()
+    coupling = sound_coupling(network, SHAPE)
+    inner = network.get_submodule("stages.0.0.residual")
+    norms = [module for module in inner.modules() if isinstance(module, nn.BatchNorm2d)]
+    with torch.no_grad():
+        norms[0].weight[:8] = 0.01
+    scores = importance_of(network, coupling, "scales")
+    name = next(name for name, module in network.named_modules() if module is norms[0])
+    units = coupling.units[f"{name}.weight", 0]
+    assert scores[units[:8]].max() < 0.1 < 1 < scores[units[8:]].min()
+
+
+@pytest.mark.parametrize("name", ["resnet20", pytest.param("mobilenet_v2", marks=pytest.mark.slow)])
+def test_a_share_of_the_macs_is_met_closely(name: str) -> None:
+    result = prune(network_of(name), SHAPE, 0.4, target="macs", spread="global")
+    left = result.after.macs / result.before.macs
+    assert 0.5 < left <= 0.6
+
+
+def test_a_floor_and_multiples_of_eight_hold_in_every_layer() -> None:
+    small = prune(network_of("mobilenet_v3_small"), SHAPE, 0.45, multiple=8, least=8).network
+    widths = [module.out_channels for module in small.modules() if isinstance(module, nn.Conv2d)]
+    assert all(width % 8 == 0 for width in widths)
+    assert min(widths) == 8
+
+
+def test_a_pruned_network_learns() -> None:
+    small = prune(network_of("shufflenet_v2_x0_5"), SHAPE, 0.5).network.train()
+    small(torch.randn(SHAPE)).square().mean().backward()
+    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in small.parameters())
+
+
+def test_a_network_without_channels_to_remove_and_wrong_values_are_told_in_one_line() -> None:
+    with pytest.raises(NetworkError, match="has no channels that can be removed"):
+        prune(zoo.create("perceptron", num_classes=10, in_channels=1, image_size=28), (1, 1, 28, 28))
+    for wrong in ({"amount": 1.0}, {"spread": "even"}, {"target": "bytes"}, {"importance": "size"}, {"least": 0}):
+        with pytest.raises(UsageError):
+            prune(network_of(), SHAPE, **wrong)
