@@ -6,11 +6,13 @@ from convlens.shrinking.clustering import cluster_weights, prune_weights, tune_c
 from convlens.shrinking.importance import IMPORTANCES, importance_of
 from convlens.shrinking.pruning import SPREADS, TARGETS, PrunedResult, prune
 from convlens.shrinking.quantisation import quantise, train_quantised
+from convlens.shrinking.tuning import Batches
 
 __all__ = [
     "IMPORTANCES",
     "SPREADS",
     "TARGETS",
+    "Batches",
     "PrunedResult",
     "cluster_weights",
     "importance_of",

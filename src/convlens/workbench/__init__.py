@@ -10,6 +10,7 @@ from convlens.workbench.explain import ExplainResult, explain
 from convlens.workbench.measure import MeasureResult, measure
 from convlens.workbench.own_network import open_run
 from convlens.workbench.predict import PredictResult, predict
+from convlens.workbench.quantised import cluster, quantise
 from convlens.workbench.results import plain
 from convlens.workbench.scratch import scratch_network
 from convlens.workbench.shrink import ShrinkResult, shrink
@@ -32,6 +33,7 @@ __all__ = [
     "TrainResult",
     "ZooResult",
     "bench",
+    "cluster",
     "compare",
     "create",
     "demo",
@@ -42,6 +44,7 @@ __all__ = [
     "open_run",
     "plain",
     "predict",
+    "quantise",
     "scratch_network",
     "shrink",
     "train",

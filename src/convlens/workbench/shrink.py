@@ -12,7 +12,7 @@ import torch
 
 from convlens import training
 from convlens.data import Augment, usable_cpus
-from convlens.errors import DataError, counted
+from convlens.errors import DataError, UsageError, counted
 from convlens.graph import ChannelPlan
 from convlens.graph.coupling import ANSWER
 from convlens.measurement import Paired
@@ -86,7 +86,11 @@ def shrink(
     began = time.monotonic()
     torch.set_num_threads(usable_cpus())
     opened = open_run(run, network)
-    recipe = _recipe(opened, {"epochs": epochs, "learning_rate": learning_rate, "seed": seed, **recipe_options})
+    recipe = recipe_of(opened, {"epochs": epochs, "learning_rate": learning_rate, "seed": seed, **recipe_options})
+    if opened.manifest.quantisation is not None:
+        raise UsageError(
+            f"{opened.path} is quantised; prune the run that it was made from, and quantise what comes out"
+        )
     asked: dict[str, Any] = {"importance": importance, "spread": spread, "target": target}
     pruned = remove_channels(opened.model, opened.input_shape, prune, multiple=multiple, least=least, **asked)
     if data is None:
@@ -96,10 +100,10 @@ def shrink(
     with ExitStack() as held:
         held.enter_context(torch.random.fork_rng(devices=[]))
         folder = None if out is None else claim(held, Path(out))
-        gathered = _gathered(opened, data, data_dir, progress, tell)
+        gathered = pictures_of(opened, data, data_dir, progress, tell)
         folder = folder or claim_free(held, f"{opened.path.resolve().name}-pruned")
         gathered.write(folder)
-        augment = _augment(opened)
+        augment = augment_of(opened)
         lessons = prepare(gathered, opened.preprocess, augment, recipe, progress=progress, tell=tell)
         small = pruned.network
         setting = training.Setting(gathered.num_classes)
@@ -121,7 +125,7 @@ def shrink(
     return ShrinkResult(made.path, made.manifest.name, *facts_of_it)
 
 
-def _recipe(run: Run, asked: dict[str, Any]) -> training.Recipe:
+def recipe_of(run: Run, asked: dict[str, Any]) -> training.Recipe:
     """The run's own, but for its length, rate and seed."""
     own = run.manifest.recipe or {}
     known = {field.name for field in fields(training.Recipe)}
@@ -133,13 +137,13 @@ def _recipe(run: Run, asked: dict[str, Any]) -> training.Recipe:
     return training.recipe_from({**kept, **asked})
 
 
-def _augment(run: Run) -> Augment:
+def augment_of(run: Run) -> Augment:
     """What the run's own training drew for each picture."""
     drawn = (run.manifest.plan or {}).get("augment")
     return Augment(**drawn) if drawn else chosen_augment(True, run.preprocess)
 
 
-def _gathered(
+def pictures_of(
     run: Run, data: str | Path, data_dir: str | Path | None, progress: Progress | None, tell: Tell
 ) -> Gathered:
     """The run's pictures, divided as they were when it was trained."""
@@ -167,7 +171,7 @@ def _facts(run: Run, gathered: Gathered, plan: ChannelPlan, name: str, network: 
         "data": gathered.facts(),
         "classes": list(run.classes),
         "architecture": run.manifest.architecture,
-        "weights": str(run.folder.weights),
+        "weights": str(run.weights_file),
         "own_network": network,
         "preprocess": run.preprocess.to_dict(),
         "channel_plan": plan.to_dict(),
