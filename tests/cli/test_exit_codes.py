@@ -72,7 +72,7 @@ VERBS = ("evaluate", "predict", "measure", "explain", "export")
     [
         (damaged, "run.json is damaged"),
         (changed, "weights.safetensors is not the file that run.json describes"),
-        (newer, "has format 99, this convlens reads up to 2; update convlens"),
+        (newer, "has format 99, this convlens reads up to 3; update convlens"),
         (bare, "is no run: it holds no run.json"),
         (shutil.rmtree, "does not exist; a run is the folder that"),
     ],

@@ -44,6 +44,7 @@ def digits(channels: int) -> np.ndarray:
     return np.stack(large).reshape(7, channels, SIDE, SIDE)
 
 
+@pytest.mark.timeout(900)  # the deepest trace for minutes where the machine is busy
 @pytest.mark.parametrize(
     "name",
     [
