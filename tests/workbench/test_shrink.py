@@ -11,7 +11,7 @@ import torch
 
 import convlens
 from convlens.errors import DataError, NetworkError, RunError, Stopped, UsageError
-from convlens.measurement import Latency
+from convlens.measurement import Latency, Paired
 from convlens.runs import Run
 from convlens.workbench.shrunk import Size, verdict_on
 from tests.docs.test_run_format import check
@@ -99,6 +99,9 @@ def test_the_verdict_begins_with_what_did_not_get_better() -> None:
     assert verdict_on(size, size) == "not smaller, not faster on this machine"
     assert verdict_on(size, smaller) == "not faster on this machine, 4 times smaller"
     assert verdict_on(size, replace(smaller, latency=faster)) == "4 times smaller, 2 times as fast"
+    answers = Paired(1000, 0.9, 80, 20, 1e-6, -0.06, -0.08, -0.04)
+    assert verdict_on(size, smaller, answers).endswith("4 times smaller, 6.00 points less accurate")
+    assert verdict_on(size, smaller, replace(answers, p_value=0.4)) == verdict_on(size, smaller)
     slower = replace(smaller, latency=replace(latency, p50_ms=2.0))
     assert verdict_on(size, slower).startswith("slower on this machine (2 times the time), 4 times")
 

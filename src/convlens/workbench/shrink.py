@@ -116,7 +116,7 @@ def shrink(
     made = replace(made, given_model=small) if "network" in made.manifest.architecture else made
     before, after, answers, num_pictures = both_measured(opened, made, data, data_dir, progress=progress, tell=tell)
     stayed = tuple(dict.fromkeys(f"{kept.op} ({kept.reason})" for kept in pruned.kept if kept.reason != ANSWER))
-    verdict = verdict_on(before, after)
+    verdict = verdict_on(before, after, answers)
     facts_of_it = (verdict, before, after, answers, num_pictures, plan.epochs, stayed, seconds, report)
     return ShrinkResult(made.path, made.manifest.name, *facts_of_it)
 

@@ -82,8 +82,8 @@ def _answer(network: nn.Module, picture: torch.Tensor) -> None:
     network(picture)
 
 
-def verdict_on(before: Size, after: Size) -> str:
-    """What did not get better comes first."""
+def verdict_on(before: Size, after: Size, answers: Paired | None = None) -> str:
+    """What did not get better comes first; a loss of accuracy is told where it is no chance."""
     smaller = after.weight_bytes < before.weight_bytes
     apart = told_apart(before.latency, after.latency)
     ratio = before.latency.p50_ms / after.latency.p50_ms
@@ -92,4 +92,8 @@ def verdict_on(before: Size, after: Size) -> str:
     if apart and ratio < 1:
         speed = f"slower on this machine ({1 / ratio:.2g} times the time)"
     faster = apart and ratio > 1
-    return f"{speed}, {size}" if smaller and not faster else f"{size}, {speed}"
+    told = f"{speed}, {size}" if smaller and not faster else f"{size}, {speed}"
+    if answers is not None and answers.told_apart:
+        points = 100 * abs(answers.difference)
+        told += f", {points:.2f} points {'more' if answers.difference > 0 else 'less'} accurate"
+    return told
