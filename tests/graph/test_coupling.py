@@ -53,10 +53,9 @@ def test_removing_half_of_the_channels_changes_no_answer_where_they_were_dead(na
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in zoo.names() if name not in WHOLE])
 def test_removing_dead_channels_changes_no_answer_in_the_whole_zoo(name: str) -> None:
-    for share in (0.5, 0.7):
-        far, left = difference(*network_of(name), share)
-        assert far < 1e-10
-        assert left < 0.9
+    far, left = difference(*network_of(name), 0.6)
+    assert far < 1e-10
+    assert left < 0.75
 
 
 @pytest.mark.parametrize("name", NOTHING)
@@ -165,7 +164,7 @@ def test_transposed_filters_and_a_layer_with_two_names_are_cut_right() -> None:
 
 
 def test_the_layout_of_the_weights_in_memory_changes_no_plan() -> None:
-    network, images = network_of("mobilenet_v3_small")
+    network, images = network_of("resnet20")
     _, plan = plan_of(network, tuple(images.shape))
     _, other = plan_of(network.to(memory_format=torch.channels_last), tuple(images.shape))  # type: ignore[call-overload]
     assert plan == other
@@ -216,12 +215,12 @@ def test_what_compares_channels_or_is_unknown_keeps_them_and_is_named() -> None:
 
 
 def test_a_plan_goes_through_json_and_two_plans_become_one() -> None:
-    network, images = network_of("shufflenet_v1")
+    network, images = network_of("resnet20")
     _, first = plan_of(network, tuple(images.shape))
     small = apply_channel_plan(network, first)
     _, second = plan_of(small, tuple(images.shape), 0.6)
     twice = apply_channel_plan(small, second)
-    at_once = apply_channel_plan(network_of("shufflenet_v1")[0], second.after(first))
+    at_once = apply_channel_plan(network_of("resnet20")[0], second.after(first))
     at_once.load_state_dict(twice.state_dict())
     assert torch.equal(at_once.eval()(images), twice.eval()(images))
     assert from_text(as_text((3, 4, 5, 0, -1, 9, -1))) == (3, 4, 5, 0, -1, 9, -1)
@@ -237,6 +236,8 @@ def test_a_plan_for_another_network_changes_nothing_and_says_so_in_one_line() ->
     narrow.stem = nn.Conv2d(3, 2, 3)
     with pytest.raises(NetworkError, match="it is for another network"):
         apply_channel_plan(narrow, ChannelPlan({"stem.weight": {0: (0, 5)}}))
+    with pytest.raises(NetworkError, match="unequal numbers of channels"):
+        apply_channel_plan(narrow, ChannelPlan({"stem.weight": {0: (0,), 1: (0, 3)}}, {"stem.weight": 2}))
     with pytest.raises(NetworkError, match="holds no such size"):
         apply_channel_plan(narrow, ChannelPlan(attributes={"stem": {"forward": 3}}))
     with pytest.raises(NetworkError, match="cannot be read"):

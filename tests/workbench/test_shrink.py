@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from convlens.errors import DataError, NetworkError, RunError, Stopped, UsageError
-from convlens.measurement import Latency
+from convlens.measurement import Latency, Paired
 from convlens.runs import Run
 from convlens.training.loop import Training
 from convlens.workbench import evaluate, shrink, train
@@ -187,10 +187,13 @@ def test_the_verdict_begins_with_what_did_not_get_better(narrow) -> None:
     latency = Latency(1.0, 1.0, 1.0, 1.0, 1000.0, 50, 1, 1)
     size = replace(narrow.before, latency=latency)
     fast, slow = (replace(size, latency=replace(latency, p50_ms=p50_ms)) for p50_ms in (0.5, 2.0))
-    assert verdict_on(size, size, 400, 400) == "not smaller, not faster on this machine"
-    assert verdict_on(size, size, 400, 100) == "not faster on this machine, 4 times smaller"
-    assert verdict_on(size, fast, 400, 100) == "4 times smaller, 2 times as fast"
-    assert verdict_on(size, slow, 400, 100) == "slower on this machine (2 times the time), 4 times smaller"
+    alike = Paired(1000, 0.9, 50, 50, 1.0, 0.0, -0.02, 0.02)
+    assert verdict_on(size, size, (400, 400), alike) == "not smaller, not faster on this machine"
+    assert verdict_on(size, size, (400, 100), alike) == "not faster on this machine, 4 times smaller"
+    assert verdict_on(size, fast, (400, 100), alike) == "4 times smaller, 2 times as fast"
+    assert verdict_on(size, slow, (400, 100), alike) == "slower on this machine (2 times the time), 4 times smaller"
+    worse = Paired(1000, 0.9, 80, 20, 1e-6, -0.06, -0.08, -0.04)
+    assert verdict_on(size, fast, (400, 100), worse).endswith("2 times as fast, 6.00 points less accurate")
 
 
 OWN = """

@@ -145,6 +145,8 @@ def _cut(network: nn.Module, name: str, dims: Mapping[int, Indices], groups: int
                 f"{tuple(tensor.shape)}; it is for another network"
             )
     if groups > 1 and 1 in dims:
+        if any(len(indices) % groups for indices in dims.values()) or len(tensor) % groups:
+            raise NetworkError(f"the channel plan gives the {groups} groups of '{name}' unequal numbers of channels")
         return _cut_groups(tensor, dims, groups)
     for dim, indices in dims.items():
         tensor = _chosen(tensor, dim, indices)

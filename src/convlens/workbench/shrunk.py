@@ -49,7 +49,7 @@ def judged(run: Run, runs: Sequence[Run], stayed: Sequence[tuple[str, ...]], fou
     shrunk = []
     for one, row, pair, why in zip(runs, after, found.pairs, stayed, strict=False):  # the first pairs are with the run
         size = one.weights_file.stat().st_size
-        verdict = verdict_on(before, row, bytes_before, size)
+        verdict = verdict_on(before, row, (bytes_before, size), pair.answers)
         shrunk.append(Shrunk(one.path, verdict, row, size, pair.answers, why))
     return ShrinkResult(before, bytes_before, tuple(shrunk), found.num_pictures, found.plot)
 
@@ -60,14 +60,15 @@ def judged_in_bits(run: Run, made: FewerBits, found: CompareResult) -> ShrinkRes
     after = replace(after, macs=before.macs, complete=before.complete)  # roundings are no multiplications
     if made.times is not None:
         before, after = (replace(row, latency=time) for row, time in zip((before, after), made.times, strict=True))
-    verdict = verdict_on(before, after, *made.sizes)
+    verdict = verdict_on(before, after, made.sizes, found.pairs[0].answers)
     one = Shrunk(made.run.path, verdict, after, made.sizes[1], found.pairs[0].answers, ())
     return ShrinkResult(before, made.sizes[0], (one,), found.num_pictures, found.plot)
 
 
-def verdict_on(before: Compared, after: Compared, bytes_before: int, bytes_after: int) -> str:
-    """What did not get better comes first."""
+def verdict_on(before: Compared, after: Compared, sizes: tuple[int, int], answers: Paired) -> str:
+    """What did not get better comes first; a change in accuracy is told where it is no chance."""
     assert before.latency is not None and after.latency is not None
+    bytes_before, bytes_after = sizes
     smaller, apart = bytes_after < bytes_before, told_apart(before.latency, after.latency)
     ratio = before.latency.p50_ms / after.latency.p50_ms
     size = f"{bytes_before / bytes_after:.2g} times smaller" if smaller else "not smaller"
@@ -75,4 +76,7 @@ def verdict_on(before: Compared, after: Compared, bytes_before: int, bytes_after
     if apart and ratio < 1:
         speed = f"slower on this machine ({1 / ratio:.2g} times the time)"
     faster = apart and ratio > 1
-    return f"{speed}, {size}" if smaller and not faster else f"{size}, {speed}"
+    told = f"{speed}, {size}" if smaller and not faster else f"{size}, {speed}"
+    if not answers.told_apart:
+        return told
+    return f"{told}, {100 * abs(answers.difference):.2f} points {'more' if answers.difference > 0 else 'less'} accurate"
