@@ -8,7 +8,6 @@ from convlens.engines.engine import PRECISIONS, Engine, Settings
 from convlens.engines.folding import Pair, foldable, folded
 from convlens.engines.model import Model
 from convlens.engines.open import ENGINES, check_engine, open_engine, open_with
-from convlens.engines.openvino_engine import openvino_library
 
 __all__ = [
     "BOUNDS",
@@ -32,5 +31,4 @@ __all__ = [
     "folded",
     "open_engine",
     "open_with",
-    "openvino_library",
 ]

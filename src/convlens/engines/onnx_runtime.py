@@ -9,7 +9,8 @@ from torch import Tensor
 
 from convlens.engines.engine import Engine, Settings
 from convlens.engines.model import Model
-from convlens.errors import ExportError, MissingExtra, UsageError
+from convlens.errors import ExportError, UsageError
+from convlens.exporting import load
 
 
 class OnnxRuntimeEngine(Engine):
@@ -21,7 +22,7 @@ class OnnxRuntimeEngine(Engine):
         super().__init__(settings, model.input_shape)
         if settings.precision != "fp32" or settings.streams != 1 or settings.compiled:
             raise UsageError(f"the engine 'onnxruntime' runs fp32, one batch at a time, uncompiled; {settings} came")
-        runtime = _runtime()
+        runtime = load("onnxruntime", "the engine 'onnxruntime'", extra="fast")
         file = model.onnx
         try:
             self._session = runtime.InferenceSession(
@@ -37,14 +38,6 @@ class OnnxRuntimeEngine(Engine):
 
     def _free(self) -> None:
         del self._session
-
-
-def _runtime() -> Any:
-    try:
-        import onnxruntime
-    except Exception as error:
-        raise MissingExtra("onnxruntime", "fast", "the engine 'onnxruntime'") from error
-    return onnxruntime
 
 
 def _options(runtime: Any, threads: int) -> Any:

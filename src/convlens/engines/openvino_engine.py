@@ -6,10 +6,7 @@ few of them are kept. A smaller batch is filled up with empty pictures where a s
 
 from __future__ import annotations
 
-import sys
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,7 +15,8 @@ from torch import Tensor
 
 from convlens.engines.engine import Engine, Settings
 from convlens.engines.model import Model
-from convlens.errors import ExportError, MissingExtra, UsageError
+from convlens.errors import ExportError, UsageError
+from convlens.exporting import load
 
 PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16"}
 KEPT_SIZES = 3  # each holds weights of its own
@@ -31,7 +29,7 @@ class OpenVinoEngine(Engine):
         super().__init__(settings, model.input_shape)
         if settings.compiled:
             raise UsageError("the engine 'openvino' always compiles; `compiled` is torch's")
-        self._library = openvino_library()
+        self._library = load("openvino", "the engine 'openvino'", extra="fast")
         self._core = self._library.Core()
         self._file = model.onnx
         self._requests: OrderedDict[int, list[Any]] = OrderedDict()
@@ -73,33 +71,6 @@ class OpenVinoEngine(Engine):
     def _free(self) -> None:
         self._requests.clear()
         del self._core, self._file
-
-
-def openvino_library() -> Any:
-    """The package, imported without its telemetry.
-
-    As it comes, `import openvino` writes an identifier of the user into the home folder and sends an event over the
-    network. It does neither where openvino_telemetry cannot be imported.
-    """
-    with _hidden("openvino_telemetry"):
-        try:
-            import openvino
-        except Exception as error:
-            raise MissingExtra("openvino", "fast", "the engine 'openvino'") from error
-    return openvino
-
-
-@contextmanager
-def _hidden(package: str) -> Iterator[None]:
-    """As if this package were not installed."""
-    known = package in sys.modules
-    if not known:
-        sys.modules[package] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        if not known:
-            del sys.modules[package]
 
 
 def _options(settings: Settings) -> dict[str, Any]:

@@ -18,12 +18,12 @@ def check_installed(*packages: str, purpose: str) -> None:
         load(package, purpose)
 
 
-def load(package: str, purpose: str) -> Any:
-    """The package; MissingExtra says how to install it."""
+def load(package: str, purpose: str, *, extra: str | None = None) -> Any:
+    """The package; MissingExtra says how to install it, by `extra` where another than its own is wanted."""
     try:
         return _silent_openvino() if package == "openvino" else import_module(package)
     except Exception as error:  # a broken installation raises anything
-        raise MissingExtra(package, EXTRAS[package], purpose) from error
+        raise MissingExtra(package, extra or EXTRAS[package], purpose) from error
 
 
 def _silent_openvino() -> Any:

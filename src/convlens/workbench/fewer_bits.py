@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from convlens import shrinking
 from convlens.data import usable_cpus
 from convlens.errors import UsageError
-from convlens.exporting import INPUT, int8_network_bytes, onnx_bytes
+from convlens.exporting import INPUT, int8_network_bytes, load, onnx_bytes
 from convlens.layers.fake_quantised import float_network, input_scales, scales_to_json
 from convlens.measurement import Latency, time_in_turn
 from convlens.reports import write_report
@@ -161,8 +161,7 @@ class Learner:
 
 def _latencies(files: Sequence[bytes], shape: tuple[int, ...]) -> tuple[Latency, ...]:
     """Of one picture in each file, in turn."""
-    import onnxruntime
-
+    onnxruntime = load("onnxruntime", "timing an ONNX file")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = usable_cpus(), 3
     sessions = [onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"]) for file in files]
