@@ -7,7 +7,8 @@
     python benchmarks/classics.py dreams DATA 1 FOLDER   layers with persistent chains, and what they draw: dreams.png
 
 DATA is the folder that has mnist/. A second folder after the seeds takes pictures: filters, samples. The options of the
-DBN and of the persistent RBM were chosen from a few on 6,000 training pictures that were held out; CD-1 was not tuned.
+DBN and of the persistent RBM were chosen from a few on 6,000 training pictures that were held out; CD-1 was not tuned,
+nor was `labels`, which takes the options of `dreams`.
 `--choose` holds out the last 6,000. Scored are the weights of the last step. Likelihoods are of pixels drawn from the
 greys of the test pictures with seed 0, as Salakhutdinov and Murray (2008) have them.
 """
