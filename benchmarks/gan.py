@@ -1,7 +1,7 @@
 """Adversarial networks on MNIST, judged by the project's own classifier: are digits read as asked, how far from real?
 
     python benchmarks/gan.py FOLDER [--epochs 4] [--width 32] [--seeds 5] [--sheet digits.png]
-    python benchmarks/gan.py FOLDER --plain [--epochs 40] [--width 256] [--seeds 5] [--sheet plain.png]
+    python benchmarks/gan.py FOLDER plain [--epochs 40] [--width 256] [--seeds 5] [--sheet plain.png]
 
 FOLDER holds MNIST's four files. Of each seed: seconds of training on the 60,000 training pictures, what a network made
 by `convlens train mnist` reads in 10,000 samples, and Fréchet's distance in that network's features between them and
@@ -91,16 +91,16 @@ def games(asked: argparse.Namespace) -> None:
         seconds = time.perf_counter() - began
         made = (network.samples(NUM, seed=seed)[:, 0].numpy() * 255).round().astype(np.uint8)
         classes, features = judge.seen(made)
-        rows.append(Row(seconds, shares(classes, asked.plain), frechet_distance(features, of_others)))
-        print(f"seed {seed}: {told([rows[-1]], asked.plain)}", flush=True)
+        rows.append(Row(seconds, shares(classes, asked.network == "plain"), frechet_distance(features, of_others)))
+        print(f"seed {seed}: {told([rows[-1]], asked.network == 'plain')}", flush=True)
         if asked.sheet and seed == 0:
-            title = "Digits of noise" if asked.plain else "Digits on demand"
+            title = "Digits of noise" if asked.network == "plain" else "Digits on demand"
             contact_sheet(list(made[:100]), columns=10, tile=56, title=title).save(asked.sheet)
-    print(f"{asked.seeds} seeds: {told(rows, asked.plain)}")
+    print(f"{asked.seeds} seeds: {told(rows, asked.network == 'plain')}")
 
 
 def learned(real: np.ndarray, labels: np.ndarray, asked: argparse.Namespace, seed: int) -> GAN | DCGAN:
-    if asked.plain:
+    if asked.network == "plain":
         return GAN(hidden=asked.width or 256).fit(real, epochs=asked.epochs or 40, seed=seed, **PLAIN)
     return DCGAN(width=asked.width or 32).fit(real, labels, epochs=asked.epochs or 4, seed=seed, **TRAINING)
 
@@ -132,7 +132,7 @@ def ends(values: Sequence[float], form: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--plain", action="store_true", help="the GAN of perceptrons, without classes")
+    parser.add_argument("network", nargs="?", choices=("conditional", "plain"), default="conditional")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--width", type=int)
     parser.add_argument("--seeds", type=int, default=5)

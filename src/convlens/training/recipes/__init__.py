@@ -9,9 +9,16 @@ from convlens.errors import unknown_name
 from convlens.training.recipes.cifar10 import CIFAR10, CIFAR10_96, CIFAR10_GPU
 from convlens.training.recipes.lenet5 import LENET5_99_2, LENET5_99_4
 from convlens.training.recipes.mnist import MNIST, MNIST_99_6
+from convlens.training.recipes.perceptrons import MLP_99, PERCEPTRON_92
 from convlens.training.recipes.record import Record
+from convlens.training.recipes.rows import LSTM_ROWS_99
 
-PUBLISHED = (MNIST, MNIST_99_6, LENET5_99_2, LENET5_99_4, CIFAR10, CIFAR10_GPU, CIFAR10_96)
+# fmt: off
+PUBLISHED = (
+    MNIST, MNIST_99_6, LENET5_99_2, LENET5_99_4, PERCEPTRON_92, MLP_99, LSTM_ROWS_99,
+    CIFAR10, CIFAR10_GPU, CIFAR10_96,
+)
+# fmt: on
 RECORDS = {record.name: record for record in PUBLISHED}
 
 __all__ = ["RECORDS", "Record", "default_record", "record_named"]
