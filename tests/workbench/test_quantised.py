@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import convlens
 from convlens.cli.app import app
-from convlens.errors import UsageError
+from convlens.errors import ExportError, UsageError
 from convlens.runs import Run
 from convlens.workbench import cluster, quantise
 from tests.docs.test_run_format import check
@@ -69,6 +69,18 @@ def test_a_quantised_run_is_evaluated_measured_and_quantised_again_but_neither_p
         convlens.shrink(run, out=tmp_path / "new")
     with pytest.raises(UsageError, match="is quantised; cluster the run that it was made from"):
         cluster(run, out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_network_that_does_not_go_into_onnx_leaves_nothing_behind(
+    trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> bytes:
+        raise ExportError("it does not go into ONNX")
+
+    monkeypatch.setattr("convlens.workbench.quantised.int8_network_bytes", refuse)
+    with pytest.raises(ExportError, match="it does not go into ONNX"):
+        quantise(trained_run, method="minmax", out=tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 

@@ -59,17 +59,18 @@ def quantise(
     `method` is one of `shrinking.quantise`. `data` is needed where the pictures have moved.
     """
     task = _Task(open_run(run, network), data, data_dir, seed, progress, tell)
-    plain = float_network(task.run.model)
+    plain, shape = float_network(task.run.model), task.run.input_shape[1:]
+    files: list[bytes] = []
 
     def change(gathered: Gathered) -> nn.Module:
-        made = shrinking.quantise(plain, task.calibration(gathered), method=method)
-        batches = task.epochs(gathered) if epochs else None
-        return shrinking.train_quantised(made, batches, epochs=epochs, learning_rate=learning_rate) if batches else made
+        images = task.calibration(gathered)
+        made = shrinking.quantise(plain, images, method=method)
+        if epochs:
+            made = shrinking.train_quantised(made, task.epochs(gathered), epochs=epochs, learning_rate=learning_rate)
+        files.extend([onnx_bytes(plain, shape), int8_network_bytes(made, shape, [batch.numpy() for batch in images])])
+        return made
 
-    made, gathered = task.make(change, out, "int8")
-    images = [batch.numpy() for batch in task.calibration(gathered)]
-    shape = task.run.input_shape[1:]
-    files = (onnx_bytes(plain, shape), int8_network_bytes(made.model, shape, images))
+    made = task.make(change, out, "int8")
     tell("bytes and latency are those of the ONNX files, by ONNX Runtime")
     return task.result(made, epochs, tuple(map(len, files)), _latencies(files, task.run.input_shape))
 
@@ -105,7 +106,7 @@ def cluster(
         batches = task.epochs(gathered) if epochs else None
         return shrinking.tune_centroids(made, batches, epochs=epochs, learning_rate=learning_rate) if batches else made
 
-    made, _ = task.make(change, out, "clustered", packed=True)
+    made = task.make(change, out, "clustered", packed=True)
     sizes = [run.weights_file.stat().st_size for run in (task.run, made)]
     tell("bytes are those of the files of weights; in memory, and in time, the network is as it was")
     return task.result(made, epochs, (sizes[0], sizes[1]), None)
@@ -131,8 +132,8 @@ class _Task:
 
     def make(
         self, change: Callable[[Gathered], nn.Module], out: str | Path | None, ending: str, *, packed: bool = False
-    ) -> tuple[Run, Gathered]:
-        """The new run, saved, and the pictures."""
+    ) -> Run:
+        """The new run, saved; nothing is where `change` fails."""
         assert self.data is not None
         keep_apart(Path(out or "runs"), self.data)
         with ExitStack() as held:
@@ -144,7 +145,7 @@ class _Task:
             gathered.write(folder)
             made = self._save(folder, gathered, model, packed)
         given = self.run.given_model
-        return (made if given is None else replace(made, given_model=float_network(given))), gathered
+        return made if given is None else replace(made, given_model=float_network(given))
 
     def _save(self, folder: RunFolder, gathered: Gathered, model: nn.Module, packed: bool) -> Run:
         scales = input_scales(model)
