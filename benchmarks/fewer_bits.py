@@ -32,7 +32,7 @@ NETWORKS = {  # name -> file, options, mean and std of the pixels, place of the 
     "squeezenet1_1": ("squeezenet1_1.npz", {}, ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), 0),
     "mobilenet_v2":  ("mobilenet_v2_1.0_224.npz", {"num_classes": 1001, "padding": "same"}, ((128 / 255,) * 3,) * 2, 1),
 }
-CLUSTERED = [(0.0, 8), (0.0, 6), (0.0, 5), (0.2, 5)]  # sparsity, bits
+CLUSTERED = [(0.0, 5), (0.0, 6), (0.0, 8), (0.2, 5)]  # sparsity, bits
 # fmt: on
 
 
