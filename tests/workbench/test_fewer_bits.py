@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import convlens
-from convlens.errors import UsageError
+from convlens.errors import ExportError, UsageError
 from convlens.runs import Run
 from convlens.workbench import shrink
 from tests.docs.test_run_format import check
@@ -67,6 +67,18 @@ def test_a_run_of_clustered_weights_takes_a_fifth_of_the_bytes(trained_run: Path
         weight = run.model.get_submodule(path).weight
         assert isinstance(weight, torch.Tensor) and len(weight.unique()) <= 17
     assert convlens.evaluate(one.run).scores.accuracy == pytest.approx(one.figures.accuracy)
+
+
+def test_a_network_that_does_not_go_into_onnx_leaves_nothing_behind(
+    trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> bytes:
+        raise ExportError("it does not go into ONNX")
+
+    monkeypatch.setattr("convlens.workbench.fewer_bits.int8_network_bytes", refuse)
+    with pytest.raises(ExportError, match="it does not go into ONNX"):
+        shrink(trained_run, quantise="int8", out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 WRONG = {

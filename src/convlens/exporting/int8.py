@@ -50,7 +50,8 @@ def int8_bytes(
     One file with a free batch, as `onnx_bytes` makes it, and its metadata. `method` is minmax, entropy, percentile, or
     auto: the one whose probabilities diverge least (Kullback and Leibler) from the float32 file's on `validation`,
     else on every fourth calibration picture, which then calibrates nothing; the metadata names it (`int8.method`).
-    `ranges` are those of the inputs of layers, by their path, that are known already and not read off the pictures.
+    `ranges` are those of the inputs of layers, by their path, that are known already and not read off the pictures; a
+    layer whose weights ONNX's optimiser renamed is read off them all the same.
     `reduce_range` gives weights 7 bits, for CPUs whose 8-bit products saturate; None: if this CPU is one.
     DataError for pictures that cannot calibrate, ExportError where ONNX Runtime refuses.
     """

@@ -47,15 +47,15 @@ def metadata_of(onnx: bytes) -> dict[str, str]:
 
 
 def ranges_before(graph: Any, layers: Mapping[str, Range]) -> Ranges:
-    """Ranges of the inputs of layers, by their path -> those of tensors; ValueError for a layer that is not there."""
-    found, missing = {}, dict(layers)
+    """Ranges of the inputs of layers, by their path -> those of tensors.
+
+    Nothing for a layer whose weights have another name in the graph, as where a constant factor was folded into them.
+    """
+    found = {}
     for node in graph.node:
         path = node.input[1].removesuffix(".weight") if len(node.input) > 1 else ""
         if node.op_type in ("Conv", "Gemm", "MatMul") and path in layers:
             found[node.input[0]] = layers[path]
-            missing.pop(path, None)
-    if missing:
-        raise ValueError(f"no operator has the weights of the layer '{next(iter(missing))}', whose scale was given")
     for node in reversed(graph.node):
         if node.op_type in MOVING and node.output[0] in found:  # ONNX Runtime takes the range of what goes in
             found.setdefault(node.input[0], found[node.output[0]])

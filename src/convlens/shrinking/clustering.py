@@ -23,7 +23,7 @@ from convlens.errors import UsageError
 from convlens.shrinking.tuning import Batches, tune
 
 CONVOLUTION_BITS, DENSE_BITS = 8, 5  # section 5 of the paper
-ROUNDS = 1000  # of k-means at most
+ROUNDS = 100  # of k-means at most; 1,000 make clusters more even, and of a SqueezeNet of 5 bits 715 kB instead of 666
 Layer = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
 
 
@@ -116,7 +116,7 @@ def _shared(weight: np.ndarray, num_clusters: int) -> np.ndarray:
 
 
 def nearest_centroids(values: np.ndarray, num_clusters: int) -> np.ndarray:
-    """k-means of numbers, (N,) -> (N,): Lloyd's rounds until no number changes its centroid."""
+    """k-means of numbers, (N,) -> (N,): Lloyd's rounds until no number changes its centroid, or 100 of them."""
     ordered = np.sort(values.astype(np.float64))
     sums = np.concatenate([[0.0], np.cumsum(ordered)])
     centroids = np.linspace(ordered[0], ordered[-1], num_clusters)

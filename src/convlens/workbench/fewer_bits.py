@@ -81,11 +81,14 @@ class Learner:
     tell: Tell
 
     def make(self, bits: Bits, place: Path | None) -> FewerBits:
-        quantised = bits.quantise is not None
+        """The new run, saved; nothing is where it cannot be made."""
+        quantised, files = bits.quantise is not None, tuple[bytes, ...]()
         with ExitStack() as held:
             held.enter_context(torch.random.fork_rng(devices=[]))
             folder = None if place is None else claim(held, place)
             model = self._quantised(bits) if quantised else self._clustered(bits)
+            if quantised:
+                files = self._files(model)
             folder = folder or claim_free(held, f"{self.run.manifest.name}-{bits.label}")
             self.gathered.write(folder)
             made = self._save(folder, model, packed=not quantised)
@@ -93,7 +96,8 @@ class Learner:
         made = made if given is None else replace(made, given_model=float_network(given))
         write_report(made)
         if quantised:
-            return self._as_files(made)
+            self.tell("bytes and latency are those of the ONNX files, by ONNX Runtime: convlens export writes them")
+            return FewerBits(made, (len(files[0]), len(files[1])), _latencies(files, made.input_shape))
         self.tell("bytes are those of the files of weights; in memory, and in time, the network is as it was")
         before, after = (run.weights_file.stat().st_size for run in (self.run, made))
         return FewerBits(made, (before, after), None)
@@ -130,12 +134,10 @@ class Learner:
         )
         return save_run(folder, manifest, model.state_dict(), packed=packed)
 
-    def _as_files(self, made: Run) -> FewerBits:
-        """Nothing is gained before the arithmetic is done in 8 bits, which ONNX Runtime does."""
-        shape, images = made.input_shape[1:], [batch.numpy() for batch in self._calibration()]
-        files = onnx_bytes(float_network(self.run.model), shape), int8_network_bytes(made.model, shape, images)
-        self.tell("bytes and latency are those of the ONNX files, by ONNX Runtime: convlens export writes them")
-        return FewerBits(made, (len(files[0]), len(files[1])), _latencies(files, made.input_shape))
+    def _files(self, model: nn.Module) -> tuple[bytes, bytes]:
+        """In float32 and in int8: nothing is gained before the arithmetic is done in 8 bits, as by ONNX Runtime."""
+        shape, images = self.run.input_shape[1:], [batch.numpy() for batch in self._calibration()]
+        return onnx_bytes(float_network(self.run.model), shape), int8_network_bytes(model, shape, images)
 
     def _calibration(self) -> list[Tensor]:
         """Batches of training pictures as the network sees them, spread over the whole part."""
