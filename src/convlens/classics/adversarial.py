@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.classics.given import Progress, as_tensor, check_number, draws_of, one_hot_labels
-from convlens.errors import DataError, UsageError, check_count
+from convlens.classics.given import Progress, as_tensor, draws_of, one_hot_labels
+from convlens.errors import DataError, UsageError, check_count, check_number
 
 REAL = 0.9
 BETAS = (0.5, 0.999)

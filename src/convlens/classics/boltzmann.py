@@ -20,9 +20,9 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from convlens.classics.given import Pictures, Progress, check_number, check_pictures, coins, draws_of
+from convlens.classics.given import Pictures, Progress, check_pictures, coins, draws_of
 from convlens.classics.partition import every_state
-from convlens.errors import UsageError, check_count
+from convlens.errors import UsageError, check_count, check_number
 
 MOST_UNITS = 16
 

@@ -26,7 +26,6 @@ from convlens.classics.given import (
     Pictures,
     Progress,
     check_labels,
-    check_number,
     check_pictures,
     coins,
     draws_of,
@@ -34,7 +33,7 @@ from convlens.classics.given import (
 )
 from convlens.classics.labels import LabelledRBM
 from convlens.classics.rbm import RBM
-from convlens.errors import UsageError, check_count
+from convlens.errors import UsageError, check_count, check_number
 
 
 class DBN(nn.Module):

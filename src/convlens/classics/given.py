@@ -1,11 +1,9 @@
-"""What a classic may be given: pictures as rows of units, whole numbers, rates, seeds. All else is refused here."""
+"""What a classic may be given: pictures as rows of units, labels, seeds. All else is refused here."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -66,14 +64,6 @@ def one_hot_labels(labels: Tensor | np.ndarray | None, num_pictures: int, num_cl
     if labels is None:
         return like.new_zeros(num_pictures, 0)
     return F.one_hot(check_labels(labels, num_pictures, num_classes), num_classes).to(like)
-
-
-def check_number(what: str, value: Any, least: float, below: float = math.inf) -> float:
-    """`value` as it is where it is a number of at least `least` and less than `below`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < below:
-        upper = "" if below == math.inf else f" and less than {below:g}"
-        raise UsageError(f"{what} is {value!r}; expected a number of at least {least:g}{upper}")
-    return float(value)
 
 
 def draws_of(seed: int, like: Tensor) -> torch.Generator:

@@ -24,8 +24,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from convlens.classics.given import Pictures, as_tensor, check_number, check_pictures, coins, draws_of
-from convlens.errors import check_count
+from convlens.classics.given import Pictures, as_tensor, check_pictures, coins, draws_of
+from convlens.errors import check_count, check_number
 
 ROUNDING = 1e-9  # a sum below it is 0: a unit that no other tells of, by the projection
 CRITICAL_LOAD = 0.138  # patterns / units above which recall breaks down (Amit, Gutfreund and Sompolinsky, 1985)

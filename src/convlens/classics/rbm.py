@@ -29,12 +29,11 @@ from torch import Tensor, nn
 from convlens.classics.given import (
     Pictures,
     Progress,
-    check_number,
     check_pictures,
     coins,
     draws_of,
 )
-from convlens.errors import UsageError, check_count, counted
+from convlens.errors import UsageError, check_count, check_number, counted
 
 
 class Gradient(NamedTuple):
