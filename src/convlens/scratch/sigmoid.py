@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from convlens.scratch.layer import Layer
+from convlens.scratch.layer import Layer, check_floats
 
 
 class Sigmoid(Layer):
     output_shape: tuple[int, ...] | None = None
 
     def forward(self, x: np.ndarray, *, training: bool = False) -> np.ndarray:
+        check_floats(self.kind, x)
         self.y, self.output_shape = (1 + np.tanh(x / 2)) / 2, x.shape
         return self.y
 
