@@ -296,6 +296,7 @@ def test_a_place_where_no_file_can_be_is_refused_and_nothing_is_left_behind(tmp_
     ("call", "text"),
     [
         (lambda: Network([]), "expected one or more scratch layers"),
+        (lambda: Network(ReLU()), "expected a list of scratch layers, or a dict by name"),
         (lambda: Network([nn.ReLU()]), "expected one or more scratch layers"),
         (lambda: Network([one := ReLU(), one]), "stands in the network twice"),
         (lambda: Network([ReLU()], dtype=np.float16), "dtype is float16"),

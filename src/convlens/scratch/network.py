@@ -41,6 +41,8 @@ class Network:
         seed: int | None = 0,
         dtype: type | np.dtype = np.float32,
     ) -> None:
+        if not isinstance(layers, Mapping | Sequence):
+            raise UsageError(f"the layers are {layers!r:.80}, expected a list of scratch layers, or a dict by name")
         named = layers if isinstance(layers, Mapping) else {str(place): one for place, one in enumerate(layers)}
         self.layers: dict[str, Layer] = dict(named)
         if not self.layers or not all(isinstance(layer, Layer) for layer in self.layers.values()):
