@@ -99,8 +99,10 @@ def learning(learner: nn.Module) -> Iterator[None]:
     """Around an epoch: DataError where the weights are no finite numbers any more."""
     try:
         yield
-    except RuntimeError:  # torch cannot draw with chances that are NaN
+    except RuntimeError as error:  # torch cannot draw with chances that are NaN, nor step at a rate beyond float32
         check_finite(learner)
+        if "overflow" in str(error):
+            raise _diverged(learner) from error
         raise
     check_finite(learner)
 
@@ -108,10 +110,14 @@ def learning(learner: nn.Module) -> Iterator[None]:
 def check_finite(learner: nn.Module, *values: Tensor) -> None:
     """DataError unless its weights, and these values of it, are finite numbers."""
     if not all(value.isfinite().all() for value in (*learner.state_dict().values(), *values)):
-        raise DataError(
-            f"{type(learner).__name__} diverged: its weights are no finite numbers any more; fit again with a smaller "
-            "learning_rate"
-        )
+        raise _diverged(learner)
+
+
+def _diverged(learner: nn.Module) -> DataError:
+    return DataError(
+        f"{type(learner).__name__} diverged: its weights are no finite numbers any more; fit again with a smaller "
+        "learning_rate"
+    )
 
 
 def draws_of(seed: int, like: Tensor) -> torch.Generator:
