@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convlens.errors import UsageError, check_count, counted
+from convlens.errors import UsageError, check_count, check_number, counted
 
 SOURCE = Path(__file__).parents[1] / "src" / "convlens"
 MANY = "pictures|classes|networks|tensors|epochs|steps|labels|files|threads"
@@ -40,3 +40,17 @@ def test_a_count_is_a_whole_number_of_python_or_numpy():
     for value in (0, -1, 2.0, "3", True, None):
         with pytest.raises(UsageError, match=rf"n is {re.escape(repr(value))}, expected a whole number of at least 1"):
             check_count("n", value)
+
+
+def test_a_number_is_a_finite_one_of_python_or_numpy_within_its_bounds():
+    assert [check_number("rate", value, 0) for value in (0, 0.5, np.float32(0.25), np.int64(3))] == [0, 0.5, 0.25, 3]
+    assert type(check_number("rate", np.float32(0.5))) is float
+    for value in (-0.1, float("nan"), float("inf"), np.float32("nan"), "1", None, True, 1j):
+        with pytest.raises(UsageError, match=r"rate is .*; expected a number of at least 0$"):
+            check_number("rate", value, 0)
+    with pytest.raises(UsageError, match="rate is 0; expected a number above 0 and less than 1"):
+        check_number("rate", 0, 0, 1, above=True)
+    with pytest.raises(UsageError, match="rate is 1; expected a number of at least 0 and less than 1"):
+        check_number("rate", 1, 0, 1)
+    with pytest.raises(UsageError, match="rate is inf; expected a finite number"):
+        check_number("rate", float("inf"))

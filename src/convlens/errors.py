@@ -17,9 +17,10 @@ ConvlensError                 what came, what was expected, what to do; exit sta
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from difflib import get_close_matches
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 
 
@@ -103,6 +104,26 @@ def check_count(what: str, value: object, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise UsageError(f"{what} is {value!r}, expected a whole number of at least {least}")
     return int(value)
+
+
+def check_number(
+    what: str, value: object, least: float = -math.inf, below: float = math.inf, *, above: bool = False
+) -> float:
+    """`value` as a float where it is a finite number, Python's or NumPy's, of at least `least` (or `above` it) and less
+    than `below`; UsageError otherwise.
+    """
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if math.isfinite(number) and least <= number < below and not (above and number == least):
+        return number
+    lower = (
+        "a finite number"
+        if least == -math.inf
+        else f"a number above {least:g}"
+        if above
+        else f"a number of at least {least:g}"
+    )
+    upper = "" if below == math.inf else f" and less than {below:g}"
+    raise UsageError(f"{what} is {value!r:.80}; expected {lower}{upper}")
 
 
 def unknown_name(kind: str, name: str, choices: Iterable[str], remedy: str) -> UsageError:

@@ -122,7 +122,7 @@ def test_samples_leave_the_mode_as_it_was_and_go_round_the_classes() -> None:
         (lambda: GAN((1, 8, 8), num_noise=0), UsageError, "num_noise is 0"),
         (lambda: GAN((1, 8, 8)).fit(np.zeros((4, 8, 8)), epochs=1), UsageError, r"expected \(N, 1, 8, 8\)"),
         (lambda: GAN((1, 8, 8)).fit(np.full((4, 1, 8, 8), 2.0), epochs=1), DataError, "from 2 to 2; expected 0 to 1"),
-        (lambda: GAN((1, 8, 8)).fit(np.full((4, 1, 8, 8), np.nan), epochs=1), DataError, "expected 0 to 1"),
+        (lambda: GAN((1, 8, 8)).fit(np.full((4, 1, 8, 8), np.nan), epochs=1), DataError, "pictures hold NaN or inf"),
         (
             lambda: GAN((1, 8, 8)).fit(np.zeros((4, 1, 8, 8)), [0] * 4, epochs=1),
             UsageError,
@@ -131,8 +131,28 @@ def test_samples_leave_the_mode_as_it_was_and_go_round_the_classes() -> None:
         (lambda: DCGAN((1, 8, 8)).fit(np.zeros((4, 1, 8, 8)), epochs=1), UsageError, "no labels came for 10 classes"),
         (lambda: DCGAN((1, 8, 8)).samples(np.array([10])), DataError, "expected 0 to 9"),
         (lambda: GAN((1, 8, 8)).fit(np.zeros((4, 1, 8, 8)), epochs=0), UsageError, "epochs is 0"),
+        (lambda: DCGAN(28), UsageError, r"shape is 28; expected \(channels, height, width\)"),  # type: ignore[arg-type]
+        (lambda: GAN((1, 8, 8)).samples(np.array([3, 3])), UsageError, "labels came for 0 classes; give how many pict"),
+        (lambda: DCGAN((1, 8, 8)).samples(torch.tensor([])), UsageError, r"shape \(0,\); expected how many pictures"),
+        (lambda: DCGAN((1, 8, 8)).samples(2.5), UsageError, r"what to make came with shape \(\); expected how many"),
+        (lambda: DCGAN((1, 8, 8)).samples(np.array(["3"])), DataError, "an array of <U1 came; expected real numbers"),
+        (
+            lambda: GAN((1, 8, 8)).fit(np.tile([-1.0, 1.0], (4, 1, 8, 4)), epochs=1),
+            DataError,
+            "from -1 to 1; expected 0 to 1: subtract -1, then divide by 2",
+        ),
+        (
+            lambda: GAN((1, 8, 8)).fit(np.zeros((4, 1, 8, 8)), epochs=2, learning_rate=1e36),
+            DataError,
+            "GAN diverged: its weights are no finite numbers any more; fit again with a smaller learning_rate",
+        ),
+        (
+            lambda: DCGAN((1, 8, 8), num_classes=0, width=4).fit(halves(8)[0], epochs=9, learning_rate=1e36),
+            DataError,
+            "DCGAN diverged",
+        ),
     ],
-    ids=range(10),
+    ids=range(18),
 )
 def test_what_came_and_what_was_expected_is_said(ask, error, says) -> None:
     with pytest.raises(error, match=says):
@@ -148,3 +168,7 @@ def test_saved_players_come_back_as_they_were(make, tmp_path) -> None:
     again = load(tmp_path / "players.safetensors")
     assert type(again) is type(network) and again.sizes == network.sizes
     assert torch.equal(again.samples(4), network.samples(4))
+    before = {name: value.clone() for name, value in again.state_dict().items()}
+    seen = again.generator(torch.ones(5, 3 + network.num_classes))
+    assert torch.equal(seen, network.eval().generator(torch.ones(5, 3 + network.num_classes)))
+    assert all(torch.equal(before[name], value) for name, value in again.state_dict().items())  # looking moves nothing

@@ -37,6 +37,15 @@ def test_the_log_likelihood_is_that_of_a_sum_written_out() -> None:
         assert machine.log_likelihood(torch.tensor([v])).item() == pytest.approx(expected, abs=1e-12)
 
 
+def test_the_divergence_is_exact_whatever_the_shares_are() -> None:
+    machine = BoltzmannMachine(2, 1)
+    rows = torch.tensor([[0, 0], [0, 1], [1, 1]])
+    times = torch.tensor([1, 2, 4])
+    shares = times.double() / 7
+    expected = (shares * (shares.log() - machine.log_likelihood(rows))).sum().item()
+    assert machine.divergence(rows.repeat_interleave(times, 0)) == pytest.approx(expected, abs=1e-14)
+
+
 def test_the_gradient_is_that_of_finite_differences() -> None:
     machine, pictures = BoltzmannMachine(4, 2).requires_grad_(False), torch.tensor([[1, 0, 1, 1], [0, 0, 1, 0]])
     machine.biases.normal_(generator=torch.Generator().manual_seed(1))

@@ -45,7 +45,11 @@ def fitted(name: str, pictures: Any = PICTURES, **options: Any) -> Classic:
         (PICTURES.tolist(), UsageError, "pictures came as list; expected a tensor or an array"),
         (PICTURES * 255, DataError, "values from 0 to 255; expected 0 to 1: divide by the largest"),
         (PICTURES * 2.0 - 1, DataError, "values from -1 to 1; expected 0 to 1"),
-        (PICTURES / 0.0 * 0, DataError, "pictures hold NaN"),
+        (PICTURES / 0.0 * 0, DataError, "pictures hold NaN or infinity"),
+        (PICTURES * 2.0 - 1, DataError, "expected 0 to 1: subtract -1, then divide by 2"),
+        (PICTURES.numpy().astype(str), DataError, "an array of <U.* came; expected real numbers"),
+        (PICTURES.numpy().astype(object), DataError, "an array of object came; expected real numbers"),
+        (PICTURES * 1j, DataError, "an array of torch.complex64 came; expected real numbers"),
     ],
 )
 def test_pictures_that_do_not_fit_are_refused(name: str, pictures: Any, error: type[ConvlensError], text: str) -> None:
@@ -82,6 +86,18 @@ def test_arrays_are_taken_as_tensors_are(name: str) -> None:
 def test_options_out_of_range_are_refused(name: str, option: str, value: Any, text: str) -> None:
     with pytest.raises(UsageError, match=text):
         fitted(name, **{option: value})
+
+
+@each_with_epochs
+def test_a_rate_may_be_a_number_of_numpy(name: str) -> None:
+    ours, theirs = fitted(name, learning_rate=np.float32(0.25)), fitted(name, learning_rate=0.25)
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+@each_with_epochs
+def test_learning_that_diverges_is_told(name: str) -> None:
+    with pytest.raises(DataError, match=r"diverged: .*; fit again with a smaller learning_rate"):
+        fitted(name, epochs=5, learning_rate=1e300 if name == "BoltzmannMachine" else 1e37)
 
 
 @each
@@ -121,7 +137,10 @@ def test_files_that_are_no_classics_are_told(tmp_path: Path) -> None:
     save(RBM(6, 4), cut)
     cut.write_bytes(cut.read_bytes()[:-8])
     save_file(RBM(6, 4).state_dict(), wrong, {"classic": "RBM", "sizes": "[6, 5]"})
-    for file in (other, cut, wrong):
+    broken = RBM(6, 4)
+    broken.weights.data[0, 0] = torch.nan
+    save(broken, tmp_path / "nan.safetensors")
+    for file in (other, cut, wrong, tmp_path / "nan.safetensors"):
         with pytest.raises(StorageError, match=rf"{file.name} cannot be read as a classic .*; expected a whole file"):
             load(file)
     with pytest.raises(UsageError, match="Linear came to be saved; expected one of Hopfield, Projection"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -85,6 +86,16 @@ def test_a_net_of_no_layers_and_labels_that_do_not_fit_are_told(digits: Tensor, 
     with pytest.raises(UsageError, match="a deep belief net of no hidden layer; expected sizes such as"):
         DBN(64)
     network = DBN(64, 5).unrolled(10)
+    for other in (DBN(4, 3), torch.nn.Linear(4, 2), torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(4, 2))):
+        with pytest.raises(UsageError, match=r"a \w+ came to be fine-tuned; expected a Sequential .*DBN\.unrolled"):
+            fine_tune(other, torch.zeros(2, 4), torch.zeros(2, dtype=torch.int64), epochs=1)  # type: ignore[arg-type]
+    for wrong in (np.array(["a", "b"]), np.array(None), None):
+        with pytest.raises(DataError, match=r"an array of .* came; expected real numbers"):
+            fine_tune(DBN(4, 3).unrolled(2), torch.zeros(2, 4), wrong, epochs=1)  # type: ignore[arg-type]
+    given = torch.rand(20, 4, generator=torch.Generator().manual_seed(0))
+    for rate in (3e37, 1e38):
+        with pytest.raises(DataError, match="Sequential diverged: its weights are no finite numbers any more"):
+            fine_tune(DBN(4, 30).unrolled(2), given, np.arange(20) % 2, epochs=50, learning_rate=rate)
     with pytest.raises(UsageError, match=r"labels came as \(9,\) of torch.int64; expected \(10,\) whole numbers"):
         fine_tune(network, digits[:10], labels[:9], epochs=1)
     with pytest.raises(DataError, match="labels go from 3 to 12; expected 0 to 9"):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from convlens.classics import CRITICAL_LOAD, Hopfield, Projection, capacity, corrupted
+from convlens.errors import DataError, UsageError
 
 
 def signs(num: int, num_units: int, draws: torch.Generator) -> Tensor:
@@ -101,7 +102,21 @@ def test_fit_forgets_what_was_stored_before(ten_digits: Tensor) -> None:
 
 
 def test_more_patterns_than_bits_can_part_are_told_as_a_load_of_nothing() -> None:
-    from convlens.errors import UsageError
 
     with pytest.raises(UsageError, match="at the least load is 0, expected a whole number of at least 1"):
         capacity([0.001], num_units=100)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "error", "text"),
+    [
+        (torch.tensor([[0, 255]], dtype=torch.uint8), DataError, "values from 0 to 255; expected 0 to 1: divide by"),
+        (torch.tensor([[0.0, 0.5]]), DataError, "pictures hold greys; expected 0 and 1 alone"),
+        (torch.tensor([[0.0, torch.nan]]), DataError, "pictures hold NaN or infinity"),
+        (torch.tensor([[-1.0, 1.0]]), DataError, "values from -1 to 1; expected 0 to 1"),
+        (torch.tensor([0.0, 1.0]), UsageError, r"shape \(2,\); expected \(N, 2\)"),
+    ],
+)
+def test_only_zeros_and_ones_are_corrupted(pictures: Tensor, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        corrupted(pictures, 0.3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -103,3 +105,12 @@ def test_another_cell_or_shapes_that_do_not_fit_are_refused() -> None:
     for wrong in (sequence[:, :, :3], sequence[:, :5], sequence[:, :0]):
         with pytest.raises(UsageError, match=r"came with errors of \(3, 20, 6\); expected \(N, T, 4\) with T"):
             bptt(cell, wrong, targets)
+
+
+@pytest.mark.parametrize("way", [rtrl, bptt])
+def test_what_is_no_tensor_is_refused(way: Callable[..., Gradients]) -> None:
+    cell, sequence, targets = problem()
+    with pytest.raises(
+        UsageError, match=r"sequence and errors came as ndarray and list; expected tensors, \(N, T, D\)"
+    ):
+        way(cell, sequence.detach().numpy(), targets.tolist())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from convlens.classics import RBM, Load, capacity_plot, filters_sheet, pictures_sheet, rows_sheet
-from convlens.errors import UsageError
+from convlens.errors import DataError, UsageError
 
 
 def test_rows_stand_below_each_other_with_their_pixels_in_place(ten_digits: Tensor) -> None:
@@ -36,8 +36,23 @@ def test_the_plot_of_capacity_is_drawn_without_changing_matplotlibs_state() -> N
     assert matplotlib.pyplot.get_fignums() == open_figures
 
 
+def test_arrays_make_the_sheets_that_tensors_do(ten_digits: Tensor) -> None:
+    array = ten_digits.numpy()
+    for ours, theirs in (
+        (pictures_sheet(array, (8, 8)), pictures_sheet(ten_digits, (8, 8))),
+        (rows_sheet({"a": array.astype(np.uint8)}, (8, 8)), rows_sheet({"a": ten_digits}, (8, 8))),
+    ):
+        assert np.array_equal(np.asarray(ours), np.asarray(theirs))
+
+
 def test_shapes_and_rows_that_do_not_fit_are_told(ten_digits: Tensor) -> None:
     with pytest.raises(UsageError, match=r"shape came as \(8, 9\) for pictures of 64 pixels; expected \(height, width"):
         pictures_sheet(ten_digits, (8, 9))
+    with pytest.raises(UsageError, match="a side of the shape is -8, expected a whole number of at least 1"):
+        pictures_sheet(ten_digits, (-8, -8))
+    with pytest.raises(UsageError, match=r"pictures came with shape \(64,\); expected \(N, H \* W\)"):
+        pictures_sheet(ten_digits[0], (8, 8))
+    with pytest.raises(DataError, match="pictures hold NaN"):
+        pictures_sheet(ten_digits * torch.nan, (8, 8))
     with pytest.raises(UsageError, match=r"rows of \[3, 10\] pictures came; expected one row or more"):
         rows_sheet({"a": ten_digits, "b": ten_digits[:3]}, (8, 8))

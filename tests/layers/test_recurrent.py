@@ -143,9 +143,66 @@ def test_the_products_of_a_reader_are_counted_and_its_depth_is_its_steps(kind: s
         ({"hidden": 0}, "hidden is 0, expected a whole number of at least 1"),
         ({"layers": 1.5}, "layers is 1.5, expected a whole number"),
         ({"kind": "gru", "forget_bias": 1.0}, "the cell 'gru' has no option forget_bias; its options are: none"),
+        ({"forget_bias": float("nan")}, "forget_bias is nan; expected a finite number"),
+        ({"forget_bias": "1"}, "forget_bias is '1'; expected a finite number"),
+        ({"bidirectional": 2}, "bidirectional is 2; expected True or False"),
         ({"forget": 1.0}, "the cell 'lstm' has no option forget; its options are: forget_bias"),
     ],
 )
 def test_a_wrong_argument_is_refused_with_what_was_expected(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         layers.recurrent(**{"kind": "lstm", "inputs": 5, "hidden": 8, **arguments})
+
+
+# fmt: off
+SEQUENCES: list[tuple[Any, str]] = [
+    (torch.zeros(1, 5),                        r"shape \(1, 5\); expected \(N, T, 5\)"),
+    (torch.zeros(8, 5),                        r"shape \(8, 5\); expected \(N, T, 5\)"),
+    (torch.zeros(2, 3, 4, 5),                  r"shape \(2, 3, 4, 5\); expected \(N, T, 5\)"),
+    (torch.zeros(2, 3, 4),                     r"shape \(2, 3, 4\); expected \(N, T, 5\)"),
+    (torch.zeros(2, 0, 5),                     r"shape \(2, 0, 5\); expected T of at least 1"),
+    (torch.zeros(2, 3, 5, dtype=torch.int64),  r"as torch.int64; expected a floating tensor \(N, T, 5\)"),
+    (torch.zeros(2, 3, 5).numpy(),             r"as ndarray; expected a floating tensor \(N, T, 5\)"),
+    ([[[0.0]]],                                r"as list; expected a floating tensor"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("sequence", "text"), SEQUENCES)
+def test_a_sequence_that_does_not_fit_is_refused(kind: str, bidirectional: bool, sequence: Any, text: str) -> None:
+    with pytest.raises(UsageError, match=f"a sequence came (with )?{text}"):
+        layers.recurrent(kind, 5, 8, bidirectional=bidirectional)(sequence)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_a_state_that_does_not_fit_is_refused(kind: str) -> None:
+    (reader,) = layers.recurrent(kind, 5, 8)
+    num = CELLS[kind].num_states
+    for wrong in (torch.zeros(1, 8), torch.zeros(3, 7), torch.zeros(8)):
+        with pytest.raises(UsageError, match=rf"expected a tuple of {num} x \(3, 8\): what `run` or `start` gave"):
+            reader.run(sequences(), (wrong,) * num)
+    with pytest.raises(UsageError, match=r"a state of \(3, 8\) came as Tensor"):
+        reader.run(sequences(), torch.zeros(3, 8))
+    with pytest.raises(UsageError, match=rf"expected a tuple of {num} x"):
+        reader.run(sequences(), (torch.zeros(3, 8),) * (num + 1))
+
+
+def test_a_cell_alone_refuses_what_does_not_fit() -> None:
+    cell = LSTMCell(5, 8)
+    with pytest.raises(UsageError, match=r"a step came with shape \(3, 4\); expected \(N, 5\)"):
+        cell(torch.zeros(3, 4), cell.start(torch.zeros(3, 4)))
+    with pytest.raises(UsageError, match=r"a state of \(1, 8\), \(1, 8\) came .*; expected a tuple of 2 x \(3, 8\)"):
+        cell(torch.zeros(3, 5), cell.start(torch.zeros(1, 5)))
+    with pytest.raises(UsageError, match=r"hidden is 2\.5, expected a whole number"):
+        LSTMCell(5, 2.5)  # type: ignore[arg-type]
+
+
+def test_a_reader_is_exported_for_any_number_of_sequences() -> None:
+    torch.manual_seed(0)
+    reader = layers.recurrent("lstm", 5, 8, bidirectional=True).eval()
+    many = {"input": {0: torch.export.Dim("sequences")}}
+    exported = torch.export.export(reader, (sequences(),), dynamic_shapes=many).module()
+    one = sequences()[:1].repeat(7, 1, 1)
+    torch.testing.assert_close(exported(one), reader(one))

@@ -9,6 +9,8 @@ import sys
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
+from safetensors.torch import save_file as torch_save_file
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -117,7 +119,8 @@ def test_a_last_picture_by_itself_joins_the_batch_before(num_pictures):
         forward(x, training=training),
     )[1]
     network.fit(images, np.arange(num_pictures) % 3, optimiser=SGD(0.1), batch_size=32)
-    assert seen == {1: [1], 32: [32], 33: [33], 65: [32, 33]}[num_pictures]
+    assert seen[0] == 1  # tells how many classes there are
+    assert seen[1:] == {1: [1], 32: [32], 33: [33], 65: [32, 33]}[num_pictures]
 
 
 def test_the_state_is_that_of_torch_s_sequential_and_goes_both_ways(tmp_path):
@@ -160,6 +163,93 @@ def test_without_a_seed_the_layers_keep_their_weights():
     layer = Dense(2, 2)
     layer.parameters["weight"] = np.array([[1.0, 2], [3, 4]])
     assert np.array_equal(Network([layer], seed=None).forward(np.eye(2)), [[1, 3], [2, 4]])
+
+
+def test_training_that_diverges_is_told():
+    images, labels = digits()
+    network = Network([Flatten(), Dense(64, 10)])
+    with pytest.raises(DataError, match=r"training diverged in epoch 2: .* make the network anew and train it at a"):
+        network.fit(images[:64], labels[:64], optimiser=SGD(1e37), epochs=3)
+    network.parameters()["1.weight"][:] = np.nan
+    with pytest.raises(DataError, match=r"logits came out as NaN or infinity.* the weights are damaged"):
+        network.predict(images[:8])
+
+
+def test_weights_that_end_as_infinite_are_told_though_the_loss_is_a_number():
+    class Jump:
+        def step(self, parameters, gradients):
+            parameters["1.bias"][0] = -np.inf
+
+    with pytest.raises(DataError, match="training diverged in epoch 1"):
+        Network([Flatten(), Dense(64, 10)]).fit(np.zeros((4, 1, 8, 8)), [1, 2, 3, 4], optimiser=Jump(), epochs=2)
+
+
+def test_weights_that_are_no_finite_numbers_are_refused(tmp_path):
+    network, state = small(), small(dtype=np.float64).state()
+    before = network.logits(digits()[0][:4])
+    for wrong in (np.nan, np.inf, 1e300, 1j, "a"):
+        broken = state | {"0.weight": np.full((8, 1, 3, 3), wrong)}
+        with pytest.raises(UsageError, match=r"'0\.weight' holds what is no finite number in float32"):
+            network.load_state(broken)
+    save_file(state | {"0.weight": np.full((8, 1, 3, 3), np.nan)}, tmp_path / "nan")
+    with pytest.raises(StorageError, match=r"nan: '0\.weight' holds NaN or infinity, expected finite weights"):
+        network.load(tmp_path / "nan")
+    torch_save_file({name: torch.from_numpy(a).bfloat16() for name, a in state.items()}, tmp_path / "bf16")
+    with pytest.raises(StorageError, match=r"bf16 holds numbers that NumPy lacks .*bfloat16.*; save them as float32"):
+        network.load(tmp_path / "bf16")
+    with pytest.raises(UsageError, match="the weights came as list, expected arrays by name"):
+        network.load_state([1, 2])
+    assert np.array_equal(network.logits(digits()[0][:4]), before)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ([0, 1, 2, 10], "labels go from 0 to 10, expected whole numbers from 0 to 9; the first .* 10, of picture 3"),
+        ([0, 1, -1, 2], "the first that is not is -1, of picture 2"),
+        (["0", "1", "2", "3"], "labels are <U1, expected whole numbers"),
+        (None, r"4 images and labels of shape \(\) came"),
+        (np.eye(10)[:4], r"4 images and labels of shape \(4, 10\) came"),
+    ],
+)
+def test_all_labels_are_looked_at_before_the_first_step(wrong, text):
+    network = small()
+    before = {name: array.copy() for name, array in network.state().items()}
+    with pytest.raises(UsageError, match=text):
+        network.fit(np.zeros((4, 1, 8, 8)), wrong, optimiser=SGD(0.1), batch_size=2)
+    assert all(np.array_equal(before[name], array) for name, array in network.state().items())
+
+
+@pytest.mark.parametrize("network", [small, lambda: small(dtype=np.float64)])
+def test_pictures_are_real_and_finite_in_the_network_s_precision(network):
+    images, one = np.zeros((2, 1, 8, 8)), network()
+    for wrong in (images.astype(str), images.astype(object), images * 1j, None):
+        for ask in (one.predict, one.forward, lambda given: one.fit(given, [0, 1], optimiser=SGD(0.1))):
+            with pytest.raises(
+                DataError, match=r"an array of .* came, expected real numbers: decode the pictures first"
+            ):
+                ask(wrong)
+    if one.dtype == np.float32:
+        with pytest.raises(DataError, match="or numbers too large for float32"):
+            one.predict(images + 1e300)
+    else:
+        assert np.isfinite(one.predict(images + 1e30)).all()
+    assert one.predict(np.full((2, 1, 8, 8), 255, np.uint8)).shape == (2,)
+
+
+def test_layers_of_a_network_are_shared_without_a_seed_and_never_drawn_anew():
+    images, _ = digits()
+    layers = [Flatten(), Dense(64, 10)]
+    network = Network(layers)
+    before = network.logits(images[:4])
+    for seed, dtype in ((1, np.float32), (None, np.float64)):
+        with pytest.raises(
+            UsageError, match=r"layer '0' is in a network of float32 already.*make new layers, or share"
+        ):
+            Network(layers, seed=seed, dtype=dtype)
+    shared = Network({"0": layers[0]}, seed=None)
+    assert shared.forward(images[:4]).shape == (4, 64)
+    assert np.array_equal(network.logits(images[:4]), before)
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path):
@@ -206,6 +296,7 @@ def test_a_place_where_no_file_can_be_is_refused_and_nothing_is_left_behind(tmp_
     ("call", "text"),
     [
         (lambda: Network([]), "expected one or more scratch layers"),
+        (lambda: Network(ReLU()), "expected a list of scratch layers, or a dict by name"),
         (lambda: Network([nn.ReLU()]), "expected one or more scratch layers"),
         (lambda: Network([one := ReLU(), one]), "stands in the network twice"),
         (lambda: Network([ReLU()], dtype=np.float16), "dtype is float16"),
@@ -215,6 +306,11 @@ def test_a_place_where_no_file_can_be_is_refused_and_nothing_is_left_behind(tmp_
         (lambda: small().backward(np.zeros((2, 10))), "backward was called before forward"),
         (lambda: small().fit(np.zeros((2, 1, 8, 8)), [1], optimiser=SGD(1)), "2 images and 1 labels"),
         (lambda: small().fit(np.zeros((2, 1, 8, 8)), [1, 10], optimiser=SGD(1)), "whole numbers from 0 to 9"),
+        (
+            lambda: small().fit(np.zeros((2, 1, 8, 8)), [0, 1], optimiser=0.1),
+            r"the optimiser is 0\.1, expected one that",
+        ),
+        (lambda: small().fit(np.zeros((2, 1, 8, 8)), [0, 1], optimiser=SGD), "expected one that can step, such as SGD"),
         (lambda: small().fit(np.zeros((2, 1, 8, 8)), [0, 1], optimiser=SGD(1), epochs=0), "epochs is 0"),
         (lambda: small().fit(np.zeros((2, 1, 8, 8)), [0, 1], optimiser=SGD(1), batch_size=0), "batch_size is 0"),
     ],

@@ -138,13 +138,59 @@ def test_same_padding_becomes_margins(kernel):
         (nn.Flatten(2), "expected features of each picture"),
         (nn.Softmax(-1), "over the channels or features"),
         (nn.MaxPool2d(16), r"layer 'then' \(MaxPool2d\) .*: the window is 16 x 16, expected at most 255 pixels"),
-        (nn.Sequential(nn.ReLU(), nn.Dropout(1.0)), r"layer 'then\.1' is Dropout: rate is 1\.0, expected 0"),
+        (nn.Sequential(nn.ReLU(), nn.Dropout(1.0)), r"layer 'then\.1' is Dropout: rate is 1\.0; expected a number"),
         (Called(functional.dropout), r"operation 'bernoulli': it draws in evaluation too.*training=self\.training"),
     ],
 )
 def test_what_scratch_does_not_have_is_refused_by_the_layer_s_name(then, text):
     with pytest.raises(NetworkError, match=text):
         convlens.scratch_network(Odd(then), (1, 1, 20, 20))
+
+
+class Viewed(nn.Module):
+    """Reads a square parameter by some view of it."""
+
+    def __init__(self, weight: Tensor, read: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.weight, self.read = nn.Parameter(weight), read
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.read(x, self.weight)
+
+
+@pytest.mark.parametrize(
+    ("side", "read", "text"),
+    [
+        (12, lambda x, w: x.flatten(1) @ w, "'mm': its weight is another view of 'weight', expected all of it, transp"),
+        (12, lambda x, w: functional.linear(x.flatten(1), w.flip(0)), "'flip'"),
+        (3, lambda x, w: functional.conv2d(x, w.transpose(0, 1)).flatten(1), "'convolution': its weight is another vi"),
+        (3, lambda x, w: functional.conv2d(x, w.transpose(2, 3)).flatten(1), "view of 'weight', .*, as it lies"),
+        (3, lambda x, w: functional.conv2d(x, w[:1].expand(3, 3, 2, 2)).flatten(1), "another view of 'weight'"),
+    ],
+)
+def test_a_square_weight_that_is_read_by_another_view_is_refused(side, read, text):
+    weight = torch.randn(12, 12) if side == 12 else torch.randn(3, 3, 2, 2)
+    with pytest.raises(NetworkError, match=text):
+        convlens.scratch_network(Viewed(weight, read), (1, 3, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("weight", "read"),
+    [
+        (torch.randn(12, 12), lambda x, w: x.flatten(1) @ w.T),
+        (torch.randn(1, 12), lambda x, w: x.flatten(1) @ w.transpose(0, 1)),
+        (torch.randn(12, 12).T, lambda x, w: functional.linear(x.flatten(1), w)),
+        (torch.randn(20, 20)[4:16, 4:16], lambda x, w: functional.linear(x.flatten(1), w)),
+        (
+            torch.randn(3, 3, 2, 2).to(memory_format=torch.channels_last),
+            lambda x, w: functional.conv2d(x, w).flatten(1),
+        ),
+    ],
+)
+def test_a_weight_is_taken_over_however_it_lies_in_memory(weight, read):
+    model, images = Viewed(weight, read), torch.randn(4, 3, 2, 2)
+    logits = convlens.scratch_network(model, (1, 3, 2, 2)).logits(images.numpy())
+    np.testing.assert_allclose(logits, model(images).detach().numpy(), atol=1e-5)
 
 
 def test_dropout_as_a_function_is_nothing_in_evaluation():

@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.classics.given import Progress, as_tensor, check_number, draws_of, one_hot_labels
-from convlens.errors import DataError, UsageError, check_count
+from convlens.classics.given import Progress, as_tensor, check_range, draws_of, learning, one_hot_labels, one_hot_wanted
+from convlens.errors import UsageError, check_count, check_number
 
 REAL = 0.9
 BETAS = (0.5, 0.999)
@@ -44,7 +44,7 @@ class Adversarial(nn.Module):
 
     def __init__(self, shape: Sequence[int], num_noise: int, num_classes: int, width: int) -> None:
         super().__init__()
-        if len(shape) != 3:
+        if not isinstance(shape, Sequence) or len(shape) != 3:
             raise UsageError(f"shape is {shape!r}; expected (channels, height, width)")
         self.shape = tuple(check_count("a side of the shape", side) for side in shape)
         self.num_noise = check_count("num_noise", num_noise)
@@ -77,8 +77,9 @@ class Adversarial(nn.Module):
         for epoch in range(1, check_count("epochs", epochs) + 1):
             order = torch.randperm(len(real), generator=draws)[: len(real) // batch * batch]
             told = torch.zeros(2)
-            for rows in order.split(batch):
-                told += self._step(real[rows], classes[rows], optimisers, draws)
+            with learning(self):
+                for rows in order.split(batch):
+                    told += self._step(real[rows], classes[rows], optimisers, draws)
             of_d, of_g = (told / max(1, len(order) // batch)).tolist()
             if progress:
                 progress("fit", epoch, epochs, f"discriminator {of_d:.2f}, generator {of_g:.2f}")
@@ -88,8 +89,10 @@ class Adversarial(nn.Module):
         """So many pictures, or one of each of these classes -> (N, C, H, W) in 0..1."""
         weight = next(self.parameters())
         if isinstance(wanted, int | np.integer):
-            wanted = torch.arange(check_count("wanted", wanted)) % max(1, self.num_classes)
-        classes = self._classes(wanted if self.num_classes else None, len(wanted)).to(weight)
+            each = torch.arange(check_count("wanted", wanted)) % max(1, self.num_classes)
+            classes = self._classes(each if self.num_classes else None, len(each)).to(weight)
+        else:
+            classes = one_hot_wanted(wanted, self.num_classes, weight.detach())
         training = self.training
         self.eval()
         with torch.no_grad():
@@ -146,11 +149,7 @@ class Adversarial(nn.Module):
                 f"pictures came with shape {tuple(pictures.shape)}; expected (N, {', '.join(map(str, self.shape))}) "
                 "with N of at least 2"
             )
-        given = as_tensor(pictures).to(next(self.parameters()))
-        least, most = given.min().item(), given.max().item()
-        if not 0 <= least <= most <= 1:
-            raise DataError(f"pictures hold values from {least:.4g} to {most:.4g}; expected 0 to 1")
-        return given * 2 - 1
+        return check_range(as_tensor(pictures).to(next(self.parameters()))) * 2 - 1
 
     def _classes(self, labels: Tensor | np.ndarray | None, num_pictures: int) -> Tensor:
         return one_hot_labels(labels, num_pictures, self.num_classes, next(self.parameters()))

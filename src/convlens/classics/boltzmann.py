@@ -15,14 +15,15 @@ there, drawn noise does here: hidden units that begin alike part, and a poor opt
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
-from convlens.classics.given import Pictures, Progress, check_number, check_pictures, coins, draws_of
+from convlens.classics.given import Pictures, Progress, check_pictures, coins, draws_of, learning
 from convlens.classics.partition import every_state
-from convlens.errors import UsageError, check_count
+from convlens.errors import DataError, UsageError, check_count, check_number
 
 MOST_UNITS = 16
 
@@ -69,7 +70,7 @@ class BoltzmannMachine(nn.Module):
     def divergence(self, pictures: Pictures) -> float:
         """Kullback-Leibler from the distribution of the pictures, equal rows counted, to the machine's, in nats."""
         rows, times = self._checked(pictures).unique(dim=0, return_counts=True)
-        shares = times / times.sum()
+        shares = times.to(rows) / times.sum()
         return (shares * (shares.log() - self.log_likelihood(rows))).sum().item()
 
     @torch.no_grad()
@@ -120,13 +121,24 @@ class BoltzmannMachine(nn.Module):
         self._begin(draws)
         velocities = [torch.zeros_like(self.weights), torch.zeros_like(self.biases)]
         for epoch in range(1, check_count("epochs", epochs) + 1):
-            slopes = self.gradient(given)
-            slopes.weights.add_(self._pairs(noise * (1 - epoch / epochs), draws))
-            for parameter, velocity, slope in zip((self.weights, self.biases), velocities, slopes, strict=True):
-                parameter.add_(velocity.mul_(kept).add_(slope, alpha=rate))
+            with learning(self):
+                slopes = self.gradient(given)
+                slopes.weights.add_(self._pairs(noise * (1 - epoch / epochs), draws))
+                for parameter, velocity, slope in zip((self.weights, self.biases), velocities, slopes, strict=True):
+                    parameter.add_(velocity.mul_(kept).add_(slope, alpha=rate))
             if progress:
                 progress("fit", epoch, epochs, f"divergence {self.divergence(given):.4f} nats")
+        self._check_learned(given)
         return self
+
+    def _check_learned(self, given: Tensor) -> None:
+        """DataError where the pictures are a hundred times less likely, in nats, than coins make them."""
+        coin, likely = -self.sizes[0] * math.log(2), self.log_likelihood(given).mean().item()
+        if not likely >= 100 * coin:
+            raise DataError(
+                f"BoltzmannMachine diverged: log p of the pictures is {likely:.3g} nats, where coins have {coin:.3g}; "
+                "fit again with a smaller learning_rate"
+            )
 
     def _begin(self, draws: torch.Generator) -> None:
         """Hidden units must differ, or they learn the same."""

@@ -25,16 +25,18 @@ from torch import Tensor, nn
 from convlens.classics.given import (
     Pictures,
     Progress,
+    check_finite,
     check_labels,
-    check_number,
     check_pictures,
     coins,
     draws_of,
+    learning,
     one_hot_labels,
+    one_hot_wanted,
 )
 from convlens.classics.labels import LabelledRBM
 from convlens.classics.rbm import RBM
-from convlens.errors import UsageError, check_count
+from convlens.errors import UsageError, check_count, check_number
 
 
 class DBN(nn.Module):
@@ -107,7 +109,7 @@ class DBN(nn.Module):
                 begun = F.pad(begun, (0, self.num_classes), value=1 / self.num_classes)
             chances = top.samples(int(wanted), steps=steps, seed=seed, start=begun)[:, : self.sizes[-2]]
         else:
-            classes = one_hot_labels(wanted, len(wanted), self.num_classes, top.weights.detach())
+            classes = one_hot_wanted(wanted, self.num_classes, top.weights.detach())
             assert isinstance(top, LabelledRBM), "there are classes"
             chances = top.samples_of(classes, steps, draws_of(seed, classes), begun)
         for rbm in reversed(below):
@@ -143,10 +145,21 @@ def _as_stage(progress: Progress, name: str) -> Progress:
     return lambda _, done, total, detail: progress(name, done, total, detail)
 
 
+def _ends(network: nn.Sequential) -> tuple[nn.Linear, nn.Linear]:
+    if isinstance(network, nn.Sequential) and len(network):
+        first, last = network[0], network[-1]
+        if isinstance(first, nn.Linear) and isinstance(last, nn.Linear):
+            return first, last
+    raise UsageError(
+        f"a {type(network).__name__} came to be fine-tuned; expected a Sequential from one linear layer to another, "
+        "as DBN.unrolled gives it"
+    )
+
+
 def fine_tune(
     network: nn.Sequential,
     pictures: Pictures,
-    labels: Tensor,
+    labels: Tensor | np.ndarray,
     *,
     epochs: int,
     seed: int = 0,
@@ -155,8 +168,7 @@ def fine_tune(
     progress: Progress | None = None,
 ) -> nn.Sequential:
     """Train what `unrolled` gave by back-propagation, in place: cross entropy, Adam, a rate that falls to 0."""
-    first, last = network[0], network[-1]
-    assert isinstance(first, nn.Linear) and isinstance(last, nn.Linear), "a network of DBN.unrolled"
+    first, last = _ends(network)
     given = check_pictures(pictures, first.in_features, first.weight)
     wanted = check_labels(labels, len(given), last.out_features).to(given.device)
     rate = check_number("learning_rate", learning_rate, 0)
@@ -166,13 +178,15 @@ def fine_tune(
     draws = draws_of(seed, given)
     for epoch in range(1, epochs + 1):
         total = torch.zeros((), device=given.device)
-        for rows in torch.randperm(len(given), generator=draws, device=given.device).split(batch):
-            loss = F.cross_entropy(network(given[rows]), wanted[rows])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            falling.step()
-            total += loss.detach() * len(rows)
+        with learning(network):
+            for rows in torch.randperm(len(given), generator=draws, device=given.device).split(batch):
+                loss = F.cross_entropy(network(given[rows]), wanted[rows])
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                falling.step()
+                total += loss.detach() * len(rows)
+        check_finite(network, total)
         if progress:
             progress("fine-tune", epoch, epochs, f"loss {total.item() / len(given):.4f}")
     return network

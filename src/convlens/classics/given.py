@@ -1,16 +1,16 @@
-"""What a classic may be given: pictures as rows of units, whole numbers, rates, seeds. All else is refused here."""
+"""What a classic may be given: pictures as rows of units, labels, seeds. All else is refused here."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from convlens.errors import DataError, UsageError, check_count
 
@@ -21,7 +21,7 @@ Pictures = Tensor | np.ndarray
 def check_pictures(pictures: Pictures, num_units: int, like: Tensor, *, binary: bool = False) -> Tensor:
     """(N, num_units) in 0..1, or of 0 and 1 alone, in the type and on the device of `like`.
 
-    UsageError for another shape, DataError for values that are not in the range.
+    UsageError for another shape, DataError for what are no numbers of the range.
     """
     if not isinstance(pictures, Tensor | np.ndarray):
         raise UsageError(f"pictures came as {type(pictures).__name__}; expected a tensor or an array (N, {num_units})")
@@ -30,20 +30,33 @@ def check_pictures(pictures: Pictures, num_units: int, like: Tensor, *, binary: 
             f"pictures came with shape {tuple(pictures.shape)}; expected (N, {num_units}) with N of at least 1: "
             "one row a picture, one number a unit"
         )
-    given = as_tensor(pictures).to(like)
-    if given.isnan().any():
-        raise DataError("pictures hold NaN; expected numbers from 0 to 1: find out which pictures are damaged")
-    least, most = given.min().item(), given.max().item()
-    if least < 0 or most > 1:
-        raise DataError(f"pictures hold values from {least:.4g} to {most:.4g}; expected 0 to 1: divide by the largest")
+    given = check_range(as_tensor(pictures).to(like))
     if binary and not ((given == 0) | (given == 1)).all():
         raise DataError("pictures hold greys; expected 0 and 1 alone: compare with a threshold, such as pictures > 0.5")
     return given
 
 
+def check_range(pictures: Tensor) -> Tensor:
+    """DataError unless all are numbers from 0 to 1."""
+    least, most = pictures.min().item(), pictures.max().item()
+    if not math.isfinite(least) or not math.isfinite(most):
+        raise DataError(
+            "pictures hold NaN or infinity; expected numbers from 0 to 1: find out which pictures are damaged"
+        )
+    if least < 0 or most > 1:
+        way = "divide by the largest" if least >= 0 else f"subtract {least:.4g}, then divide by {most - least:.4g}"
+        raise DataError(f"pictures hold values from {least:.4g} to {most:.4g}; expected 0 to 1: {way}")
+    return pictures
+
+
 def as_tensor(given: Pictures) -> Tensor:
-    """An array of its own, whatever the strides; a tensor as it is."""
-    return given if isinstance(given, Tensor) else torch.from_numpy(np.array(given))
+    """An array of its own, whatever the strides; a tensor as it is. DataError for what are no real numbers."""
+    found = given if isinstance(given, Tensor) else np.array(given)
+    if isinstance(found, Tensor) and not found.is_complex():
+        return found
+    if isinstance(found, Tensor) or found.dtype.kind not in "biuf":
+        raise DataError(f"an array of {found.dtype} came; expected real numbers")
+    return torch.from_numpy(found)
 
 
 def check_labels(labels: Tensor | np.ndarray, num_pictures: int, num_classes: int) -> Tensor:
@@ -68,12 +81,43 @@ def one_hot_labels(labels: Tensor | np.ndarray | None, num_pictures: int, num_cl
     return F.one_hot(check_labels(labels, num_pictures, num_classes), num_classes).to(like)
 
 
-def check_number(what: str, value: Any, least: float, below: float = math.inf) -> float:
-    """`value` as it is where it is a number of at least `least` and less than `below`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < below:
-        upper = "" if below == math.inf else f" and less than {below:g}"
-        raise UsageError(f"{what} is {value!r}; expected a number of at least {least:g}{upper}")
-    return float(value)
+def one_hot_wanted(wanted: Tensor | np.ndarray, num_classes: int, like: Tensor) -> Tensor:
+    """Classes (N,), one for each picture that is asked for -> (N, num_classes)."""
+    given = as_tensor(wanted)
+    if given.ndim != 1 or not len(given):
+        raise UsageError(
+            f"what to make came with shape {tuple(given.shape)}; expected how many pictures, a whole number, or "
+            "classes (N,) with N of at least 1"
+        )
+    if not num_classes:
+        raise UsageError("labels came for 0 classes; give how many pictures to make, a whole number")
+    return one_hot_labels(given, len(given), num_classes, like)
+
+
+@contextmanager
+def learning(learner: nn.Module) -> Iterator[None]:
+    """Around an epoch: DataError where the weights are no finite numbers any more."""
+    try:
+        yield
+    except RuntimeError as error:  # torch cannot draw with chances that are NaN, nor step at a rate beyond float32
+        check_finite(learner)
+        if "overflow" in str(error):
+            raise _diverged(learner) from error
+        raise
+    check_finite(learner)
+
+
+def check_finite(learner: nn.Module, *values: Tensor) -> None:
+    """DataError unless its weights, and these values of it, are finite numbers."""
+    if not all(value.isfinite().all() for value in (*learner.state_dict().values(), *values)):
+        raise _diverged(learner)
+
+
+def _diverged(learner: nn.Module) -> DataError:
+    return DataError(
+        f"{type(learner).__name__} diverged: its weights are no finite numbers any more; fit again with a smaller "
+        "learning_rate"
+    )
 
 
 def draws_of(seed: int, like: Tensor) -> torch.Generator:

@@ -24,8 +24,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from convlens.classics.given import Pictures, as_tensor, check_number, check_pictures, coins, draws_of
-from convlens.errors import check_count
+from convlens.classics.given import Pictures, as_tensor, check_pictures, coins, draws_of
+from convlens.errors import check_count, check_number
 
 ROUNDING = 1e-9  # a sum below it is 0: a unit that no other tells of, by the projection
 CRITICAL_LOAD = 0.138  # patterns / units above which recall breaks down (Amit, Gutfreund and Sompolinsky, 1985)
@@ -100,7 +100,8 @@ class Projection(Hopfield):
 def corrupted(pictures: Pictures, share: float, *, seed: int = 0) -> Tensor:
     """(M, N) of 0 and 1 -> the same with each unit turned over with this chance."""
     given = as_tensor(pictures)
-    given = given if given.is_floating_point() else given.double()
+    units, kind = given.shape[-1] if given.ndim else 0, given.dtype if given.is_floating_point() else torch.float64
+    given = check_pictures(given, units, given.new_empty(0, dtype=kind), binary=True)
     chances = torch.full_like(given, check_number("share", share, 0, 1))
     return (given - coins(chances, draws_of(seed, given))).abs()
 

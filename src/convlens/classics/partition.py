@@ -24,7 +24,7 @@ from torch import Tensor
 from convlens.classics.given import Pictures, check_pictures, coins, draws_of
 from convlens.classics.labels import LabelledRBM
 from convlens.classics.rbm import RBM
-from convlens.errors import UsageError, check_count
+from convlens.errors import UsageError, check_count, check_number
 
 MOST_UNITS = 20  # of the smaller layer; 2^20 states
 LADDER = ((0.0, 0.5, 1 / 29), (0.5, 0.9, 8 / 29), (0.9, 1.0, 20 / 29))  # from, to, share of the steps (section 4.1)
@@ -117,5 +117,6 @@ def _estimate(logs: Tensor, temperatures: int) -> LogPartition:
 @torch.no_grad()
 def log_likelihood(rbm: RBM, pictures: Pictures, log_z: float) -> Tensor:
     """(N, V) of 0 and 1 -> (N,): log p(v) in nats, where log Z is `log_z`."""
+    check_number("log_z", log_z)
     given = check_pictures(pictures, rbm.sizes[0], rbm.weights, binary=True)
     return -rbm.free_energy(given).double() - log_z

@@ -29,12 +29,12 @@ from torch import Tensor, nn
 from convlens.classics.given import (
     Pictures,
     Progress,
-    check_number,
     check_pictures,
     coins,
     draws_of,
+    learning,
 )
-from convlens.errors import UsageError, check_count, counted
+from convlens.errors import UsageError, check_count, check_number, counted
 
 
 class Gradient(NamedTuple):
@@ -129,7 +129,10 @@ class RBM(nn.Module):
         draws = draws_of(seed, self.weights)
         self._begin(draws, given.mean(0))
         chains = coins(given[torch.arange(how.batch) % len(given)], draws) if persistent else None
-        for epoch, error in enumerate(self._epochs(given, how, chains, draws), start=1):
+        epoch_errors = self._epochs(given, how, chains, draws)
+        for epoch in range(1, epochs + 1):
+            with learning(self):
+                error = next(epoch_errors)
             if progress:
                 progress("fit", epoch, epochs, f"reconstruction error {error:.4f}")
         return self

@@ -108,6 +108,9 @@ def bptt(cell: RNNCell, sequence: Tensor, errors: Tensor) -> Gradients:
 def _check(cell: RNNCell, sequence: Tensor, errors: Tensor) -> None:
     if not isinstance(cell, RNNCell):
         raise UsageError(f"the cell is {type(cell).__name__}; RTRL and BPTT are written out for RNNCell")
+    if not isinstance(sequence, Tensor) or not isinstance(errors, Tensor):
+        came = f"{type(sequence).__name__} and {type(errors).__name__}"
+        raise UsageError(f"sequence and errors came as {came}; expected tensors, (N, T, D) and (N, T, H)")
     shape = (*sequence.shape[:2], cell.hidden)
     if sequence.dim() != 3 or not sequence.shape[1] or sequence.shape[2] != cell.w.in_features or errors.shape != shape:
         raise UsageError(

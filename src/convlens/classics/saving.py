@@ -8,11 +8,12 @@ from pathlib import Path
 from safetensors import safe_open
 from safetensors.torch import save as pack
 
+from convlens.classics.adversarial import Adversarial
 from convlens.classics.boltzmann import BoltzmannMachine
 from convlens.classics.dbn import DBN
 from convlens.classics.dcgan import DCGAN
 from convlens.classics.gan import GAN
-from convlens.classics.given import check_file
+from convlens.classics.given import check_file, check_finite
 from convlens.classics.hopfield import Hopfield, Projection
 from convlens.classics.rbm import RBM
 from convlens.errors import StorageError, UsageError
@@ -37,7 +38,10 @@ def save(classic: Classic, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> Classic:
-    """What `save` wrote. UsageError where there is no file, StorageError where it is damaged or of another kind."""
+    """What `save` wrote; adversarial networks in evaluation mode, as `fit` gives them.
+
+    UsageError where there is no file, StorageError where it is damaged or of another kind.
+    """
     file = check_file(path)
     try:
         with safe_open(file, framework="pt") as content:
@@ -46,10 +50,11 @@ def load(path: str | Path) -> Classic:
             classic = CLASSICS[header["classic"]](*json.loads(header["sizes"]), **options)
             tensors = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118
             classic.load_state_dict(tensors, assign=True)  # in the type that they have
+            check_finite(classic)
     except Exception as error:  # safetensors, json and torch raise half a dozen kinds for a damaged file
         reason = " ".join(str(error).split())[:200]
         raise StorageError(
             f"{file} cannot be read as a classic ({type(error).__name__}: {reason}); expected a whole file that "
             "`convlens.classics.save` wrote"
         ) from error
-    return classic
+    return classic.eval() if isinstance(classic, Adversarial) else classic

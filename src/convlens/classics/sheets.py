@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
+from convlens.classics.given import Pictures, as_tensor
 from convlens.classics.hopfield import CRITICAL_LOAD, Load
 from convlens.classics.rbm import RBM
-from convlens.errors import UsageError, check_count
+from convlens.errors import DataError, UsageError, check_count
 from convlens.pictures import colour, contact_sheet
 
 
 def rows_sheet(
-    rows: Mapping[str, Tensor], shape: tuple[int, int], *, title: str | None = None, tile: int = 56
+    rows: Mapping[str, Pictures], shape: tuple[int, int], *, title: str | None = None, tile: int = 56
 ) -> Image.Image:
     """Rows of pictures (N, H * W) in 0..1, each with its name below it: {"stored": ..., "recalled": ...}."""
     widths = {len(pictures) for pictures in rows.values()}
@@ -29,7 +29,7 @@ def rows_sheet(
 
 
 def pictures_sheet(
-    pictures: Tensor, shape: tuple[int, int], *, columns: int | None = None, title: str | None = None, tile: int = 56
+    pictures: Pictures, shape: tuple[int, int], *, columns: int | None = None, title: str | None = None, tile: int = 56
 ) -> Image.Image:
     """Pictures (N, H * W) in 0..1, such as samples."""
     return contact_sheet(_greys(pictures, shape), columns=columns, title=title, tile=tile)
@@ -68,12 +68,17 @@ def capacity_plot(curves: Mapping[str, Sequence[Load]], *, title: str | None = N
     return Image.open(written).convert("RGB")
 
 
-def _greys(pictures: Tensor, shape: tuple[int, int]) -> list[np.ndarray]:
-    greys = (255 * pictures.detach().cpu().double().clamp(0, 1)).round().numpy().astype(np.uint8)
+def _greys(pictures: Pictures, shape: tuple[int, int]) -> list[np.ndarray]:
+    given = as_tensor(pictures).detach().cpu().double()
+    if given.ndim != 2 or not len(given):
+        raise UsageError(f"pictures came with shape {tuple(given.shape)}; expected (N, H * W) with N of at least 1")
+    if given.isnan().any():
+        raise DataError("pictures hold NaN; expected numbers from 0 to 1: find out which pictures are damaged")
+    greys = (255 * given.clamp(0, 1)).round().numpy().astype(np.uint8)
     return list(greys.reshape(len(greys), *_checked(shape, greys.shape[1])))
 
 
 def _checked(shape: tuple[int, int], num_pixels: int) -> tuple[int, int]:
-    if len(shape) != 2 or shape[0] * shape[1] != num_pixels:
+    if len(shape) != 2 or min(check_count("a side of the shape", side) for side in shape) * max(shape) != num_pixels:
         raise UsageError(f"shape came as {shape} for pictures of {num_pixels} pixels; expected (height, width)")
     return shape

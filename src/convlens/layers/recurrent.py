@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import UsageError, check_count, unknown_name
+from convlens.errors import UsageError, check_count, check_number, unknown_name
 
 State = tuple[Tensor, ...]  # the state that others see, then what the cell keeps to itself
 
@@ -36,7 +36,8 @@ class Cell(nn.Module, ABC):
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
-        self.hidden = hidden
+        check_count("inputs", inputs)
+        self.hidden = check_count("hidden", hidden)
         self.w = nn.Linear(inputs, self.num_gates * hidden)
         self.u = nn.Linear(hidden, self.num_gates * hidden, bias=self.second_bias)
         for name, parameter in self.named_parameters():
@@ -45,8 +46,10 @@ class Cell(nn.Module, ABC):
             else:
                 nn.init.uniform_(parameter, -(hidden**-0.5), hidden**-0.5)
 
-    def forward(self, x: Tensor, state: State) -> State:  # (N, D)
-        return self.step(self.w(x), state)
+    def forward(self, x: Tensor, state: State) -> State:
+        """(N, D) and a state -> the next. UsageError for another shape."""
+        _check_numbers("a step", x, "(N, {})", self.w.in_features)
+        return self.step(self.w(x), self.checked(state, x))
 
     @abstractmethod
     def step(self, wx: Tensor, state: State) -> State:
@@ -55,6 +58,18 @@ class Cell(nn.Module, ABC):
     def start(self, like: Tensor) -> State:
         """(N, ...) -> zeros, (N, hidden) each."""
         return tuple(like.new_zeros(like.shape[0], self.hidden) for _ in range(self.num_states))
+
+    def checked(self, state: State, like: Tensor) -> State:
+        """The state of as many sequences as there are in `like` (N, ...); UsageError for anything else."""
+        came = state if isinstance(state, tuple | list) else (state,)
+        shapes = [tuple(one.shape) if isinstance(one, Tensor) else type(one).__name__ for one in came]
+        expected = (like.shape[0], self.hidden)
+        if came is not state or shapes != [expected] * self.num_states:
+            raise UsageError(
+                f"a state of {', '.join(map(str, shapes))} came as {type(state).__name__}; expected a tuple of "
+                f"{self.num_states} x {expected}: what `run` or `start` gave"
+            )
+        return state
 
 
 class RNNCell(Cell):
@@ -78,6 +93,7 @@ class LSTMCell(Cell):
     def __init__(self, inputs: int, hidden: int, *, forget_bias: float = 1.0) -> None:
         super().__init__(inputs, hidden)
         place = self.num_gates - 3  # f stands before g and o
+        forget_bias = check_number("forget_bias", forget_bias)
         nn.init.constant_(self.w.bias.detach()[place * hidden : (place + 1) * hidden], forget_bias)
 
     def step(self, wx: Tensor, state: State) -> State:
@@ -141,8 +157,14 @@ class Recurrent(nn.Module):
         return self.run(sequence)[0]
 
     def run(self, sequence: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """From `state`, of zeros where none is given -> the states and the last one, from which it can go on."""
-        state = self.cell.start(sequence) if state is None else state
+        """From `state`, of zeros where none is given -> the states and the last one, from which it can go on.
+
+        UsageError for a sequence or a state of another shape.
+        """
+        _check_numbers("a sequence", sequence, "(N, T, {})", self.cell.w.in_features)
+        if not sequence.shape[1]:
+            raise UsageError(f"a sequence came with shape {tuple(sequence.shape)}; expected T of at least 1, one step")
+        state = self.cell.start(sequence) if state is None else self.cell.checked(state, sequence)
         steps = self.cell.w(sequence).unbind(1)
         states = []
         for wx in reversed(steps) if self.backwards else steps:
@@ -163,6 +185,16 @@ class Bidirectional(nn.Module):
         return torch.cat([self.onward(sequence), self.back(sequence)], dim=2)
 
 
+def _check_numbers(what: str, given: Tensor, shape: str, inputs: int) -> None:
+    """By type and shape alone, so that it can be traced and exported."""
+    expected = shape.format(inputs)
+    if not isinstance(given, Tensor) or not given.is_floating_point():
+        came = given.dtype if isinstance(given, Tensor) else type(given).__name__
+        raise UsageError(f"{what} came as {came}; expected a floating tensor {expected}")
+    if given.dim() != shape.count(",") + 1 or given.shape[-1] != inputs:
+        raise UsageError(f"{what} came with shape {tuple(given.shape)}; expected {expected}")
+
+
 CELLS: dict[str, type[Cell]] = {
     "rnn": RNNCell,
     "lstm": LSTMCell,
@@ -177,7 +209,7 @@ def recurrent(
 ) -> nn.Sequential:
     """(N, T, inputs) -> (N, T, hidden), twice as many of two directions; each layer reads the states of that below.
 
-    `options` are the cell's, such as `forget_bias`. Raises UsageError for a cell that is not known.
+    `options` are the cell's, such as `forget_bias`. UsageError for a cell that is not known.
     """
     if kind not in CELLS:
         raise unknown_name("recurrent cell", kind, CELLS, f"choose {', '.join(CELLS)}")
@@ -188,6 +220,8 @@ def recurrent(
         raise UsageError(
             f"the cell '{kind}' has no option {', '.join(unknown)}; its options are: {', '.join(known) or 'none'}"
         )
+    if not isinstance(bidirectional, bool):
+        raise UsageError(f"bidirectional is {bidirectional!r:.80}; expected True or False")
     stack = nn.Sequential()
     for layer in range(layers):
         size = inputs if layer == 0 else (1 + bidirectional) * hidden

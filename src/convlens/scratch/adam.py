@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from convlens.errors import UsageError
+from convlens.errors import UsageError, check_number
 
 
 class Adam:
@@ -23,11 +23,14 @@ class Adam:
     def __init__(
         self, rate: float = 0.001, *, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8
     ) -> None:
-        if not rate > 0 or not all(0 <= beta < 1 for beta in betas) or not epsilon > 0:
-            raise UsageError(
-                f"rate is {rate}, betas {betas}, epsilon {epsilon}; expected above 0, 0 to below 1, and above 0"
-            )
-        self.rate, self.betas, self.epsilon = rate, betas, epsilon
+        if not isinstance(betas, tuple | list) or len(betas) != 2:
+            raise UsageError(f"betas is {betas!r:.80}; expected two numbers, such as (0.9, 0.999)")
+        self.rate = check_number("rate", rate, 0, above=True)
+        self.betas = (
+            check_number("the first of betas", betas[0], 0, 1),
+            check_number("the second of betas", betas[1], 0, 1),
+        )
+        self.epsilon = check_number("epsilon", epsilon, 0, above=True)
         self.mean: dict[str, np.ndarray] = {}
         self.square: dict[str, np.ndarray] = {}
         self.steps = 0

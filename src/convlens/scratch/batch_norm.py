@@ -25,8 +25,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from convlens.errors import UsageError, check_count
-from convlens.scratch.layer import Layer
+from convlens.errors import UsageError, check_count, check_number
+from convlens.scratch.layer import Layer, check_floats
 
 
 class BatchNorm(Layer):
@@ -37,9 +37,10 @@ class BatchNorm(Layer):
     def __init__(self, channels: int, *, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
         super().__init__()
         self.channels = check_count("channels", channels)
-        if not 0 <= momentum <= 1 or not epsilon > 0:
-            raise UsageError(f"momentum is {momentum} and epsilon {epsilon}; expected 0 to 1, and above 0")
-        self.momentum, self.epsilon = momentum, epsilon
+        self.momentum = check_number("momentum", momentum, 0)
+        if self.momentum > 1:
+            raise UsageError(f"momentum is {momentum}; expected a number from 0 to 1")
+        self.epsilon = check_number("epsilon", epsilon, 0, above=True)
         self.parameters = {"weight": np.ones(self.channels), "bias": np.zeros(self.channels)}
         self.buffers = {
             "running_mean": np.zeros(self.channels),
@@ -48,6 +49,7 @@ class BatchNorm(Layer):
         }
 
     def forward(self, x: np.ndarray, *, training: bool = False) -> np.ndarray:
+        check_floats(self.kind, x)
         if x.ndim not in (2, 4) or len(x) != self.channels:
             raise UsageError(f"BatchNorm got shape {x.shape}, expected ({self.channels}, H, W, N) or (…, N)")
         rows = x.reshape(self.channels, -1)  # (C, m)

@@ -23,7 +23,8 @@ that a pixel is blamed by each window that it was in, through the weight that it
 
 which is true convolution: the delta, padded by kh-1 and kw-1 ("full"), under the kernel turned by half a turn.
 
-* pooling -> convolution: delta_x is the delta of the pooling layer below, as it stands; pooling has no derivative.
+* pooling -> convolution: delta_x is the delta of the pooling layer below, as it stands: no activation is in
+  between, whose derivative would be a factor.
 * convolution -> convolution: delta_x, times the derivative of the activation in between, is the delta of the lower one.
 * For s > 1 the same formula holds for a delta with s-1 zeros between its values: places where no window began.
 * With groups, group g of the filters sees and blames group g of the channels alone: G matrix products in place of one.

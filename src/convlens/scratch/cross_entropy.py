@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from convlens.errors import UsageError
+from convlens.scratch.layer import check_floats
 from convlens.scratch.softmax import check_temperature
 
 
@@ -48,8 +49,21 @@ class CrossEntropy:
 
     def _check(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
         labels = np.asarray(labels)
+        check_floats("CrossEntropy", logits)
         if logits.ndim != 2 or labels.shape != logits.shape[1:]:
             raise UsageError(f"logits {logits.shape} and labels {labels.shape} came, expected (K, N) and (N,)")
-        if labels.dtype.kind not in "iu" or (labels.size and not 0 <= labels.min() <= labels.max() < len(logits)):
-            raise UsageError(f"labels are {labels.dtype}, expected whole numbers from 0 to {len(logits) - 1}")
+        check_labels(labels, len(logits))
         return labels
+
+
+def check_labels(labels: np.ndarray, num_classes: int) -> None:
+    """UsageError unless all are whole numbers below `num_classes`."""
+    expected = f"expected whole numbers from 0 to {num_classes - 1}"
+    if labels.dtype.kind not in "iu":
+        raise UsageError(f"labels are {labels.dtype}, {expected}: the place of each one's class")
+    if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
+        place = int(((labels < 0) | (labels >= num_classes)).argmax())
+        raise UsageError(
+            f"labels go from {labels.min()} to {labels.max()}, {expected}; the first that is not is "
+            f"{labels.flat[place]}, of picture {place}"
+        )

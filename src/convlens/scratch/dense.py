@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from convlens.errors import UsageError, check_count
-from convlens.scratch.layer import Layer, he_normal
+from convlens.scratch.layer import Layer, check_floats, he_normal
 
 
 class Dense(Layer):
@@ -35,6 +35,7 @@ class Dense(Layer):
         self.parameters["weight"] = he_normal(random, self.parameters["weight"])
 
     def forward(self, x: np.ndarray, *, training: bool = False) -> np.ndarray:
+        check_floats(self.kind, x)
         if x.ndim != 2 or len(x) != self.inputs:
             remedy = "put Flatten() before it" if x.ndim > 2 else "check the layer before"
             raise UsageError(f"Dense got an array of shape {x.shape}, expected ({self.inputs}, N); {remedy}")

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from convlens.errors import UsageError
-from convlens.scratch.layer import Layer
+from convlens.errors import check_count, check_number
+from convlens.scratch.layer import Layer, check_floats
 
 
 class Dropout(Layer):
@@ -23,15 +23,15 @@ class Dropout(Layer):
 
     def __init__(self, rate: float = 0.5, *, seed: int = 0) -> None:
         super().__init__()
-        if not 0 <= rate < 1:
-            raise UsageError(f"rate is {rate!r}, expected 0 (nothing is dropped) to below 1")
-        self.rate, self.random = rate, np.random.default_rng(seed)
+        self.rate = check_number("rate", rate, 0, 1)
+        self.random = np.random.default_rng(check_count("seed", seed, 0))
         self.mask: np.ndarray | None = None
 
     def draw(self, random: np.random.Generator) -> None:
         self.random = np.random.default_rng(random.integers(2**63))
 
     def forward(self, x: np.ndarray, *, training: bool = False) -> np.ndarray:
+        check_floats(self.kind, x)
         self.output_shape, self.mask = x.shape, None
         if not training or self.rate == 0:
             return x

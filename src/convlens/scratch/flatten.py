@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convlens.scratch.layer import Layer
+from convlens.scratch.layer import Layer, check_floats
 
 
 class Flatten(Layer):
@@ -18,6 +18,7 @@ class Flatten(Layer):
     shape: tuple[int, ...] | None = None
 
     def forward(self, x: np.ndarray, *, training: bool = False) -> np.ndarray:
+        check_floats(self.kind, x)
         self.shape = x.shape
         return x.reshape(-1, x.shape[-1])
 

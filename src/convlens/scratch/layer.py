@@ -25,6 +25,8 @@ class Layer(ABC):
     Weights are zero until `draw` gives them random values, which a Network does.
     """
 
+    precision: np.dtype | None = None  # that of the network that it is in
+
     def __init__(self) -> None:
         self.parameters: dict[str, np.ndarray] = {}
         self.gradients: dict[str, np.ndarray] = {}
@@ -53,7 +55,8 @@ class Layer(ABC):
         return type(self).__name__
 
     def check_maps(self, x: np.ndarray, channels: int | None = None) -> None:
-        """UsageError unless x is (C, H, W, N), with this C where it is given."""
+        """UsageError unless x is (C, H, W, N) of floating numbers, with this C where it is given."""
+        check_floats(self.kind, x)
         if x.ndim != 4 or (channels is not None and x.shape[0] != channels):
             expected = f"({'C' if channels is None else channels}, H, W, N)"
             raise UsageError(
@@ -67,6 +70,21 @@ class Layer(ABC):
             raise UsageError(f"{self.kind}.backward was called before forward; call forward first")
         if delta.shape != shape:
             raise UsageError(f"{self.kind}.backward got a delta of shape {delta.shape}, expected that of y, {shape}")
+
+
+def check_floats(what: str, x: np.ndarray) -> None:
+    """UsageError unless x is an array of floating numbers: whole ones wrap round, and others fail later."""
+    if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+        came = f"an array of {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
+        raise UsageError(f"{what} got {came}, expected one of floating numbers; convert it by np.asarray(x, float)")
+
+
+def is_finite(array: np.ndarray, dtype: np.dtype) -> bool:
+    """Whether it holds real numbers that are finite in this precision too."""
+    if array.dtype.kind != "f" or not array.size:
+        return array.dtype.kind in "biuf"
+    most = np.finfo(dtype).max if dtype.kind == "f" else np.inf
+    return bool(-most <= array.min() and array.max() <= most)  # NaN is neither
 
 
 def he_normal(random: np.random.Generator, weight: np.ndarray) -> np.ndarray:

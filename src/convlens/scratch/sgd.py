@@ -13,19 +13,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from convlens.errors import UsageError
+from convlens.errors import check_number
 
 
 class SGD:
     """`rate` may be changed between steps. `weight_decay` adds that share of each weight to its gradient."""
 
     def __init__(self, rate: float, *, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
-        if not rate > 0 or not 0 <= momentum < 1 or weight_decay < 0:
-            raise UsageError(
-                f"rate is {rate}, momentum {momentum}, weight_decay {weight_decay}; expected above 0, 0 to below 1, "
-                "and at least 0"
-            )
-        self.rate, self.momentum, self.weight_decay = rate, momentum, weight_decay
+        self.rate = check_number("rate", rate, 0, above=True)
+        self.momentum = check_number("momentum", momentum, 0, 1)
+        self.weight_decay = check_number("weight_decay", weight_decay, 0)
         self.velocity: dict[str, np.ndarray] = {}
 
     def step(self, parameters: Mapping[str, np.ndarray], gradients: Mapping[str, np.ndarray]) -> None:

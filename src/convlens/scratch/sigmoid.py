@@ -5,20 +5,22 @@ Backward. With y = 1/d and d = 1 + exp(-x):
     dy/dx = exp(-x) / d^2 = (1/d) (1 - 1/d) = y (1 - y)        delta_x = delta y (1 - y)
 
 It is at most 1/4: through many sigmoids a delta fades.
-It is computed as (1 + tanh(x / 2)) / 2, the same function, whose exponential never overflows.
+It is computed as (1 + tanh(x / 2)) / 2, the same but for rounding at 1, whose exponential never overflows: below -38,
+in float32 below -20, y is 0 exactly, where the logistic function is less than 1e-16, and than 3e-9.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from convlens.scratch.layer import Layer
+from convlens.scratch.layer import Layer, check_floats
 
 
 class Sigmoid(Layer):
     output_shape: tuple[int, ...] | None = None
 
     def forward(self, x: np.ndarray, *, training: bool = False) -> np.ndarray:
+        check_floats(self.kind, x)
         self.y, self.output_shape = (1 + np.tanh(x / 2)) / 2, x.shape
         return self.y
 

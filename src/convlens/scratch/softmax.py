@@ -19,14 +19,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from convlens.errors import UsageError
-from convlens.scratch.layer import Layer
+from convlens.errors import check_number
+from convlens.scratch.layer import Layer, check_floats
 
 
 def check_temperature(temperature: float) -> float:
-    if not temperature > 0:
-        raise UsageError(f"temperature is {temperature!r}, expected a number above 0; 1 is plain softmax")
-    return float(temperature)
+    return check_number("temperature", temperature, 0, above=True)
 
 
 def softmax(x: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -43,6 +41,7 @@ class Softmax(Layer):
         self.temperature = check_temperature(temperature)
 
     def forward(self, x: np.ndarray, *, training: bool = False) -> np.ndarray:
+        check_floats(self.kind, x)
         self.y, self.output_shape = softmax(x, self.temperature), x.shape
         return self.y
 

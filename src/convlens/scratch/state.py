@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from convlens.errors import StorageError, UsageError
+from convlens.scratch.layer import is_finite
 
 COUNTER = "num_batches_tracked"  # torch's, of batch normalisation; files of old have none
 
@@ -18,7 +19,9 @@ COUNTER = "num_batches_tracked"  # torch's, of batch normalisation; files of old
 def fitted(
     own: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray], *, in_order: bool = False
 ) -> dict[str, np.ndarray]:
-    """The given arrays by the network's own names; UsageError where names or shapes differ."""
+    """The given arrays by the network's own names; UsageError where names, shapes or kinds differ."""
+    if not isinstance(given, Mapping):
+        raise UsageError(f"the weights came as {type(given).__name__}, expected arrays by name, as `state` gives them")
     wanted = [name for name in own if not name.endswith(COUNTER)]
     values = {name: array for name, array in given.items() if not name.endswith(COUNTER)}
     if in_order:
@@ -29,6 +32,11 @@ def fitted(
     for name in wanted:
         if np.shape(values[name]) != own[name].shape:
             raise UsageError(f"'{name}' came with shape {np.shape(values[name])}, expected {own[name].shape}")
+        if not is_finite(np.asarray(values[name]), own[name].dtype):
+            raise UsageError(
+                f"'{name}' holds what is no finite number in {own[name].dtype}, expected finite weights: take those "
+                "from before the training diverged"
+            )
     counters = {name: given.get(name, own[name]) for name in own if name.endswith(COUNTER)}
     return values | counters
 
@@ -49,9 +57,17 @@ def read_file(path: Path) -> dict[str, np.ndarray]:
     from safetensors.numpy import load_file
 
     try:
-        return dict(load_file(path))
+        arrays = dict(load_file(path))
     except (OSError, SafetensorError) as error:
         raise StorageError(f"{path} cannot be read as safetensors ({error}); give a run's weights file") from error
+    except TypeError as error:
+        raise StorageError(f"{path} holds numbers that NumPy lacks ({error}); save them as float32") from error
+    if broken := [name for name, array in arrays.items() if not is_finite(array, array.dtype)]:
+        raise StorageError(
+            f"{path}: '{broken[0]}' holds NaN or infinity, expected finite weights: take those from before the "
+            "training diverged"
+        )
+    return arrays
 
 
 def write_file(path: Path, state: Mapping[str, np.ndarray]) -> None:

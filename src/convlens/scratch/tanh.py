@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from convlens.scratch.layer import Layer
+from convlens.scratch.layer import Layer, check_floats
 
 
 class Tanh(Layer):
     output_shape: tuple[int, ...] | None = None
 
     def forward(self, x: np.ndarray, *, training: bool = False) -> np.ndarray:
+        check_floats(self.kind, x)
         self.y, self.output_shape = np.tanh(x), x.shape
         return self.y
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from convlens.errors import NetworkError
@@ -120,9 +121,20 @@ def _filled(layer: Layer, node: Node, weights: Weights, **operands: Operand | No
         value = weights[operand.names[0]].double().numpy()
         if value.shape != arrays[key].shape:
             raise no_layer(node, f"its {key} has shape {value.shape}, expected {arrays[key].shape}")
+        if not _lies(operand, weights[operand.names[0]], turned=key == "weight" and isinstance(layer, Dense)):
+            way = "transposed, as nn.Linear reads it" if isinstance(layer, Dense) else "as it lies"
+            raise no_layer(node, f"its {key} is another view of '{operand.names[0]}', expected all of it, {way}")
         arrays[key] = value.copy()
         own = own or operand.names[0].removesuffix(f".{key}")
     return Found(layer, own)
+
+
+def _lies(operand: Operand, parameter: Tensor, *, turned: bool) -> bool:
+    """Whether this is all of the parameter as it lies, or turned: shapes alone do not tell where it is square."""
+    like = torch.empty_like(parameter, device="meta")  # as the trace had it
+    like = like.T if turned else like
+    places = zip(operand.shape, operand.strides, like.stride(), strict=True)
+    return operand.shape == like.shape and not operand.offset and all(one == two for n, one, two in places if n > 1)
 
 
 def _pooling(make: Callable[..., Layer]) -> Callable[[Node, list[Node], Weights], Found]:
