@@ -54,13 +54,14 @@ def pictures_of(
         found = replace(found, splits=before)
     if found.images.classes != run.classes:
         raise UsageError(
-            f"{source} has the classes {_some(found.images.classes)}, and {run.path} knows {_some(run.classes)}; give "
-            "pictures of the same classes"
+            f"{source} has the classes {first_few(found.images.classes)}, and {run.path} knows "
+            f"{first_few(run.classes)}; give pictures of the same classes"
         )
     return found
 
 
-def _some(names: Sequence[str]) -> str:
+def first_few(names: Sequence[str]) -> str:
+    """ "a, b, c, d, e …", for an error."""
     return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
 
 

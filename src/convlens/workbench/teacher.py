@@ -10,6 +10,7 @@ from typing import Any
 from convlens.errors import RunError, UsageError
 from convlens.runs import Run
 from convlens.training import Recipe, Teacher
+from convlens.workbench.own_pictures import first_few
 
 
 def teacher_path(teacher: Run | str | Path) -> Path:
@@ -31,8 +32,8 @@ def open_teacher(run: Run, classes: Sequence[str]) -> tuple[Teacher, dict[str, A
     missing = [name for name in classes if name not in run.classes]
     if missing:
         raise UsageError(
-            f"--teacher {run.path} knows {_some(run.classes)}, and not {_some(missing)}, which these pictures have; "
-            "give a run that was trained on the same classes"
+            f"--teacher {run.path} knows {first_few(run.classes)}, and not {first_few(missing)}, which these pictures "
+            "have; give a run that was trained on the same classes"
         )
     columns = tuple(run.classes.index(name) for name in classes)
     network = copy.deepcopy(run.model).requires_grad_(False)
@@ -50,7 +51,3 @@ def same_teacher(recorded: Mapping[str, Any] | None, classes: Sequence[str]) -> 
             "or start a new training"
         )
     return teacher
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (" and others" if len(names) > 5 else "")
