@@ -49,7 +49,7 @@ def exciting(
     with prepared(model), torch.no_grad():
         for batch in batches:
             images = as_input(model, batch)
-            check_repeatable(model, images)
+            check_repeatable(model, images, layer)
             with take_output(model, layer) as taken, failures_told(model, images, "exciting"):
                 model(images)
             maps = only(taken, layer, len(images)).float()

@@ -25,8 +25,8 @@ def feature_maps(model: nn.Module, images: Tensor, layer: str | None = None) -> 
     model = bare_network(model)
     with prepared(model), torch.no_grad():
         inputs = as_input(model, images)
-        check_repeatable(model, inputs)
         layer = layer if layer is not None else default_layer(model, inputs)
+        check_repeatable(model, inputs, layer)
         with take_output(model, layer) as taken, failures_told(model, inputs, "feature_maps"):
             model(inputs)
         return only(taken, layer, len(inputs)).float().cpu().numpy()

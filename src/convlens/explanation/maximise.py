@@ -79,7 +79,7 @@ def maximise(
         mean_, std_ = (_column(each, channels).to(like) for each in (mean, std))
         if not (std_ > 0).all():
             raise UsageError(f"std came as {tuple(std)}; expected numbers above 0, by which pixels are divided")
-        check_repeatable(model, torch.rand(1, *shape, generator=torch.Generator().manual_seed(seed)).to(like))
+        check_repeatable(model, torch.rand(1, *shape, generator=torch.Generator().manual_seed(seed)).to(like), layer)
         found = []
         for unit in wanted:  # each by itself: so it needs no more memory, and does not depend on the others
             asked = _Asked(model, unit, layer, mean_, std_)
