@@ -85,6 +85,11 @@ WRONG = [
     ({"seed": 10**20}, UsageError, "seed came as 1000.*; expected a whole number, like 0"),
     ({"rate": -1}, UsageError, "rate as -1; expected"),
     ({"decay": -0.5}, UsageError, "decay as -0.5; expected 0 or more"),
+    ({"mean": 0.5}, UsageError, r"mean came as 0.5; expected numbers, one a channel or one for all, like \(0.5,\)"),
+    ({"mean": None}, UsageError, "mean came as None; expected numbers"),
+    ({"std": "abc"}, UsageError, "std came as 'abc'; expected numbers"),
+    ({"shape": (3, True, 24)}, UsageError, r"shape came as \(3, True, 24\)"),
+    ({"shape": tuple(np.array(SHAPE))}, None, ""),
     ({"units": True}, UsageError, "units came as True"),
 ]
 

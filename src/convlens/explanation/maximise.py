@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -22,9 +23,8 @@ from convlens.errors import ExplanationError, UsageError, counted
 from convlens.explanation.blur import blurred
 from convlens.explanation.fourier import first_spectrum, pixels_of, total_variation
 from convlens.explanation.options import check_value, options_of, whole_numbers
-from convlens.explanation.preparation import at_layer, check_values, failures_told, prepared
+from convlens.explanation.preparation import at_layer, failures_told, network_with_values, prepared
 from convlens.explanation.repeatable import check_repeatable
-from convlens.graph import bare_network
 
 JITTER = 1 / 12  # of the side, at most so far
 BLUR = 1 / 64  # of the side, the deviation at the first step
@@ -71,12 +71,11 @@ def maximise(
     for name, given in {"steps": steps, "rate": rate, "variation": variation, "decay": decay, "seed": seed}.items():
         check_value(name, given, usual[name])
     _check(shape, steps, rate, variation, decay)
-    channels, height, width = shape
-    model = bare_network(model)
-    check_values(model)
+    channels, height, width = map(int, shape)
+    model = network_with_values(model)
     with prepared(model):
         like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
-        mean_, std_ = (_column(each, channels).to(like) for each in (mean, std))
+        mean_, std_ = (_column(name, each, channels).to(like) for name, each in (("mean", mean), ("std", std)))
         if not (std_ > 0).all():
             raise UsageError(f"std came as {tuple(std)}; expected numbers above 0, by which pixels are divided")
         check_repeatable(model, torch.rand(1, *shape, generator=torch.Generator().manual_seed(seed)).to(like), layer)
@@ -131,7 +130,8 @@ def _check_gradient(value: Tensor, seen: Tensor) -> None:
 
 def _check(shape: Sequence[int], steps: int, rate: float, variation: float, decay: float) -> None:
     sizes = tuple(shape) if isinstance(shape, Iterable) else ()
-    if len(sizes) != 3 or not all(isinstance(size, int) and size > 0 for size in sizes):
+    whole = [isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in sizes]
+    if len(sizes) != 3 or not all(whole):
         raise UsageError(f"shape came as {shape!r}; expected (channels, height, width), whole numbers above 0")
     if steps < 1 or rate <= 0:
         raise UsageError(f"steps came as {steps} and rate as {rate}; expected 1 or more, and above 0")
@@ -139,7 +139,13 @@ def _check(shape: Sequence[int], steps: int, rate: float, variation: float, deca
         raise UsageError(f"variation came as {variation} and decay as {decay}; expected 0 or more")
 
 
-def _column(values: Sequence[float], channels: int) -> Tensor:
+def _column(name: str, values: Sequence[float], channels: int) -> Tensor:
+    try:
+        numbers = torch.as_tensor(values, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError):
+        numbers = torch.empty(())
+    if numbers.ndim != 1:
+        raise UsageError(f"{name} came as {values!r}; expected numbers, one a channel or one for all, like (0.5,)")
     if len(values) not in (1, channels):
         raise UsageError(
             f"mean or std has {counted(len(values), 'number')}; expected one for each of "
@@ -147,7 +153,7 @@ def _column(values: Sequence[float], channels: int) -> Tensor:
         )
     if not all(math.isfinite(value) for value in values):
         raise UsageError(f"mean or std came as {tuple(values)}; expected finite numbers")
-    return torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)
+    return numbers.reshape(1, -1, 1, 1)
 
 
 def _moved(pixels: Tensor, drawn: torch.Generator) -> Tensor:
@@ -203,7 +209,8 @@ class _Asked:
 
         def keep(output: object) -> None:
             if isinstance(output, Tensor) and output.ndim in (2, 4):
-                kept[:] = [output.mean((2, 3)) if output.ndim == 4 else output.clone()]
+                numbers = output.dequantize() if output.is_quantized else output
+                kept[:] = [numbers.mean((2, 3)) if numbers.ndim == 4 else numbers.clone()]
 
         with at_layer(self.model, self.layer, keep):
             self.model(images)
