@@ -3,7 +3,10 @@
 The transformations are those of Olah, Mordvintsev and Schubert 2017 (https://distill.pub/2017/feature-visualization/,
 "transformation robustness"): a shape that only holds at one place, angle or size is no shape to an eye. For grey
 pictures of at most 32 px, such as handwritten digits, which are strokes on an empty ground, three things are ours: an
-absolute pull to that ground, no frequencies above a stroke's width, and noise.
+absolute pull to that ground, no frequencies above a stroke's width, and noise. The pictures that three LeNet-5 grow for
+the bundled digits correlate by 0.50 with the mean digits, by 0.40 as photographs, and by 0.54 with a margin
+(`python benchmarks/maximise.py`, seeds 1 to 3, AMD EPYC, 2 cores, torch 2.13.0). The margin is no default: those of one
+LeNet-5 of MNIST lost by it.
 """
 
 from __future__ import annotations
@@ -32,8 +35,7 @@ class Regularisers:
     distance from the ground, black or white, in deviations. `low_pass` is where frequencies end, in cycles along the
     longer side, 0 for nowhere; `rotation` in degrees and `zoom` as a share, both at most so much; `noise` is the
     deviation that is added to pixels of 0 to 1. Of a class's logit `margin` times the logarithm of the others' summed
-    exponentials is taken away: with 1 the class is made likely, with 0 strong, others with it or not. It is no default:
-    the pictures of LeNet-5 become more like the mean digits on the bundled digits, and less on MNIST.
+    exponentials is taken away: with 1 the class is made likely, with 0 strong, others with it or not.
     """
 
     variation: float = 5.0
@@ -66,9 +68,7 @@ class Regularisers:
 
 REGULARISERS = tuple(field.name for field in fields(Regularisers))
 PHOTOGRAPH = Regularisers()
-DRAWING = Regularisers(
-    variation=2.0, decay=0.0, sparsity=0.5, low_pass=6.0, rotation=15.0, zoom=0.1, noise=0.2, margin=1.0
-)
+DRAWING = Regularisers(variation=2.0, decay=0.0, sparsity=0.5, low_pass=6.0, rotation=15.0, zoom=0.1, noise=0.2)
 
 
 def chosen_regularisers(usual: Regularisers, given: Mapping[str, float]) -> Regularisers:
