@@ -4,8 +4,7 @@ It is asked, once for each network, with a picture alone, three times, and besid
 nor its graph tell of one that overrides `train`, draws from NumPy or is TorchScript. The graph only names the operation
 that may be to blame. Where it does not take a picture alone, it is asked with others both times, and these are other
 ones the second time. Compared is every tensor that it gives, and what the layer gives that is looked at. Not seen is
-chance that seldom comes up, mixing by less than a fiftieth of the spread between pictures, and that of a network which
-takes one picture, or one number of pictures beyond three, only.
+chance that seldom comes up, and mixing by less than a hundredth of the spread between pictures.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from convlens.graph import Node
 CHANCE = 1e-3  # of the largest number: at each pass the same sums may be ordered otherwise
 ROUNDING = 1e-4  # the same between batches of two sizes, which have kernels of their own
 COARSE = 3e-2  # both in half precision
-MIXING = 0.02  # of the spread between pictures
+MIXING = 0.01  # of the spread between pictures
 QUANTISED = 0.1  # of the largest number: layers that quantise what they read take one scale for a batch
 SMALL, LARGE = 0.25, 3.0  # scales of the neighbours: what takes the largest value of a batch hides from small ones
 FEW = 3  # a picture, a small and a large neighbour
