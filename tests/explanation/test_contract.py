@@ -11,8 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from convlens import zoo
 from convlens.errors import ExplanationError
-from convlens.explanation import Method, Question, check_method
+from convlens.explanation import Explanation, Method, Question, check_method, explain
+from convlens.explanation.contract import _batch_equals_single_pictures
 from convlens.explanation.saliency import saliency
 
 
@@ -206,3 +208,30 @@ def test_a_network_that_keeps_its_activations_is_no_false_alarm(residual: nn.Mod
     keeping(images)
     for method in ("saliency", "grad_cam", "occlusion"):
         assert len(check_method(method, keeping, images)) == 12
+
+
+def test_units_on_their_kink_are_no_mixing() -> None:
+    """In float32 a batch is summed up in another order than a picture, and some units fall to the other side."""
+    torch.manual_seed(0)
+    network = zoo.create("mobilenet_v2", num_classes=5, image_size=64).eval()
+    pictures = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+    def ask(network: nn.Module, pictures: Tensor) -> Explanation:
+        return explain(network, pictures, method="saliency")
+
+    assert _batch_equals_single_pictures(ask, network, pictures) == ""
+
+
+def test_a_method_that_takes_no_float64_is_compared_in_float32(residual: nn.Module, images: Tensor) -> None:
+    def only_float32(question: Question) -> Tensor:
+        if question.images.dtype == torch.float64:
+            raise TypeError("float32 only")
+        return saliency(question)
+
+    def only_float32_mixing(question: Question) -> Tensor:
+        maps = only_float32(question)
+        return maps - maps.mean(0)
+
+    assert len(check_method(Method("single", only_float32, title="", sign="", source=""), residual, images)) == 12
+    with pytest.raises(ExplanationError, match="batch equals single"):
+        check_method(Method("mixing", only_float32_mixing, title="", sign="", source=""), residual, images)

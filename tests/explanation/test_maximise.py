@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from convlens.errors import ExplanationError, UsageError
 from convlens.explanation import exciting, maximise
 from convlens.explanation.contract import difference, network_state
-from convlens.explanation.fourier import OPPONENT, pixels_of, total_variation
+from convlens.explanation.fourier import OPPONENT, first_spectrum, pixels_of, total_variation
+from convlens.explanation.regularisers import DRAWING, PHOTOGRAPH, Regularisers, _turned, usual
 
 SHAPE = (3, 32, 24)
 
@@ -84,7 +89,12 @@ WRONG = [
     ({"steps": "abc"}, UsageError, "steps came as 'abc'; expected a whole number, like 256"),
     ({"seed": 10**20}, UsageError, "seed came as 1000.*; expected a whole number, like 0"),
     ({"rate": -1}, UsageError, "rate as -1; expected"),
-    ({"decay": -0.5}, UsageError, "decay as -0.5; expected 0 or more"),
+    ({"decay": -0.5}, UsageError, "decay came as -0.5; expected 0 or more"),
+    ({"mean": 0.5}, UsageError, r"mean came as 0.5; expected numbers, one a channel or one for all, like \(0.5,\)"),
+    ({"mean": None}, UsageError, "mean came as None; expected numbers"),
+    ({"std": "abc"}, UsageError, "std came as 'abc'; expected numbers"),
+    ({"shape": (3, True, 24)}, UsageError, r"shape came as \(3, True, 24\)"),
+    ({"shape": tuple(np.array(SHAPE))}, None, ""),
     ({"units": True}, UsageError, "units came as True"),
 ]
 
@@ -101,6 +111,74 @@ def test_what_does_not_fit_is_refused(
     with pytest.raises(error, match=message):
         maximise(residual, **asked)
     assert difference(before, network_state(residual)) == ""
+
+
+def test_the_progress_is_told_in_steps_over_all_units(residual: nn.Module) -> None:
+    told: list[tuple[int, int]] = []
+    maximise(residual, [0, 1], SHAPE, steps=3, progress=lambda done, total: told.append((done, total)))
+    assert sorted(set(told)) == [(done, 6) for done in range(7)] and told == sorted(told)
+
+
+def test_small_grey_pictures_are_grown_as_drawings_and_all_others_as_photographs() -> None:
+    assert usual(1, 28, 28) == usual(1, 32, 8) == DRAWING and DRAWING.sparsity and not DRAWING.margin
+    assert usual(1, 33, 8) == usual(3, 28, 28) == Regularisers(variation=5, decay=0.25, sparsity=0, low_pass=0, noise=0)
+
+
+def test_digits_grown_as_drawings_are_more_like_digits(digits: tuple[nn.Module, Tensor]) -> None:
+    """By the mean correlation with the mean digits of the part that the network has learned."""
+    data = load_digits()
+    images = F.interpolate(torch.tensor(data.images[:1500, None] / 16, dtype=torch.float32), (16, 16), mode="bilinear")
+    means = [images[data.target[:1500] == k].mean(0).flatten().numpy() for k in range(10)]
+
+    def likeness(**regularisers: float) -> float:
+        grown = maximise(digits[0], range(10), (1, 16, 16), steps=100, **regularisers).pictures.reshape(10, -1)
+        return float(np.mean([np.corrcoef(one, mean)[0, 1] for one, mean in zip(grown, means, strict=True)]))
+
+    assert likeness() > likeness(**asdict(PHOTOGRAPH)) + 0.02
+
+
+def test_the_low_pass_leaves_no_fine_stripes() -> None:
+    spectrum = first_spectrum(1, 24, 32, seed=0)
+    before = torch.logit(pixels_of(spectrum, 24, 32, 3.0).double())
+    strength = torch.fft.rfft2(before)[0, 0].abs()
+    down, across = torch.fft.fftfreq(24)[:, None] * 32, torch.fft.rfftfreq(32)[None] * 32
+    cycles = (down**2 + across**2).sqrt()
+    assert strength[cycles > 6].max() < 1e-5 * strength[cycles < 3].max()
+
+
+@pytest.mark.parametrize(("mean", "cost"), [(0.1, 0.3), (0.9, 0.7)])
+def test_sparsity_pulls_to_black_and_in_light_pictures_to_white(mean: float, cost: float) -> None:
+    pulling = Regularisers(variation=0, decay=0, sparsity=1)
+    pixels, deviation = torch.full((1, 1, 4, 5), 0.3), torch.full((1, 1, 1, 1), 0.5)
+    assert float(pulling.cost(pixels, torch.full((1, 1, 1, 1), mean), deviation)) == pytest.approx(cost / 0.5)
+
+
+def test_a_margin_makes_a_class_likely_and_not_only_strong(digits: tuple[nn.Module, Tensor]) -> None:
+    def lead(margin: float) -> float:
+        grown = maximise(digits[0], 9, (1, 16, 16), steps=60, margin=margin).pictures
+        with torch.no_grad():
+            logits = digits[0](torch.from_numpy(grown).permute(0, 3, 1, 2) / 255)[0]
+        return float(logits[9] - logits[:9].logsumexp(0))
+
+    assert lead(1.0) > lead(0.0)
+
+
+def test_a_picture_is_turned_and_zoomed_about_its_middle_and_stays_in_proportion() -> None:
+    rows, columns = torch.meshgrid(torch.arange(24.0) - 11.5, torch.arange(32.0) - 15.5, indexing="ij")
+    disc, bar = ((rows**2 + columns**2) < 64).float()[None, None], (columns.abs() < 2).float().expand(1, 1, 24, 32)
+    quarter = torch.Generator().manual_seed(0)
+    turned = _turned(disc, 45.0, 0.0, quarter)
+    assert (turned - disc).abs().mean() < 0.01
+    assert (_turned(bar, 45.0, 0.0, quarter) - bar).abs().mean() > 0.02
+    areas = [float(_turned(disc, 0.0, 0.1, torch.Generator().manual_seed(seed)).sum()) for seed in range(20)]
+    assert 0.78 < min(areas) / float(disc.sum()) < 0.95 and 1.05 < max(areas) / float(disc.sum()) < 1.28
+
+
+def test_an_option_that_is_not_there_is_told_with_the_nearest(residual: nn.Module) -> None:
+    with pytest.raises(UsageError, match=r"no option of maximise is called 'rotaton' \(near: rotation"):
+        maximise(residual, 0, SHAPE, rotaton=3.0)
+    with pytest.raises(UsageError, match="noise came as -1; expected 0 or more"):
+        maximise(residual, 0, SHAPE, noise=-1)
 
 
 def test_a_layer_without_feature_maps_says_so(images: Tensor) -> None:

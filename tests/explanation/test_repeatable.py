@@ -99,12 +99,122 @@ def test_the_network_is_asked_once() -> None:
         lambda maps: F.batch_norm(maps, None, None, training=True),
         lambda maps: (maps - maps.mean((0, 2, 3), True)) / maps.std((0, 2, 3), keepdim=True),
         lambda maps: maps + maps.std(0, correction=0).mean(),
+        lambda maps: maps / maps.square().mean().sqrt(),
+        lambda maps: maps / maps.amax(),
+        lambda maps: maps + 0.05 * maps.mean(0, keepdim=True),
     ],
-    ids=["module", "function", "by hand", "minibatch deviation"],
+    ids=["module", "function", "by hand", "minibatch deviation", "even statistic", "largest value", "a twentieth"],
 )
 def test_a_network_whose_pictures_mix_has_no_map(change: Callable[[Tensor], Tensor]) -> None:
     with pytest.raises(ExplanationError, match=r"hangs on the others of its batch.*running statistics"):
         explain(Changed(change), IMAGES, method="saliency")
+
+
+@pytest.mark.parametrize("size", [None, 0.03], ids=["as drawn", "small beside its bias"])
+def test_what_mixes_is_not_hidden_by_an_even_statistic_or_a_bias(size: float | None) -> None:
+    def batch_attention(maps: Tensor) -> Tensor:
+        tokens = maps.flatten(2).transpose(1, 2)  # (pictures, positions, channels), read as (positions, pictures, …)
+        mixed = F.scaled_dot_product_attention(*(tokens.transpose(0, 1),) * 3).transpose(0, 1)
+        return (tokens + 0.3 * mixed).transpose(1, 2).reshape(maps.shape)
+
+    for network in (
+        nn.Sequential(Lambda(lambda x: x / x.square().mean().sqrt()), Changed(nn.Identity())),
+        Changed(batch_attention),
+        Changed(nn.BatchNorm2d(8, track_running_stats=False)),
+    ):
+        head = network.head if isinstance(network, Changed) else network[1].head
+        if size is not None:
+            with torch.no_grad():
+                head.weight.mul_(size)
+        with pytest.raises(ExplanationError, match="hangs on the others of its batch"):
+            explain(network, IMAGES, method="saliency")
+
+
+class Lambda(nn.Module):
+    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.change = change
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.change(x)
+
+
+def test_a_network_that_takes_no_picture_alone_is_asked_with_others() -> None:
+    """Batch statistics of dense units cannot be taken of one picture."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.BatchNorm1d(8, track_running_stats=False), nn.Linear(8, 4),
+    )  # fmt: skip
+    pictures = torch.cat([IMAGES, IMAGES.flip(3)])
+    for ask in (
+        lambda: explain(network, pictures[:3], 0, method="saliency"),
+        lambda: explain(network, pictures[:2], 0, method="saliency"),
+        lambda: feature_maps(network, pictures, "0"),
+        lambda: exciting(network, [pictures], "0", 0),
+        lambda: maximise(network, 0, (3, 16, 16), steps=2),
+    ):
+        with pytest.raises(ExplanationError, match="hangs on the others of its batch"):
+            ask()
+
+
+@pytest.mark.parametrize("sizes", [{1}, {3, 4, 5}, {5}, {1, 2}], ids=str)
+def test_chance_is_found_with_whatever_number_of_pictures_the_network_takes(sizes: set[int]) -> None:
+    class Choosy(Changed):
+        def forward(self, images: Tensor) -> Tensor:
+            if len(images) not in sizes:
+                raise ValueError(f"{len(images)} pictures")
+            return super().forward(images)
+
+    pictures = torch.randn(max(sizes), 3, 16, 16)
+    with pytest.raises(ExplanationError, match="draws at random"):
+        explain(Choosy(lambda maps: F.dropout(maps, 0.5, True)), pictures, method="saliency")
+    assert explain(Choosy(nn.Identity()), pictures, method="saliency").maps.any()
+
+
+class Elsewhere(nn.Module):
+    """A network without logits: they stand in a dict, or there is a number for every pixel."""
+
+    def __init__(self, change: Callable[[Tensor], Tensor], *, dense: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.features, self.last, self.dense = nn.Conv2d(3, 8, 3, padding=1), Lambda(change), dense
+
+    def forward(self, images: Tensor) -> Tensor | dict[str, list[Tensor]]:
+        maps = self.last(self.features(images))
+        return maps if self.dense else {"logits": [maps.mean((2, 3))]}
+
+
+@pytest.mark.parametrize("dense", [True, False], ids=["dense", "dict"])
+def test_networks_without_logits_are_asked_too(dense: bool) -> None:
+    for change, problem in (
+        (lambda maps: F.dropout(maps, 0.5, True), "draws at random"),
+        (lambda maps: maps - maps.mean((0, 2, 3), True), "hangs on the others"),
+    ):
+        network = Elsewhere(change, dense=dense)
+        for ask in (
+            lambda network=network: feature_maps(network, IMAGES, "last"),
+            lambda network=network: exciting(network, [IMAGES], "last", 0),
+            lambda network=network: maximise(network, 0, (3, 16, 16), layer="last", steps=2),
+        ):
+            with pytest.raises(ExplanationError, match=problem):
+                ask()
+    assert feature_maps(Elsewhere(lambda maps: maps, dense=dense), IMAGES, "last").any()
+
+
+def test_a_side_branch_that_is_looked_at_counts_though_no_logit_hangs_on_it() -> None:
+    class Aside(Changed):
+        def __init__(self) -> None:
+            super().__init__(nn.Identity())
+            self.aside = Lambda(lambda maps: F.dropout(maps, 0.5, True))
+
+        def forward(self, images: Tensor) -> Tensor:
+            self.aside(self.features(images))
+            return super().forward(images)
+
+    assert feature_maps(Aside(), IMAGES, "features").any()
+    with pytest.raises(ExplanationError, match="draws at random"):
+        feature_maps(Aside(), IMAGES, "aside")
 
 
 class Attention(nn.Module):
@@ -122,6 +232,20 @@ class Attention(nn.Module):
 def test_what_only_looks_like_chance_or_mixing_has_one(change: nn.Module) -> None:
     """Dropout and random slopes in evaluation mode; norms over each picture; attention without dropout."""
     assert explain(Changed(change), IMAGES, method="saliency").maps.any()
+
+
+@pytest.mark.filterwarnings("ignore")  # torch says that it will drop eager quantisation
+def test_rounding_is_no_mixing() -> None:
+    """Quantised layers take one scale for a batch, half precision and oneDNN other kernels for each size of it."""
+    dynamic = torch.ao.quantization.quantize_dynamic(Changed(nn.Identity()), {nn.Linear})
+
+    def quantised(maps: Tensor) -> Tensor:
+        scale = maps.abs().amax() / 127
+        return maps + ((maps / scale).round() * scale - maps).detach()
+
+    assert explain(dynamic, IMAGES, method="occlusion").maps.any()
+    for network in (Changed(quantised), Changed(nn.BatchNorm2d(8)).bfloat16(), Changed(nn.Identity()).half()):
+        assert explain(network, IMAGES, method="saliency").maps.any()
 
 
 def test_pictures_and_networks_without_values_are_refused() -> None:

@@ -175,7 +175,11 @@ def test_arrays_are_saved_where_they_are_wanted(copied_run):
 def test_classes_and_channels_are_grown_from_noise(copied_run):
     classes = explain(copied_run, method="maximise", options={"steps": 4})
     assert classes.files[0].name == "maximise-classes.png"
-    one = explain(copied_run, method="maximise", target="3", options={"steps": 4})
+    told: list[tuple[str, int, int, str]] = []
+    one = explain(
+        copied_run, method="maximise", target="3", options={"steps": 4}, progress=lambda *now: told.append(now)
+    )
+    assert [now for now in told if now[0] == "maximise"] == [("maximise", done, 4, "") for done in range(5)]
     assert one.files[0].name == "maximise-3.png"
     layer = first_convolution(copied_run)
     channel = explain(copied_run, method="maximise", layer=layer, unit=2, options={"steps": 4})

@@ -10,12 +10,14 @@ from convlens.explanation.methods import METHODS, Method
 from convlens.explanation.ngrams import NGram, ngrams_picture, strongest_ngrams
 from convlens.explanation.question import Question, Target, TargetLike
 from convlens.explanation.randomisation import RandomisationCheck, Stage, num_maps, randomisation_check
+from convlens.explanation.regularisers import REGULARISERS
 from convlens.explanation.sanity import LabelCheck, SanityCheck, sanity_check
 from convlens.explanation.stability import Stability
 from convlens.explanation.verb import Explanation, explain
 
 __all__ = [
     "METHODS",
+    "REGULARISERS",
     "Curves",
     "Excited",
     "Explanation",

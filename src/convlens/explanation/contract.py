@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import ConvlensError, ExplanationError
+from convlens.errors import ConvlensError, ExplanationError, UsageError
 from convlens.explanation.leftovers import (
     difference,
     generator_states,
@@ -25,7 +25,7 @@ from convlens.explanation.leftovers import (
     torch_state,
 )
 from convlens.explanation.methods import METHODS, Method, find_method
-from convlens.explanation.preparation import as_input, prepared
+from convlens.explanation.preparation import as_input, network_with_values, prepared
 from convlens.explanation.question import Question, TargetLike
 from convlens.explanation.randomisation import copied
 from convlens.explanation.verb import Explanation, explain
@@ -41,11 +41,14 @@ def check_method(
 
     Raises ExplanationError with the first promise that is broken.
     """
+    network_with_values(model)
+    if not isinstance(images, Tensor):
+        raise UsageError(f"pictures came as {type(images).__name__}; expected a float tensor (N, C, H, W)")
     if len(images) < 2:
         raise ExplanationError(
             f"the contract compares a batch with single pictures; give two or more, not {len(images)}"
         )
-    chosen = _keeping_grad_mode(find_method(method))
+    chosen = _watched(find_method(method), changes=_changes_itself(model, images))
 
     def ask(model: nn.Module, images: Tensor, target: TargetLike = None) -> Explanation:
         return explain(model, images, target, method=chosen, layer=layer, **options)
@@ -117,19 +120,41 @@ def _random_generators_left_as_they_were(ask: Ask, model: nn.Module, images: Ten
         return difference(before, generator_states())
 
 
-def _keeping_grad_mode(method: Method) -> Method:
-    """The same, but it says where the grad mode is another afterwards, which `explain` puts right for its caller."""
+def _watched(method: Method, *, changes: bool) -> Method:
+    """The same, but it says where grad mode or a buffer is another afterwards: `explain` puts both right.
+
+    `changes` where the network changes its buffers itself at every pass.
+    """
 
     @wraps(method.function)
     def watched(question: Question, **options: Any) -> Tensor:
-        before = torch.is_grad_enabled()
+        before, buffers = torch.is_grad_enabled(), _buffers(question.model)
         maps = method.function(question, **options)
         if torch.is_grad_enabled() != before:
             promise = _sentence(_torch_left_as_it_was)
             raise ExplanationError(f"method {method.name} breaks '{promise}': grad mode was changed")
+        if not changes and (changed := difference(buffers, _buffers(question.model))):
+            promise = _sentence(_network_and_pictures_left_as_they_were)
+            raise ExplanationError(f"method {method.name} breaks '{promise}': {changed}")
         return maps
 
     return replace(method, function=watched)
+
+
+def _buffers(model: nn.Module) -> dict[str, Tensor]:
+    return {f"buffer {name}": buffer.clone() for name, buffer in model.named_buffers()}
+
+
+def _changes_itself(model: nn.Module, images: Tensor) -> bool:
+    with prepared(model), torch.no_grad():
+        before = _buffers(model)
+        try:
+            model(as_input(model, images))
+        except ConvlensError:
+            raise
+        except Exception:
+            return False  # the first check says what is wrong
+        return difference(before, _buffers(model)) != ""
 
 
 def _logit_of(classes: list[int]) -> Callable[[Tensor], Tensor]:
@@ -137,6 +162,14 @@ def _logit_of(classes: list[int]) -> Callable[[Tensor], Tensor]:
 
 
 def _batch_equals_single_pictures(ask: Ask, model: nn.Module, images: Tensor) -> str:
+    """In float64, where method and network take it: a unit on its kink falls to either side by rounding."""
+    try:
+        return _apart(ask, copied(model).double(), images.double())
+    except Exception:  # whatever it is; in float32 it would have come before
+        return _apart(ask, model, images)
+
+
+def _apart(ask: Ask, model: nn.Module, images: Tensor) -> str:
     together = ask(model, images).maps
     alone = np.concatenate([ask(model, image[None]).maps for image in images])
     return "" if _close(together, alone) else f"maps differ by up to {np.abs(together - alone).max():.2g}"

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from convlens.errors import NetworkError, UsageError
 from convlens.explanation.memory import traced
 from convlens.explanation.options import whole_numbers
-from convlens.explanation.preparation import as_input, failures_told, only, prepared, take_output
+from convlens.explanation.preparation import as_input, failures_told, network_with_values, only, prepared, take_output
 from convlens.explanation.repeatable import check_repeatable
-from convlens.graph import ReceptiveField, bare_network
+from convlens.graph import ReceptiveField
 
 Window = tuple[tuple[int, int], tuple[int, int]]
 
@@ -43,13 +43,15 @@ def exciting(
     wanted = whole_numbers("channels", channels)
     if isinstance(top, bool) or not isinstance(top, int) or top < 1:
         raise UsageError(f"top came as {top!r}; expected how many pictures of each channel, 1 or more")
+    if not isinstance(batches, Iterable):
+        raise UsageError(f"batches came as {type(batches).__name__}; expected an iterable of tensors (N, C, H, W)")
     best: dict[int, list[tuple[float, int, int, int]]] = {channel: [] for channel in wanted}
     seen, fields = 0, dict[torch.Size, ReceptiveField | None]()
-    model, sizes = bare_network(model), dict[int, torch.Size]()
+    model, sizes = network_with_values(model), dict[int, torch.Size]()
     with prepared(model), torch.no_grad():
         for batch in batches:
             images = as_input(model, batch)
-            check_repeatable(model, images)
+            check_repeatable(model, images, layer)
             with take_output(model, layer) as taken, failures_told(model, images, "exciting"):
                 model(images)
             maps = only(taken, layer, len(images)).float()

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from convlens.errors import UsageError, counted
 from convlens.explanation.exciting import field_of
 from convlens.explanation.filters import full_columns
-from convlens.explanation.preparation import as_input, failures_told, only, prepared, take_output
+from convlens.explanation.preparation import as_input, failures_told, network_with_values, only, prepared, take_output
 from convlens.explanation.repeatable import check_repeatable
 from convlens.explanation.verb import default_layer
-from convlens.graph import bare_network
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -22,11 +21,11 @@ if TYPE_CHECKING:
 
 def feature_maps(model: nn.Module, images: Tensor, layer: str | None = None) -> np.ndarray:
     """(N, C, H, W) pictures -> float32 (N, channels, h, w) of `layer`, by default the last with an extent."""
-    model = bare_network(model)
+    model = network_with_values(model)
     with prepared(model), torch.no_grad():
         inputs = as_input(model, images)
-        check_repeatable(model, inputs)
         layer = layer if layer is not None else default_layer(model, inputs)
+        check_repeatable(model, inputs, layer)
         with take_output(model, layer) as taken, failures_told(model, inputs, "feature_maps"):
             model(inputs)
         return only(taken, layer, len(inputs)).float().cpu().numpy()
@@ -44,7 +43,7 @@ def feature_maps_picture(
 
     if len(image) != 1:
         raise UsageError(f"feature maps are drawn for one picture; got {len(image)}: pass images[:1]")
-    model = bare_network(model)
+    model = network_with_values(model)
     if layer is None:
         with prepared(model):
             layer = default_layer(model, as_input(model, image))

@@ -14,7 +14,7 @@ import numpy as np
 from torch import nn
 
 from convlens.errors import ExplanationError
-from convlens.explanation.preparation import check_values, find_layer
+from convlens.explanation.preparation import find_layer, network_with_values
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -44,7 +44,7 @@ class Filters:
 
 def filters(model: nn.Module, layer: str | None = None) -> Filters:
     """The filters of `layer`, by default of the first convolution."""
-    check_values(model)
+    model = network_with_values(model)
     name, convolution = _convolution(model, layer)
     weight = convolution.weight.detach().float().cpu().numpy()  # (K, C / groups, kh, kw)
     if weight.shape[1] == 3 and convolution.groups == 1 and name == _convolution(model, None)[0]:  # sees colours

@@ -21,10 +21,13 @@ def first_spectrum(channels: int, height: int, width: int, seed: int) -> Tensor:
     return START * torch.randn((1, channels, height, width // 2 + 1, 2), generator=drawn)
 
 
-def pixels_of(spectrum: Tensor, height: int, width: int) -> Tensor:
-    """-> (count, channels, height, width) in 0..1."""
+def pixels_of(spectrum: Tensor, height: int, width: int, low_pass: float = 0.0) -> Tensor:
+    """-> (count, channels, height, width) in 0..1; `low_pass` cycles along the longer side are the finest."""
     down, across = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None]
-    energy = 1 / (down**2 + across**2).sqrt().clamp(min=1 / max(height, width))
+    frequency = (down**2 + across**2).sqrt()
+    energy = 1 / frequency.clamp(min=1 / max(height, width))
+    if low_pass:
+        energy = energy * torch.exp(-((frequency * max(height, width) / low_pass) ** 4))
     scaled = torch.view_as_complex(spectrum) * (energy * (height * width) ** 0.5 / max(height, width)).to(
         spectrum.device
     )

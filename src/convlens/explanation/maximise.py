@@ -4,29 +4,28 @@ Erhan et al. 2009 (https://www.researchgate.net/publication/265022827) and Simon
 (https://arxiv.org/abs/1312.6034, section 2): gradient ascent on the pixels, which cost the more the farther they are
 from the mean. Without more the result is noise that no eye can read; here, after Olah et al. 2017
 (https://distill.pub/2017/feature-visualization/), the steps are taken on the frequencies of the picture, which is moved
-about (jitter) and seen blurred at first, and neighbours that differ cost (total variation).
+about and seen blurred at first, and neighbours that differ cost (total variation): see `regularisers.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from convlens.errors import ExplanationError, UsageError, counted
 from convlens.explanation.blur import blurred
-from convlens.explanation.fourier import first_spectrum, pixels_of, total_variation
+from convlens.explanation.fourier import first_spectrum, pixels_of
 from convlens.explanation.options import check_value, options_of, whole_numbers
-from convlens.explanation.preparation import at_layer, check_values, failures_told, prepared
+from convlens.explanation.preparation import at_layer, failures_told, network_with_values, prepared
+from convlens.explanation.regularisers import Regularisers, chosen_regularisers, usual
 from convlens.explanation.repeatable import check_repeatable
-from convlens.graph import bare_network
 
-JITTER = 1 / 12  # of the side, at most so far
 BLUR = 1 / 64  # of the side, the deviation at the first step
 LEAST = 1e-3  # a unit that answers less is measured by this
 
@@ -56,68 +55,86 @@ def maximise(
     std: Sequence[float] = (1.0,),
     steps: int = 256,
     rate: float = 0.05,
-    variation: float = 5.0,
-    decay: float = 0.25,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    **regularisers: float,
 ) -> Maximised:
     """Grow one picture for each of `units`: classes, or channels of `layer`.
 
     `shape` is (C, H, W); pixels of 0 to 1 are given to the network less `mean` and divided by `std`, one number a
-    channel or one for all. `rate` is Adam's, `variation` the weight of the total variation and `decay` that of the
-    squared distance from the mean, both against the unit's value relative to itself. The same seed gives the same
-    pictures, alone or with others. UsageError for what does not fit the network.
+    channel or one for all. `rate` is Adam's; `regularisers` are those of `Regularisers`, by default what reads best
+    for grey pictures of at most 32 px, or for any others. `progress` is told how many steps are done, of how many in
+    all. The same seed gives the same pictures, alone or with others. UsageError for what does not fit the network.
     """
-    wanted, usual = whole_numbers("units", units), options_of(maximise)
-    for name, given in {"steps": steps, "rate": rate, "variation": variation, "decay": decay, "seed": seed}.items():
-        check_value(name, given, usual[name])
-    _check(shape, steps, rate, variation, decay)
-    channels, height, width = shape
-    model = bare_network(model)
-    check_values(model)
+    wanted, known = whole_numbers("units", units), options_of(maximise)
+    for name, given in {"steps": steps, "rate": rate, "seed": seed}.items():
+        check_value(name, given, known[name])
+    channels, height, width = _checked(shape, steps, rate)
+    chosen = chosen_regularisers(usual(channels, height, width), regularisers)
+    model = network_with_values(model)
     with prepared(model):
         like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
-        mean_, std_ = (_column(each, channels).to(like) for each in (mean, std))
+        mean_, std_ = (_column(name, each, channels).to(like) for name, each in (("mean", mean), ("std", std)))
         if not (std_ > 0).all():
             raise UsageError(f"std came as {tuple(std)}; expected numbers above 0, by which pixels are divided")
-        check_repeatable(model, torch.rand(1, *shape, generator=torch.Generator().manual_seed(seed)).to(like))
-        found = []
+        check_repeatable(model, torch.rand(1, *shape, generator=torch.Generator().manual_seed(seed)).to(like), layer)
+        found: list[tuple[Tensor, float, float]] = []
         for unit in wanted:  # each by itself: so it needs no more memory, and does not depend on the others
-            asked = _Asked(model, unit, layer, mean_, std_)
-            found.append(
-                _grown(
-                    asked,
-                    first_spectrum(channels, height, width, seed).to(like.device),
-                    height,
-                    width,
-                    (steps, rate, variation, decay, seed),
-                )
-            )
+            told = _told(progress, len(found) * steps, len(wanted) * steps)
+            growth = _Growth(_Asked(model, unit, layer, mean_, std_), chosen, height, width, steps, rate, seed, told)
+            found.append(growth.run(first_spectrum(channels, height, width, seed).to(like.device)))
     pictures = (255 * torch.cat([pixels for pixels, _, _ in found])).round().to(torch.uint8)
     after, before = tuple(one[1] for one in found), tuple(one[2] for one in found)
     return Maximised(layer, wanted, pictures.permute(0, 2, 3, 1).cpu().numpy(), after, before)
 
 
-def _grown(
-    asked: _Asked, spectrum: Tensor, height: int, width: int, how: tuple[int, float, float, float, int]
-) -> tuple[Tensor, float, float]:
-    """-> (pixels (1, C, H, W) in 0..1, the unit's answer to them, its answer to the noise)."""
-    steps, rate, variation, decay, seed = how
-    before = asked.answer(pixels_of(spectrum, height, width))
-    spectrum.requires_grad_()
-    optimiser = torch.optim.Adam([spectrum], lr=rate)
-    drawn = torch.Generator().manual_seed(seed)
-    for step in range(steps):
-        pixels = pixels_of(spectrum, height, width)
-        seen = blurred(_moved(pixels, drawn), BLUR * max(height, width) * (1 - step / steps))
-        value = asked.value(seen)
-        if step == 0:
-            _check_gradient(value, seen)
-        loss = asked.cost(pixels, variation, decay) - value / max(abs(value.item()), abs(before), LEAST)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    pixels = pixels_of(spectrum.detach(), height, width)
-    return pixels, asked.answer(pixels), before
+def _told(progress: Callable[[int, int], None] | None, done: int, total: int) -> Callable[[int], None]:
+    return lambda step: None if progress is None else progress(done + step, total)
+
+
+@dataclass(frozen=True)
+class _Growth:
+    """How one picture is grown."""
+
+    asked: _Asked
+    chosen: Regularisers
+    height: int
+    width: int
+    steps: int
+    rate: float
+    seed: int
+    told: Callable[[int], None]
+
+    def run(self, spectrum: Tensor) -> tuple[Tensor, float, float]:
+        """-> (pixels (1, C, H, W) in 0..1, the unit's answer to them, its answer to the noise)."""
+        before = self.asked.answer(self.pixels(spectrum))
+        with torch.no_grad():
+            least = max(abs(float(self.asked.aim(self.pixels(spectrum), self.chosen.margin))), LEAST)
+        spectrum.requires_grad_()
+        optimiser = torch.optim.Adam([spectrum], lr=self.rate)
+        drawn = torch.Generator().manual_seed(self.seed)
+        for step in range(self.steps):
+            self.told(step)
+            pixels = self.pixels(spectrum)
+            seen = self.seen(pixels, step, drawn)
+            value = self.asked.aim(seen, self.chosen.margin)
+            if step == 0:
+                _check_gradient(value, seen)
+            loss = self.asked.cost(pixels, self.chosen) - value / max(abs(value.item()), least)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        self.told(self.steps)
+        pixels = self.pixels(spectrum.detach())
+        return pixels, self.asked.answer(pixels), before
+
+    def pixels(self, spectrum: Tensor) -> Tensor:
+        return pixels_of(spectrum, self.height, self.width, self.chosen.low_pass)
+
+    def seen(self, pixels: Tensor, step: int, drawn: torch.Generator) -> Tensor:
+        """Moved, blurred ever less, and noisy."""
+        deviation = BLUR * max(self.height, self.width) * (1 - step / self.steps)
+        return self.chosen.noisy(blurred(self.chosen.moved(pixels, drawn), deviation), drawn)
 
 
 def _check_gradient(value: Tensor, seen: Tensor) -> None:
@@ -129,17 +146,24 @@ def _check_gradient(value: Tensor, seen: Tensor) -> None:
         )
 
 
-def _check(shape: Sequence[int], steps: int, rate: float, variation: float, decay: float) -> None:
+def _checked(shape: Sequence[int], steps: int, rate: float) -> tuple[int, int, int]:
     sizes = tuple(shape) if isinstance(shape, Iterable) else ()
-    if len(sizes) != 3 or not all(isinstance(size, int) and size > 0 for size in sizes):
+    whole = [isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in sizes]
+    if len(sizes) != 3 or not all(whole):
         raise UsageError(f"shape came as {shape!r}; expected (channels, height, width), whole numbers above 0")
     if steps < 1 or rate <= 0:
         raise UsageError(f"steps came as {steps} and rate as {rate}; expected 1 or more, and above 0")
-    if min(variation, decay) < 0:
-        raise UsageError(f"variation came as {variation} and decay as {decay}; expected 0 or more")
+    channels, height, width = map(int, sizes)
+    return channels, height, width
 
 
-def _column(values: Sequence[float], channels: int) -> Tensor:
+def _column(name: str, values: Sequence[float], channels: int) -> Tensor:
+    try:
+        numbers = torch.as_tensor(values, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError):
+        numbers = torch.empty(())
+    if numbers.ndim != 1:
+        raise UsageError(f"{name} came as {values!r}; expected numbers, one a channel or one for all, like (0.5,)")
     if len(values) not in (1, channels):
         raise UsageError(
             f"mean or std has {counted(len(values), 'number')}; expected one for each of "
@@ -147,16 +171,7 @@ def _column(values: Sequence[float], channels: int) -> Tensor:
         )
     if not all(math.isfinite(value) for value in values):
         raise UsageError(f"mean or std came as {tuple(values)}; expected finite numbers")
-    return torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)
-
-
-def _moved(pixels: Tensor, drawn: torch.Generator) -> Tensor:
-    """All pictures by the same way; the edge is stretched over what comes in."""
-    height, width = pixels.shape[2:]
-    down, across = (max(1, round(JITTER * side)) for side in (height, width))
-    padded = F.pad(pixels, (across, across, down, down), mode="replicate")
-    top, left = (int(torch.randint(0, 2 * most + 1, (), generator=drawn)) for most in (down, across))
-    return padded[:, :, top : top + height, left : left + width]
+    return numbers.reshape(1, -1, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -169,8 +184,8 @@ class _Asked:
     mean: Tensor
     std: Tensor
 
-    def value(self, pixels: Tensor) -> Tensor:
-        """(1, C, H, W) in 0..1 -> a number."""
+    def answers(self, pixels: Tensor) -> Tensor:
+        """(1, C, H, W) in 0..1 -> (K,), of the classes or of a layer's channels."""
         images = (pixels.to(self.mean) - self.mean) / self.std
         with failures_told(self.model, images, "maximise"):
             answers = self.model(images) if self.layer is None else self._of_layer(images)
@@ -180,11 +195,19 @@ class _Asked:
         if self.unit >= answers.shape[1]:
             what = "classes" if self.layer is None else f"channels in layer '{self.layer}'"
             raise UsageError(f"unit {self.unit} came; there are {answers.shape[1]} {what}, counted from 0")
-        return answers[0, self.unit].float()
+        return answers[0].float()
+
+    def aim(self, pixels: Tensor, margin: float) -> Tensor:
+        """What is raised: the unit's answer, and of a class how far it lies above the others."""
+        answers = self.answers(pixels)
+        if not margin or self.layer is not None or len(answers) < 2:
+            return answers[self.unit]
+        others = torch.cat([answers[: self.unit], answers[self.unit + 1 :]])
+        return answers[self.unit] - margin * others.logsumexp(0)
 
     def answer(self, pixels: Tensor) -> float:
         with torch.no_grad():
-            value = float(self.value(pixels))
+            value = float(self.answers(pixels)[self.unit])
         if not math.isfinite(value):
             raise ExplanationError(
                 f"unit {self.unit} answers {value}: weights, activations or the steps overflow; check the network's "
@@ -192,9 +215,8 @@ class _Asked:
             )
         return value
 
-    def cost(self, pixels: Tensor, variation: float, decay: float) -> Tensor:
-        far = ((pixels - self.mean) / self.std).square().mean()
-        return variation * total_variation(pixels)[0] + decay * far
+    def cost(self, pixels: Tensor, chosen: Regularisers) -> Tensor:
+        return chosen.cost(pixels, self.mean, self.std)
 
     def _of_layer(self, images: Tensor) -> Tensor:
         """(1, channels): the mean over each feature map; a dense layer's units as they are."""
@@ -203,7 +225,8 @@ class _Asked:
 
         def keep(output: object) -> None:
             if isinstance(output, Tensor) and output.ndim in (2, 4):
-                kept[:] = [output.mean((2, 3)) if output.ndim == 4 else output.clone()]
+                numbers = output.dequantize() if output.is_quantized else output
+                kept[:] = [numbers.mean((2, 3)) if numbers.ndim == 4 else numbers.clone()]
 
         with at_layer(self.model, self.layer, keep):
             self.model(images)

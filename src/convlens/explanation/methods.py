@@ -25,6 +25,7 @@ from convlens.explanation.smooth_grad import smooth_grad
 
 FOR = "0 and up: evidence for the class; evidence against it is not shown"
 REACTS = "0 and up: how strongly the score reacts to a pixel, for or against"
+TAKEN = ("model", "images", "target", "method", "layer", "check_seed", "shuffled")
 BOTH = "above 0 speaks for the class, below 0 against it"
 
 
@@ -44,6 +45,16 @@ class Method:
     source: str
     uses_layer: bool = False
     signed: bool = False
+
+    def __post_init__(self) -> None:
+        try:
+            taken = next((name for name in self.options if name in TAKEN), None)
+        except (TypeError, ValueError):
+            return  # no function whose arguments can be read
+        if taken is not None:
+            raise UsageError(
+                f"method {self.name} has an option '{taken}', which is an argument of explain itself; rename it"
+            )
 
     @property
     def options(self) -> dict[str, Any]:

@@ -35,8 +35,9 @@ def occlusion(
     By default the window is a fifteenth of the longer side (15 px of 224) and the stride half a window. `patch` is what
     covers: "grey" (0 in the network's units, the mean colour of the training pictures), "mean" (of each picture) or
     "blur" (the picture itself, blurred). With `refine` below 1 it goes from coarse to fine: windows four times as
-    large come first, and only that share of the small ones is asked, where the large ones change most. These fall
-    exactly as they would; the others are given the large ones' fall, scaled to agree with the small ones asked.
+    large, but of at most half the shorter side, come first, and only that share of the small ones is asked, where the
+    large ones change most. These fall exactly as they would; the others are given the large ones' fall, scaled to agree
+    with the small ones asked.
     """
     for name, given in {"window": window, "stride": stride}.items():
         if given is not None:

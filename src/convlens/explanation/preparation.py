@@ -8,8 +8,10 @@ from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from convlens.errors import ConvlensError, ExplanationError, UsageError, counted, unknown_name
+from convlens.graph import bare_network
 
 # Mode, requires_grad and hooks belong to the network: threads that explain take turns, as in a server.
 _TURN = threading.RLock()
@@ -18,8 +20,11 @@ Change = Callable[[Tensor], Tensor]
 
 @contextmanager
 def prepared(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, no parameter wants a gradient, gradients can be taken; all restored, module by module."""
-    with _TURN, all_digits():
+    """Evaluation mode, no parameter wants a gradient, gradients can be taken; all restored, module by module.
+
+    Buffers too, such as statistics of a batch norm that goes on counting in evaluation mode.
+    """
+    with _TURN, all_digits(), _buffers_kept(model):
         training = [(module, module.training) for module in model.modules() if hasattr(module, "training")]
         wanted = [(p, p.requires_grad) for p in model.parameters() if p.requires_grad and not p.is_inference()]
         try:
@@ -34,6 +39,25 @@ def prepared(model: nn.Module) -> Iterator[None]:
                 module.training = flag
             for parameter, flag in wanted:
                 parameter.requires_grad_(flag)
+
+
+@contextmanager
+def _buffers_kept(model: nn.Module) -> Iterator[None]:
+    kept = [
+        (module, name, buffer, buffer.clone())
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+        if not (is_lazy(buffer) or buffer.is_meta)
+    ]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for module, name, buffer, before in kept:
+                if getattr(module, name, buffer) is not buffer:
+                    setattr(module, name, buffer)
+                if not torch.equal(buffer, before):
+                    buffer.copy_(before)
 
 
 @contextmanager
@@ -62,9 +86,23 @@ def all_digits() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before
 
 
+def network_with_values(model: nn.Module) -> nn.Module:
+    """The network in what wraps it; UsageError for what is none, or is not ready."""
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"the network came as {type(model).__name__}; expected an nn.Module")
+    model = bare_network(model)
+    check_values(model)
+    return model
+
+
 def check_values(model: nn.Module) -> None:
     """UsageError for a network of which a part has no values."""
     named = (*model.named_parameters(), *model.named_buffers())
+    shapeless = next((name for name, tensor in named if is_lazy(tensor)), None)
+    if shapeless is not None:
+        raise UsageError(
+            f"a lazy layer of the network has no weights yet ('{shapeless}'); run the network once on a picture first"
+        )
     without = next((name for name, tensor in named if tensor.is_meta), None)
     if without is not None:
         raise UsageError(
@@ -96,9 +134,14 @@ def as_input(model: nn.Module, images: Tensor) -> Tensor:
 def at_layer(model: nn.Module, layer: str, see: Callable[[object], Tensor | None]) -> Iterator[None]:
     """Inside, `see` is given what `layer` gives at each of its runs, and a tensor that it returns goes on in its place.
 
-    The hook is always removed.
+    The hook is always removed. ExplanationError for TorchScript, which takes none.
     """
-    handle = find_layer(model, layer).register_forward_hook(lambda _module, _inputs, output: see(output))
+    module = find_layer(model, layer)
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ExplanationError(
+            f"layer '{layer}' is TorchScript, which cannot be looked into; give the nn.Module that it was made from"
+        )
+    handle = module.register_forward_hook(lambda _module, _inputs, output: see(output))
     try:
         yield
     finally:
@@ -156,7 +199,8 @@ def take_output(model: nn.Module, layer: str) -> Iterator[list[Tensor]]:
 
     def look(output: object) -> None:
         if isinstance(output, Tensor) and output.ndim == 4:
-            taken[:] = [output.detach().clone()]  # an in-place module above writes into the original
+            # an in-place module above writes into the original
+            taken[:] = [output.dequantize() if output.is_quantized else output.detach().clone()]
 
     with at_layer(model, layer, look):
         yield taken

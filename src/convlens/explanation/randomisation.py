@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import ExplanationError
+from convlens.errors import ExplanationError, check_count
 from convlens.explanation.memory import same_network
 from convlens.explanation.methods import Method
 from convlens.explanation.preparation import as_input, failures_told, prepared
@@ -73,6 +73,7 @@ def randomisation_check(
     2 to 8 times, until 16 pairs of maps are compared: two coarse maps can be alike by chance. More pictures make the
     verdict firmer. ExplanationError for a network without weights, and where one with random weights overflows.
     """
+    check_count("check_seed", check_seed, least=0)
     original = explain(model, images, target, method=method, layer=layer, **options)
     if not np.ptp(original.maps, axis=(1, 2)).any():
         reason = "the maps are the same everywhere, so there is nothing to compare"
@@ -83,7 +84,7 @@ def randomisation_check(
     measured: dict[tuple[str, int], list[tuple[float, float]]] = {}
     with failures_told(model, images, "randomisation"):
         for draw in range(num_draws):
-            for name, num_layers, drawn in _cascade(model, images, check_seed * 1000 + draw):
+            for name, num_layers, drawn in _cascade(model, images, (check_seed * 1000 + draw) % 2**63):
                 with _blamed_on_the_copy(name):
                     maps = explain(drawn, images, target, method=method, layer=original.layer, **options).maps
                 measured.setdefault((name, num_layers), []).extend(map(likeness, original.maps, maps))

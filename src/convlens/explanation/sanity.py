@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from convlens.errors import ExplanationError, UsageError
+from convlens.errors import ExplanationError, UsageError, check_count
 from convlens.explanation.faithfulness import Faithfulness, faithfulness
 from convlens.explanation.methods import Method
 from convlens.explanation.preparation import as_input, prepared
@@ -107,6 +107,7 @@ def sanity_check(
     a function of the logits there is no class whose probability could fall, and no class that a noisy picture could be
     asked about: faithfulness and stability are left out.
     """
+    check_count("check_seed", check_seed, least=0)
     asked: dict[str, Any] = {"method": method, **options}
     original = explain(model, images, target, layer=layer, **asked)
     drawn, unasked = None, ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from convlens.errors import ExplanationError, NetworkError, UsageError
+from convlens.errors import ConvlensError, ExplanationError, NetworkError, UsageError
 from convlens.explanation.blur import blurred
 from convlens.explanation.memory import pictures_at_once, traced
-from convlens.explanation.methods import Method, find_method
-from convlens.explanation.preparation import as_input, failures_told, find_layer, prepared
+from convlens.explanation.methods import METHODS, Method, find_method
+from convlens.explanation.preparation import as_input, failures_told, find_layer, network_with_values, prepared
 from convlens.explanation.question import Question, Target, TargetLike
 from convlens.explanation.repeatable import check_repeatable
-from convlens.graph import Node, bare_network
+from convlens.graph import Node
 
 SEEN = 1 / 75  # of the longer side, the deviation over which signed pixels are summed up to be seen
 
@@ -74,9 +76,7 @@ def explain(
     an option that is not there, ExplanationError where the method is not defined for this network.
     Works in any mode, with frozen weights, and under no_grad; the network is given back as it was, even after an error.
     """
-    if not isinstance(model, nn.Module):
-        raise UsageError(f"the network came as {type(model).__name__}; expected an nn.Module")
-    model, chosen = bare_network(model), find_method(method)
+    model, chosen = network_with_values(model), find_method(method)
     chosen.check_options(options)
     if layer is not None and not chosen.uses_layer:
         raise UsageError(f"method {chosen.name} looks at no layer, but layer '{layer}' was named; leave it out")
@@ -122,7 +122,8 @@ def _answer(
     method: Method, question: Question, options: Mapping[str, Any], start: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Maps as float32 in input resolution, and attributions; what is not finite is never shown."""
-    given = method(question, options)
+    with _own_failures_told(method, question):
+        given = method(question, options)
     num_pictures, channels, *size = question.images.shape
     expected = (num_pictures, *size)
     if not isinstance(given, Tensor) or given.ndim not in (3, 4) or len(given) != num_pictures:
@@ -144,6 +145,39 @@ def _answer(
     if maps.shape != expected:
         maps = F.interpolate(maps[:, None], expected[1:], mode="bilinear", align_corners=False)[:, 0]
     return maps.cpu().numpy(), given.cpu().numpy() if given.ndim == 4 else None
+
+
+@contextmanager
+def _own_failures_told(method: Method, question: Question) -> Iterator[None]:
+    """What a user's method raises is its own fault where the network answers these pictures and has a gradient."""
+    try:
+        yield
+    except ConvlensError:
+        raise
+    except Exception as error:
+        if _is_ours(method) or not _runs(question.model, question.images):
+            raise
+        reason = next(iter(str(error).strip().splitlines()), "no reason given")
+        raise ExplanationError(
+            f"method {method.name} failed: {type(error).__name__}: {reason}; the network itself takes pictures "
+            f"{tuple(question.images.shape)}, so look into the method's function"
+        ) from error
+
+
+def _is_ours(method: Method) -> bool:
+    return any(inspect.unwrap(method.function) is known.function for known in METHODS.values())
+
+
+def _runs(model: nn.Module, images: Tensor) -> bool:
+    try:
+        pixels = images.detach().clone().requires_grad_()
+        with torch.enable_grad():
+            answers = model(pixels.clone())
+            if isinstance(answers, Tensor) and answers.requires_grad:
+                torch.autograd.grad(answers.sum(), pixels, allow_unused=True)
+    except Exception:
+        return False
+    return True
 
 
 def _note(maps: np.ndarray, method: Method) -> str:

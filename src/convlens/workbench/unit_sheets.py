@@ -18,7 +18,7 @@ from convlens.workbench.results import Progress
 
 MOST_CLASSES = 30  # that are drawn where no class is named
 TILE = 160
-OPTIONS = ("steps", "rate", "variation", "decay", "seed")
+OPTIONS = ("steps", "rate", "seed", *explanation.REGULARISERS)
 
 
 def filter_sheets(run: Run, layer: str | None) -> list[Sheet]:
@@ -52,13 +52,16 @@ def maximised_sheets(
     every = range(min(len(run.classes), MOST_CLASSES)) if target is None else [target]
     units = list(every) if unit is None else [unit]
     prepare = run.preprocess
-    if progress:
-        progress("maximise", 0, 1, "")
     found = explanation.maximise(
-        run.model, units, (prepare.channels, *prepare.size), layer=layer, mean=prepare.mean, std=prepare.std, **options
+        run.model,
+        units,
+        (prepare.channels, *prepare.size),
+        layer=layer,
+        mean=prepare.mean,
+        std=prepare.std,
+        progress=None if progress is None else lambda done, total: progress("maximise", done, total, ""),
+        **options,
     )
-    if progress:
-        progress("maximise", 1, 1, "")
     names = [run.classes[number] for number in units] if layer is None else [f"{layer}, channel {unit}"]
     captions = names if layer is None else [f"channel {unit}"]  # the layer stands in the title
     grown = zip(captions, found.before, found.values, strict=True)
