@@ -36,6 +36,6 @@ def print_before_and_after(result: ShrinkResult) -> None:
 def _row(row: Compared, file_bytes: int) -> tuple[object, ...]:
     size = "×".join(str(side) for side in dict.fromkeys(row.image_size))
     macs = count(row.macs) if row.complete else f"≥ {count(row.macs)}"
-    times = (None, None) if row.latency is None else (f"{row.latency.p50_ms:.2f}", f"{row.latency.p90_ms:.2f}")
+    times = (None, None) if row.latency is None else (f"{row.latency.p50_ms:.3f}", f"{row.latency.p90_ms:.3f}")
     interval = f"{share(row.accuracy_low)} to {share(row.accuracy_high)}"
     return (row.name, size, f"{row.parameters:,}", macs, f"{file_bytes:,}", *times, share(row.accuracy), interval)
