@@ -74,7 +74,7 @@ def choose(ways: dict[Settings, tuple[Callable[[Tensor], Tensor], float]], **opt
         return opened[-1]
 
     model = unwritten()
-    arguments = {"batch": 4, "budget_s": 1.0, **options}
+    arguments = {"batch": 4, "budget_s": 2.0, **options}
     choice = choose_engine(model, IMAGES, candidates=list(ways), opener=opener, **arguments)  # type: ignore[arg-type]
     assert all(engine.closed for engine in opened)
     return choice

@@ -16,7 +16,7 @@ from torch import Tensor
 from convlens.engines.engine import Engine, Settings
 from convlens.engines.model import Model
 from convlens.errors import ExportError, UsageError
-from convlens.exporting import load
+from convlens.exporting import load, signal_stack_kept
 
 PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16"}
 KEPT_SIZES = 3  # each holds weights of its own
@@ -63,14 +63,16 @@ class OpenVinoEngine(Engine):
         try:
             model = self._core.read_model(self._file)
             model.reshape([size, *self.input_shape])
-            compiled = self._core.compile_model(model, "CPU", _options(self.settings))
-            return [compiled.create_infer_request() for _ in range(self.settings.streams)]
+            with signal_stack_kept():
+                compiled = self._core.compile_model(model, "CPU", _options(self.settings))
+                return [compiled.create_infer_request() for _ in range(self.settings.streams)]
         except Exception as error:
             raise ExportError(f"OpenVINO cannot open the file: {' '.join(str(error).split())[:200]}") from error
 
     def _free(self) -> None:
-        self._requests.clear()
-        del self._core, self._file
+        with signal_stack_kept():
+            self._requests.clear()
+            del self._core, self._file
 
 
 def _options(settings: Settings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from convlens.exporting.onnx import INPUT, OUTPUT, onnx_bytes
 from convlens.exporting.opened import Opened, open_onnx, open_openvino, open_program, open_safetensors
 from convlens.exporting.packages import load
 from convlens.exporting.proof import BATCHES, Agreement, Bound, prove
+from convlens.exporting.signal_stack import signal_stack_kept
 from convlens.exporting.snippets import snippet
 from convlens.exporting.written import Exported, export_network
 
@@ -40,6 +41,7 @@ __all__ = [
     "open_program",
     "open_safetensors",
     "prove",
+    "signal_stack_kept",
     "signature_of",
     "snippet",
 ]

@@ -21,6 +21,7 @@ from convlens.exporting.metadata import KEYS
 from convlens.exporting.packages import load
 from convlens.exporting.program import FACTS_FILE
 from convlens.exporting.quiet import quietly, reason
+from convlens.exporting.signal_stack import signal_stack_kept
 
 Files = Sequence[Path]
 
@@ -65,7 +66,8 @@ def open_openvino(files: Files, network: nn.Module | None = None) -> Opened:
         core = openvino.Core()
         model = core.read_model(*files)
         settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-        compiled = core.compile_model(model, "CPU", settings)
+        with signal_stack_kept():
+            compiled = core.compile_model(model, "CPU", settings)
         places = {key: ["framework", key] for key in KEYS}
         texts = {key: model.get_rt_info(place).astype(str) for key, place in places.items() if model.has_rt_info(place)}
         return Opened(lambda batch: compiled(batch)[0], texts)
