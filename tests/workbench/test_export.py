@@ -13,6 +13,7 @@ from safetensors import safe_open
 
 from convlens.errors import DataError, ExportError, RunError, UsageError
 from convlens.exporting import FORMATS, Facts
+from convlens.exporting.quiet import reason
 from convlens.runs import Run
 from convlens.workbench import create, evaluate, export, train
 from convlens.workbench.demo import OWN_FILES
@@ -132,6 +133,26 @@ def test_a_file_or_a_folder_may_be_named(out, lands, lesson, tmp_path):
     assert export(lesson.run, format="torch-export", out=tmp_path / out).files[0].path == tmp_path / lands
     with pytest.raises(UsageError, match=r"ends in \.safetensors, so expected a name like"):
         export(lesson.run, format="safetensors", out=tmp_path / "mine.pt2")
+
+
+def test_the_runs_own_files_are_never_written_over(lesson, fingerprint):
+    before = fingerprint(lesson.run)
+    with pytest.raises(UsageError, match="among the run's own files"):
+        export(lesson.run, format="safetensors", out=lesson.run / "weights.safetensors")
+    assert fingerprint(lesson.run) == before
+
+
+def test_a_name_that_ends_like_a_folder_is_one(lesson, tmp_path):
+    assert export(lesson.run, out=f"{tmp_path}/ship-1.0/").files[0].path.parent == tmp_path / "ship-1.0"
+
+
+def test_what_ctrl_c_breaks_off_is_no_error_of_the_network():
+    broken = AttributeError("module has no attribute 'exc'")
+    broken.__context__ = KeyboardInterrupt()
+    outer = RuntimeError("failed to export")
+    outer.__cause__ = broken
+    with pytest.raises(KeyboardInterrupt):
+        reason(outer)
 
 
 def test_a_network_of_your_own_goes_with_its_file(whole_lesson, tmp_path):

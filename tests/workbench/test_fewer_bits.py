@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import convlens
-from convlens.errors import ExportError, UsageError
+from convlens.errors import ExportError, RunError, UsageError
 from convlens.runs import Run
 from convlens.workbench import shrink
 from tests.docs.test_run_format import check
@@ -78,6 +78,12 @@ def test_a_network_that_does_not_go_into_onnx_leaves_nothing_behind(
     monkeypatch.setattr("convlens.workbench.fewer_bits.int8_network_bytes", refuse)
     with pytest.raises(ExportError, match="it does not go into ONNX"):
         shrink(trained_run, quantise="int8", out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_training_that_diverges_leaves_nothing_behind(trained_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="NaN or infinite"):
+        shrink(trained_run, cluster=4, epochs=1, learning_rate=1e30, out=tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 

@@ -104,6 +104,7 @@ WRONG = {
     "nothing": ({}, "nothing to make smaller"),
     "no multiplier": ({"width": 0.5}, "perceptron has no width multiplier"),
     "as it is": ({"resolution": 28}, "has width 1 and 28 px already"),
+    "larger": ({"resolution": 999_999}, "ask for less"),
     "too small": ({"resolution": 0}, "image_size"),
     "all of it": ({"prune": 1.0}, "share to prune came as 1"),
     "no such importance": ({"prune": 0.5, "importance": "size"}, "importance"),

@@ -22,8 +22,21 @@ def quietly() -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """The innermost cause, in one line: exporters wrap it in pages."""
+    """The innermost cause, in one line: exporters wrap it in pages. KeyboardInterrupt where that was it."""
+    if _was_interrupted(error):
+        raise KeyboardInterrupt from error
     while error.__cause__ is not None:
         error = error.__cause__
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
     return f"{type(error).__name__}: {line}"
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """What Ctrl-C breaks off raises errors of its own on the way out."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False

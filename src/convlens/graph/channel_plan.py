@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from convlens.errors import NetworkError
 
 Indices = tuple[int, ...]
+MOST_CHANNELS = 10_000_000  # of a plan that is read: more is damage, and no memory
 ATTRIBUTES = (
     "in_channels",
     "out_channels",
@@ -116,6 +117,8 @@ def from_text(text: str) -> Indices:
             found.append(-1)
         else:
             first, _, last = part.partition("-")
+            if int(last or first) >= MOST_CHANNELS:
+                raise ValueError(f"no layer has {int(last or first):,} channels")
             found.extend(range(int(first), int(last or first) + 1))
     return tuple(found)
 

@@ -58,6 +58,8 @@ def read_file(path: Path) -> dict[str, np.ndarray]:
 
     try:
         arrays = dict(load_file(path))
+        if strange := [array.dtype for array in arrays.values() if array.dtype.isbuiltin != 1]:
+            raise TypeError(strange[0])  # which another package has taught NumPy
     except (OSError, SafetensorError) as error:
         raise StorageError(f"{path} cannot be read as safetensors ({error}); give a run's weights file") from error
     except TypeError as error:

@@ -119,8 +119,13 @@ def _path(run: Run, wanted: Format, preprocess: str, out: str | Path | None) -> 
     if out is None:
         return run.folder.exports / name
     path = Path(out)
-    if path.is_dir() or not path.suffix:
+    if path.is_dir() or not path.suffix or str(out).endswith(("/", "\\")):
         return path / name
+    inside, exports = path.resolve().parent, run.folder.exports.resolve()
+    if inside.is_relative_to(run.path.resolve()) and not inside.is_relative_to(exports):
+        raise UsageError(
+            f"--out came as {path}, among the run's own files, which stay as they are; leave it out, or go elsewhere"
+        )
     if path.suffix.lower() != wanted.endings[0]:
         raise UsageError(
             f"--out came as {path}; {wanted.title} ends in {wanted.endings[0]}, so expected a name like "

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from convlens import shrinking
 from convlens.data import usable_cpus
-from convlens.errors import UsageError
+from convlens.errors import RunError, UsageError
 from convlens.exporting import INPUT, int8_network_bytes, load, onnx_bytes
 from convlens.layers.fake_quantised import float_network, input_scales, scales_to_json
 from convlens.measurement import Latency, time_in_turn
@@ -62,6 +62,8 @@ def check_bits(run: Run, bits: Bits) -> None:
         raise UsageError("--quantise and --cluster were both given; give one, and shrink what comes of it again")
     if bits.quantise not in (None, "int8"):
         raise UsageError(f"--quantise came as '{bits.quantise}'; expected int8")
+    for package in ("onnx", "onnxscript", "onnxruntime") if bits.quantise else ():
+        load(package, "an int8 file")
     if run.manifest.quantisation is not None and bits.quantise is None:
         raise UsageError(
             f"{run.path} is quantised; shrink the run that it was made from, and quantise what comes of it"
@@ -87,6 +89,7 @@ class Learner:
             held.enter_context(torch.random.fork_rng(devices=[]))
             folder = None if place is None else claim(held, place)
             model = self._quantised(bits) if quantised else self._clustered(bits)
+            _check_finite(model)
             if quantised:
                 files = self._files(model)
             folder = folder or claim_free(held, f"{self.run.manifest.name}-{bits.label}")
@@ -159,6 +162,13 @@ class Learner:
                 yield batches(next(steps))
 
         return epoch
+
+
+def _check_finite(model: nn.Module) -> None:
+    if not all(tensor.isfinite().all() for tensor in model.state_dict().values() if tensor.is_floating_point()):
+        raise RunError(
+            "the weights became NaN or infinite in training; nothing was saved: take a lower --learning-rate"
+        )
 
 
 def _latencies(files: Sequence[bytes], shape: tuple[int, ...]) -> tuple[Latency, ...]:

@@ -19,6 +19,7 @@ from convlens.reports import write_report
 from convlens.runs import Run
 from convlens.workbench.claim import claim, claim_free, keep_apart
 from convlens.workbench.compare import compare
+from convlens.workbench.drawing_file import drawing_file
 from convlens.workbench.evaluate import own_source
 from convlens.workbench.fewer_bits import Bits, check_bits
 from convlens.workbench.fewer_bits import Learner as BitLearner
@@ -81,6 +82,7 @@ def shrink(
     seed = recipe_options.pop("seed", run.manifest.seed or 0)
     bits = Bits(quantise, cluster, sparsity, epochs or 0, recipe_options.get("learning_rate"))
     few = _check(run, ways, bits, budget)
+    drawing_file("--plot", plot)
     asked = {"seed": seed, "epochs": epochs, **recipe_options}
     if budget is not None:
         asked["budget_s"] = training.parse_duration(budget)

@@ -77,6 +77,11 @@ def check_way(run: Run, way: Way) -> None:
         )
     now = (float(described.options.get("width", 1.0)), max(run.preprocess.size))
     wanted = (now[0] if way.width is None else way.width, now[1] if way.resolution is None else way.resolution)
+    if wanted[0] > now[0] or wanted[1] > now[1]:
+        raise UsageError(
+            f"width {wanted[0]:g} and {wanted[1]} px came, and {run.path} has {now[0]:g} and {now[1]} px: ask for "
+            "less; `convlens train` makes larger networks"
+        )
     if wanted == now and way.prune is None:
         raise UsageError(f"{run.path} has width {now[0]:g} and {now[1]} px already; ask for less of one of them")
     with unallocated():
