@@ -55,7 +55,7 @@ def test_a_start_that_fails_after_the_division_leaves_no_folder(tmp_path, whole_
     def fail(*_, **__):
         raise DataError("the pictures are gone")
 
-    monkeypatch.setattr(importlib.import_module("convlens.workbench.train"), "prepare", fail)
+    monkeypatch.setattr(importlib.import_module("convlens.workbench.learn"), "prepare", fail)
     with pytest.raises(DataError):
         train(whole_lesson.data, out=tmp_path / "run", **quickly)
     assert not (tmp_path / "run").exists()

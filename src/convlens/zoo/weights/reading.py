@@ -17,7 +17,6 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from convlens.errors import ConvlensError, StorageError, UsageError
-from convlens.storage import unpack
 from convlens.zoo.weights.unreadable import reason_of
 
 TORCH_SUFFIXES = (".pth", ".pt", ".th")
@@ -85,6 +84,8 @@ def _read_safetensors(path: Path) -> FileTensors:
 
 def _read_packed(path: Path) -> FileTensors:
     """Of a run with clustered weights, under the names of our networks."""
+    from convlens.storage import unpack
+
     return FileTensors({name: torch.from_numpy(array) for name, array in unpack(path.read_bytes()).items()}, True, {})
 
 
