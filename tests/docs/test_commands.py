@@ -58,7 +58,13 @@ def cheap(line: str) -> bool:
     return bool(there) and "--resume" not in line and "--weights" not in line
 
 
-@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.name)
+LONG = ("explain.md", "measure.md")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, id=page.name, marks=[pytest.mark.slow] * (page.name in LONG)) for page in (README, *PAGES)],
+)
 def test_commands_in_the_documentation_that_need_no_other_pictures_run(page, working_folder: Path):
     for line in filter(cheap, listed_commands(page.read_text(encoding="utf-8"))):
         done = convlens_command(line)

@@ -49,7 +49,13 @@ def test_the_index_links_every_page():
     assert {page.name for page in PAGES} - {"index.md"} <= {link.partition("#")[0] for link in links(index)}
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(DOCS[page.stem], "python")], ids=lambda p: p.name)
+RUN = [page for page in PAGES if blocks(DOCS[page.stem], "python")]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, id=page.name, marks=[pytest.mark.slow] * (page.name == "explain.md")) for page in RUN],
+)
 def test_the_python_of_a_page_runs_from_top_to_bottom(page, working_folder):
     known: dict[str, object] = {}
     for block in blocks(DOCS[page.stem], "python"):

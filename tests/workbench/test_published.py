@@ -89,6 +89,7 @@ def bands(folder: Path, count: int = 400) -> None:
         (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(header + labels.tobytes()))
 
 
+@pytest.mark.slow
 def test_the_recipe_for_cifar10_begins_with_smaller_pictures_and_is_scored_over_views(tmp_path: Path) -> None:
     blobs(tmp_path / "cifar10")
     asked = {"data_dir": tmp_path, "threads": 1, "precision": "fp32"}

@@ -177,7 +177,7 @@ def test_a_safetensors_file_whose_names_count_its_tensors_is_loaded_by_order(
     ("file", "content", "error", "message"),
     [
         ("absent.pth", None, UsageError, "no weights file at .*absent.pth; give the path of a file, or 'imagenet'"),
-        ("weights.h5", b"HDF", UsageError, r"ends in '.h5'; weights are read from .safetensors, .npz, .pth"),
+        ("weights.h5", b"HDF", UsageError, r"ends in '.h5'; weights are read from .safetensors, .npz, .packed, .pth"),
         ("empty.pth", b"", StorageError, "empty.pth cannot be read as weights"),
         ("noise.npz", b"noise", StorageError, "noise.npz cannot be read as weights"),
         ("noise.safetensors", b"noise" * 9, StorageError, "noise.safetensors cannot be read as weights"),
