@@ -43,19 +43,6 @@ class Agreement:
 
 
 def prove(
-    network: nn.Module,
-    opened: Opened,
-    pixels: np.ndarray,
-    *,
-    facts: Facts,
-    bound: Bound,
-    batches: Sequence[int] = BATCHES,
-) -> Agreement:
-    """The network's answers to uint8 (N, C, H, W), prepared by torch, beside the file's; ExportError beyond `bound`."""
-    return agree(reference_logits(network, pixels, facts), opened, pixels, facts=facts, bound=bound, batches=batches)
-
-
-def agree(
     expected: Tensor,
     opened: Opened,
     pixels: np.ndarray,
@@ -64,7 +51,7 @@ def agree(
     bound: Bound,
     batches: Sequence[int] = BATCHES,
 ) -> Agreement:
-    """The same with the network's logits (N, K) at hand."""
+    """The network's logits (N, K) beside the file's answers to uint8 (N, C, H, W); ExportError beyond `bound`."""
     if any(opened.texts.get(key) != text for key, text in facts.to_texts().items()):
         raise ExportError("the file's metadata are not what was written into it; no file was kept")
     inputs = file_inputs(pixels, facts)

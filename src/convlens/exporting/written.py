@@ -13,7 +13,7 @@ from torch import nn
 from convlens.errors import UsageError
 from convlens.exporting.formats import Format
 from convlens.exporting.metadata import Facts
-from convlens.exporting.proof import Agreement, agree, reference_logits
+from convlens.exporting.proof import Agreement, prove, reference_logits
 from convlens.storage import replacing
 
 
@@ -56,7 +56,7 @@ def export_network(
         contents = format.encode(network, facts, pixels if calibration is None else calibration)
         for file, data in zip(unfinished, contents, strict=True):
             file.write_bytes(data)
-        agreement = agree(expected, format.open(unfinished, network), pixels, facts=facts, bound=format.bound)
+        agreement = prove(expected, format.open(unfinished, network), pixels, facts=facts, bound=format.bound)
     return Exported(files, agreement)
 
 

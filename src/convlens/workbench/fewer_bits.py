@@ -6,16 +6,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from convlens import shrinking
-from convlens.data import usable_cpus
+from convlens.data import decode_pixels, usable_cpus
+from convlens.engines import open_engine
 from convlens.errors import RunError, UsageError
-from convlens.exporting import INPUT, int8_network_bytes, load, onnx_bytes
+from convlens.exporting import int8_network_bytes, load, onnx_bytes
 from convlens.layers.fake_quantised import float_network, input_scales, scales_to_json
 from convlens.measurement import Latency, time_in_turn
 from convlens.reports import write_report
@@ -73,7 +74,7 @@ def check_bits(run: Run, bits: Bits) -> None:
 
 
 @dataclass(frozen=True)
-class Learner:
+class BitLearner:
     """A run, its pictures, and who is told."""
 
     run: Run
@@ -106,7 +107,7 @@ class Learner:
         return FewerBits(made, (before, after), None)
 
     def _quantised(self, bits: Bits) -> nn.Module:
-        made = shrinking.quantise(float_network(self.run.model), self._calibration())
+        made = shrinking.quantise(float_network(self.run.model), self._calibration)
         if not bits.epochs:
             return made
         rate = QUANTISED_RATE if bits.learning_rate is None else bits.learning_rate
@@ -139,15 +140,16 @@ class Learner:
 
     def _files(self, model: nn.Module) -> tuple[bytes, bytes]:
         """In float32 and in int8: nothing is gained before the arithmetic is done in 8 bits, as by ONNX Runtime."""
-        shape, images = self.run.input_shape[1:], [batch.numpy() for batch in self._calibration()]
+        shape, images = self.run.input_shape[1:], [batch.numpy() for batch in self._calibration]
         return onnx_bytes(float_network(self.run.model), shape), int8_network_bytes(model, shape, images)
 
+    @cached_property
     def _calibration(self) -> list[Tensor]:
         """Batches of training pictures as the network sees them, spread over the whole part."""
         rows = self.gathered.splits.indices("train")
         rows = rows[:: max(1, len(rows) // CALIBRATED)][:CALIBRATED]
-        read = self.gathered.images.reader.read
-        return list(self.run.preprocess([read(int(row)) for row in rows]).split(BATCH))
+        pixels = decode_pixels(self.gathered.images, rows, self.run.preprocess)
+        return list(self.run.preprocess.normalise(pixels).split(BATCH))
 
     def _epochs(self) -> shrinking.Batches:
         """What the run's own training showed, drawn anew in every epoch."""
@@ -172,10 +174,9 @@ def _check_finite(model: nn.Module) -> None:
 
 
 def _latencies(files: Sequence[bytes], shape: tuple[int, ...]) -> tuple[Latency, ...]:
-    """Of one picture in each file, in turn."""
-    onnxruntime = load("onnxruntime", "timing an ONNX file")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = usable_cpus(), 3
-    sessions = [onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"]) for file in files]
-    picture = torch.rand(shape, generator=torch.Generator().manual_seed(0)).numpy()
-    return time_in_turn([partial(session.run, None, {INPUT: picture}) for session in sessions], seconds=2.0)
+    """Of one picture in each file, in turn, by ONNX Runtime."""
+    picture = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    with ExitStack() as held:
+        opened = [open_engine("onnxruntime", file, shape[1:], threads=usable_cpus()) for file in files]
+        engines = [held.enter_context(engine) for engine in opened]
+        return time_in_turn([partial(engine, picture) for engine in engines], seconds=2.0)

@@ -42,16 +42,16 @@ def learn(
     tell: Tell,
 ) -> Run:
     """Decode, plan, train, save; `gathered` has been written into the folder."""
+    classes = list(gathered.images.classes)
+    teacher, recorded = None, None
+    if manner.teacher is not None:
+        teacher, recorded = open_teacher(manner.teacher, classes)
     lessons = prepare(gathered, preprocess, drawn, recipe, progress=progress, tell=tell)
     probing = PROBING * recipe.budget_s if recipe.budget_s else LONGEST_PROBING_S
-    classes = list(gathered.images.classes)
     setting = training.Setting(
         len(classes), made.pretrained, made.classifier, manner.device, probing, goes_on=manner.goes_on
     )
     plan = training.make_plan(made.network, lambda batch: lessons.batches(batch, recipe.seed), recipe, setting)
-    teacher, recorded = None, None
-    if manner.teacher is not None:
-        teacher, recorded = open_teacher(manner.teacher, classes)
     plan = replace(plan, augment=drawn.to_dict(), candidates=made.measured, teacher=recorded)
     tell(describe(plan, made, recipe))
     facts = {"name": folder.path.resolve().name, "keep_pictures": manner.keep_pictures}

@@ -21,8 +21,7 @@ from convlens.workbench.claim import claim, claim_free, keep_apart
 from convlens.workbench.compare import compare
 from convlens.workbench.drawing_file import drawing_file
 from convlens.workbench.evaluate import own_source
-from convlens.workbench.fewer_bits import Bits, check_bits
-from convlens.workbench.fewer_bits import Learner as BitLearner
+from convlens.workbench.fewer_bits import BitLearner, Bits, check_bits
 from convlens.workbench.gather import Gathered, check_data_dir
 from convlens.workbench.learn import Manner, learn
 from convlens.workbench.own_network import load_network, open_run
