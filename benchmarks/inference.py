@@ -53,10 +53,10 @@ from convlens.engines import (
     candidates_for,
     choose_engine,
     open_with,
-    openvino_library,
 )
 from convlens.engines.agreement import reference_of
 from convlens.errors import ConvlensError
+from convlens.exporting import load
 from convlens.measurement import time_in_turn
 from convlens.pictures import Preprocess, decode
 from convlens.training.machine import describe_machine, has_fast_bf16
@@ -118,7 +118,7 @@ def onnx_runtime_way(file: bytes, images: Tensor, threads: int) -> Way:
 
 
 def openvino_ways(file: bytes, images: Tensor, threads: int, precision: str) -> dict[str, Way]:
-    core, given = openvino_library().Core(), images.numpy()
+    core, given = load("openvino", "this comparison").Core(), images.numpy()
     found: dict[str, Way] = {}
     for hint in ("LATENCY", "THROUGHPUT"):
         model = core.read_model(file)

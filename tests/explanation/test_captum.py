@@ -52,7 +52,12 @@ METHODS: dict[str, Any] = {
     "occlusion": lambda model, x: attr.Occlusion(model).attribute(x, (3, 23, 23), (3, 16, 16), target=CLASSES),
 }
 OPTIONS = {"integrated_gradients": {"steps": STEPS}, "occlusion": {"window": 23, "stride": 16}}
-CASES = [(method, name) for method in METHODS for name in (RELU if method in ("guided", "deconv") else PLAIN)]
+LONG = [("integrated_gradients", "resnet18"), ("occlusion", "resnet18"), ("integrated_gradients", "vgg11")]
+CASES = [
+    pytest.param(method, name, marks=[pytest.mark.slow] * ((method, name) in LONG))
+    for method in METHODS
+    for name in (RELU if method in ("guided", "deconv") else PLAIN)
+]
 
 
 @pytest.mark.parametrize(("method", "name"), CASES)

@@ -49,9 +49,10 @@ def farthest(network: nn.Module, image: torch.Tensor, window: int, stride: int) 
 
 ZOO = ["resnet18", "resnet50", "vgg11", "squeezenet1_1", "densenet121", "googlenet", "mobilenet_v1", "mobilenet_v2"]
 ZOO += ["mobilenet_v3_small", "shufflenet_v2_x1_0", "alexnet"]
+LONG = ("vgg11", "resnet50", "densenet121")
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in ZOO])
 def test_only_what_a_window_changes_is_computed_and_the_logits_are_those_of_the_whole_picture(name):
     network = settled(zoo.create(name, num_classes=7, image_size=96))
     image = torch.randn(1, 3, 96, 96)

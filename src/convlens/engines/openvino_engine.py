@@ -40,11 +40,25 @@ class OpenVinoEngine(Engine):
         streams = min(self.settings.streams, len(whole))
         parts = [whole] if streams == 1 else np.array_split(whole, streams)
         size = self._size_for(len(parts[0]))
-        found = _run(self._opened(size), [_filled(part, size) for part in parts])
-        rows = [
-            torch.tensor(one[: len(part)]) for one, part in zip(found, parts, strict=True)
-        ]  # a copy: theirs is reused
+        found = self._run(self._opened(size), [_filled(part, size) for part in parts])
+        rows = [  # copies: theirs are reused
+            torch.from_numpy(one[: len(part)].copy()) for one, part in zip(found, parts, strict=True)
+        ]
         return rows[0] if streams == 1 else torch.cat(rows)
+
+    def _run(self, requests: list[Any], parts: list[np.ndarray]) -> list[np.ndarray]:
+        """Each request answers a part, all at once; `parts` are read without a copy, and so must last until then."""
+        used = requests[: len(parts)]
+        for request, part in zip(used, parts, strict=True):
+            request.set_input_tensor(0, self._library.Tensor(part, shared_memory=True))
+        if len(used) == 1:
+            used[0].infer(share_outputs=True)  # nothing handed over: a third less of Python for each call
+        else:
+            for request in used:
+                request.start_async()
+            for request in used:
+                request.wait()
+        return [request.get_output_tensor(0).data for request in used]
 
     def _size_for(self, pictures: int) -> int:
         """The smallest size that is there and not much too large, else a new one."""
@@ -83,18 +97,6 @@ def _options(settings: Settings) -> dict[str, Any]:
         "NUM_STREAMS": settings.streams,
         "CPU_DENORMALS_OPTIMIZATION": True,
     }
-
-
-def _run(requests: list[Any], parts: list[np.ndarray]) -> list[np.ndarray]:
-    """Each request answers a part, all at once; `parts` are read without a copy, and so must last until then."""
-    if len(parts) == 1:
-        requests[0].infer({0: parts[0]}, share_inputs=True, share_outputs=True)
-    else:
-        for request, part in zip(requests, parts, strict=False):
-            request.start_async({0: part}, share_inputs=True)
-        for request, _ in zip(requests, parts, strict=False):
-            request.wait()
-    return [request.get_output_tensor(0).data for request, _ in zip(requests, parts, strict=False)]
 
 
 def _filled(part: np.ndarray, size: int) -> np.ndarray:
