@@ -46,8 +46,10 @@ class PictureSource extends HTMLElement {
 function sampleButton(sample) {
   const image = element("img", { alt: "", width: 48, height: 48, loading: "lazy" });
   showPicture(image, sample.url).catch(() => {});
-  const said = { "aria-label": `Sample: ${sample.label}`, "data-tip": sample.label, "data-name": sample.url };
-  return element("button", { type: "button", class: "sample", onclick: () => useSample(sample).catch(tell), ...said }, image);
+  const label = sample.label ?? "class not known";
+  const said = { "aria-label": `Sample: ${label}`, "data-tip": label, "data-name": sample.url };
+  const use = () => useSample(sample).catch(tell);
+  return element("button", { type: "button", class: "sample", onclick: use, ...said }, image);
 }
 
 /** A thumbnail of the run becomes the current picture; its class is known. */
