@@ -1,0 +1,31 @@
+// Pictures that an evaluation kept, with what the network said of them; a click opens one in Try.
+
+import { showPicture } from "./api.js";
+import { element } from "./dom.js";
+import { percent } from "./format.js";
+import { tell } from "./notices.js";
+import { useSample } from "./picture-source.js";
+
+/** `pictures` are { url, label, predicted, probability }. */
+export function judgedPictures(pictures) {
+  return element("ul", { class: "judged" }, pictures.map((one) => element("li", {}, picture(one))));
+}
+
+function picture({ url, label, predicted, probability }) {
+  const right = label === predicted;
+  const words = right ? `${label}, recognised` : `${label}, taken for ${predicted}`;
+  const image = element("img", { alt: "", width: 96, height: 96, loading: "lazy" });
+  showPicture(image, url).catch(() => {});
+  const said = right ? label : [label, element("span", { class: "quiet" }, " → "), predicted];
+  return element("button", { type: "button", class: "picture", onclick: () => open(url, label), "aria-label": `${words}. Open it in Try` },
+    image, element("span", { class: "words" }, said), element("span", { class: "quiet number" }, probability === null ? "" : percent(probability)));
+}
+
+async function open(url, label) {
+  try {
+    await useSample({ url, label });
+    location.hash = "#try";
+  } catch (error) {
+    tell(error);
+  }
+}
