@@ -12,10 +12,10 @@ import { slider } from "./slider.js";
 
 const RESTS = 250; // milliseconds without another picture: a map is asked for
 const RESTS_LONG = 900; // and its checks
-const BADGES = {
-  passed: "The map changes with the weights and marks places that matter: it may be read.",
-  failed: "The map fails a check below: do not read it as a reason.",
-  incomplete: "Not every check could be made here: read the map with care.",
+const MEANINGS = {
+  passed: "It changes with the weights, marks what matters and is stable: a sound map may still be misread.",
+  failed: "Do not read this map as a reason: it fails a check that every sound map passes.",
+  incomplete: "Not every check could be made on this network: read the map with care.",
 };
 
 class MapCard extends HTMLElement {
@@ -32,8 +32,9 @@ class MapCard extends HTMLElement {
 
   connectedCallback() {
     if (this.firstChild) return;
-    const opacity = slider("Opacity of the map", { value: 0.6, said: (share) => percent(share, 0), act: (share) => { this.#overlay.opacity = share; } });
-    this.#overlay.opacity = 0.6;
+    const cover = (share) => { this.#overlay.opacity = share; };
+    const opacity = slider("Opacity of the map", { value: 0.7, said: (share) => percent(share, 0), act: cover });
+    cover(0.7);
     this.append(
       element("header", {}, element("h2", {}, "Where it looks")),
       element("div", { class: "frame" }, this.#overlay, this.#nothing),
@@ -94,12 +95,11 @@ class MapCard extends HTMLElement {
   }
 
   #showCheck(sanity) {
-    const state = sanity.badge;
-    const rows = (sanity.rows ?? []).map((row) => element("li", {}, Object.values(row).join(": ")));
+    const { badge, reason, rows } = sanity;
+    const details = element("details", {}, element("summary", {}, "What was checked"), element("ul", {}, rows.map(checkRow)));
     this.#check.replaceChildren(
-      element("span", { class: `badge ${state}` }, `sanity checks ${state}`),
-      element("p", {}, BADGES[state] ?? ""),
-      rows.length && element("details", {}, element("summary", {}, "What was checked"), element("ul", {}, rows)));
+      element("span", { class: `badge ${badge}` }, `sanity checks ${badge}`),
+      element("p", {}, MEANINGS[badge] ?? withCode(reason)), rows.length ? details : "");
   }
 
   #fail(error) {
@@ -108,6 +108,11 @@ class MapCard extends HTMLElement {
     this.#said.replaceChildren(...withCode(error.message), " ", ...withCode(error.remedy ?? ""));
     this.#check.replaceChildren();
   }
+}
+
+function checkRow({ name, passed, reason }) {
+  const word = passed ? "passed" : "failed";
+  return element("li", {}, element("span", { class: `badge ${word}` }, `${name} ${word}`), " ", reason);
 }
 
 customElements.define("map-card", MapCard);

@@ -1,0 +1,153 @@
+// The view Compare: two served runs on the same picture. What each says, where each looks, and where they differ.
+
+import { ask, isAbort, read, send } from "./api.js";
+import { desk, follow } from "./desk.js";
+import { element } from "./dom.js";
+import { percent, short } from "./format.js";
+import "./heat-overlay.js";
+import { fillMethods } from "./methods.js";
+import { Newest } from "./newest.js";
+import { empty, tell, withCode } from "./notices.js";
+import "./picture-source.js";
+import "./probability-bars.js";
+import { runChoice } from "./run-bar.js";
+import { slider } from "./slider.js";
+import { drawDifference } from "./map-difference.js";
+
+const MOST_SHOWN = 8;
+
+class CompareView extends HTMLElement {
+  #newest = new Newest();
+  #sides = [];
+  #shown = null; // what the columns are about: picture and runs
+  #body = element("div", { class: "compared" });
+  #method = element("select", { "aria-label": "Method", onchange: () => this.#ask() });
+  #difference = element("section", { class: "card difference" });
+
+  connectedCallback() {
+    if (this.firstChild) return;
+    this.append(element("header", {}, element("h1", {}, "Two networks, one picture")), this.#body);
+    follow(this, { picture: () => this.#ask() });
+  }
+
+  async enter() {
+    const { runs } = desk.run;
+    if (runs.length < 2) return this.#body.replaceChildren(alone());
+    if (!this.#sides.length) await this.#build(runs).catch(tell);
+    this.#ask();
+  }
+
+  async #build(runs) {
+    const others = runs.filter((name) => name !== desk.run.name);
+    this.#sides = [await side(desk.run.name), await side(others[0])];
+    const opacity = slider("Opacity of the maps", { value: 0.6, said: (share) => percent(share, 0), act: (share) => this.#setOpacity(share) });
+    await fillMethods(this.#method, desk.run.name);
+    this.#body.replaceChildren(
+      element("section", { class: "card tools" }, element("picture-source"), this.#method, opacity),
+      ...this.#sides.map((one, number) => this.#column(one, number)), this.#difference);
+    this.#setOpacity(0.6);
+  }
+
+  #column(one, number) {
+    const choose = async (name) => {
+      Object.assign(one, await side(name, one));
+      this.#ask();
+    };
+    const list = runChoice(desk.run.runs, one.run.name, (name) => choose(name).catch(tell), number ? "Second run" : "First run");
+    return element("section", { class: `card side ${number ? "second" : "first-run"}` },
+      element("header", {}, list, one.facts), one.best, one.bars, element("div", { class: "frame" }, one.overlay), one.said);
+  }
+
+  #setOpacity(share) {
+    for (const { overlay } of this.#sides) overlay.opacity = share;
+  }
+
+  async #ask() {
+    if (!this.isConnected || !this.#sides.length) return;
+    const { picture } = desk;
+    this.classList.toggle("nothing", !picture);
+    if (!picture) return this.#difference.replaceChildren(empty("No picture yet", "Choose one, or click a sample: both networks answer."));
+    try {
+      const answers = await this.#newest.ask(() => Promise.all(this.#sides.map((one) => about(one, picture, this.#method.value))));
+      if (answers) this.#showDifference(answers);
+    } catch (error) {
+      if (!isAbort(error)) tell(error);
+    }
+  }
+
+  #showDifference([first, second]) {
+    const [a, b] = this.#sides.map((one) => one.run.name);
+    const agree = first.prediction.label === second.prediction.label;
+    const title = agree ? `Both say ${first.prediction.label}` : `${a} says ${first.prediction.label}, ${b} says ${second.prediction.label}`;
+    this.#difference.replaceChildren(
+      element("header", {}, element("h2", {}, title)),
+      element("div", { class: "parts" }, classesApart(first, second, a, b), mapsApart(first.map, second.map, a, b)));
+  }
+}
+
+async function side(name, old = {}) {
+  const run = await read("/v1/run", { run: name });
+  const facts = old.facts ?? element("span", { class: "quiet" });
+  facts.textContent = `${run.network} · ${short(run.num_parameters)} parameters`;
+  return {
+    run, facts, overlay: old.overlay ?? element("heat-overlay"), bars: old.bars ?? element("probability-bars"),
+    best: old.best ?? element("p", { class: "said-best" }), said: old.said ?? element("p", { class: "said quiet" }),
+  };
+}
+
+/** Asks one run and shows what it says -> { prediction, map }. */
+async function about(one, picture, method) {
+  const { run } = one;
+  const { predictions: [prediction] } = await send(picture.blob, { run: run.name, all: true });
+  const shown = run.classes.length <= 12 ? prediction : { ...prediction, top: prediction.top.slice(0, MOST_SHOWN) };
+  one.best.replaceChildren(element("strong", {}, prediction.label), " ", element("span", { class: "number" }, percent(prediction.probability)));
+  one.bars.show(shown, run.classes, { truth: picture.label });
+  one.overlay.show(picture, run).catch(() => {});
+  return { prediction, map: await mapOf(one, picture, method) };
+}
+
+async function mapOf({ run, overlay, said }, picture, method) {
+  try {
+    const map = await ask("/v1/explain", { picture: { id: picture.id }, run: run.name, method, values: true });
+    overlay.lay(map.heat, `${map.title} for ${map.target}`);
+    said.textContent = `${map.title}${map.layer ? ` at ${map.layer}` : ""}, for ${map.target}`;
+    return map;
+  } catch (error) {
+    overlay.lay(null);
+    said.replaceChildren(...withCode(error.message));
+    return null;
+  }
+}
+
+/** The classes about which they disagree most, in points of probability. */
+function classesApart(first, second, a, b) {
+  const other = new Map(second.prediction.top.map((entry) => [entry.label, entry.probability]));
+  const rows = first.prediction.top.filter(({ label }) => other.has(label))
+    .map(({ label, probability }) => ({ label, by: other.get(label) - probability }))
+    .sort((one, two) => Math.abs(two.by) - Math.abs(one.by)).slice(0, 6);
+  if (!rows.length) return element("p", { class: "quiet" }, "The two runs have no class in common.");
+  return element("div", {}, element("h3", {}, "Probability, apart"),
+    element("p", { class: "quiet sides" }, element("span", {}, `← more in ${a}`), element("span", {}, `more in ${b} →`)),
+    element("ol", { class: "apart" }, rows.map(row)));
+}
+
+function row({ label, by }) {
+  const fill = element("span", { class: by < 0 ? "fill less" : "fill more" });
+  fill.style.width = `${50 * Math.abs(by)}%`;
+  const said = `${by < 0 ? "−" : "+"}${percent(Math.abs(by))}`;
+  return element("li", {}, element("span", { class: "name" }, label), element("span", { class: "middle", "aria-hidden": "true" }, fill), element("span", { class: "number" }, said));
+}
+
+function mapsApart(first, second, a, b) {
+  if (!first?.values || !second?.values) return "";
+  const canvas = element("canvas", { role: "img", "aria-label": `Where ${a} looks and ${b} does not, and the other way round` });
+  drawDifference(canvas, first.values, second.values);
+  return element("div", {}, element("h3", {}, "Attention, apart"),
+    element("p", { class: "quiet sides" }, element("span", { class: "in-first" }, `■ only ${a}`), element("span", { class: "in-second" }, `■ only ${b}`)), canvas);
+}
+
+function alone() {
+  return empty("One run is served", "Serve two to compare them: `convlens serve runs/demo runs/other`. Any networks will do.");
+}
+
+customElements.define("compare-view", CompareView);

@@ -1,0 +1,133 @@
+// The view Watch: a training as it goes. Curves, throughput, time left, first filters forming; stop and save.
+
+import { ask, read } from "./api.js";
+import { confirmed } from "./confirm.js";
+import { desk, follow as followDesk } from "./desk.js";
+import { button, element } from "./dom.js";
+import { follow } from "./event-stream.js";
+import { count, duration, exact, percent } from "./format.js";
+import "./line-chart.js";
+import { empty, loading, problem, tell } from "./notices.js";
+
+const LOSS = { y: { said: (value) => exact(value, 3), least: 0 } };
+const ACCURACY = { y: { said: (share) => percent(share, 0), most: 1 } };
+
+class WatchView extends HTMLElement {
+  #state = null;
+  #line = null; // aborts the stream
+  #body = element("div", { class: "training" });
+  #headline = element("p", { class: "headline", role: "status" });
+  #bar = element("progress", { max: 1, value: 0, "aria-label": "How far the training is" });
+  #facts = element("dl", { class: "tiles" });
+  #loss = element("line-chart");
+  #accuracy = element("line-chart");
+  #filters = element("img", { alt: "The filters of the first layer", hidden: true });
+  #stop = button("Stop and save…", () => this.#askStop(), { class: "danger" });
+
+  connectedCallback() {
+    if (!this.firstChild) this.append(element("header", {}, element("h1", {}, "How it learns")), this.#body);
+    followDesk(this, { run: () => this.enter() });
+  }
+
+  async enter() {
+    this.leave();
+    this.#line = new AbortController();
+    if (!this.#state) this.#body.replaceChildren(loading("Reading the history"));
+    try {
+      this.#take("state", await read("/v1/training", { run: desk.run.name }));
+      if (this.#state.running) this.#listen();
+    } catch (error) {
+      this.#body.replaceChildren(error.status === 404 ? nothing(error) : problem(error, () => this.enter()));
+    }
+  }
+
+  leave() {
+    this.#line?.abort();
+  }
+
+  #listen() {
+    const path = `/v1/training/events?${new URLSearchParams({ run: desk.run.name })}`;
+    follow(path, (name, data) => this.#take(name, data), { signal: this.#line.signal, broken: (error) => this.#broken(error) });
+  }
+
+  /** "state" is everything, "step" and "done" are how far, "epoch" is a row of the history, "filters" a picture. */
+  #take(name, data) {
+    if (name === "state") this.#state = { ...data };
+    else if (name === "epoch") this.#state.history = [...this.#state.history, data.row ?? data];
+    else if (name === "done") this.#state = { ...this.#state, ...data, running: false };
+    else this.#state = { ...this.#state, ...data };
+    if (name === "done") this.leave();
+    this.#show();
+  }
+
+  #broken(error) {
+    this.classList.toggle("broken", Boolean(error));
+    if (error) this.#headline.textContent = "The line to the server broke; trying again …";
+  }
+
+  #show() {
+    if (this.#facts.parentElement !== this.#body.querySelector(".now")) this.#build();
+    const { running, step, total_steps: steps, history } = this.#state;
+    this.#headline.textContent = headline(this.#state);
+    this.#bar.hidden = this.#stop.hidden = !running;
+    if (steps) this.#bar.value = step / steps;
+    this.#facts.replaceChildren(...facts(this.#state));
+    this.#loss.data = chart("Loss", history, this.#state.points, "loss", LOSS);
+    this.#accuracy.data = chart("Accuracy", history, this.#state.points, "accuracy", ACCURACY);
+    this.#filters.hidden = !this.#state.filters;
+    if (this.#state.filters) this.#filters.src = this.#state.filters;
+    this.querySelector(".filters").hidden = !this.#state.filters;
+  }
+
+  #build() {
+    const now = element("section", { class: "card now" }, element("div", { class: "line" }, this.#headline, this.#stop), this.#bar, this.#facts);
+    const filters = element("section", { class: "card filters" },
+      element("header", {}, element("h2", {}, "First filters"), element("p", { class: "lead" }, "What the first layer looks for, as it forms.")), this.#filters);
+    this.#body.replaceChildren(now, element("section", { class: "card" }, this.#loss), element("section", { class: "card" }, this.#accuracy), filters);
+  }
+
+  async #askStop() {
+    const text = "The training ends after this step and is saved; `convlens train --resume` goes on from there.".replaceAll("`", "");
+    if (!(await confirmed("Stop this training?", text, "Stop and save"))) return;
+    this.#stop.disabled = true;
+    try {
+      await ask("/v1/training/stop", {});
+      this.#headline.textContent = "Stopping and saving …";
+    } catch (error) {
+      this.#stop.disabled = false;
+      tell(error);
+    }
+  }
+}
+
+function headline({ running, phase, words, step, total_steps: steps, seconds_left: left, stopping }) {
+  if (!running) return "This run is trained.";
+  if (stopping) return "Stopping and saving …";
+  if (phase && phase !== "train") return `${phase} ${words ?? ""}`;
+  const share = steps ? percent(step / steps, 0) : "";
+  return left === null || left === undefined ? `Training: ${share}` : `Training: ${share}, ${duration(left)} left`;
+}
+
+function facts({ step, total_steps: steps, epoch, images_per_second: speed, seconds, history }) {
+  const last = history.at(-1) ?? {};
+  return [
+    ["Step", steps ? `${count(step ?? 0)} / ${count(steps)}` : count(step ?? last.step ?? 0)],
+    ["Epoch", exact(epoch ?? last.epoch ?? 0, 3)],
+    ["Pictures per second", count(speed ?? last.images_per_second ?? 0)],
+    ["Spent", duration(seconds ?? last.seconds ?? 0)],
+    ["Accuracy, validation", last.val_accuracy === undefined ? "–" : percent(last.val_accuracy)],
+  ].map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)));
+}
+
+function chart(title, history, points, name, looks) {
+  const of = (rows, key) => rows.filter((row) => Number.isFinite(row[key])).map((row) => ({ x: row.epoch, y: row[key] }));
+  const live = points?.length ? of(points, name) : of(history, name);
+  const series = [{ name: "training", tone: "train", points: live }, { name: "validation", tone: "validation", points: of(history, `val_${name}`) }];
+  return { title, x: { name: "epoch", said: (value) => exact(value, 3), least: 0 }, ...looks, series };
+}
+
+function nothing(error) {
+  return empty("No training is being watched", error.remedy || "`convlens train DATA --serve` opens this page on a training as it goes.");
+}
+
+customElements.define("watch-view", WatchView);
