@@ -32,7 +32,8 @@ function heading(by, words, sort) {
 }
 
 function line(row) {
-  const numbers = COLUMNS.slice(1).map(([by, , said]) => element("td", { class: "number" }, said(row[by]), by === "f1" && bar(row[by])));
+  const numbers = COLUMNS.slice(1).map(([by, , said]) =>
+    element("td", { class: "number" }, said(row[by]), by === "f1" && bar(row[by])));
   return element("tr", {}, element("th", { scope: "row" }, row.name), numbers);
 }
 

@@ -40,12 +40,13 @@ class CompareView extends HTMLElement {
   async #build(runs) {
     const others = runs.filter((name) => name !== desk.run.name);
     this.#sides = [await side(desk.run.name), await side(others[0])];
-    const opacity = slider("Opacity of the maps", { value: 0.6, said: (share) => percent(share, 0), act: (share) => this.#setOpacity(share) });
+    const cover = (share) => { for (const { overlay } of this.#sides) overlay.opacity = share; };
+    const opacity = slider("Opacity of the maps", { value: 0.7, said: (share) => percent(share, 0), act: cover });
     await fillMethods(this.#method, desk.run.name);
     this.#body.replaceChildren(
       element("section", { class: "card tools" }, element("picture-source"), this.#method, opacity),
       ...this.#sides.map((one, number) => this.#column(one, number)), this.#difference);
-    this.#setOpacity(0.6);
+    cover(0.7);
   }
 
   #column(one, number) {
@@ -53,22 +54,21 @@ class CompareView extends HTMLElement {
       Object.assign(one, await side(name, one));
       this.#ask();
     };
-    const list = runChoice(desk.run.runs, one.run.name, (name) => choose(name).catch(tell), number ? "Second run" : "First run");
-    return element("section", { class: `card side ${number ? "second" : "first-run"}` },
-      element("header", {}, list, one.facts), one.best, one.bars, element("div", { class: "frame" }, one.overlay), one.said);
-  }
-
-  #setOpacity(share) {
-    for (const { overlay } of this.#sides) overlay.opacity = share;
+    const label = number ? "Second run" : "First run";
+    const list = runChoice(desk.run.runs, one.run.name, (name) => choose(name).catch(tell), label);
+    return element("section", { class: number ? "card side second" : "card side", "aria-label": label },
+      element("header", {}, list, one.facts), one.best, one.bars,
+      element("div", { class: "frame" }, one.overlay), one.said);
   }
 
   async #ask() {
     if (!this.isConnected || !this.#sides.length) return;
     const { picture } = desk;
     this.classList.toggle("nothing", !picture);
-    if (!picture) return this.#difference.replaceChildren(empty("No picture yet", "Choose one, or click a sample: both networks answer."));
+    if (!picture) return this.#difference.replaceChildren(empty("No picture yet", "Choose one, or click a sample."));
+    const askBoth = () => Promise.all(this.#sides.map((one) => about(one, picture, this.#method.value)));
     try {
-      const answers = await this.#newest.ask(() => Promise.all(this.#sides.map((one) => about(one, picture, this.#method.value))));
+      const answers = await this.#newest.ask(askBoth);
       if (answers) this.#showDifference(answers);
     } catch (error) {
       if (!isAbort(error)) tell(error);
@@ -77,8 +77,8 @@ class CompareView extends HTMLElement {
 
   #showDifference([first, second]) {
     const [a, b] = this.#sides.map((one) => one.run.name);
-    const agree = first.prediction.label === second.prediction.label;
-    const title = agree ? `Both say ${first.prediction.label}` : `${a} says ${first.prediction.label}, ${b} says ${second.prediction.label}`;
+    const [one, other] = [first.prediction.label, second.prediction.label];
+    const title = one === other ? `Both say ${one}` : `${a} says ${one}, ${b} says ${other}`;
     this.#difference.replaceChildren(
       element("header", {}, element("h2", {}, title)),
       element("div", { class: "parts" }, classesApart(first, second, a, b), mapsApart(first.map, second.map, a, b)));
@@ -100,7 +100,8 @@ async function about(one, picture, method) {
   const { run } = one;
   const { predictions: [prediction] } = await send(picture.blob, { run: run.name, all: true });
   const shown = run.classes.length <= 12 ? prediction : { ...prediction, top: prediction.top.slice(0, MOST_SHOWN) };
-  one.best.replaceChildren(element("strong", {}, prediction.label), " ", element("span", { class: "number" }, percent(prediction.probability)));
+  const share = element("span", { class: "number" }, percent(prediction.probability));
+  one.best.replaceChildren(element("strong", {}, prediction.label), " ", share);
   one.bars.show(shown, run.classes, { truth: picture.label });
   one.overlay.show(picture, run).catch(() => {});
   return { prediction, map: await mapOf(one, picture, method) };
@@ -127,7 +128,7 @@ function classesApart(first, second, a, b) {
     .sort((one, two) => Math.abs(two.by) - Math.abs(one.by)).slice(0, 6);
   if (!rows.length) return element("p", { class: "quiet" }, "The two runs have no class in common.");
   return element("div", {}, element("h3", {}, "Probability, apart"),
-    element("p", { class: "quiet sides" }, element("span", {}, `← more in ${a}`), element("span", {}, `more in ${b} →`)),
+    sides(`← more in ${a}`, `more in ${b} →`),
     element("ol", { class: "apart" }, rows.map(row)));
 }
 
@@ -135,19 +136,24 @@ function row({ label, by }) {
   const fill = element("span", { class: by < 0 ? "fill less" : "fill more" });
   fill.style.width = `${50 * Math.abs(by)}%`;
   const said = `${by < 0 ? "−" : "+"}${percent(Math.abs(by))}`;
-  return element("li", {}, element("span", { class: "name" }, label), element("span", { class: "middle", "aria-hidden": "true" }, fill), element("span", { class: "number" }, said));
+  const middle = element("span", { class: "middle", "aria-hidden": "true" }, fill);
+  return element("li", {}, element("span", { class: "name" }, label), middle, element("span", { class: "number" }, said));
 }
 
 function mapsApart(first, second, a, b) {
   if (!first?.values || !second?.values) return "";
-  const canvas = element("canvas", { role: "img", "aria-label": `Where ${a} looks and ${b} does not, and the other way round` });
+  const said = `Where ${a} looks and ${b} does not, and the other way round`;
+  const canvas = element("canvas", { role: "img", "aria-label": said });
   drawDifference(canvas, first.values, second.values);
-  return element("div", {}, element("h3", {}, "Attention, apart"),
-    element("p", { class: "quiet sides" }, element("span", { class: "in-first" }, `■ only ${a}`), element("span", { class: "in-second" }, `■ only ${b}`)), canvas);
+  return element("div", { class: "maps-apart" }, element("h3", {}, "Attention, apart"), sides(`■ more ${a}`, `■ more ${b}`), canvas);
+}
+
+function sides(first, second) {
+  return element("p", { class: "quiet sides" }, element("span", {}, first), element("span", {}, second));
 }
 
 function alone() {
-  return empty("One run is served", "Serve two to compare them: `convlens serve runs/demo runs/other`. Any networks will do.");
+  return empty("One run is served", "Serve two to compare them: `convlens serve runs/demo runs/other`.");
 }
 
 customElements.define("compare-view", CompareView);

@@ -1,4 +1,4 @@
-// <confusion-matrix>: rows are the truth, columns what was said; a cell is a button that tells which pictures it counts.
+// <confusion-matrix>: rows are the truth, columns what was said; a cell is a button that opens what it counts.
 
 import { button, element, rove } from "./dom.js";
 import { count, percent, plural } from "./format.js";
@@ -17,9 +17,10 @@ class ConfusionMatrix extends HTMLElement {
   #table(confusion, classes) {
     const head = classes.map((name) => element("th", { scope: "col" }, element("span", {}, name)));
     const corner = element("th", { class: "corner" }, element("span", {}, "truth ↓ said →"));
-    const rows = confusion.map((row, truth) =>
-      element("tr", {}, element("th", { scope: "row", title: classes[truth] }, classes[truth]), row.map((number, said) =>
-        element("td", {}, this.#cell(confusion, classes, truth, said, number)))));
+    const rows = confusion.map((row, truth) => {
+      const cells = row.map((number, said) => element("td", {}, this.#cell(confusion, classes, { truth, said, number })));
+      return element("tr", {}, element("th", { scope: "row", title: classes[truth] }, classes[truth]), cells);
+    });
     const size = classes.length <= ROOMY ? "roomy" : classes.length <= NUMBERED ? "close" : "tiny";
     const upright = Math.max(...classes.map((name) => name.length)) > 4 ? "upright" : "";
     const table = element("table", { class: `${size} ${upright}` },
@@ -30,12 +31,12 @@ class ConfusionMatrix extends HTMLElement {
     return element("div", { class: "scroll" }, table);
   }
 
-  #cell(confusion, classes, truth, said, number) {
+  #cell(confusion, classes, { truth, said, number }) {
     const share = number / Math.max(1, confusion[truth].reduce((sum, one) => sum + one, 0));
     const words = cellWords(classes, truth, said);
     const kind = number ? (truth === said ? "right" : "wrong") : "none";
-    const shown = number || classes.length <= NUMBERED ? (number ? count(number) : "·") : "";
-    const cell = button(classes.length > NUMBERED ? "" : shown, () => this.#open(cell, { truth, said, number }), {
+    const shown = classes.length > NUMBERED ? "" : number ? count(number) : "·";
+    const cell = button(shown, () => this.#open(cell, { truth, said, number }), {
       class: `cell ${kind}`, tabindex: -1, "aria-label": `${words}: ${count(number)}`,
       "data-tip": `${words}: ${plural(number, "picture")} (${percent(share)})`,
     });

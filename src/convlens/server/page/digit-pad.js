@@ -5,8 +5,8 @@ import { made, trace } from "./ink.js";
 
 const STEP = 0.03; // of the pad, for an arrow key
 const KEYS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
-const HELP = "Drawing pad. Draw with the pointer, or move the pen with the arrow keys and press Space to set it down or lift "
-  + "it. Backspace takes the last stroke back, Delete clears.";
+const HELP = "Drawing pad. Draw with the pointer, or move the pen with the arrow keys and press Space to set it down "
+  + "or lift it. Backspace takes the last stroke back, Delete clears.";
 const SIDE = 560;
 
 class DigitPad extends HTMLElement {

@@ -18,7 +18,8 @@ class JudgeView extends HTMLElement {
 
   connectedCallback() {
     if (this.firstChild) return;
-    const shaken = card("Shake the picture", "Turn, move, blur or cover the current picture: the answer follows.", element("shaken-picture"));
+    const lead = "Turn, move, blur or cover the current picture: the answer follows.";
+    const shaken = card("Shake the picture", lead, element("shaken-picture"));
     this.append(element("header", {}, element("h1", {}, "How far can it be trusted?")), this.#found, shaken);
     follow(this, { run: () => this.enter() });
   }
@@ -34,8 +35,8 @@ class JudgeView extends HTMLElement {
     try {
       this.#show(await read("/v1/evaluation", { run: desk.run.name, name }));
     } catch (error) {
-      const missing = error.status === 404;
-      this.#found.replaceChildren(missing ? empty(error.message, error.remedy) : problem(error, () => this.#open(name)));
+      const again = error.status === 404 ? null : () => this.#open(name);
+      this.#found.replaceChildren(again ? problem(error, again) : empty(error.message, error.remedy));
     }
   }
 
@@ -46,11 +47,12 @@ class JudgeView extends HTMLElement {
   }
 
   #tiles(found) {
+    const { ece, untempered } = found.calibration;
     const tiles = element("dl", { class: "tiles" },
       tile("Accuracy", percent(found.accuracy), `95 %: ${percent(found.interval[0])} to ${percent(found.interval[1])}`),
       tile("Pictures", count(found.num_pictures), "held out from training"),
-      tile("Calibration error", percent(found.calibration.ece), `${percent(found.calibration.untempered)} before the temperature`),
-      tile("Mistakes", count(mistakes(found.confusion)), plural(found.classes.length, "class").replace("classs", "classes")));
+      tile("Calibration error", percent(ece), `${percent(untempered)} before the temperature`),
+      tile("Mistakes", count(mistakes(found.confusion)), `among ${count(found.classes.length)} classes`));
     if (found.names.length < 2) return tiles;
     const list = element("select", { "aria-label": "Evaluation", onchange: () => this.#open(list.value) },
       found.names.map((name) => element("option", { value: name, selected: name === found.name }, name)));
@@ -62,7 +64,8 @@ class JudgeView extends HTMLElement {
     const pictures = element("div", { class: "opened", role: "status" }, empty("Open a cell", "Its pictures are shown here."));
     matrix.addEventListener("cell", ({ detail }) => openCell(pictures, found, detail));
     matrix.show(found.confusion, found.classes);
-    return card("What is taken for what", "Blue is right, orange wrong; strength is the share of a row.", element("div", { class: "matrix-and-pictures" }, matrix, pictures));
+    const both = element("div", { class: "matrix-and-pictures" }, matrix, pictures);
+    return card("What is taken for what", "Blue is right, orange wrong; strength is the share of a row.", both);
   }
 }
 
@@ -80,7 +83,8 @@ function errors({ errors: found }) {
 
 function calibration({ calibration: { bins } }) {
   if (!bins?.length) return null;
-  return card("Does it know what it knows?", "Where bars meet the dashed line, 90 % sure means right in 9 of 10.", reliability(bins));
+  const lead = "Where bars meet the dashed line, 90 % sure means right in 9 of 10.";
+  return card("Does it know what it knows?", lead, reliability(bins));
 }
 
 function classes({ per_class: rows }) {
@@ -89,15 +93,16 @@ function classes({ per_class: rows }) {
 
 function robustness({ robustness: found }) {
   if (!found?.length) return null;
-  const charts = found.map(({ corruption, unit, points }) => {
-    const chart = element("line-chart");
-    chart.data = {
-      title: corruption, x: { name: unit }, y: { said: (share) => percent(share, 0), least: 0, most: 1 },
-      series: [{ name: "accuracy", tone: "validation", points: points.map((one) => ({ x: one.level, y: one.accuracy, low: one.low, high: one.high })) }],
-    };
-    return chart;
-  });
-  return card("As pictures get worse", "Accuracy on changed pictures, with its 95 % interval.", element("div", { class: "charts" }, charts));
+  const charts = element("div", { class: "charts" }, found.map(robustnessChart));
+  return card("As pictures get worse", "Accuracy on changed pictures, with its 95 % interval.", charts);
+}
+
+function robustnessChart({ corruption, unit, points }) {
+  const chart = element("line-chart");
+  const placed = points.map(({ level, accuracy, low, high }) => ({ x: level, y: accuracy, low, high }));
+  const y = { said: (share) => percent(share, 0), least: 0, most: 1 };
+  chart.data = { title: corruption, x: { name: unit }, y, series: [{ name: unit, tone: "validation", points: placed }] };
+  return chart;
 }
 
 function card(title, lead, ...content) {
@@ -109,6 +114,8 @@ function tile(name, value, below) {
   return element("div", {}, element("dt", {}, name), element("dd", {}, value), element("dd", { class: "below" }, below));
 }
 
-const mistakes = (confusion) => confusion.flatMap((row, truth) => row.filter((_, said) => said !== truth)).reduce((sum, one) => sum + one, 0);
+function mistakes(confusion) {
+  return confusion.flatMap((row, truth) => row.filter((_, said) => said !== truth)).reduce((sum, one) => sum + one, 0);
+}
 
 customElements.define("judge-view", JudgeView);

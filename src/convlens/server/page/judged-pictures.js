@@ -17,8 +17,10 @@ function picture({ url, label, predicted, probability }) {
   const image = element("img", { alt: "", width: 96, height: 96, loading: "lazy" });
   showPicture(image, url).catch(() => {});
   const said = right ? label : [label, element("span", { class: "quiet" }, " → "), predicted];
-  return element("button", { type: "button", class: "picture", onclick: () => open(url, label), "aria-label": `${words}. Open it in Try` },
-    image, element("span", { class: "words" }, said), element("span", { class: "quiet number" }, probability === null ? "" : percent(probability)));
+  const sure = Number.isFinite(probability) ? percent(probability) : "";
+  const facts = { type: "button", class: "picture", "aria-label": `${words} ${sure}. Open it in Try` };
+  return element("button", { ...facts, onclick: () => open(url, label) },
+    image, element("span", { class: "words" }, said), element("span", { class: "quiet number" }, sure));
 }
 
 async function open(url, label) {

@@ -98,8 +98,8 @@ class LineChart extends HTMLElement {
 
   #words() {
     const x = this.#xs()[this.#at];
-    const values = this.#data.series.flatMap(({ name, points }) => points.filter((point) => point.x === x).map(({ y }) =>
-      `${name} ${say(this.#data.y, y)}`));
+    const values = this.#data.series.flatMap(({ name, points }) =>
+      points.filter((point) => point.x === x).map(({ y }) => `${name} ${say(this.#data.y, y)}`));
     return `${this.#data.x.name} ${say(this.#data.x, x)}: ${values.join(", ")}`;
   }
 }
@@ -130,7 +130,8 @@ function axes({ width, height, xs, ys, x, y }, data) {
     drawn("text", { x: EDGE.left - 8, y: y(value) + 4, "text-anchor": "end" }, say(data.y, value))]);
   const along = xs.map((value) =>
     drawn("text", { x: x(value), y: low + 17, "text-anchor": "middle" }, say(data.x, value)));
-  return [...across, ...along, drawn("line", { class: "base", x1: EDGE.left, x2: width - EDGE.right, y1: low, y2: low })];
+  const base = drawn("line", { class: "base", x1: EDGE.left, x2: width - EDGE.right, y1: low, y2: low });
+  return [...across, ...along, base];
 }
 
 function curve({ tone, points }, { x, y }) {

@@ -58,7 +58,8 @@ class MapCard extends HTMLElement {
     if (this.#run === desk.run) return;
     this.#run = desk.run;
     const predicted = element("option", { value: "" }, "the predicted class");
-    this.#target.replaceChildren(predicted, ...desk.run.classes.map((name, index) => element("option", { value: index }, name)));
+    const classes = desk.run.classes.map((name, index) => element("option", { value: index }, name));
+    this.#target.replaceChildren(predicted, ...classes);
     await fillMethods(this.#method, desk.run.name).catch((error) => this.#fail(error));
   }
 
@@ -78,7 +79,8 @@ class MapCard extends HTMLElement {
   #show(map, asked) {
     this.#overlay.lay(map.heat, `${map.title} for ${map.target}`);
     const where = map.layer ? ` at ${map.layer}` : "";
-    this.#said.replaceChildren(`${map.title}${where}, for ${map.target} (${percent(map.probability)}). ${map.sign}.`, map.note ? ` ${map.note}` : "");
+    const about = `${map.title}${where}, for ${map.target} (${percent(map.probability)}). ${capital(map.sign)}.`;
+    this.#said.replaceChildren(...withCode(`${about} ${map.note}`));
     this.#check.replaceChildren(element("span", { class: "badge" }, "checks follow"));
     this.#checkSoon(asked);
   }
@@ -96,7 +98,8 @@ class MapCard extends HTMLElement {
 
   #showCheck(sanity) {
     const { badge, reason, rows } = sanity;
-    const details = element("details", {}, element("summary", {}, "What was checked"), element("ul", {}, rows.map(checkRow)));
+    const checked = element("ul", {}, rows.map(checkRow));
+    const details = element("details", {}, element("summary", {}, "What was checked"), checked);
     this.#check.replaceChildren(
       element("span", { class: `badge ${badge}` }, `sanity checks ${badge}`),
       element("p", {}, MEANINGS[badge] ?? withCode(reason)), rows.length ? details : "");
@@ -109,6 +112,8 @@ class MapCard extends HTMLElement {
     this.#check.replaceChildren();
   }
 }
+
+const capital = (words) => words[0].toUpperCase() + words.slice(1);
 
 function checkRow({ name, passed, reason }) {
   const word = passed ? "passed" : "failed";

@@ -19,6 +19,7 @@ export function drawDifference(canvas, first, second) {
 
 function strengths(map, height, width) {
   const most = Math.max(1e-12, ...map.map((row) => Math.max(...row.map(Math.abs))));
-  const at = (row, column) => map[Math.floor((row * map.length) / height)][Math.floor((column * map[0].length) / width)];
-  return Float32Array.from({ length: height * width }, (_, place) => Math.abs(at(Math.floor(place / width), place % width)) / most);
+  const row = (place) => map[Math.floor((Math.floor(place / width) * map.length) / height)];
+  const at = (place) => row(place)[Math.floor(((place % width) * map[0].length) / width)];
+  return Float32Array.from({ length: height * width }, (_, place) => Math.abs(at(place)) / most);
 }

@@ -60,7 +60,8 @@ class ShakenPicture extends HTMLElement {
     this.#nothing.hidden = Boolean(picture);
     if (!picture) this.#image.hidden = true;
     if (!picture || !this.isConnected) return;
-    const asked = { picture: { id: picture.id }, run: run.name, changes: { ...this.#changes }, top: picture.prediction.top.length };
+    const top = picture.prediction.top.length;
+    const asked = { picture: { id: picture.id }, run: run.name, changes: { ...this.#changes }, top };
     try {
       const answer = await this.#newest.ask(() => ask("/v1/changed", asked));
       if (answer) this.#show(answer);

@@ -47,7 +47,8 @@ class WatchView extends HTMLElement {
 
   #listen() {
     const path = `/v1/training/events?${new URLSearchParams({ run: desk.run.name })}`;
-    follow(path, (name, data) => this.#take(name, data), { signal: this.#line.signal, broken: (error) => this.#broken(error) });
+    const { signal } = this.#line;
+    follow(path, (name, data) => this.#take(name, data), { signal, broken: (error) => this.#broken(error) });
   }
 
   /** "state" is everything, "step" and "done" are how far, "epoch" is a row of the history, "filters" a picture. */
@@ -80,14 +81,16 @@ class WatchView extends HTMLElement {
   }
 
   #build() {
-    const now = element("section", { class: "card now" }, element("div", { class: "line" }, this.#headline, this.#stop), this.#bar, this.#facts);
-    const filters = element("section", { class: "card filters" },
-      element("header", {}, element("h2", {}, "First filters"), element("p", { class: "lead" }, "What the first layer looks for, as it forms.")), this.#filters);
-    this.#body.replaceChildren(now, element("section", { class: "card" }, this.#loss), element("section", { class: "card" }, this.#accuracy), filters);
+    const line = element("div", { class: "line" }, this.#headline, this.#stop);
+    const lead = element("p", { class: "lead" }, "What the first layer looks for, as it forms.");
+    this.#body.replaceChildren(
+      element("section", { class: "card now" }, line, this.#bar, this.#facts),
+      element("section", { class: "card" }, this.#loss), element("section", { class: "card" }, this.#accuracy),
+      element("section", { class: "card filters" }, element("header", {}, element("h2", {}, "First filters"), lead), this.#filters));
   }
 
   async #askStop() {
-    const text = "The training ends after this step and is saved; `convlens train --resume` goes on from there.".replaceAll("`", "");
+    const text = "The training ends after this step and is saved; `convlens train --resume` goes on from there.";
     if (!(await confirmed("Stop this training?", text, "Stop and save"))) return;
     this.#stop.disabled = true;
     try {
@@ -120,14 +123,16 @@ function facts({ step, total_steps: steps, epoch, images_per_second: speed, seco
 }
 
 function chart(title, history, points, name, looks) {
-  const of = (rows, key) => rows.filter((row) => Number.isFinite(row[key])).map((row) => ({ x: row.epoch, y: row[key] }));
-  const live = points?.length ? of(points, name) : of(history, name);
-  const series = [{ name: "training", tone: "train", points: live }, { name: "validation", tone: "validation", points: of(history, `val_${name}`) }];
+  const placed = (rows, key) => rows.filter((row) => Number.isFinite(row[key])).map((row) => ({ x: row.epoch, y: row[key] }));
+  const series = [
+    { name: "training", tone: "train", points: placed(points?.length ? points : history, name) },
+    { name: "validation", tone: "validation", points: placed(history, `val_${name}`) },
+  ];
   return { title, x: { name: "epoch", said: (value) => exact(value, 3), least: 0 }, ...looks, series };
 }
 
 function nothing(error) {
-  return empty("No training is being watched", error.remedy || "`convlens train DATA --serve` opens this page on a training as it goes.");
+  return empty("No training to watch", error.remedy || "`convlens train DATA --serve` shows one as it goes.");
 }
 
 customElements.define("watch-view", WatchView);
