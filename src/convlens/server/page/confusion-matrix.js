@@ -5,13 +5,12 @@ import { count, percent, plural } from "./format.js";
 
 const ROOMY = 12; // classes; more have smaller cells
 const NUMBERED = 30; // more show colours alone
-const DRAWN = 100; // of more, the worst pairs are listed
-const MOST_PAIRS = 30;
+const MOST_PAIRS = 30; // where there are too many classes for a matrix
 
 class ConfusionMatrix extends HTMLElement {
-  /** `confusion[truth][said]` counts pictures; tells "cell" with { truth, said, number }. */
-  show(confusion, classes) {
-    this.replaceChildren(classes.length > DRAWN ? this.#pairs(confusion, classes) : this.#table(confusion, classes));
+  /** Of /v1/evaluation: `confusion[truth][said]` counts pictures. Tells "cell" with { truth, said, number }. */
+  show({ confusion, pairs, classes }) {
+    this.replaceChildren(confusion ? this.#table(confusion, classes) : this.#pairs(pairs, classes));
   }
 
   #table(confusion, classes) {
@@ -45,12 +44,10 @@ class ConfusionMatrix extends HTMLElement {
     return cell;
   }
 
-  #pairs(confusion, classes) {
-    const pairs = confusion.flatMap((row, truth) => row.map((number, said) => ({ truth, said, number })))
-      .filter(({ truth, said, number }) => number && truth !== said).sort((a, b) => b.number - a.number);
-    return element("ol", { class: "pairs" }, pairs.slice(0, MOST_PAIRS).map((pair) => {
-      const words = `${cellWords(classes, pair.truth, pair.said)}: ${count(pair.number)}`;
-      const made = button(words, () => this.#open(made, pair));
+  #pairs(pairs, classes) {
+    return element("ol", { class: "pairs" }, pairs.slice(0, MOST_PAIRS).map(({ truth, predicted: said, count: number, of }) => {
+      const words = `${cellWords(classes, truth, said)}: ${count(number)} of ${count(of)}`;
+      const made = button(words, () => this.#open(made, { truth, said, number }));
       return element("li", {}, made);
     }));
   }

@@ -47,12 +47,13 @@ class JudgeView extends HTMLElement {
   }
 
   #tiles(found) {
-    const { ece, untempered } = found.calibration;
+    const { ece = null, untempered = null } = found.calibration ?? {};
+    const held = found.part === "test" ? "held out from training" : `the part ${found.part || "given"}`;
     const tiles = element("dl", { class: "tiles" },
       tile("Accuracy", percent(found.accuracy), `95 %: ${percent(found.interval[0])} to ${percent(found.interval[1])}`),
-      tile("Pictures", count(found.num_pictures), "held out from training"),
-      tile("Calibration error", percent(ece), `${percent(untempered)} before the temperature`),
-      tile("Mistakes", count(mistakes(found.confusion)), `among ${count(found.classes.length)} classes`));
+      tile("Pictures", count(found.num_pictures), held),
+      ece !== null && tile("Calibration error", percent(ece), untempered === null ? "" : `${percent(untempered)} untempered`),
+      tile("Mistakes", count(found.num_errors), `among ${count(found.classes.length)} classes`));
     if (found.names.length < 2) return tiles;
     const list = element("select", { "aria-label": "Evaluation", onchange: () => this.#open(list.value) },
       found.names.map((name) => element("option", { value: name, selected: name === found.name }, name)));
@@ -63,7 +64,7 @@ class JudgeView extends HTMLElement {
     const matrix = element("confusion-matrix");
     const pictures = element("div", { class: "opened", role: "status" }, empty("Open a cell", "Its pictures are shown here."));
     matrix.addEventListener("cell", ({ detail }) => openCell(pictures, found, detail));
-    matrix.show(found.confusion, found.classes);
+    matrix.show(found);
     const both = element("div", { class: "matrix-and-pictures" }, matrix, pictures);
     return card("What is taken for what", "Blue is right, orange wrong; strength is the share of a row.", both);
   }
@@ -81,10 +82,10 @@ function errors({ errors: found }) {
   return card("Surest mistakes", "What it was most sure of and wrong about. Open one to ask why.", judgedPictures(found));
 }
 
-function calibration({ calibration: { bins } }) {
-  if (!bins?.length) return null;
+function calibration({ calibration: found }) {
+  if (!found) return null;
   const lead = "Where bars meet the dashed line, 90 % sure means right in 9 of 10.";
-  return card("Does it know what it knows?", lead, reliability(bins));
+  return card("Does it know what it knows?", lead, reliability(found.bins));
 }
 
 function classes({ per_class: rows }) {
@@ -112,10 +113,6 @@ function card(title, lead, ...content) {
 
 function tile(name, value, below) {
   return element("div", {}, element("dt", {}, name), element("dd", {}, value), element("dd", { class: "below" }, below));
-}
-
-function mistakes(confusion) {
-  return confusion.flatMap((row, truth) => row.filter((_, said) => said !== truth)).reduce((sum, one) => sum + one, 0);
 }
 
 customElements.define("judge-view", JudgeView);

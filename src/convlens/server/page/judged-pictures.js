@@ -6,7 +6,7 @@ import { percent } from "./format.js";
 import { tell } from "./notices.js";
 import { useSample } from "./picture-source.js";
 
-/** `pictures` are { url, label, predicted, probability }. */
+/** `pictures` are { url, label, predicted, probability }; without a url none was kept. */
 export function judgedPictures(pictures) {
   return element("ul", { class: "judged" }, pictures.map((one) => element("li", {}, picture(one))));
 }
@@ -15,11 +15,11 @@ function picture({ url, label, predicted, probability }) {
   const right = label === predicted;
   const words = right ? `${label}, recognised` : `${label}, taken for ${predicted}`;
   const image = element("img", { alt: "", width: 96, height: 96, loading: "lazy" });
-  showPicture(image, url).catch(() => {});
+  if (url) showPicture(image, url).catch(() => {});
   const said = right ? label : [label, element("span", { class: "quiet" }, " → "), predicted];
   const sure = Number.isFinite(probability) ? percent(probability) : "";
   const facts = { type: "button", class: "picture", "aria-label": `${words} ${sure}. Open it in Try` };
-  return element("button", { ...facts, onclick: () => open(url, label) },
+  return element("button", { ...facts, disabled: !url, onclick: () => open(url, label) },
     image, element("span", { class: "words" }, said), element("span", { class: "quiet number" }, sure));
 }
 

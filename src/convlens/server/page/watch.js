@@ -34,7 +34,7 @@ class WatchView extends HTMLElement {
     this.#line = new AbortController();
     if (!this.#state) this.#body.replaceChildren(loading("Reading the history"));
     try {
-      this.#take("state", await read("/v1/training", { run: desk.run.name }));
+      this.#take("state", await read("/v1/training"));
       if (this.#state.running) this.#listen();
     } catch (error) {
       this.#body.replaceChildren(error.status === 404 ? nothing(error) : problem(error, () => this.enter()));
@@ -46,19 +46,25 @@ class WatchView extends HTMLElement {
   }
 
   #listen() {
-    const path = `/v1/training/events?${new URLSearchParams({ run: desk.run.name })}`;
     const { signal } = this.#line;
-    follow(path, (name, data) => this.#take(name, data), { signal, broken: (error) => this.#broken(error) });
+    follow("/v1/training/events", (name, data) => this.#take(name, data), { signal, broken: (error) => this.#broken(error) });
   }
 
   /** "state" is everything, "step" and "done" are how far, "epoch" is a row of the history, "filters" a picture. */
   #take(name, data) {
     if (name === "state") this.#state = { ...data };
-    else if (name === "epoch") this.#state.history = [...this.#state.history, data.row ?? data];
-    else if (name === "done") this.#state = { ...this.#state, ...data, running: false };
+    else if (name === "epoch") this.#state.history = [...this.#state.history, data];
     else this.#state = { ...this.#state, ...data };
-    if (name === "done") this.leave();
+    if (name === "step" && Number.isFinite(data.loss)) this.#state.points = [...this.#state.points, data];
+    if (name === "done") this.#end();
     this.#show();
+  }
+
+  /** The run is there now: the other views have something to show. */
+  #end() {
+    Object.assign(this.#state, { running: false, ended: true });
+    this.leave();
+    if (!desk.run) desk.open().catch(tell);
   }
 
   #broken(error) {
@@ -70,7 +76,9 @@ class WatchView extends HTMLElement {
     if (this.#facts.parentElement !== this.#body.querySelector(".now")) this.#build();
     const { running, step, total_steps: steps, history } = this.#state;
     this.#headline.textContent = headline(this.#state);
-    this.#bar.hidden = this.#stop.hidden = !running;
+    this.#bar.hidden = !running;
+    this.#stop.hidden = !running || !this.#state.can_stop;
+    this.#stop.disabled = this.#state.stopping;
     if (steps) this.#bar.value = step / steps;
     this.#facts.replaceChildren(...facts(this.#state));
     this.#loss.data = chart("Loss", history, this.#state.points, "loss", LOSS);
@@ -94,8 +102,7 @@ class WatchView extends HTMLElement {
     if (!(await confirmed("Stop this training?", text, "Stop and save"))) return;
     this.#stop.disabled = true;
     try {
-      await ask("/v1/training/stop", {});
-      this.#headline.textContent = "Stopping and saving …";
+      this.#take("step", await ask("/v1/training/stop", {}));
     } catch (error) {
       this.#stop.disabled = false;
       tell(error);
@@ -104,9 +111,8 @@ class WatchView extends HTMLElement {
 }
 
 function headline({ running, phase, words, step, total_steps: steps, seconds_left: left, stopping }) {
-  if (!running) return "This run is trained.";
   if (stopping) return "Stopping and saving …";
-  if (phase && phase !== "train") return `${phase} ${words ?? ""}`;
+  if (!running || phase !== "train") return capital([phase, words].filter(Boolean).join(": "));
   const share = steps ? percent(step / steps, 0) : "";
   return left === null || left === undefined ? `Training: ${share}` : `Training: ${share}, ${duration(left)} left`;
 }
@@ -130,6 +136,8 @@ function chart(title, history, points, name, looks) {
   ];
   return { title, x: { name: "epoch", said: (value) => exact(value, 3), least: 0 }, ...looks, series };
 }
+
+const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 
 function nothing(error) {
   return empty("No training to watch", error.remedy || "`convlens train DATA --serve` shows one as it goes.");
