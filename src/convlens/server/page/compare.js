@@ -41,12 +41,12 @@ class CompareView extends HTMLElement {
     const others = runs.filter((name) => name !== desk.run.name);
     this.#sides = [await side(desk.run.name), await side(others[0])];
     const cover = (share) => { for (const { overlay } of this.#sides) overlay.opacity = share; };
-    const opacity = slider("Opacity of the maps", { value: 0.7, said: (share) => percent(share, 0), act: cover });
+    const opacity = slider("Opacity of the maps", { value: 0.5, said: (share) => percent(share, 0), act: cover });
     await fillMethods(this.#method, desk.run.name);
     this.#body.replaceChildren(
       element("section", { class: "card tools" }, element("picture-source"), this.#method, opacity),
       ...this.#sides.map((one, number) => this.#column(one, number)), this.#difference);
-    cover(0.7);
+    cover(0.5);
   }
 
   #column(one, number) {

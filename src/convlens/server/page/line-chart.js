@@ -1,7 +1,7 @@
 // <line-chart>: curves over one axis, drawn to the pixel of its width; pointer or arrow keys read the values.
 
 import { drawn, element } from "./dom.js";
-import { exact } from "./format.js";
+import { brief } from "./format.js";
 import { hideTip, showTip } from "./hover-tip.js";
 
 const EDGE = { left: 46, right: 14, top: 10, bottom: 28 };
@@ -104,7 +104,7 @@ class LineChart extends HTMLElement {
   }
 }
 
-const say = ({ said = (value) => exact(value, 3) }, value) => said(value);
+const say = ({ said = brief }, value) => said(value);
 
 function range(values, { least = Infinity, most = -Infinity }) {
   const finite = values.filter(Number.isFinite);

@@ -33,8 +33,8 @@ class MapCard extends HTMLElement {
   connectedCallback() {
     if (this.firstChild) return;
     const cover = (share) => { this.#overlay.opacity = share; };
-    const opacity = slider("Opacity of the map", { value: 0.7, said: (share) => percent(share, 0), act: cover });
-    cover(0.7);
+    const opacity = slider("Opacity of the map", { value: 0.5, said: (share) => percent(share, 0), act: cover });
+    cover(0.5);
     this.append(
       element("header", {}, element("h2", {}, "Where it looks")),
       element("div", { class: "frame" }, this.#overlay, this.#nothing),

@@ -3,7 +3,7 @@
 import { ask, isAbort, read } from "./api.js";
 import { desk, follow } from "./desk.js";
 import { button, element } from "./dom.js";
-import { exact, percent } from "./format.js";
+import { brief, percent } from "./format.js";
 import { Newest } from "./newest.js";
 import { empty, tell } from "./notices.js";
 import "./picture-source.js";
@@ -37,7 +37,7 @@ class ShakenPicture extends HTMLElement {
     const { changes } = await read("/v1/changes", { run: desk.run.name });
     this.#sliders = changes.map((one) => slider(one.title, {
       least: one.least, most: one.most, step: one.step, value: one.usual, tip: one.unit,
-      said: (value) => exact(value, 3), act: (value) => this.#change(one, value),
+      said: (value) => `${brief(value)}${sign(one.unit)}`, act: (value) => this.#change(one, value),
     }));
     this.#sliders.forEach((made, place) => { made.usual = changes[place].usual; });
     this.#place.replaceChildren(...this.#sliders);
@@ -82,5 +82,8 @@ class ShakenPicture extends HTMLElement {
     this.#bars.show(prediction, run.classes, { truth: picture.label });
   }
 }
+
+/** "% of the width" -> " %". */
+const sign = (unit) => ({ "%": " %", degrees: "°", times: " ×" })[unit.split(/[ ,]/)[0]] ?? "";
 
 customElements.define("shaken-picture", ShakenPicture);

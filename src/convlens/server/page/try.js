@@ -27,7 +27,8 @@ class TryView extends HTMLElement {
   #camera = element("camera-shot");
   #source = element("picture-source");
   #caption = element("p", { class: "caption quiet" });
-  #best = element("div", { class: "best" });
+  #verdict = element("div", { class: "verdict" });
+  #glance = element("strong", { class: "glance", "aria-hidden": "true" });
   #bars = element("probability-bars");
   #foot = element("p", { class: "foot quiet" });
 
@@ -55,14 +56,19 @@ class TryView extends HTMLElement {
   }
 
   #sourceCard() {
-    const header = element("header", {}, element("h2", {}, "Your picture"), this.#ways);
+    const header = element("header", {}, element("h2", { class: "unseen" }, "Your picture"), this.#ways);
     const ways = [this.#stage, this.#pad, this.#camera];
-    return element("section", { class: "card source" }, header, ways, this.#caption, this.#source);
+    return element("section", { class: "card source" }, header, ways, this.#line(), this.#source);
+  }
+
+  /** What the picture is; on a phone also what it was taken for, since the answer lies further down. */
+  #line() {
+    return element("div", { class: "line" }, this.#glance, this.#caption);
   }
 
   #answerCard() {
     const header = element("header", {}, element("h2", {}, "What it says"));
-    return element("section", { class: "card answer" }, header, this.#best, this.#bars, this.#foot);
+    return element("section", { class: "card answer" }, header, this.#verdict, this.#bars, this.#foot);
   }
 
   async #prepare() {
@@ -111,15 +117,16 @@ class TryView extends HTMLElement {
 
   #showNothing() {
     const first = desk.run?.digits ? "Draw a digit" : "Drop a picture";
-    this.#best.replaceChildren(empty("Nothing asked yet", `${first}, or click a sample.`));
+    this.#verdict.replaceChildren(empty("Nothing asked yet", `${first}, or click a sample.`));
     this.#bars.hidden = true;
-    this.#caption.textContent = "";
+    this.#caption.textContent = this.#glance.textContent = "";
     this.#foot.textContent = "";
   }
 
   #showAnswer({ prediction, label, milliseconds, drawn, name }, run) {
     const share = element("span", { class: "share number" }, percent(prediction.probability));
-    this.#best.replaceChildren(element("strong", { class: "label" }, prediction.label), share, known(label, prediction));
+    this.#verdict.replaceChildren(element("strong", { class: "label" }, prediction.label), share, known(label, prediction));
+    this.#glance.textContent = `${prediction.label} ${percent(prediction.probability)}`;
     this.#bars.hidden = false;
     this.#bars.show(prediction, run.classes, { truth: label });
     const size = `${prediction.width} × ${prediction.height} px`;

@@ -5,11 +5,11 @@ import { confirmed } from "./confirm.js";
 import { desk, follow as followDesk } from "./desk.js";
 import { button, element } from "./dom.js";
 import { follow } from "./event-stream.js";
-import { count, duration, exact, percent } from "./format.js";
+import { brief, count, duration, percent } from "./format.js";
 import "./line-chart.js";
 import { empty, loading, problem, tell } from "./notices.js";
 
-const LOSS = { y: { said: (value) => exact(value, 3), least: 0 } };
+const LOSS = { y: { least: 0 } };
 const ACCURACY = { y: { said: (share) => percent(share, 0), most: 1 } };
 
 class WatchView extends HTMLElement {
@@ -121,7 +121,7 @@ function facts({ step, total_steps: steps, epoch, images_per_second: speed, seco
   const last = history.at(-1) ?? {};
   return [
     ["Step", steps ? `${count(step ?? 0)} / ${count(steps)}` : count(step ?? last.step ?? 0)],
-    ["Epoch", exact(epoch ?? last.epoch ?? 0, 3)],
+    ["Epoch", brief(epoch ?? last.epoch ?? 0)],
     ["Pictures per second", count(speed ?? last.images_per_second ?? 0)],
     ["Spent", duration(seconds ?? last.seconds ?? 0)],
     ["Accuracy, validation", last.val_accuracy === undefined ? "–" : percent(last.val_accuracy)],
@@ -134,7 +134,7 @@ function chart(title, history, points, name, looks) {
     { name: "training", tone: "train", points: placed(points?.length ? points : history, name) },
     { name: "validation", tone: "validation", points: placed(history, `val_${name}`) },
   ];
-  return { title, x: { name: "epoch", said: (value) => exact(value, 3), least: 0 }, ...looks, series };
+  return { title, x: { name: "epoch", least: 0 }, ...looks, series };
 }
 
 const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
