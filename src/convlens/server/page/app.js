@@ -68,7 +68,6 @@ async function start() {
   takeArrivals();
   document.querySelector(".skip").addEventListener("click", () => main.focus());
   window.addEventListener("hashchange", () => show(true));
-  desk.addEventListener("run", () => main.querySelector(".view") ?? show(false));
   try {
     await desk.open();
     if (!desk.run && !location.hash) location.replace("#watch");
@@ -77,6 +76,7 @@ async function start() {
     if (error.status === 401) tell(error);
     main.replaceChildren(problem(error, () => location.reload()));
   }
+  desk.addEventListener("run", () => main.querySelector(".view") ?? show(false));
   main.removeAttribute("aria-busy");
 }
 

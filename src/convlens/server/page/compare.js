@@ -15,6 +15,7 @@ import { slider } from "./slider.js";
 import { drawDifference } from "./map-difference.js";
 
 const MOST_SHOWN = 8;
+const LEAST = 0.0005; // of probability: what is shown as a difference
 
 class CompareView extends HTMLElement {
   #newest = new Newest();
@@ -41,7 +42,7 @@ class CompareView extends HTMLElement {
     const others = runs.filter((name) => name !== desk.run.name);
     this.#sides = [await side(desk.run.name), await side(others[0])];
     const cover = (share) => { for (const { overlay } of this.#sides) overlay.opacity = share; };
-    const opacity = slider("Opacity of the maps", { value: 0.5, said: (share) => percent(share, 0), act: cover });
+    const opacity = slider("Opacity", { value: 0.5, said: (share) => percent(share, 0), act: cover });
     await fillMethods(this.#method, desk.run.name);
     this.#body.replaceChildren(
       element("section", { class: "card tools" }, element("picture-source"), this.#method, opacity),
@@ -125,11 +126,12 @@ function classesApart(first, second, a, b) {
   const other = new Map(second.prediction.top.map((entry) => [entry.label, entry.probability]));
   const rows = first.prediction.top.filter(({ label }) => other.has(label))
     .map(({ label, probability }) => ({ label, by: other.get(label) - probability }))
-    .sort((one, two) => Math.abs(two.by) - Math.abs(one.by)).slice(0, 6);
-  if (!rows.length) return element("p", { class: "quiet" }, "The two runs have no class in common.");
+    .sort((one, two) => Math.abs(two.by) - Math.abs(one.by));
+  const far = rows.filter(({ by }) => Math.abs(by) >= LEAST).slice(0, 6);
+  if (!far.length) return element("p", { class: "quiet" }, rows.length ? "They agree on every class." : "They have no class in common.");
   return element("div", {}, element("h3", {}, "Probability, apart"),
     sides(`← more in ${a}`, `more in ${b} →`),
-    element("ol", { class: "apart" }, rows.map(row)));
+    element("ol", { class: "apart" }, far.map(row)));
 }
 
 function row({ label, by }) {

@@ -31,13 +31,14 @@ class WatchView extends HTMLElement {
 
   async enter() {
     this.leave();
+    if (desk.run && !desk.run.watching) return this.#body.replaceChildren(nothing());
     this.#line = new AbortController();
     if (!this.#state) this.#body.replaceChildren(loading("Reading the history"));
     try {
       this.#take("state", await read("/v1/training"));
       if (this.#state.running) this.#listen();
     } catch (error) {
-      this.#body.replaceChildren(error.status === 404 ? nothing(error) : problem(error, () => this.enter()));
+      this.#body.replaceChildren(problem(error, () => this.enter()));
     }
   }
 
@@ -139,8 +140,8 @@ function chart(title, history, points, name, looks) {
 
 const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 
-function nothing(error) {
-  return empty("No training to watch", error.remedy || "`convlens train DATA --serve` shows one as it goes.");
+function nothing() {
+  return empty("No training to watch", "`convlens train DATA --serve` opens this page on one as it goes.");
 }
 
 customElements.define("watch-view", WatchView);
