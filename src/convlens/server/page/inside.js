@@ -1,7 +1,7 @@
 // The view See inside: the network as stages, a stage as layers, a layer as channels, a unit as the sum that it is.
 
 import { isAbort } from "./api.js";
-import "./channel-portrait.js";
+import { hasPortrait } from "./channel-portrait.js";
 import { desk, follow } from "./desk.js";
 import { element } from "./dom.js";
 import "./feature-sheet.js";
@@ -134,6 +134,7 @@ class InsideView extends HTMLElement {
       this.#layers.dataset.stage = stage.path;
       this.#layers.seen = this.#seen;
       this.#titles.stage.textContent = stage.title;
+      this.#layers.parentElement.hidden = stage.layers.length < 2;
       this.#layers.build(stage, stage.layers, this.#network.input);
       this.#layers.fill(stage.layers, picture, run, this.#stop.signal).catch((error) => this.#stop.signal.aborted || isAbort(error) || tell(error));
     }
@@ -163,7 +164,7 @@ class InsideView extends HTMLElement {
     if (layer && layer !== this.#layer) this.#openLayer(layer, { quietly: true });
     this.#strip.mark(layer ? stageOf(this.#network, layer) : this.#network.stages[0]);
     this.#sheet.mark(layer ? unit.position.channel : null);
-    this.querySelector(".portrait").hidden = !layer || layer.path === "probabilities";
+    this.querySelector(".portrait").hidden = !layer || !hasPortrait(layer);
     if (!layer) return;
     this.#titles.portrait.textContent = `Channel ${unit.position.channel} of ${layer.path}`;
     this.#portrait.show(this.#seen, layer, unit.position.channel);

@@ -56,7 +56,5 @@ export function runningSum(terms, decimals, start = 0) {
   });
 }
 
-/** [1, 16, 112, 112] -> "16 × 112 × 112": the axis of the one picture is left out. */
-export function sized(shape) {
-  return (shape.length === 4 || shape.length === 2 ? shape.slice(1) : shape).join(" × ");
-}
+/** [16, 112, 112] -> "16 × 112 × 112". */
+export const sized = (shape) => shape.join(" × ");

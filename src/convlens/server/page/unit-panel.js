@@ -17,7 +17,7 @@ const PATIENCE = 150; // ms before "on its way" is said
 class UnitPanel extends HTMLElement {
   #desk = null; // { picture, run, network }
   #trail = []; // positions, from the unit chosen down to the one shown
-  #maps = new Map(); // "layer channel" -> numbers
+  #maps = new Map(); // "node channel" -> numbers
   #stop = new AbortController();
   #sliding = null;
   #crumbs = element("unit-trail");
@@ -59,7 +59,7 @@ class UnitPanel extends HTMLElement {
 
   /** The strongest unit of a channel. */
   async openChannel(layer, channel) {
-    const map = await this.#mapOf(layer.path, channel).catch((error) => void (isAbort(error) || tell(error)));
+    const map = await this.#mapOf(layer.node, channel).catch((error) => void (isAbort(error) || tell(error)));
     const [row, column] = map ? strongest(map) : [0, 0];
     return this.#go([{ node: layer.node, layer: layer.path, channel, row, column }]);
   }
@@ -119,7 +119,7 @@ class UnitPanel extends HTMLElement {
 
   async #showOwnMap(unit, signal) {
     const { channel, row, column } = unit.position;
-    const map = unit.node === -1 ? null : await this.#mapOf(unit.layer, channel, signal).catch(() => null);
+    const map = unit.node === -1 ? null : await this.#mapOf(unit.node, channel, signal).catch(() => null);
     if (signal.aborted) return;
     this.#map.parentElement.hidden = !map || map.height * map.width === 1;
     if (!this.#map.parentElement.hidden) this.#map.show({ ...map, name: `Channel ${channel} of ${unit.layer}` }, [row, column]);
@@ -129,7 +129,7 @@ class UnitPanel extends HTMLElement {
   async #showSource(unit, signal) {
     const step = unit.steps.find((one) => one.reads?.rows);
     const channel = step && strongestChannel(step);
-    const map = step && step.reads.node !== -1 ? await this.#mapOf(step.reads.layer, channel, signal).catch(() => null) : null;
+    const map = step && step.reads.node !== -1 ? await this.#mapOf(step.reads.node, channel, signal).catch(() => null) : null;
     if (signal.aborted) return;
     this.#source.parentElement.hidden = !map || map.height * map.width === 1;
     if (this.#source.parentElement.hidden) return;
@@ -139,11 +139,12 @@ class UnitPanel extends HTMLElement {
     this.#source.light({ top: rows[0], bottom: rows.at(-1), left: columns[0], right: columns.at(-1) });
   }
 
-  async #mapOf(layer, channel, signal) {
-    const key = `${layer} ${channel}`;
+  async #mapOf(node, channel, signal) {
+    if (!Number.isInteger(node)) return null;
+    const key = `${node} ${channel}`;
     if (this.#maps.has(key)) return this.#maps.get(key);
     const { picture, run } = this.#desk;
-    const answer = await ask("/v1/features", { picture: { id: picture.id }, run: run.name, layers: [layer], count: 1, first: channel, order: "number", values: true }, { signal });
+    const answer = await ask("/v1/features", { picture: { id: picture.id }, run: run.name, layers: [node], count: 1, first: channel, order: "number", values: true }, { signal });
     const feature = answer.features[0];
     if (!feature || feature.vector) return null;
     const [height, width] = feature.tile;
