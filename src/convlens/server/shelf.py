@@ -18,8 +18,10 @@ from convlens.runs import Run
 from convlens.server.batching import Batcher
 from convlens.server.kept import KeptPicture, KeptPictures
 from convlens.server.limits import Limits
+from convlens.server.metrics import Metrics
 from convlens.server.refused import Refused
 from convlens.server.samples import Sample, samples_of
+from convlens.server.workers import Workers
 from convlens.workbench.results import Tell, silent
 from convlens.workbench.running import PLAIN, Running, running
 
@@ -52,13 +54,14 @@ class ServedRun:
 
 
 class Shelf:
-    """The runs by name, the first one the default; `kept` pictures; `limits`; `training` that is being watched."""
+    """The runs by name, the first one the default; `kept` pictures; the `training` that is being watched, if any."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.kept = KeptPictures(limits)
         self.runs: dict[str, ServedRun] = {}
         self.training: Any = None
+        self.workers, self.metrics = Workers(limits), Metrics()
         self._open = ExitStack()
 
     def put(self, run: Run, engine: str = PLAIN, *, tell: Tell = silent) -> ServedRun:
@@ -69,7 +72,7 @@ class Shelf:
         ran = self._open.enter_context(running(run, engine, reads, tell=tell))
         served = ServedRun(name, run, ran, self.limits)
         self._open.callback(served.batcher.close)
-        self.runs[name] = served
+        self.runs = {**self.runs, name: served}  # others may be going through the old one
         return served
 
     def served(self, name: str | None = None) -> ServedRun:
@@ -93,6 +96,8 @@ class Shelf:
         return self.kept.get(name)
 
     def close(self) -> None:
+        """It may be called twice."""
+        self.workers.close()
         self._open.close()
 
     def _free_name(self, run: Run) -> str:
