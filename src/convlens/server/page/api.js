@@ -66,7 +66,7 @@ export async function opened(path, request = {}) {
     response = await fetch(path, { ...request, headers });
   } catch (error) {
     if (isAbort(error)) throw error;
-    throw new ServerError(0, "The server does not answer.", "Is `convlens serve` still running? Start it, then try again.");
+    throw new ServerError(0, "The server does not answer.", "Start `convlens serve` again, then try again.");
   }
   if (!response.ok) throw await failure(response);
   return response;

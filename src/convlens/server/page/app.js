@@ -3,7 +3,7 @@
 import { takeToken } from "./api.js";
 import { desk } from "./desk.js";
 import { element } from "./dom.js";
-import { problem, tell } from "./notices.js";
+import { empty, problem, tell } from "./notices.js";
 import { takeArrivals } from "./arrivals.js";
 import "./run-bar.js";
 import "./hover-tip.js";
@@ -30,6 +30,7 @@ async function view(name) {
 async function show(byUser) {
   const [name, ...parts] = address();
   markLink(name);
+  if (!desk.run && name !== "watch") return void main.replaceChildren(notYet());
   try {
     const next = await view(name);
     if (address()[0] !== name) return;
@@ -38,6 +39,11 @@ async function show(byUser) {
   } catch (error) {
     main.replaceChildren(problem(error, () => location.reload()));
   }
+}
+
+function notYet() {
+  const watch = element("a", { href: "#watch", class: "button first" }, "Watch it learn");
+  return empty("There is no run yet", "It is being trained: what this view shows is there once the training has ended.", watch);
 }
 
 function change(next, byUser) {
@@ -63,13 +69,15 @@ async function start() {
   document.querySelector(".skip").addEventListener("click", () => main.focus());
   window.addEventListener("hashchange", () => show(true));
   try {
-    await desk.useRun();
-    main.removeAttribute("aria-busy");
+    await desk.open();
+    if (!desk.run && !location.hash) location.replace("#watch");
     await show(false);
   } catch (error) {
-    tell(error);
+    if (error.status === 401) tell(error);
     main.replaceChildren(problem(error, () => location.reload()));
   }
+  desk.addEventListener("run", () => main.querySelector(".view") ?? show(false));
+  main.removeAttribute("aria-busy");
 }
 
 start();

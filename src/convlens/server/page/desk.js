@@ -12,7 +12,13 @@ class Desk extends EventTarget {
   waiting = false;
   #newest = new Newest();
 
-  /** The run of this name, or the server's first. The current picture is asked again of it. */
+  /** The server's first run; none is there yet while one is being trained. */
+  async open() {
+    const { runs } = await read("/v1/health");
+    if (runs.length) await this.useRun(runs[0]);
+  }
+
+  /** The run of this name. The current picture is asked again of it. */
   async useRun(name) {
     this.run = await read("/v1/run", { run: name });
     this.#tell("run");

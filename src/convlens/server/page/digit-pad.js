@@ -5,9 +5,10 @@ import { made, trace } from "./ink.js";
 
 const STEP = 0.03; // of the pad, for an arrow key
 const KEYS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
-const HELP = "Drawing pad. Draw with the pointer, or move the pen with the arrow keys and press Space to set it down or lift "
-  + "it. Backspace takes the last stroke back, Delete clears.";
+const HELP = "Drawing pad. Draw with the pointer, or move the pen with the arrow keys and press Space to set it down "
+  + "or lift it. Backspace takes the last stroke back, Delete clears.";
 const SIDE = 560;
+const PEN = 0.075; // of the pad; in the picture the pen is as wide as the run's own
 
 class DigitPad extends HTMLElement {
   #ink = null;
@@ -116,7 +117,7 @@ class DigitPad extends HTMLElement {
     context.save();
     context.scale(SIDE, SIDE);
     context.strokeStyle = color;
-    trace(context, this.#strokes, Math.max(this.#ink?.pen ?? 0, 0.06));
+    trace(context, this.#strokes, PEN);
     if (this.#canvas.matches(":focus-visible")) this.#paintPen(context);
     context.restore();
     this.#hint.hidden = !this.empty;

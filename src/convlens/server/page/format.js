@@ -25,6 +25,9 @@ export function exact(number, digits = 4) {
   return said.replace("-", "−");
 }
 
+/** At most so many significant digits, no noughts at the end: 0.5, 20, 1.25. */
+export const brief = (number, digits = 3) => String(Number(number.toPrecision(digits))).replace("-", "−");
+
 /** 83 -> "1 min 23 s". */
 export function duration(seconds) {
   const whole = Math.max(0, Math.round(seconds));

@@ -18,6 +18,7 @@ export function showTip(text, { left, right, top, bottom }) {
 export const hideTip = () => { tip.hidden = true; };
 
 function follow(event) {
+  if (event.pointerType === "touch") return;
   const bearer = event.target.closest?.("[data-tip]");
   if (bearer?.dataset.tip) showTip(bearer.dataset.tip, bearer.getBoundingClientRect());
   else hideTip();

@@ -37,7 +37,7 @@ export function made(strokes, ink) {
   return canvas;
 }
 
-/** Moved and scaled, its shape kept: the longer side fills its share; the centre of mass or of the box in the middle. */
+/** Moved and scaled, its shape kept: the longer side fills its share, the centre lies in the middle. */
 function fit(strokes, ink) {
   const { left, right, top, bottom } = bounds(strokes.flat());
   const room = Math.max(ink.side - ink.pen, 0.05);

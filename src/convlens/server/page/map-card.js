@@ -12,10 +12,10 @@ import { slider } from "./slider.js";
 
 const RESTS = 250; // milliseconds without another picture: a map is asked for
 const RESTS_LONG = 900; // and its checks
-const BADGES = {
-  passed: "The map changes with the weights and marks places that matter: it may be read.",
-  failed: "The map fails a check below: do not read it as a reason.",
-  incomplete: "Not every check could be made here: read the map with care.",
+const MEANINGS = {
+  passed: "It changes with the weights, marks what matters and is stable: a sound map may still be misread.",
+  failed: "Do not read this map as a reason: it fails a check that every sound map passes.",
+  incomplete: "Not every check could be made on this network: read the map with care.",
 };
 
 class MapCard extends HTMLElement {
@@ -32,8 +32,9 @@ class MapCard extends HTMLElement {
 
   connectedCallback() {
     if (this.firstChild) return;
-    const opacity = slider("Opacity of the map", { value: 0.6, said: (share) => percent(share, 0), act: (share) => { this.#overlay.opacity = share; } });
-    this.#overlay.opacity = 0.6;
+    const cover = (share) => { this.#overlay.opacity = share; };
+    const opacity = slider("Opacity of the map", { value: 0.5, said: (share) => percent(share, 0), act: cover });
+    cover(0.5);
     this.append(
       element("header", {}, element("h2", {}, "Where it looks")),
       element("div", { class: "frame" }, this.#overlay, this.#nothing),
@@ -57,7 +58,8 @@ class MapCard extends HTMLElement {
     if (this.#run === desk.run) return;
     this.#run = desk.run;
     const predicted = element("option", { value: "" }, "the predicted class");
-    this.#target.replaceChildren(predicted, ...desk.run.classes.map((name, index) => element("option", { value: index }, name)));
+    const classes = desk.run.classes.map((name, index) => element("option", { value: index }, name));
+    this.#target.replaceChildren(predicted, ...classes);
     await fillMethods(this.#method, desk.run.name).catch((error) => this.#fail(error));
   }
 
@@ -77,7 +79,8 @@ class MapCard extends HTMLElement {
   #show(map, asked) {
     this.#overlay.lay(map.heat, `${map.title} for ${map.target}`);
     const where = map.layer ? ` at ${map.layer}` : "";
-    this.#said.replaceChildren(`${map.title}${where}, for ${map.target} (${percent(map.probability)}). ${map.sign}.`, map.note ? ` ${map.note}` : "");
+    const about = `${map.title}${where}, for ${map.target} (${percent(map.probability)}). ${capital(map.sign)}.`;
+    this.#said.replaceChildren(...withCode(`${about} ${map.note}`));
     this.#check.replaceChildren(element("span", { class: "badge" }, "checks follow"));
     this.#checkSoon(asked);
   }
@@ -94,12 +97,12 @@ class MapCard extends HTMLElement {
   }
 
   #showCheck(sanity) {
-    const state = sanity.badge;
-    const rows = (sanity.rows ?? []).map((row) => element("li", {}, Object.values(row).join(": ")));
+    const { badge, reason, rows } = sanity;
+    const checked = element("ul", {}, rows.map(checkRow));
+    const details = element("details", {}, element("summary", {}, "What was checked"), checked);
     this.#check.replaceChildren(
-      element("span", { class: `badge ${state}` }, `sanity checks ${state}`),
-      element("p", {}, BADGES[state] ?? ""),
-      rows.length && element("details", {}, element("summary", {}, "What was checked"), element("ul", {}, rows)));
+      element("span", { class: `badge ${badge}` }, `sanity checks ${badge}`),
+      element("p", {}, MEANINGS[badge] ?? withCode(reason)), rows.length ? details : "");
   }
 
   #fail(error) {
@@ -108,6 +111,13 @@ class MapCard extends HTMLElement {
     this.#said.replaceChildren(...withCode(error.message), " ", ...withCode(error.remedy ?? ""));
     this.#check.replaceChildren();
   }
+}
+
+const capital = (words) => words[0].toUpperCase() + words.slice(1);
+
+function checkRow({ name, passed, reason }) {
+  const word = passed ? "passed" : "failed";
+  return element("li", {}, element("span", { class: `badge ${word}` }, `${name} ${word}`), " ", reason);
 }
 
 customElements.define("map-card", MapCard);

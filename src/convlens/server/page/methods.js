@@ -9,8 +9,10 @@ const USUAL = "grad_cam";
 export async function fillMethods(list, run) {
   const { methods } = await read("/v1/methods", { run });
   const before = list.value || USUAL;
-  list.replaceChildren(...methods.map(({ name, title, defined, why }) =>
-    element("option", { value: name, disabled: !defined, title: why }, defined ? title : `${title} (not for this network)`)));
+  list.replaceChildren(...methods.map(({ name, title, defined, why }) => {
+    const words = defined ? title : `${title} (not for this network)`;
+    return element("option", { value: name, disabled: !defined, title: why }, words);
+  }));
   const can = (name) => methods.some((one) => one.name === name && one.defined);
   list.value = can(before) ? before : methods.find((one) => one.defined)?.name ?? "";
 }

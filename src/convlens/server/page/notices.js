@@ -26,7 +26,7 @@ export function problem(error, again) {
 
 /** Stands where nothing is yet; `more` may lead on. */
 export function empty(title, text, ...more) {
-  return element("div", { class: "state" }, element("strong", {}, title), element("p", {}, withCode(text)), more);
+  return element("div", { class: "state" }, element("strong", {}, withCode(title)), element("p", {}, withCode(text)), more);
 }
 
 /** A place that keeps its size while its content is on the way. */

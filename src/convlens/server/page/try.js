@@ -27,7 +27,8 @@ class TryView extends HTMLElement {
   #camera = element("camera-shot");
   #source = element("picture-source");
   #caption = element("p", { class: "caption quiet" });
-  #best = element("div", { class: "best" });
+  #verdict = element("div", { class: "verdict" });
+  #glance = element("strong", { class: "glance", "aria-hidden": "true" });
   #bars = element("probability-bars");
   #foot = element("p", { class: "foot quiet" });
 
@@ -55,13 +56,19 @@ class TryView extends HTMLElement {
   }
 
   #sourceCard() {
-    const header = element("header", {}, element("h2", {}, "Your picture"), this.#ways);
-    return element("section", { class: "card source" }, header, this.#stage, this.#pad, this.#camera, this.#caption, this.#source);
+    const header = element("header", {}, element("h2", { class: "unseen" }, "Your picture"), this.#ways);
+    const ways = [this.#stage, this.#pad, this.#camera];
+    return element("section", { class: "card source" }, header, ways, this.#line(), this.#source);
+  }
+
+  /** What the picture is; on a phone also what it was taken for, since the answer lies further down. */
+  #line() {
+    return element("div", { class: "line" }, this.#glance, this.#caption);
   }
 
   #answerCard() {
     const header = element("header", {}, element("h2", {}, "What it says"));
-    return element("section", { class: "card answer" }, header, this.#best, this.#bars, this.#foot);
+    return element("section", { class: "card answer" }, header, this.#verdict, this.#bars, this.#foot);
   }
 
   async #prepare() {
@@ -109,23 +116,32 @@ class TryView extends HTMLElement {
   }
 
   #showNothing() {
-    this.#best.replaceChildren(empty("Nothing asked yet", desk.run?.digits ? "Draw a digit, or click a sample." : "Drop a picture, or click a sample."));
+    const first = desk.run?.digits ? "Draw a digit" : "Drop a picture";
+    this.#verdict.replaceChildren(empty("Nothing asked yet", `${first}, or click a sample.`));
     this.#bars.hidden = true;
-    this.#caption.textContent = "";
+    this.#caption.textContent = this.#glance.textContent = "";
     this.#foot.textContent = "";
   }
 
   #showAnswer({ prediction, label, milliseconds, drawn, name }, run) {
-    const known = label && (label === prediction.label ? element("span", { class: "badge passed" }, "right") : element("span", { class: "badge failed" }, `it is ${label}`));
-    this.#best.replaceChildren(
-      element("strong", { class: "label" }, prediction.label), element("span", { class: "share number" }, percent(prediction.probability)), known ?? "");
+    const share = element("span", { class: "share number" }, percent(prediction.probability));
+    this.#verdict.replaceChildren(element("strong", { class: "label" }, prediction.label), share, known(label, prediction));
+    this.#glance.textContent = `${prediction.label} ${percent(prediction.probability)}`;
     this.#bars.hidden = false;
     this.#bars.show(prediction, run.classes, { truth: label });
     const size = `${prediction.width} × ${prediction.height} px`;
-    this.#caption.textContent = drawn ? `Made like the run's own pictures: ${size}` : `${label ? `A sample of the run: ${label}` : name}, ${size}`;
+    const what = drawn ? "Made like the run's own pictures" : label ? `A picture of the run, ${label}` : name;
+    this.#caption.textContent = `${what}, ${size}`;
     const calibrated = run.temperature === 1 ? "" : `, calibrated with temperature ${run.temperature.toPrecision(3)}`;
     this.#foot.textContent = `Answered in ${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms${calibrated}.`;
   }
+}
+
+/** Whether it is right, where the class is known. */
+function known(label, prediction) {
+  if (!label) return "";
+  const right = label === prediction.label;
+  return element("span", { class: right ? "badge passed" : "badge failed" }, right ? "right" : `it is ${label}`);
 }
 
 customElements.define("try-view", TryView);
