@@ -3,6 +3,7 @@
 import { ask, read, showPicture } from "./api.js";
 import { button, element } from "./dom.js";
 import { greyOf } from "./map-pictures.js";
+import { isModule } from "./network-facts.js";
 import { loading, problem } from "./notices.js";
 import { significant } from "./numbers.js";
 import { inTones, paint } from "./tones.js";
@@ -13,6 +14,7 @@ class ChannelPortrait extends HTMLElement {
   #desk = null;
   #layer = null;
   #channel = null;
+  #convolution = null;
   #stop = new AbortController();
   #filter = element("div", { class: "portrait-part" });
   #pictures = element("div", { class: "portrait-part" });
@@ -28,13 +30,14 @@ class ChannelPortrait extends HTMLElement {
       column("A picture grown for it", "From noise, by following the gradient uphill.", this.#grown));
   }
 
-  show(desk, layer, channel) {
+  /** `convolution` is the layer whose filter made the channel, null for none. */
+  show(desk, layer, channel, convolution) {
     if (this.#desk === desk && this.#layer === layer && this.#channel === channel) return;
-    [this.#desk, this.#layer, this.#channel] = [desk, layer, channel];
+    [this.#desk, this.#layer, this.#channel, this.#convolution] = [desk, layer, channel, convolution];
     this.#stop.abort();
     this.#stop = new AbortController();
     for (const part of [this.#filter, this.#pictures]) part.replaceChildren(loading("On its way"));
-    this.#filter.parentElement.hidden = !convolves(layer);
+    this.#filter.parentElement.hidden = !convolution;
     this.#pictures.parentElement.hidden = !isModule(layer) || layer.shape.length !== 3 || !desk.run.has_pictures;
     this.#grown.parentElement.hidden = !isModule(layer);
     this.#grown.replaceChildren(button("Grow a picture", () => this.#grow(), { class: "first" }));
@@ -60,8 +63,8 @@ class ChannelPortrait extends HTMLElement {
   }
 
   async #filterOf(signal) {
-    const key = `${this.#desk.run.name} ${this.#layer.path} ${this.#channel}`;
-    if (!this.#filters.has(key)) this.#filters.set(key, await read("/v1/filters", { run: this.#desk.run.name, layer: this.#layer.path, channel: this.#channel }, { signal }));
+    const key = `${this.#desk.run.name} ${this.#convolution} ${this.#channel}`;
+    if (!this.#filters.has(key)) this.#filters.set(key, await read("/v1/filters", { run: this.#desk.run.name, layer: this.#convolution, channel: this.#channel }, { signal }));
     return filterFigure(this.#filters.get(key), this.#channel);
   }
 
@@ -81,13 +84,6 @@ class ChannelPortrait extends HTMLElement {
 }
 
 const column = (title, said, part) => element("section", { class: "portrait-column" }, element("h3", {}, title), element("p", { class: "quiet" }, said), part);
-
-/** A convolution has parameters and a window; other layers have no filter to show. */
-const convolves = (layer) => layer.parameters > 0 && /\d×\d/.test(layer.title);
-/** "stages.0/add" is an operation of its module. */
-const isModule = (layer) => !/[/:]/.test(layer.path) && layer.path !== "probabilities";
-/** Is there anything to show of this layer? */
-export const hasPortrait = (layer) => convolves(layer) || isModule(layer);
 
 /** The kernels, strongest first; of a layer that sees colours one in colour. Grey 128 is zero. */
 async function filterFigure({ filters, sheet, columns, tile: [height, width], colour }, channel) {

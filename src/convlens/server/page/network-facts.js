@@ -30,3 +30,9 @@ function withLayers(stage, layers) {
 /** The layer of a node, or of a path. */
 export const layerOf = (network, { node, layer }) => network.layers.find((one) => (layer ? one.path === layer : one.node === node));
 export const stageOf = (network, layer) => network.stages.find((stage) => stage.layers.includes(layer));
+
+/** A convolution has parameters and a window; other layers have no filter to show. */
+export const convolves = (layer) => layer.parameters > 0 && /\d×\d/.test(layer.title);
+
+/** "stages.0/add" is an operation of its module, "stages.0:1" an earlier run of it. */
+export const isModule = (layer) => !/[/:]/.test(layer.path) && layer.path !== "probabilities";

@@ -22,7 +22,7 @@ class NetworkStrip extends HTMLElement {
   /** Tells "choose-stage" with { stage } of the network. */
   build(network) {
     this.#network = network;
-    const most = { parameters: Math.max(1, ...network.stages.map((stage) => stage.parameters)), macs: Math.max(1, ...network.stages.map((stage) => stage.macs ?? 0)) };
+    const most = { parameters: Math.max(1, ...network.stages.map((stage) => stage.parameters ?? 0)), macs: Math.max(1, ...network.stages.map((stage) => stage.macs ?? 0)) };
     this.#row.replaceChildren(...network.stages.map((stage) => this.#card(stage, most)));
     this.#row.firstElementChild.tabIndex = 0;
   }

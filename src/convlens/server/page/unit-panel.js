@@ -33,12 +33,12 @@ class UnitPanel extends HTMLElement {
   connectedCallback() {
     if (this.firstChild) return;
     this.append(
-      element("header", {}, this.#crumbs, element("div", { class: "unit-title" }, this.#title, this.#value), this.#said),
+      element("header", {}, element("div", { class: "unit-bar" }, this.#crumbs, this.#slide, keys()), element("div", { class: "unit-title" }, this.#title, this.#value), this.#said),
       element("div", { class: "unit-body" },
-        element("div", { class: "unit-where" }, part("On the picture", this.#sight), part("What it reads", this.#source), part("Its own map", this.#map), this.#slide, keys()),
+        element("div", { class: "unit-where" }, part("On the picture", this.#sight), part("What it reads", this.#source), part("Its own map", this.#map)),
         this.#sum));
     this.addEventListener("step-in", (event) => this.#go([...this.#trail, event.detail]));
-    this.addEventListener("go-back", (event) => this.#go(this.#trail.slice(0, event.detail.to + 1), true));
+    this.addEventListener("go-back", (event) => this.#go(this.#trail.slice(0, event.detail.to + 1)));
     this.#map.addEventListener("choose-unit", (event) => this.#move(event.detail));
     this.addEventListener("keydown", (event) => this.#key(event));
   }
@@ -64,10 +64,12 @@ class UnitPanel extends HTMLElement {
     return this.#go([{ node: layer.node, layer: layer.path, channel, row, column }]);
   }
 
-  #go(trail, back = false) {
-    if (!trail.length) return undefined;
+  async #go(trail) {
+    if (!trail.length) return;
+    const steps = this.#trail.length && trail[0] === this.#trail[0];
     this.#trail = trail;
-    return this.#show(back);
+    await this.#show();
+    if (steps && this.getBoundingClientRect().top < 0) this.scrollIntoView({ block: "start" });
   }
 
   #move({ row, column }) {
@@ -79,10 +81,10 @@ class UnitPanel extends HTMLElement {
   #key(event) {
     if (event.key !== "Backspace" || event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, select, textarea")) return;
     event.preventDefault();
-    if (this.#trail.length > 1) this.#go(this.#trail.slice(0, -1), true);
+    if (this.#trail.length > 1) this.#go(this.#trail.slice(0, -1));
   }
 
-  async #show(back = false) {
+  async #show() {
     this.#sliding?.();
     this.#stop.abort();
     const { signal } = (this.#stop = new AbortController());
@@ -94,7 +96,7 @@ class UnitPanel extends HTMLElement {
       const unit = await ask("/v1/unit", { picture: { id: picture.id }, run: run.name, ...asked(position) }, { signal });
       Object.assign(position, { ...unit.position, layer: unit.layer, node: unit.node });
       await this.#write(unit, signal);
-      if (!signal.aborted && held) this.#focusFirst(back);
+      if (!signal.aborted && held) this.#focusFirst();
     } catch (error) {
       if (!signal.aborted && !isAbort(error)) this.#sum.replaceChildren(problem(error, () => this.#show()));
     } finally {
@@ -136,6 +138,7 @@ class UnitPanel extends HTMLElement {
     const { rows, columns } = step.reads;
     this.#source.hidden = false;
     this.#source.show({ ...map, name: `Channel ${channel} of ${step.reads.layer}` }, [rows[0], columns[0]]);
+    this.#source.say(`channel ${channel}${step.reads.channels.length > 1 ? ", which weighs most" : ""}`);
     this.#source.light({ top: rows[0], bottom: rows.at(-1), left: columns[0], right: columns.at(-1) });
   }
 
