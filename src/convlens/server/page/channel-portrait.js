@@ -2,13 +2,19 @@
 
 import { ask, read, showPicture } from "./api.js";
 import { button, element } from "./dom.js";
+import { greyOf } from "./map-pictures.js";
+import { isModule } from "./network-facts.js";
 import { loading, problem } from "./notices.js";
 import { significant } from "./numbers.js";
+import { inTones, paint } from "./tones.js";
+
+const MOST_PLANES = 24;
 
 class ChannelPortrait extends HTMLElement {
   #desk = null;
   #layer = null;
   #channel = null;
+  #convolution = null;
   #stop = new AbortController();
   #filter = element("div", { class: "portrait-part" });
   #pictures = element("div", { class: "portrait-part" });
@@ -24,12 +30,16 @@ class ChannelPortrait extends HTMLElement {
       column("A picture grown for it", "From noise, by following the gradient uphill.", this.#grown));
   }
 
-  show(desk, layer, channel) {
+  /** `convolution` is the layer whose filter made the channel, null for none. */
+  show(desk, layer, channel, convolution) {
     if (this.#desk === desk && this.#layer === layer && this.#channel === channel) return;
-    [this.#desk, this.#layer, this.#channel] = [desk, layer, channel];
+    [this.#desk, this.#layer, this.#channel, this.#convolution] = [desk, layer, channel, convolution];
     this.#stop.abort();
     this.#stop = new AbortController();
     for (const part of [this.#filter, this.#pictures]) part.replaceChildren(loading("On its way"));
+    this.#filter.parentElement.hidden = !convolution;
+    this.#pictures.parentElement.hidden = !isModule(layer) || layer.shape.length !== 3 || !desk.run.has_pictures;
+    this.#grown.parentElement.hidden = !isModule(layer);
     this.#grown.replaceChildren(button("Grow a picture", () => this.#grow(), { class: "first" }));
     this.#seen.disconnect();
     this.#seen.observe(this);
@@ -37,8 +47,8 @@ class ChannelPortrait extends HTMLElement {
 
   #fill() {
     this.#seen.disconnect();
-    this.#put(this.#filter, (signal) => this.#filterOf(signal));
-    this.#put(this.#pictures, (signal) => this.#exciting(signal));
+    if (!this.#filter.parentElement.hidden) this.#put(this.#filter, (signal) => this.#filterOf(signal));
+    if (!this.#pictures.parentElement.hidden) this.#put(this.#pictures, (signal) => this.#exciting(signal));
   }
 
   /** What `make` gives, or why not, stands in the part; whatever another channel overtakes is dropped. */
@@ -48,13 +58,13 @@ class ChannelPortrait extends HTMLElement {
       const made = await make(signal);
       if (!signal.aborted) part.replaceChildren(...[made].flat());
     } catch (error) {
-      if (!signal.aborted) part.replaceChildren(error.status >= 500 || error.status === 0 ? problem(error, () => this.#put(part, make)) : element("p", { class: "quiet" }, error.message));
+      if (!signal.aborted) part.replaceChildren(problem(error, () => this.#put(part, make)));
     }
   }
 
   async #filterOf(signal) {
-    const key = `${this.#desk.run.name} ${this.#layer.path} ${this.#channel}`;
-    if (!this.#filters.has(key)) this.#filters.set(key, await read("/v1/filters", { run: this.#desk.run.name, layer: this.#layer.path, channel: this.#channel }, { signal }));
+    const key = `${this.#desk.run.name} ${this.#convolution} ${this.#channel}`;
+    if (!this.#filters.has(key)) this.#filters.set(key, await read("/v1/filters", { run: this.#desk.run.name, layer: this.#convolution, channel: this.#channel }, { signal }));
     return filterFigure(this.#filters.get(key), this.#channel);
   }
 
@@ -75,11 +85,22 @@ class ChannelPortrait extends HTMLElement {
 
 const column = (title, said, part) => element("section", { class: "portrait-column" }, element("h3", {}, title), element("p", { class: "quiet" }, said), part);
 
-function filterFigure(answer, channel) {
-  return element("figure", {}, element("img", { class: "pixels", src: answer.sheet, alt: `The kernels of channel ${channel}` }));
+/** The kernels, strongest first; of a layer that sees colours one in colour. Grey 128 is zero. */
+async function filterFigure({ filters, sheet, columns, tile: [height, width], colour }, channel) {
+  if (colour) return element("figure", {}, element("img", { class: "pixels", src: sheet, alt: `The filter of channel ${channel}, in colour` }));
+  const grey = await greyOf(sheet);
+  const shown = filters.slice(0, MOST_PLANES).map((plane, place) => {
+    const [top, left] = [Math.floor(place / columns) * height, (place % columns) * width];
+    const shares = Float32Array.from({ length: height * width }, (_, at) => (grey.data[4 * ((top + Math.floor(at / width)) * grey.width + left + (at % width))] - 128) / 127);
+    const canvas = element("canvas", { role: "img", "aria-label": `the kernel for channel ${plane.input}` });
+    inTones(canvas, () => paint(canvas, shares, height, width));
+    return element("figure", {}, canvas, element("figcaption", {}, plane.input));
+  });
+  const rest = filters.length - shown.length;
+  return [element("div", { class: "kernels" }, shown), element("p", { class: "quiet" }, rest > 0 ? `and ${rest} weaker ones` : "under each the channel that it reads")];
 }
 
-/** A thumbnail, its longer side as the others', with the window {top, bottom, left, right} of the network's input. */
+/** A thumbnail with the window [top, bottom, left, right] of the network's input. */
 function excitingFigure({ url, value, window, label }, { height, width }) {
   const image = element("img", { alt: label ? `A picture of the class ${label}` : "" });
   showPicture(image, url).catch(() => {});
@@ -94,7 +115,9 @@ function excitingFigure({ url, value, window, label }, { height, width }) {
 }
 
 function grownFigure(answer, said) {
-  return element("figure", { class: "grown" }, element("img", { src: answer.picture, alt: `${said}: what it answers to most` }));
+  return element("figure", { class: "grown" },
+    element("img", { src: answer.picture, alt: `${said}: what it answers to most` }),
+    element("figcaption", { class: "quiet" }, `from ${significant(answer.before, 3)} to ${significant(answer.value, 3)} in ${answer.steps} steps`));
 }
 
 customElements.define("channel-portrait", ChannelPortrait);

@@ -58,6 +58,10 @@ class FeatureMap extends HTMLElement {
     if (field) this.#put(this.#window, field.top, field.left, field.bottom - field.top + 1, field.right - field.left + 1);
   }
 
+  say(text) {
+    this.#said.textContent = text;
+  }
+
   /** Shows only the first numbers, as they are computed; null shows all. */
   reveal(count) {
     this.#count = count;

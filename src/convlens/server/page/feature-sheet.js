@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { element, rove } from "./dom.js";
-import { channelsOf } from "./map-pictures.js";
+import { channelsOf, ofVector } from "./map-pictures.js";
 import { loading, problem } from "./notices.js";
 import { significant } from "./numbers.js";
 import { inTones, paint } from "./tones.js";
@@ -35,6 +35,7 @@ class FeatureSheet extends HTMLElement {
     this.#stop = new AbortController();
     this.#asked = { picture, run, layer, order };
     [this.#count, this.#drawn] = [channelCount(layer), 0];
+    this.firstChannel = undefined;
     this.#tiles.replaceChildren();
     this.#tiles.setAttribute("aria-label", `Channels of ${layer.path}`);
     this.#tiles.setAttribute("role", "group");
@@ -53,11 +54,10 @@ class FeatureSheet extends HTMLElement {
     const { signal } = this.#stop;
     this.busy = signal;
     try {
-      const asked = { picture: { id: picture.id }, run: run.name, layers: [layer.path], count: BATCH, first: this.#drawn, order };
-      const answer = await ask("/v1/features", asked, { signal });
-      const channels = await channelsOf(answer.features[0]);
+      const channels = await channelsAsked({ picture, run, layer, order }, this.#drawn, signal);
       if (signal.aborted) return;
       this.#tiles.append(...channels.map((channel) => this.#tile(channel)));
+      this.firstChannel ??= channels[0]?.channel;
       this.#drawn += channels.length;
       if (!channels.length) this.#count = this.#drawn;
       this.#afterwards();
@@ -77,15 +77,32 @@ class FeatureSheet extends HTMLElement {
   #tile(channel) {
     const canvas = element("canvas", { "aria-hidden": "true" });
     if (channel.shares) inTones(canvas, () => paint(canvas, channel.shares, channel.height, channel.width));
-    const said = `Channel ${channel.channel}, from ${significant(channel.least, 3)} to ${significant(channel.most, 3)}`;
+    const name = this.#asked.layer.names?.[channel.channel] ?? channel.channel;
+    const said = `Channel ${name}, from ${significant(channel.least, 3)} to ${significant(channel.most, 3)}`;
     const choose = () => this.dispatchEvent(new CustomEvent("choose-channel", { bubbles: true, detail: { channel: channel.channel } }));
     return element("button", { type: "button", class: "map-tile", tabindex: -1, "data-channel": channel.channel, "aria-label": said, "aria-pressed": "false", onclick: choose },
       canvas,
-      element("span", { class: "caption" }, element("span", {}, channel.channel), element("span", { class: "quiet" }, significant(channel.most, 3))));
+      element("span", { class: "caption" }, element("span", {}, name), element("span", { class: "quiet" }, significant(channel.most, 3))));
   }
 }
 
-const channelCount = ({ shape }) => (shape.length > 1 ? shape[shape.length === 4 || shape.length === 2 ? 1 : 0] : shape[0]);
+const channelCount = ({ shape }) => shape[0];
+
+async function channelsAsked({ picture, run, layer, order }, first, signal) {
+  const values = { picture: { id: picture.id }, run: run.name };
+  const probable = layer.path === "probabilities";
+  const [feature] = probable ? [] : (await ask("/v1/features", { ...values, layers: [layer.path], count: BATCH, first, order }, { signal })).features;
+  if (feature && !feature.vector) return channelsOf(feature);
+  const all = ofVector(feature?.vector ?? (await probabilities(values, signal)));
+  if (order === "strongest") all.sort((one, other) => other.most - one.most);
+  return all.slice(first, first + BATCH);
+}
+
+async function probabilities({ picture, run }, signal) {
+  const answer = await ask("/v1/predict", { pictures: [picture], run, all: true }, { signal });
+  const { top } = answer.predictions[0];
+  return top.reduce((all, { index, probability }) => { all[index] = probability; return all; }, new Array(top.length));
+}
 
 export function columnsOf(tiles) {
   const top = tiles.firstElementChild?.offsetTop;

@@ -5,7 +5,7 @@ import "./channel-portrait.js";
 import { desk, follow } from "./desk.js";
 import { element } from "./dom.js";
 import "./feature-sheet.js";
-import { layerOf, networkOf, stageOf } from "./network-facts.js";
+import { convolves, isModule, layerOf, networkOf, stageOf } from "./network-facts.js";
 import "./network-strip.js";
 import { empty, loading, problem, tell } from "./notices.js";
 import { sized } from "./numbers.js";
@@ -113,7 +113,7 @@ class InsideView extends HTMLElement {
 
   #openStage(stage) {
     if (stage.kind === "picture") return this.#unit.open({ node: -1, channel: 0, row: Math.floor(this.#network.input.height / 2), column: Math.floor(this.#network.input.width / 2) });
-    return this.#openLayer(stage.layers.find((layer) => layer.spatial && layer.parameters) ?? stage.layer);
+    return this.#openLayer(telling(stage));
   }
 
   /** Shows a layer among those of its stage, and the strongest unit of its first channel, unless the caller opens one. */
@@ -134,6 +134,7 @@ class InsideView extends HTMLElement {
       this.#layers.dataset.stage = stage.path;
       this.#layers.seen = this.#seen;
       this.#titles.stage.textContent = stage.title;
+      this.#layers.parentElement.hidden = stage.layers.length < 2;
       this.#layers.build(stage, stage.layers, this.#network.input);
       this.#layers.fill(stage.layers, picture, run, this.#stop.signal).catch((error) => this.#stop.signal.aborted || isAbort(error) || tell(error));
     }
@@ -163,13 +164,28 @@ class InsideView extends HTMLElement {
     if (layer && layer !== this.#layer) this.#openLayer(layer, { quietly: true });
     this.#strip.mark(layer ? stageOf(this.#network, layer) : this.#network.stages[0]);
     this.#sheet.mark(layer ? unit.position.channel : null);
-    this.querySelector(".portrait").hidden = !layer || layer.path === "probabilities";
+    this.querySelector(".portrait").hidden = !layer || !(convolves(layer) || isModule(layer));
     if (!layer) return;
     this.#titles.portrait.textContent = `Channel ${unit.position.channel} of ${layer.path}`;
-    this.#portrait.show(this.#seen, layer, unit.position.channel);
+    this.#portrait.show(this.#seen, layer, unit.position.channel, this.#filterOf(unit));
     const place = [layer.path, unit.position.channel, unit.position.row, unit.position.column].filter((at) => at !== undefined && at !== null);
     history.replaceState(null, "", `#inside/${place.map(encodeURIComponent).join("/")}`);
   }
+
+  /** The layer whose filter made a unit's channel, where nothing stands between that moves channels. */
+  #filterOf({ steps }) {
+    if (steps[0]?.op !== "convolution" || steps.some((step) => step.op === "moved")) return null;
+    const layer = layerOf(this.#network, { layer: steps[0].layer });
+    return layer && convolves(layer) && isModule(layer) ? layer.path : null;
+  }
+}
+
+/** The layer that a stage opens with: what its first convolution gives, after its normalisation and activation. */
+function telling({ layers, layer }) {
+  const first = layers.findIndex((one) => one.spatial && one.parameters);
+  if (first < 0) return layer;
+  const next = layers.findIndex((one, place) => place > first && (convolves(one) || !isModule(one) || String(one.shape) !== String(layers[first].shape)));
+  return layers[next < 0 ? layers.length - 1 : next - 1];
 }
 
 customElements.define("inside-view", InsideView);

@@ -2,13 +2,19 @@
 
 /** One answer of /v1/features -> its channels, each with `shares`: its numbers by its own largest magnitude. */
 export async function channelsOf(feature) {
-  if (feature.vector) return feature.channels;
+  if (feature.vector) return ofVector(feature.vector);
   const [height, width] = feature.tile;
   const grey = await greyOf(feature.sheet);
   return feature.channels.map((channel, place) => {
     const [top, left] = [Math.floor(place / feature.columns) * height, (place % feature.columns) * width];
     return { ...channel, height, width, shares: shares(channel, (row, column) => grey.data[4 * ((top + row) * grey.width + left + column)], height, width) };
   });
+}
+
+/** A dense layer's numbers: maps of one position, coloured by the largest of all. */
+export function ofVector(numbers) {
+  const largest = numbers.reduce((most, number) => Math.max(most, Math.abs(number)), 0) || 1;
+  return numbers.map((number, channel) => ({ channel, least: number, most: number, height: 1, width: 1, shares: [number / largest] }));
 }
 
 function shares({ least, most }, greyAt, height, width) {
@@ -21,7 +27,8 @@ function shares({ least, most }, greyAt, height, width) {
   return made;
 }
 
-async function greyOf(address) {
+/** The pixels of a data URL. */
+export async function greyOf(address) {
   const image = new Image();
   image.src = address;
   await image.decode();

@@ -22,7 +22,7 @@ class NetworkStrip extends HTMLElement {
   /** Tells "choose-stage" with { stage } of the network. */
   build(network) {
     this.#network = network;
-    const most = { parameters: Math.max(1, ...network.stages.map((stage) => stage.parameters)), macs: Math.max(1, ...network.stages.map((stage) => stage.macs ?? 0)) };
+    const most = { parameters: Math.max(1, ...network.stages.map((stage) => stage.parameters ?? 0)), macs: Math.max(1, ...network.stages.map((stage) => stage.macs ?? 0)) };
     this.#row.replaceChildren(...network.stages.map((stage) => this.#card(stage, most)));
     this.#row.firstElementChild.tabIndex = 0;
   }
@@ -39,10 +39,11 @@ class NetworkStrip extends HTMLElement {
 
   /** The maps of this picture, of every stage in one question. */
   async fill(picture, run, signal) {
-    const asked = this.#network.stages.filter((stage) => stage.layer && stage.kind !== "picture");
-    const first = this.#row.querySelector('[data-stage="picture"] img');
-    if (first) showPicture(first, picturePath(picture.id, "seen", run.name)).catch(() => {});
-    const answer = await ask("/v1/features", { picture: { id: picture.id }, run: run.name, layers: asked.map((stage) => stage.layer.path), count: MAPS }, { signal });
+    const asked = this.#network.stages.filter((stage) => stage.kind === "stage");
+    const [first, last] = [this.#row.firstElementChild.querySelector("img"), this.#row.lastElementChild];
+    showPicture(first, picturePath(picture.id, "seen", run.name)).catch(() => {});
+    if (last.dataset.kind === "probabilities") last.querySelector(".face").replaceChildren(...mostProbable(picture.prediction));
+    const answer = await ask("/v1/features", { picture: { id: picture.id }, run: run.name, layers: asked.map((stage) => stage.last), count: MAPS }, { signal });
     await Promise.all(answer.features.map(async (feature, place) => {
       const channels = await channelsOf(feature);
       const card = [...this.#row.children].find((one) => one.dataset.stage === asked[place].path);
@@ -63,7 +64,8 @@ class NetworkStrip extends HTMLElement {
 
 function face(stage) {
   if (stage.kind === "picture") return element("span", { class: "face whole" }, element("img", { alt: "" }));
-  const maps = stage.shape.length === 4 || stage.shape.length === 3;
+  const maps = stage.spatial;
+  if (stage.kind === "probabilities") return element("span", { class: "face classes" });
   return element("span", { class: maps ? "face maps" : "face vector", "aria-hidden": "true" }, Array.from({ length: maps ? MAPS : 1 }, () => element("canvas")));
 }
 
@@ -75,8 +77,8 @@ function facts(stage, most, input) {
     return element("span", { class: "track", "aria-hidden": "true" }, fill);
   };
   return element("span", { class: "facts" },
-    element("span", {}, `${short(stage.parameters)} parameters`), bar(stage.parameters / most.parameters),
-    element("span", {}, stage.macs === null ? "MACs unknown" : `${short(stage.macs)} MACs`), bar((stage.macs ?? 0) / most.macs),
+    element("span", {}, stage.parameters ? `${short(stage.parameters)} parameters` : "no parameters"), bar(stage.parameters / most.parameters),
+    element("span", {}, stage.macs === null ? "MACs unknown" : stage.macs ? `${short(stage.macs)} MACs` : "no MACs"), bar((stage.macs ?? 0) / most.macs),
     fieldFact(stage.receptive_field, input));
 }
 
@@ -96,6 +98,15 @@ export function fieldFact(field, input) {
 function drawMap(canvas, channel) {
   if (!channel) canvas.hidden = true;
   else inTones(canvas, () => paint(canvas, channel.shares, channel.height, channel.width));
+}
+
+/** The few classes that are left at the end. */
+function mostProbable({ top }) {
+  return top.slice(0, 4).map(({ label, probability }) => {
+    const fill = element("span", { class: "fill" });
+    fill.style.width = `${(100 * probability).toFixed(2)}%`;
+    return element("span", { class: "class" }, element("span", {}, label), element("span", { class: "track" }, fill));
+  });
 }
 
 function drawVector(card, vector) {

@@ -34,7 +34,7 @@ export function numberGrid(numbers, { decimals, largest, label, step, padded, ch
 const counted = (row, column) => `row ${row + 1}, column ${column + 1}`;
 
 function inside(value, said, { decimals, largest, step }) {
-  const text = fixed(value, decimals);
+  const text = value === 0 ? "0" : fixed(value, decimals);
   const label = `${said}: ${text}`;
   const cell = step
     ? element("button", { type: "button", class: "cell", tabindex: -1, "aria-label": label, "data-tip": `${said}: step in`, onclick: step }, text)

@@ -21,12 +21,15 @@ export const largestOf = (values) => values.flat(Infinity).reduce((most, value) 
 
 export const total = (values) => values.flat(Infinity).reduce((sum, value) => sum + value, 0);
 
-/** Six significant digits: 0.123457, 1.23457 × 10⁻⁸, 0. */
+/** Six significant digits, 0.123457 or 1.23457 × 10⁻⁸; fewer where they say it all: 6, 0.5. */
 export function significant(value, digits = 6) {
   if (value === 0) return "0";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : value < 0 ? `${MINUS}∞` : "not a number";
   const size = Math.abs(value);
-  if (size >= 1e-4 && size < 1e7) return fixed(value, decimalsFor([value], digits));
+  if (size >= 1e-4 && size < 1e7) {
+    const text = fixed(value, decimalsFor([value], digits));
+    return Number(size.toFixed(decimalsFor([value], digits))) === size && text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+  }
   const [mantissa, power] = size.toExponential(digits - 1).split("e");
   return `${value < 0 ? MINUS : ""}${Number(mantissa)} × 10${raised(Number(power))}`;
 }
@@ -56,7 +59,5 @@ export function runningSum(terms, decimals, start = 0) {
   });
 }
 
-/** [1, 16, 112, 112] -> "16 × 112 × 112": the axis of the one picture is left out. */
-export function sized(shape) {
-  return (shape.length === 4 || shape.length === 2 ? shape.slice(1) : shape).join(" × ");
-}
+/** [16, 112, 112] -> "16 × 112 × 112". */
+export const sized = (shape) => shape.join(" × ");

@@ -13,14 +13,14 @@ export function softmax(step, { walk, classes }) {
   const own = terms[step.chosen];
   const others = terms.filter((term) => term !== own).sort((one, other) => other.exponential - one.exponential);
   const { sum } = step;
-  const decimals = decimalsFor([sum], 6);
+  const decimals = Math.min(10, Math.max(decimalsFor([sum], 6), decimalsFor([own.exponential], 5)));
   const scale = decimalsFor(step.logits);
   const body = element("div", { class: "softmax" });
   const draw = (shown) => {
     const seen = [own, ...others.slice(0, shown)];
     const rows = seen.map((term) => termRow(term, term === own, { step, scale, decimals, walk, sum }));
     const rest = others.slice(shown);
-    body.replaceChildren(table(rows, rest, seen, { sum, decimals }), ...(rest.length ? [more(rest.length, () => draw(shown + 24))] : []), result(own, sum, step, decimals));
+    body.replaceChildren(table(rows, rest, seen, { sum, decimals, tempered: step.temperature !== 1 }), ...(rest.length ? [more(rest.length, () => draw(shown + 24))] : []), result(own, sum, step, decimals));
   };
   draw(others.length <= FIRST + 2 ? others.length : FIRST);
   return { formula: theFormula(step), body, text: significant(step.computed) };
@@ -28,14 +28,16 @@ export function softmax(step, { walk, classes }) {
 
 const more = (rest, act) => button(`Show ${Math.min(24, rest)} more`, act, { class: "more" });
 
-function table(rows, rest, seen, { sum, decimals }) {
+const columns = (tempered) => (tempered ? 3 : 2);
+
+function table(rows, rest, seen, { sum, decimals, tempered }) {
   const left = sum - total(seen.map((term) => Number(term.exponential.toFixed(decimals))));
   const last = rest.length > 0 && element("tr", { class: "rest" },
-    element("th", { scope: "row", colspan: 3 }, `the other ${rest.length} classes together`),
+    element("th", { scope: "row", colspan: columns(tempered) }, `the other ${rest.length} classes together`),
     element("td", { class: "number exponential" }, fixed(left, decimals)));
-  const sumRow = element("tr", { class: "all" }, element("th", { scope: "row", colspan: 3 }, "the sum"),
+  const sumRow = element("tr", { class: "all" }, element("th", { scope: "row", colspan: columns(tempered) }, "the sum"),
     element("td", { class: "number total" }, fixed(sum, decimals)));
-  const heads = ["class", "logit z", "z / T", "exponential"].map((text, at) => element("th", { scope: "col", class: at ? "number" : null }, text));
+  const heads = ["class", "logit z", tempered && "z / T", "exponential"].filter(Boolean).map((text, at) => element("th", { scope: "col", class: at ? "number" : null }, text));
   return element("div", { class: "scroll" }, element("table", {},
     element("thead", {}, element("tr", {}, heads)), element("tbody", {}, rows, last, sumRow)));
 }
@@ -49,13 +51,13 @@ function termRow(term, own, { step, scale, decimals, walk, sum }) {
   tint(cell, term.logit / Math.max(...step.logits.map(Math.abs)));
   return element("tr", { class: own ? "own" : null },
     element("th", { scope: "row" }, term.name), element("td", { class: "number" }, cell),
-    element("td", { class: "number scaled" }, fixed(term.logit / step.temperature, scale)),
+    step.temperature !== 1 && element("td", { class: "number scaled" }, fixed(term.logit / step.temperature, scale)),
     element("td", { class: "number exponential" }, bar, fixed(term.exponential, decimals)));
 }
 
 function result(own, sum, step, decimals) {
   return formula(
-    fraction(number(fixed(own.exponential, decimals), "exponential"), number(fixed(sum, decimals), "sum")),
+    fraction(number(significant(own.exponential), "exponential"), number(fixed(sum, decimals), "sum")),
     sign("="), number(significant(step.computed), "value"));
 }
 

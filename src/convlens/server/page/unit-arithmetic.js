@@ -11,14 +11,15 @@ import { dense, meeting, moved, unknown } from "./step-terms.js";
 
 const WRITERS = {
   convolution, "transposed convolution": convolution, dense, softmax, normalisation, moved,
-  "max pooling": chosen, largest: chosen, smallest: chosen, "average pooling": mean, mean,
+  picture: picturePixel, "max pooling": chosen, largest: chosen, smallest: chosen, "average pooling": mean, mean,
 };
 
 class UnitArithmetic extends HTMLElement {
   /** `unit` is an answer of /v1/unit; `classes` are the run's. Tells "step-in" with the position of an input. */
   show(unit, { classes = [] } = {}) {
     let before;
-    const steps = unit.steps.map((step) => {
+    const given = unit.node === -1 ? [pixelStep(unit)] : unit.steps;
+    const steps = given.map((step) => {
       const told = { walk: (place) => () => this.#stepIn(place), classes, before, asked: unit.position };
       const written = writer(step)(step, told);
       before = written.text;
@@ -27,8 +28,8 @@ class UnitArithmetic extends HTMLElement {
     this.replaceChildren(element("ol", { class: "steps" }, steps), agreement(unit, before));
   }
 
-  #stepIn({ node, channel, row = 0, column = 0 }) {
-    this.dispatchEvent(new CustomEvent("step-in", { bubbles: true, detail: { node, channel, row, column } }));
+  #stepIn(place) {
+    this.dispatchEvent(new CustomEvent("step-in", { bubbles: true, detail: place }));
   }
 }
 
@@ -37,6 +38,8 @@ function writer(step) {
   if (step.operands) return meeting;
   return WRITERS[step.op] ?? (step.inputs ? summed : gate);
 }
+
+const pixelStep = ({ position, value }) => ({ op: "picture", title: "the picture, as preprocessing makes it", numbers: position, value });
 
 function section(step, { formula, body }) {
   return element("li", { class: "step", "data-op": step.op },

@@ -17,7 +17,7 @@ const PATIENCE = 150; // ms before "on its way" is said
 class UnitPanel extends HTMLElement {
   #desk = null; // { picture, run, network }
   #trail = []; // positions, from the unit chosen down to the one shown
-  #maps = new Map(); // "layer channel" -> numbers
+  #maps = new Map(); // "node channel" -> numbers
   #stop = new AbortController();
   #sliding = null;
   #crumbs = element("unit-trail");
@@ -33,12 +33,12 @@ class UnitPanel extends HTMLElement {
   connectedCallback() {
     if (this.firstChild) return;
     this.append(
-      element("header", {}, this.#crumbs, element("div", { class: "unit-title" }, this.#title, this.#value), this.#said),
+      element("header", {}, element("div", { class: "unit-bar" }, this.#crumbs, this.#slide, keys()), element("div", { class: "unit-title" }, this.#title, this.#value), this.#said),
       element("div", { class: "unit-body" },
-        element("div", { class: "unit-where" }, part("On the picture", this.#sight), part("What it reads", this.#source), part("Its own map", this.#map), this.#slide, keys()),
+        element("div", { class: "unit-where" }, part("On the picture", this.#sight), part("What it reads", this.#source), part("Its own map", this.#map)),
         this.#sum));
     this.addEventListener("step-in", (event) => this.#go([...this.#trail, event.detail]));
-    this.addEventListener("go-back", (event) => this.#go(this.#trail.slice(0, event.detail.to + 1), true));
+    this.addEventListener("go-back", (event) => this.#go(this.#trail.slice(0, event.detail.to + 1)));
     this.#map.addEventListener("choose-unit", (event) => this.#move(event.detail));
     this.addEventListener("keydown", (event) => this.#key(event));
   }
@@ -59,15 +59,17 @@ class UnitPanel extends HTMLElement {
 
   /** The strongest unit of a channel. */
   async openChannel(layer, channel) {
-    const map = await this.#mapOf(layer.path, channel).catch((error) => void (isAbort(error) || tell(error)));
+    const map = await this.#mapOf(layer.node, channel).catch((error) => void (isAbort(error) || tell(error)));
     const [row, column] = map ? strongest(map) : [0, 0];
     return this.#go([{ node: layer.node, layer: layer.path, channel, row, column }]);
   }
 
-  #go(trail, back = false) {
-    if (!trail.length) return undefined;
+  async #go(trail) {
+    if (!trail.length) return;
+    const steps = this.#trail.length && trail[0] === this.#trail[0];
     this.#trail = trail;
-    return this.#show(back);
+    await this.#show();
+    if (steps && this.getBoundingClientRect().top < 0) this.scrollIntoView({ block: "start" });
   }
 
   #move({ row, column }) {
@@ -79,10 +81,10 @@ class UnitPanel extends HTMLElement {
   #key(event) {
     if (event.key !== "Backspace" || event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, select, textarea")) return;
     event.preventDefault();
-    if (this.#trail.length > 1) this.#go(this.#trail.slice(0, -1), true);
+    if (this.#trail.length > 1) this.#go(this.#trail.slice(0, -1));
   }
 
-  async #show(back = false) {
+  async #show() {
     this.#sliding?.();
     this.#stop.abort();
     const { signal } = (this.#stop = new AbortController());
@@ -94,7 +96,7 @@ class UnitPanel extends HTMLElement {
       const unit = await ask("/v1/unit", { picture: { id: picture.id }, run: run.name, ...asked(position) }, { signal });
       Object.assign(position, { ...unit.position, layer: unit.layer, node: unit.node });
       await this.#write(unit, signal);
-      if (!signal.aborted && held) this.#focusFirst(back);
+      if (!signal.aborted && held) this.#focusFirst();
     } catch (error) {
       if (!signal.aborted && !isAbort(error)) this.#sum.replaceChildren(problem(error, () => this.#show()));
     } finally {
@@ -119,7 +121,7 @@ class UnitPanel extends HTMLElement {
 
   async #showOwnMap(unit, signal) {
     const { channel, row, column } = unit.position;
-    const map = unit.node === -1 ? null : await this.#mapOf(unit.layer, channel, signal).catch(() => null);
+    const map = unit.node === -1 ? null : await this.#mapOf(unit.node, channel, signal).catch(() => null);
     if (signal.aborted) return;
     this.#map.parentElement.hidden = !map || map.height * map.width === 1;
     if (!this.#map.parentElement.hidden) this.#map.show({ ...map, name: `Channel ${channel} of ${unit.layer}` }, [row, column]);
@@ -129,21 +131,23 @@ class UnitPanel extends HTMLElement {
   async #showSource(unit, signal) {
     const step = unit.steps.find((one) => one.reads?.rows);
     const channel = step && strongestChannel(step);
-    const map = step && step.reads.node !== -1 ? await this.#mapOf(step.reads.layer, channel, signal).catch(() => null) : null;
+    const map = step && step.reads.node !== -1 ? await this.#mapOf(step.reads.node, channel, signal).catch(() => null) : null;
     if (signal.aborted) return;
     this.#source.parentElement.hidden = !map || map.height * map.width === 1;
     if (this.#source.parentElement.hidden) return;
     const { rows, columns } = step.reads;
     this.#source.hidden = false;
     this.#source.show({ ...map, name: `Channel ${channel} of ${step.reads.layer}` }, [rows[0], columns[0]]);
+    this.#source.say(`channel ${channel}${step.reads.channels.length > 1 ? ", which weighs most" : ""}`);
     this.#source.light({ top: rows[0], bottom: rows.at(-1), left: columns[0], right: columns.at(-1) });
   }
 
-  async #mapOf(layer, channel, signal) {
-    const key = `${layer} ${channel}`;
+  async #mapOf(node, channel, signal) {
+    if (!Number.isInteger(node)) return null;
+    const key = `${node} ${channel}`;
     if (this.#maps.has(key)) return this.#maps.get(key);
     const { picture, run } = this.#desk;
-    const answer = await ask("/v1/features", { picture: { id: picture.id }, run: run.name, layers: [layer], count: 1, first: channel, order: "number", values: true }, { signal });
+    const answer = await ask("/v1/features", { picture: { id: picture.id }, run: run.name, layers: [node], count: 1, first: channel, order: "number", values: true }, { signal });
     const feature = answer.features[0];
     if (!feature || feature.vector) return null;
     const [height, width] = feature.tile;
