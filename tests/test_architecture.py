@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "convlens"
 
 GROUND = {"storage", "pictures", "graph", "layers", "scratch"}
-FIRST = {"zoo", "data", "measurement", "explanation", "exporting"}
+FIRST = {"zoo", "data", "measurement", "explanation", "exporting", "arithmetic"}
 # fmt: off
 ALLOWED = {
     "errors":      set(),

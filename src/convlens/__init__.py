@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from convlens.runs import Run
+    from convlens.server.serve import serve
     from convlens.workbench.bench import bench
     from convlens.workbench.compare import compare
     from convlens.workbench.create import create
@@ -50,6 +51,7 @@ __all__ = [
     "measure",
     "predict",
     "scratch_network",
+    "serve",
     "shrink",
     "train",
     "zoo",
@@ -82,6 +84,8 @@ def __getattr__(name: str) -> Any:
         return import_module("convlens.runs").Run
     if name == "ConvClassifier":
         return import_module("convlens.workbench.estimator").ConvClassifier
+    if name == "serve":
+        return import_module("convlens.server").serve
     if name in __all__:
         return getattr(import_module("convlens.workbench"), name)
     raise AttributeError(f"convlens has no '{name}'; it has {', '.join(__all__)}")

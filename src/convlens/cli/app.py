@@ -15,6 +15,7 @@ from convlens.cli import (
     export,
     measure,
     predict,
+    serve,
     shrink,
     train,
     zoo,
@@ -40,7 +41,22 @@ def about(version: bool = typer.Option(False, "--version", help="Print the versi
         raise typer.Exit()
 
 
-COMMANDS = (demo, zoo, create, doctor, train, evaluate, predict, measure, compare, explain, shrink, export, bench)
+COMMANDS = (
+    demo,
+    zoo,
+    create,
+    doctor,
+    train,
+    evaluate,
+    predict,
+    measure,
+    compare,
+    explain,
+    shrink,
+    export,
+    serve,
+    bench,
+)
 for command in COMMANDS:
     name = command.__name__.rpartition(".")[2]
     app.command(name, epilog=f"Example: {command.EXAMPLE}")(getattr(command, name))

@@ -22,11 +22,12 @@ from convlens.graph.shortcuts import empty_like
 Inputs = Sequence[int] | Tensor | tuple[Any, ...]
 
 
-def trace(model: nn.Module, inputs: Inputs) -> Graph:
+def trace(model: nn.Module, inputs: Inputs, *, real: bool = False) -> Graph:
     """A network and the whole shape of its input, (1, 3, 224, 224), or example inputs (a tensor or a tuple) -> Graph.
 
     It runs in evaluation mode on the meta device: shapes only, no weights are allocated and nothing is computed. A
-    network whose path depends on values is traced on the CPU with copies of its weights instead. The model is as before
+    network whose path depends on values is traced on the CPU with copies of its weights instead, and so is any with
+    `real`: its operations as the CPU runs them, where torch has other ways for some layers. The model is as before
     afterwards, also after an error. NetworkError when neither works.
     """
     if not isinstance(model, nn.Module):
@@ -42,11 +43,12 @@ def trace(model: nn.Module, inputs: Inputs) -> Graph:
     if lazy:
         raise NetworkError(f"the parameter '{lazy[0]}' has no shape yet (a lazy module); run the network once first")
     examples = _examples(model, inputs)
-    try:
-        return _traced(model, examples, on_meta=True)
-    except Exception:
-        # What meta tensors cannot do (a branch on a value, an operator without a meta kernel) real ones may.
-        pass
+    if not real:
+        try:
+            return _traced(model, examples, on_meta=True)
+        except Exception:
+            # What meta tensors cannot do (a branch on a value, an operator without a meta kernel) real ones may.
+            pass
     try:
         return _traced(model, examples, on_meta=False)
     except Exception as error:
@@ -92,7 +94,7 @@ def _examples(model: nn.Module, inputs: Inputs) -> tuple[Any, ...]:
 def _traced(model: nn.Module, examples: tuple[Any, ...], *, on_meta: bool) -> Graph:
     placed = tree_map_only(Tensor, _to_meta if on_meta else _to_cpu, examples)
     tensors = [leaf for leaf in tree_leaves(placed) if isinstance(leaf, Tensor)]
-    with _preserved(model), torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with preserved(model), torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the network has to say, it says when it runs
         named = dict(model.named_parameters()) | dict(model.named_buffers())
         named = {name: _to_meta(t) if on_meta else t.detach().to("cpu", copy=True) for name, t in named.items()}
@@ -128,7 +130,7 @@ def _to_cpu(tensor: Tensor) -> Tensor:
 
 
 @contextmanager
-def _preserved(model: nn.Module) -> Iterator[None]:
+def preserved(model: nn.Module) -> Iterator[None]:
     """Puts back every attribute of every module, and the contents of the lists, dicts and sets among them.
 
     That covers hooks, modes, parameters, buffers, and what a forward stores on the way. `functional_call` alone is not

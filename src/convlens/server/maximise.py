@@ -1,0 +1,103 @@
+"""`POST /v1/maximise`: the picture that a channel or a class answers most to, grown from noise within a few seconds."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from typing import Any
+
+from torch import nn
+
+from convlens import explanation
+from convlens.errors import UsageError, unknown_name
+from convlens.server.endpoint import Asked, Doc
+from convlens.server.sheets import data_url
+from convlens.server.shelf import ServedRun
+
+SECONDS = 12.0  # of growing
+MOST_STEPS, FEWEST_STEPS, TRIAL_STEPS = 256, 16, 2
+KEPT_PICTURES = 64
+MAXIMISE_DOC = Doc(
+    "The picture that a channel of a layer, or a class, answers most to.",
+    takes={
+        "layer": {"type": ["string", "null"], "default": None, "description": "the path of a layer; none for a class"},
+        "channel": {"type": ["integer", "null"], "minimum": 0, "maximum": 1_000_000, "default": None},
+        "class": {"type": ["string", "integer", "null"], "default": None, "description": "its name or its number"},
+        "seed": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "default": 0},
+    },
+    answer={
+        "layer": {"type": ["string", "null"]},
+        "unit": {"type": "integer"},
+        "picture": {"type": "string"},
+        "before": {"type": "number"},
+        "value": {"type": "number"},
+        "steps": {"type": "integer"},
+        "seconds": {"type": "number"},
+    },
+)
+
+
+def maximise(asked: Asked) -> dict[str, Any]:
+    served, layer, seed = asked.served, asked.values["layer"], int(asked.values["seed"])
+    unit = _unit(asked)
+    key = (layer, unit, seed)
+    with _turn(served):
+        kept: dict[Any, dict[str, Any]] = served.kept.setdefault("maximised", {})
+        if key not in kept:
+            grown = _grown(served, unit, layer, seed)
+            while len(kept) >= KEPT_PICTURES:
+                kept.pop(next(iter(kept)))
+            kept[key] = grown
+        return kept[key]
+
+
+def _unit(asked: Asked) -> int:
+    layer, channel, named = (asked.values[name] for name in ("layer", "channel", "class"))
+    if (layer is None) != (channel is None) or (named is None) == (layer is None):
+        raise UsageError("give a class, or a layer and one of its channels")
+    if channel is not None:
+        return int(channel)
+    classes = asked.served.run.classes
+    if named in classes:
+        return classes.index(str(named))
+    if isinstance(named, int) and 0 <= named < len(classes):
+        return named
+    if isinstance(named, str) and named.isdigit() and int(named[:9]) < len(classes):
+        return int(named)
+    raise unknown_name("class", str(named)[:80], classes, f"there are {len(classes)}, counted from 0")
+
+
+def _grown(served: ServedRun, unit: int, layer: str | None, seed: int) -> dict[str, Any]:
+    """As many steps as the time allows, which two steps tell."""
+    model: nn.Module = served.kept["grower"]
+    preprocess = served.run.preprocess
+    settings: dict[str, Any] = {"layer": layer, "mean": preprocess.mean, "std": preprocess.std, "seed": seed}
+    shape = (preprocess.channels, *preprocess.size)
+    explanation.maximise(model, unit, shape, steps=1, **settings)  # whatever happens only once
+    began = time.perf_counter()
+    explanation.maximise(model, unit, shape, steps=TRIAL_STEPS, **settings)
+    each = (time.perf_counter() - began) / TRIAL_STEPS
+    steps = min(MOST_STEPS, max(FEWEST_STEPS, int(SECONDS / each)))
+    began = time.perf_counter()
+    found = explanation.maximise(model, unit, shape, steps=steps, **settings)
+    picture = found.pictures[0]
+    return {
+        "layer": layer,
+        "unit": unit,
+        "picture": data_url(picture[:, :, 0] if picture.shape[2] == 1 else picture),
+        "before": found.before[0],
+        "value": found.values[0],
+        "steps": steps,
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def _turn(served: ServedRun) -> threading.Lock:
+    """One picture grows at a time, on a copy: meanwhile the network answers what else is asked."""
+    with served.lock:
+        if "grower" not in served.kept:
+            served.kept["grower"] = copy.deepcopy(served.model)
+            served.kept["grower's turn"] = threading.Lock()
+        turn: threading.Lock = served.kept["grower's turn"]
+        return turn

@@ -1,0 +1,156 @@
+"""`GET /v1/network`: the network as a strip of stages, and every layer with what it costs and sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from convlens.graph import bare_network
+from convlens.server.endpoint import Asked, Doc
+from convlens.server.inside import PROBABILITIES, Inside, Layer, inside
+from convlens.server.shelf import ServedRun
+
+TEXT, COUNT, LIST = {"type": "string"}, {"type": "integer"}, {"type": "array", "items": {"type": "object"}}
+NETWORK_DOC = Doc(
+    "The stages and layers of a network, with shapes, parameters, multiply-accumulates and receptive fields.",
+    answer={
+        "run": TEXT,
+        "input": {
+            "type": "object",
+            "description": "shape (channels, height, width), mean and std of the preprocessing",
+        },
+        "stages": LIST,
+        "layers": LIST,
+        "parameters": COUNT,
+        "macs": COUNT,
+        "classes": {"type": "array", "items": TEXT},
+    },
+)
+
+
+def network(asked: Asked) -> dict[str, Any]:
+    served = asked.served
+    known = inside(served)
+    stages = stage_paths(served.model)
+    preprocess = served.run.preprocess
+    return {
+        "run": served.name,
+        "input": {
+            "shape": served.run.input_shape[1:],
+            "channels": preprocess.channels,
+            "height": preprocess.size[0],
+            "width": preprocess.size[1],
+            "mean": preprocess.mean,
+            "std": preprocess.std,
+        },
+        "stages": [found for path in stages if (found := _stage(served, known, path)) is not None],
+        "layers": [*(_layer(known, layer, stages) for layer in known.layers), _probabilities(served, stages)],
+        "parameters": known.measure.parameters,
+        "macs": known.measure.macs,
+        "complete": known.measure.complete,
+        "classes": served.run.classes,
+    }
+
+
+def stage_paths(model: nn.Module) -> list[str]:
+    """The children of `stages` where the network has them, between its stem and its head; else its own children."""
+    model = bare_network(model)
+    paths: list[str] = []
+    for name, child in model.named_children():
+        inner = [f"{name}.{one}" for one, _ in child.named_children()] if name == "stages" else []
+        paths += inner or [name]
+    return paths
+
+
+def _stage(served: ServedRun, known: Inside, path: str) -> dict[str, Any] | None:
+    """None for a part that never runs."""
+    calls = [call for call in known.graph.finished if call.path == path]
+    rows = [layer.row for layer in known.layers if is_within(layer.path, path)]
+    if not calls or calls[-1].node is None or calls[-1].last == calls[-1].first:
+        return None
+    last = calls[-1]
+    macs = [row.macs for row in rows]
+    return {
+        "path": path,
+        "title": f"{path.rpartition('.')[2]} · {last.kind}",
+        "kind": last.kind,
+        "first": last.first,
+        "last": last.node,
+        "shape": last.output_shape[1:],
+        "spatial": is_spatial(last.output_shape),
+        "parameters": sum(row.parameters for row in rows),
+        "macs": None if None in macs else sum(one for one in macs if one is not None),
+        "receptive_field": _field(known, last.node),
+    }
+
+
+def _layer(known: Inside, layer: Layer, stages: list[str]) -> dict[str, Any]:
+    row = layer.row
+    return {
+        "path": layer.path,
+        "node": layer.node,
+        "kind": row.kind,
+        "title": title_of(known, layer),
+        "shape": row.output_shape[1:],
+        "parameters": row.parameters,
+        "macs": row.macs,
+        "receptive_field": row.receptive_field,
+        "whole_picture": row.whole_picture,
+        "exact": row.exact,
+        "stride": row.stride,
+        "stage": next((path for path in stages if is_within(layer.path, path)), None),
+        "spatial": is_spatial(row.output_shape),
+        "calls": row.calls,
+    }
+
+
+def _probabilities(served: ServedRun, stages: list[str]) -> dict[str, Any]:
+    return {
+        "path": PROBABILITIES,
+        "node": PROBABILITIES,
+        "kind": "Softmax",
+        "title": "softmax" if served.run.temperature == 1 else f"softmax, temperature {served.run.temperature:.3g}",
+        "shape": [len(served.run.classes)],
+        "parameters": 0,
+        "macs": None,
+        "receptive_field": None,
+        "whole_picture": True,
+        "exact": True,
+        "stride": None,
+        "stage": stages[-1] if stages else None,
+        "spatial": False,
+        "calls": 1,
+    }
+
+
+def title_of(known: Inside, layer: Layer) -> str:
+    """The kind, and of a convolution or a pooling its window."""
+    call = next((one for one in known.graph.finished if one.path == layer.path and one.is_leaf), None)
+    inner = known.graph.nodes[call.first : call.last] if call is not None else ()
+    for node in inner:
+        given = node.attributes
+        kernel = given.get("kernel_size")
+        if kernel:
+            words = f"{layer.row.kind} {'×'.join(map(str, kernel))}"
+            stride = given.get("stride") or kernel
+            words += f", stride {stride[0]}" if max(stride) > 1 else ""
+            groups = given.get("groups", 1)
+            depthwise = groups > 1 and node.operands()[0].shape[1] == groups
+            return f"{words}, depthwise" if depthwise else f"{words}, {groups} groups" if groups > 1 else words
+    return layer.row.kind
+
+
+def is_within(path: str, stage: str) -> bool:
+    """ "stages.0/add" and "stages.0.conv" are within "stages.0"."""
+    return path == stage or path.startswith((f"{stage}.", f"{stage}/", f"{stage}:"))
+
+
+def is_spatial(shape: tuple[int, ...]) -> bool:
+    """A map of more than one position for each channel."""
+    return len(shape) == 4 and shape[0] == 1 and shape[2] * shape[3] > 1
+
+
+def _field(known: Inside, node: int | None) -> Any:
+    field = known.graph.receptive_field(node) if node is not None and node >= 0 else None
+    return None if field is None else field.size

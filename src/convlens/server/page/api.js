@@ -1,0 +1,110 @@
+// Calls to the server: the token, errors that say what and remedy, and a picture sent again where it is no longer kept.
+
+const TOKEN = "convlens token";
+const KEPT = new Map(); // id -> Blob of the last pictures, as they were given
+const MOST_KEPT = 32;
+
+export class ServerError extends Error {
+  constructor(status, what, remedy = "") {
+    super(what);
+    this.status = status;
+    this.remedy = remedy;
+  }
+}
+
+/** `?token=T` and `#token=T` are taken once and leave the address. */
+export function takeToken() {
+  const address = new URL(location.href);
+  const hash = new URLSearchParams(address.hash.slice(1));
+  const given = address.searchParams.get("token") ?? hash.get("token");
+  if (given === null) return;
+  useToken(given);
+  address.searchParams.delete("token");
+  if (hash.has("token")) address.hash = "";
+  history.replaceState(null, "", address);
+}
+
+export const useToken = (token) => sessionStorage.setItem(TOKEN, token);
+export const token = () => sessionStorage.getItem(TOKEN);
+export const isAbort = (error) => error.name === "AbortError";
+
+/** GET; `values` become the query. */
+export function read(path, values = {}, { signal } = {}) {
+  const query = new URLSearchParams(Object.entries(values).filter(isGiven));
+  return answered(path + (query.size ? `?${query}` : ""), { signal });
+}
+
+/** POST of JSON. Where a picture is named that the server has forgotten, it is sent again, once. */
+export async function ask(path, values, { signal } = {}) {
+  const headers = { "Content-Type": "application/json" };
+  const request = { method: "POST", body: JSON.stringify(values), headers, signal };
+  try {
+    return await answered(path, request);
+  } catch (error) {
+    const blob = error.status === 410 && KEPT.get((values.picture ?? values.pictures?.[0])?.id);
+    if (!blob) throw error;
+    await send(blob, { run: values.run, top: 1 }, { signal });
+    return answered(path, request);
+  }
+}
+
+/** One picture's bytes to /v1/predict; the picture's id is `predictions[0].picture`. */
+export async function send(blob, values = {}, { signal } = {}) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(values).filter(isGiven)) form.append(name, value);
+  form.append("picture", blob, blob.name ?? "picture");
+  const answer = await answered("/v1/predict", { method: "POST", body: form, signal });
+  if (answer.predictions.length) keep(answer.predictions[0].picture, blob);
+  return answer;
+}
+
+/** The answer itself, for streams and files. */
+export async function opened(path, request = {}) {
+  const headers = { ...request.headers, ...(token() ? { Authorization: `Bearer ${token()}` } : {}) };
+  let response;
+  try {
+    response = await fetch(path, { ...request, headers });
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    throw new ServerError(0, "The server does not answer.", "Start `convlens serve` again, then try again.");
+  }
+  if (!response.ok) throw await failure(response);
+  return response;
+}
+
+/** Shows a picture of the server in an <img>: with a token the bytes are fetched, since an <img> sends no header. */
+export async function showPicture(image, path) {
+  image.dataset.path = path;
+  const source = token() ? URL.createObjectURL(await (await opened(path)).blob()) : path;
+  if (image.dataset.path !== path) return;
+  const loaded = new Promise((resolve, reject) => {
+    image.onload = resolve;
+    image.onerror = () => reject(new ServerError(0, "A picture could not be shown.", "Send it again."));
+  });
+  image.src = source;
+  await loaded;
+  if (source !== path) URL.revokeObjectURL(source);
+}
+
+/** Where the server shows a kept picture: "shown" as given, "seen" as the run's network takes it. */
+export function picturePath(id, as, run) {
+  return `/v1/pictures/${id}?${new URLSearchParams(run ? { as, run } : { as })}`;
+}
+
+const isGiven = ([, value]) => value !== null && value !== undefined;
+
+async function answered(path, request) {
+  return (await opened(path, request)).json();
+}
+
+async function failure(response) {
+  const told = await response.json().then((body) => body.error, () => null);
+  const remedy = told?.remedy ?? (response.status === 503 ? "The server is busy; try again in a moment." : "");
+  return new ServerError(response.status, told?.what ?? `The server answered ${response.status}.`, remedy);
+}
+
+function keep(id, blob) {
+  KEPT.delete(id);
+  KEPT.set(id, blob);
+  if (KEPT.size > MOST_KEPT) KEPT.delete(KEPT.keys().next().value);
+}

@@ -1,0 +1,118 @@
+// The view Judge: what an evaluation of the run found, and the current picture under changes.
+
+import { read } from "./api.js";
+import { cellWords } from "./confusion-matrix.js";
+import { classTable } from "./class-table.js";
+import { desk, follow } from "./desk.js";
+import { element } from "./dom.js";
+import { count, exact, percent, plural } from "./format.js";
+import { judgedPictures } from "./judged-pictures.js";
+import "./line-chart.js";
+import { empty, loading, problem } from "./notices.js";
+import { reliability } from "./reliability.js";
+import "./shaken-picture.js";
+
+class JudgeView extends HTMLElement {
+  #run = null;
+  #found = element("div", { class: "found" });
+
+  connectedCallback() {
+    if (this.firstChild) return;
+    const lead = "Turn, move, blur or cover the current picture: the answer follows.";
+    const shaken = card("Shake the picture", lead, element("shaken-picture"));
+    this.append(element("header", {}, element("h1", {}, "How far can it be trusted?")), this.#found, shaken);
+    follow(this, { run: () => this.enter() });
+  }
+
+  async enter() {
+    if (this.#run === desk.run) return;
+    this.#run = desk.run;
+    await this.#open(null);
+  }
+
+  async #open(name) {
+    this.#found.replaceChildren(loading("Reading the evaluation"));
+    try {
+      this.#show(await read("/v1/evaluation", { run: desk.run.name, name }));
+    } catch (error) {
+      const again = error.status === 404 ? null : () => this.#open(name);
+      this.#found.replaceChildren(again ? problem(error, again) : empty(error.message, error.remedy));
+    }
+  }
+
+  #show(found) {
+    this.#found.replaceChildren(...[
+      this.#tiles(found), this.#confusions(found), errors(found), calibration(found), classes(found), robustness(found),
+    ].filter(Boolean));
+  }
+
+  #tiles(found) {
+    const { ece = null, untempered = null } = found.calibration ?? {};
+    const held = found.part === "test" ? "held out from training" : `the part ${found.part || "given"}`;
+    const tiles = element("dl", { class: "tiles" },
+      tile("Accuracy", percent(found.accuracy), `95 %: ${percent(found.interval[0])} to ${percent(found.interval[1])}`),
+      tile("Pictures", count(found.num_pictures), held),
+      ece !== null && tile("Calibration error", percent(ece), untempered === null ? "" : `${percent(untempered)} untempered`),
+      tile("Mistakes", count(found.num_errors), `among ${count(found.classes.length)} classes`));
+    if (found.names.length < 2) return tiles;
+    const list = element("select", { "aria-label": "Evaluation", onchange: () => this.#open(list.value) },
+      found.names.map((name) => element("option", { value: name, selected: name === found.name }, name)));
+    return element("div", { class: "with-choice" }, list, tiles);
+  }
+
+  #confusions(found) {
+    const matrix = element("confusion-matrix");
+    const pictures = element("div", { class: "opened", role: "status" }, empty("Open a cell", "Its pictures are shown here."));
+    matrix.addEventListener("cell", ({ detail }) => openCell(pictures, found, detail));
+    matrix.show(found);
+    const both = element("div", { class: "matrix-and-pictures" }, matrix, pictures);
+    return card("What is taken for what", "Blue is right, orange wrong; strength is the share of a row.", both);
+  }
+}
+
+function openCell(place, { cells, classes }, { truth, said, number }) {
+  const kept = cells[`${truth},${said}`] ?? [];
+  const few = kept.length < number ? ` ${count(kept.length)} of them were kept.` : "";
+  place.replaceChildren(
+    element("h3", {}, `${cellWords(classes, truth, said)}: ${plural(number, "picture")}.${few}`), judgedPictures(kept));
+}
+
+function errors({ errors: found }) {
+  if (!found.length) return card("Surest mistakes", "It made none on these pictures.");
+  return card("Surest mistakes", "What it was most sure of and wrong about. Open one to ask why.", judgedPictures(found));
+}
+
+function calibration({ calibration: found }) {
+  if (!found) return null;
+  const lead = "Where bars meet the dashed line, 90 % sure means right in 9 of 10.";
+  return card("Does it know what it knows?", lead, reliability(found.bins));
+}
+
+function classes({ per_class: rows }) {
+  return rows?.length ? card("Class by class", "", classTable(rows)) : null;
+}
+
+function robustness({ robustness: found }) {
+  if (!found?.length) return null;
+  const charts = element("div", { class: "charts" }, found.map(robustnessChart));
+  return card("As pictures get worse", "Accuracy on changed pictures, with its 95 % interval.", charts);
+}
+
+function robustnessChart({ corruption, unit, points }) {
+  const chart = element("line-chart");
+  const placed = points.map(({ level, accuracy, low, high }) => ({ x: level, y: accuracy, low, high }));
+  const y = { said: (share) => percent(share, 0), least: 0, most: 1 };
+  chart.data = { title: corruption, x: { name: unit }, y, series: [{ name: unit, tone: "validation", points: placed }] };
+  return chart;
+}
+
+function card(title, lead, ...content) {
+  const header = element("header", {}, element("h2", {}, title), lead && element("p", { class: "lead" }, lead));
+  return element("section", { class: "card" }, header, content);
+}
+
+function tile(name, value, below) {
+  return element("div", {}, element("dt", {}, name), element("dd", {}, value), element("dd", { class: "below" }, below));
+}
+
+customElements.define("judge-view", JudgeView);

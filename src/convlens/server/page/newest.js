@@ -1,0 +1,37 @@
+// One question at a time, and the newest one next: what was asked in between is never sent.
+
+export class Newest {
+  #running = false;
+  #waiting = null;
+
+  /** `job()` runs now or when the running one has ended; only the latest waits. -> its answer, or undefined. */
+  ask(job) {
+    this.#waiting?.resolve(undefined);
+    return new Promise((resolve, reject) => {
+      this.#waiting = { job, resolve, reject };
+      if (!this.#running) this.#next();
+    });
+  }
+
+  async #next() {
+    const { job, resolve, reject } = this.#waiting;
+    this.#waiting = null;
+    this.#running = true;
+    try {
+      resolve(await job());
+    } catch (error) {
+      reject(error);
+    }
+    this.#running = false;
+    if (this.#waiting) this.#next();
+  }
+}
+
+/** Calls after `milliseconds` without another call. */
+export function still(act, milliseconds) {
+  let timer = 0;
+  return (...given) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => act(...given), milliseconds);
+  };
+}

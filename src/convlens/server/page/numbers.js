@@ -1,0 +1,63 @@
+// Numbers as text, rounded so that what is shown adds up as it is shown.
+
+const MINUS = "−";
+const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** A number with so many decimals; no minus before nothing but zeros. */
+export function fixed(value, decimals) {
+  const text = Math.abs(value).toFixed(decimals);
+  return value < 0 && Number(text) !== 0 ? MINUS + text : text;
+}
+
+/** How many decimals give the largest of these numbers so many significant digits. */
+export function decimalsFor(values, digits = 6) {
+  const largest = largestOf(values);
+  if (!(largest > 0) || !Number.isFinite(largest)) return 1;
+  return Math.min(12, Math.max(0, digits - 1 - Math.floor(Math.log10(largest))));
+}
+
+/** The largest magnitude among nested lists of numbers. */
+export const largestOf = (values) => values.flat(Infinity).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+
+export const total = (values) => values.flat(Infinity).reduce((sum, value) => sum + value, 0);
+
+/** Six significant digits, 0.123457 or 1.23457 × 10⁻⁸; fewer where they say it all: 6, 0.5. */
+export function significant(value, digits = 6) {
+  if (value === 0) return "0";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : value < 0 ? `${MINUS}∞` : "not a number";
+  const size = Math.abs(value);
+  if (size >= 1e-4 && size < 1e7) {
+    const text = fixed(value, decimalsFor([value], digits));
+    return Number(size.toFixed(decimalsFor([value], digits))) === size && text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+  }
+  const [mantissa, power] = size.toExponential(digits - 1).split("e");
+  return `${value < 0 ? MINUS : ""}${Number(mantissa)} × 10${raised(Number(power))}`;
+}
+
+function raised(power) {
+  const digits = [...String(Math.abs(power))].map((digit) => RAISED[Number(digit)]).join("");
+  return power < 0 ? `⁻${digits}` : digits;
+}
+
+/**
+ * The texts of terms and of their running sum from `start` on, with so many decimals.
+ *
+ * Each sum is rounded by itself, and a term is shown as the difference of the sums around it: every line adds up
+ * exactly as shown, and a term is at most one unit of its last digit away from its own rounding.
+ */
+export function runningSum(terms, decimals, start = 0) {
+  const unit = 10 ** decimals;
+  let exact = start;
+  let before = Math.round(start * unit);
+  return terms.map((term) => {
+    exact += term;
+    const after = Math.round(exact * unit);
+    const [from, to] = [before / unit, after / unit];
+    const line = { term: fixed((after - before) / unit, decimals), sum: fixed(to, decimals), from, to };
+    before = after;
+    return line;
+  });
+}
+
+/** [16, 112, 112] -> "16 × 112 × 112". */
+export const sized = (shape) => shape.join(" × ");

@@ -1,0 +1,73 @@
+// A sum, term by term: where each comes from, what it is made of, and a waterfall of the running sum.
+
+import { button, element } from "./dom.js";
+import { decimalsFor, runningSum, total } from "./numbers.js";
+
+const MORE = 24;
+
+/** The last term of a sum; null where there is no bias. */
+export const biasTerm = (bias) => (bias === null || bias === undefined ? null : { value: bias, label: "the bias" });
+
+/**
+ * A sum of terms, largest first.
+ *
+ * A term is { value, label, factors?: () => Element, step?: () => void }. `last` (the bias) ends the sum, and what is
+ * not shown stands in one line, its sum said. Gives { body, text }: the element and the sum as it is shown.
+ */
+export function sumOf(terms, { first = 8, last = null, what = "terms", value }) {
+  const ordered = [...terms].sort((one, other) => Math.abs(other.value) - Math.abs(one.value));
+  const decimals = decimalsOf(ordered.map((term) => term.value), value);
+  const body = element("div", { class: "running-sum" });
+  const draw = (shown) => body.replaceChildren(...lines(ordered, shown, { last, what, decimals }), ...further(ordered, shown, draw, body));
+  draw(ordered.length <= first + 2 ? ordered.length : first);
+  return { body, text: body.querySelector(".value")?.textContent ?? "0" };
+}
+
+/** Enough digits for the largest term and, where terms cancel, for what is left of them. */
+export const decimalsOf = (terms, value) => Math.min(8, Math.max(decimalsFor(terms, 5), decimalsFor([value], 4)));
+
+function lines(ordered, shown, { last, what, decimals }) {
+  const seen = ordered.slice(0, shown);
+  const rest = ordered.slice(shown);
+  if (rest.length) seen.push({ value: total(rest.map((term) => term.value)), label: `the other ${rest.length} ${what} together`, rest: true });
+  if (last) seen.push(last);
+  const sums = runningSum(seen.map((term) => term.value), decimals);
+  const ends = [0, ...sums.map((one) => one.to)];
+  const [least, most] = [Math.min(...ends), Math.max(...ends)];
+  const made = seen.map((term, place) => line(term, sums[place], { least, most }));
+  made.at(-1)?.querySelector(".sum").classList.add("value");
+  return [element("ol", { class: "sum-lines" }, made)];
+}
+
+function line(term, { term: text, sum, from, to }, scale) {
+  const source = term.step
+    ? button(term.label, term.step, { class: "bare source", "data-tip": "step in" })
+    : element("span", { class: "source" }, term.label);
+  return element("li", { class: term.rest ? "sum-line rest" : "sum-line" },
+    element("div", { class: "from" }, source),
+    element("div", { class: "factors" }, term.factors?.()),
+    element("output", { class: "term" }, text),
+    waterfall(from, to, scale),
+    element("output", { class: "sum", "aria-label": `running sum ${sum}` }, sum));
+}
+
+/** The step from one running sum to the next, on an axis that all lines share; the hairline is zero. */
+function waterfall(from, to, { least, most }) {
+  const width = most - least || 1;
+  const at = (value) => (100 * (value - least)) / width;
+  const bar = element("span", { class: to < from ? "bar cool" : "bar" });
+  bar.style.left = `${at(Math.min(from, to))}%`;
+  bar.style.width = `${at(Math.max(from, to)) - at(Math.min(from, to))}%`;
+  const zero = element("span", { class: "zero" });
+  zero.style.left = `${at(0)}%`;
+  return element("div", { class: "waterfall", "aria-hidden": "true" }, zero, bar);
+}
+
+function further(ordered, shown, draw, body) {
+  if (shown >= ordered.length) return [];
+  const next = Math.min(MORE, ordered.length - shown);
+  return [button(`Show ${next} more`, () => {
+    draw(shown + next);
+    body.querySelectorAll(".sum-line")[shown]?.querySelector("button")?.focus();
+  }, { class: "more" })];
+}

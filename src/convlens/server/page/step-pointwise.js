@@ -1,0 +1,77 @@
+// Steps of one number into one: normalisation, activations, scales. Each is written out with its numbers.
+
+import { curve } from "./activation-curve.js";
+import { element } from "./dom.js";
+import { bracketed, formula, fraction, letter, number, power, root, row, sign, signed, words } from "./formula.js";
+import { significant } from "./numbers.js";
+import { written } from "./written.js";
+
+const LETTERS = { mean: "μ", epsilon: "ε", weight: "γ", bias: "β" };
+
+/** (x − μ) / √(σ² + ε) · γ + β, first with its numbers, then worked out. */
+export function normalisation(step, { before }) {
+  if (!("mean" in step.numbers)) return gate(step, { before });
+  const { mean, variance, epsilon, weight, bias, x } = step.numbers;
+  const text = textsOf(step.numbers, before);
+  const ends = () => [sign("·"), signed(text.weight, "weight"), sign("+"), signed(text.bias, "bias")];
+  const given = fraction(
+    row(number(text.x, "x"), sign("−"), signed(text.mean, "mean")),
+    root(row(number(text.variance, "variance"), sign("+"), number(text.epsilon, "epsilon"))),
+  );
+  const scaled = fraction(number(significant(x - mean), "difference"), number(significant(Math.sqrt(variance + epsilon)), "deviation"));
+  const shown = significant(step.computed);
+  const general = fraction(row(letter("x"), sign("−"), letter("μ")), root(row(power(letter("σ"), number("2")), sign("+"), letter("ε"))));
+  return {
+    formula: formula(letter("y"), sign("="), general, sign("·"), letter("γ"), sign("+"), letter("β")),
+    body: element("div", { class: "worked" },
+      formula(sign("="), given, ...ends()), formula(sign("="), scaled, ...ends()), formula(sign("="), number(shown, "value"))),
+    text: shown,
+  };
+}
+
+/** f(x) of one number: the formula with the numbers in it, and where it stands on the curve. */
+export function gate(step, { before }) {
+  const text = textsOf(step.numbers, before);
+  const shown = significant(step.computed);
+  const rule = RULES[step.op];
+  const inside = rule?.written ? rule.written(() => number(text.x, "x"), () => signed(text.x, "x"), text) : [written(step.formula, text)];
+  const general = rule?.written ? rule.written(() => letter("x"), () => letter("x"), text) : [written(step.formula, {}, lettersOf(step.numbers))];
+  return {
+    formula: formula(letter("y"), sign("="), ...general),
+    body: element("div", { class: "worked with-curve" },
+      element("div", {}, formula(sign("="), ...inside, sign("="), number(shown, "value"))),
+      rule && curve(rule.curve(step.numbers), step.numbers.x, step.computed)),
+    text: shown,
+  };
+}
+
+/** What the step before ended with stays written as it was there. */
+function textsOf(numbers, before) {
+  const texts = Object.fromEntries(Object.entries(numbers).map(([key, value]) => [key, significant(value)]));
+  return before === undefined ? texts : { ...texts, x: before };
+}
+
+const lettersOf = (numbers) => Object.fromEntries(Object.keys(numbers).map((key) => [key, LETTERS[key] ?? key]));
+
+const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+const between = (x, low, high) => Math.min(high, Math.max(low, x));
+const call = (name, ...parts) => [words(name), bracketed(...parts)];
+const six = (x) => row(...call("min", number("6"), sign(","), ...call("max", number("0"), sign(","), x, sign("+"), number("3"))));
+const decay = (after) => row(number("1"), sign("+"), power(letter("e"), row(sign("−"), after())));
+
+/** How an activation is written of x (or `after` a sign, in brackets where negative), and its curve. */
+const RULES = {
+  relu: { written: (x) => call("max", number("0"), sign(","), x()), curve: () => (x) => Math.max(0, x) },
+  hardtanh: {
+    written: (x, after, text) => call("min", number(text.most, "most"), sign(","), ...call("max", number(text.least, "least"), sign(","), x())),
+    curve: ({ least, most }) => (x) => between(x, least, most),
+  },
+  hardsigmoid: { written: (x) => [fraction(six(x()), number("6"))], curve: () => (x) => between(x + 3, 0, 6) / 6 },
+  hardswish: { written: (x, after) => [x(), sign("·"), fraction(six(after()), number("6"))], curve: () => (x) => (x * between(x + 3, 0, 6)) / 6 },
+  sigmoid: { written: (x, after) => [fraction(number("1"), decay(after))], curve: () => sigmoid },
+  silu: { written: (x, after) => [fraction(x(), decay(after))], curve: () => (x) => x * sigmoid(x) },
+  tanh: { written: (x) => call("tanh", x()), curve: () => Math.tanh },
+  clamp: { curve: ({ least = -Infinity, most = Infinity }) => (x) => between(x, least, most) },
+  leaky_relu: { curve: ({ slope }) => (x) => (x > 0 ? x : slope * x) },
+  elu: { curve: ({ scale, rate, α }) => (x) => scale * (x > 0 ? x : α * Math.expm1(rate * x)) },
+};

@@ -1,0 +1,69 @@
+// Of many numbers one: the largest of a window, and which it is; the mean, the sum.
+
+import { element } from "./dom.js";
+import { formula, fraction, indexed, letter, number, row, sign, sumOver, words } from "./formula.js";
+import { numberGrid } from "./number-grid.js";
+import { decimalsFor, fixed, largestOf, significant, total } from "./numbers.js";
+import { cellsOf, positionAt, spoken } from "./places.js";
+import { sumOf } from "./running-sum.js";
+import { scaleOf, single } from "./step-terms.js";
+
+const MOST_CELLS = 200; // beyond, a sum shows its largest terms
+
+/** The chosen one stays where it is: shown with its digits. */
+export function chosen(step, { walk }) {
+  const decimals = decimalsFor([largestOf([step.inputs])]);
+  const text = fixed(step.computed, decimals);
+  const index = () => (depth(step.inputs) === 2 ? row(letter("i"), sign(","), letter("j")) : letter("i"));
+  const which = step.op === "smallest" ? "min" : "max";
+  const window = gridded(step) ? windowOf(step, walk, decimals) : listed(step, walk);
+  return {
+    formula: formula(letter("y"), sign("="), indexed(words(which), index()), indexed(letter("x"), index())),
+    body: element("div", { class: "pooled" }, window, arrow(), element("output", { class: "value" }, text)),
+    text,
+  };
+}
+
+export function mean(step, { walk }) {
+  const values = [step.inputs].flat(Infinity);
+  const count = step.divisor ?? values.length;
+  const sum = total(values);
+  const text = significant(step.computed);
+  const seen = gridded(step) ? windowOf(step, walk, decimalsFor([largestOf(values)])) : listed(step, walk);
+  const decimals = decimalsFor([sum]);
+  const divided = formula(sign("="), fraction(number(fixed(sum, decimals), "sum"), number(String(count), "count")), sign("="), number(text, "value"));
+  return {
+    formula: formula(letter("y"), sign("="), fraction(number("1"), letter("n")), sumOver(letter("i")), indexed(letter("x"), letter("i"))),
+    body: element("div", { class: "pooled mean" }, seen, element("div", { class: "worked" }, divided)),
+    text,
+  };
+}
+
+export function summed(step, { walk }) {
+  const sum = sumOfCells(step, walk);
+  return { formula: formula(letter("y"), sign("="), sumOver(letter("i")), indexed(letter("x"), letter("i"))), body: sum.body, text: sum.text };
+}
+
+const arrow = () => element("span", { class: "operator", "aria-label": "gives" }, "→");
+const depth = (list) => (Array.isArray(list) ? 1 + depth(list[0]) : 0);
+const gridded = ({ inputs, reads }) => depth(inputs) === 2 && reads.rows && inputs.length * inputs[0].length <= MOST_CELLS;
+const listed = (step, walk) => sumOfCells(step, walk).body;
+
+function windowOf(step, walk, decimals) {
+  const { reads, inputs } = step;
+  const at = (line, column) => positionAt(reads, [0, reads.channels[0], reads.rows[line], reads.columns[column]]);
+  return numberGrid(inputs, {
+    decimals, largest: largestOf([inputs]), padded: step.padded, chosen: step.chosen, label: "what the window sees",
+    step: reads.node === null ? null : (line, column) => walk(at(line, column))(),
+    said: (line, column) => `row ${reads.rows[line]}, column ${reads.columns[column]}`,
+  });
+}
+
+function sumOfCells(step, walk) {
+  const scale = scaleOf([step.inputs]);
+  const terms = cellsOf(step).map(({ value, place }) => {
+    const lead = place.node === null ? null : walk(place);
+    return { value, label: spoken(place), step: lead, factors: () => single(value, scale, lead, spoken(place)) };
+  });
+  return sumOf(terms, { first: 8, what: "numbers", value: total([step.inputs]) });
+}
