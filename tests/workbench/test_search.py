@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from convlens.errors import Stopped, UsageError
+from convlens.measurement import Latency
 from convlens.runs import Run
+from convlens.shrinking.search import Candidate, Figures, Limits
 from convlens.training.loop import Training
 from convlens.workbench import shipped, shrink
-from convlens.workbench.shrink import ShrinkResult
+from convlens.workbench.compare import Compared
+from convlens.workbench.shrunk import ShrinkResult
+from convlens.workbench.tried import Tried, chosen, misses_of, verdict_of
 from tests.docs.test_run_format import check
 
 for package in ("optuna", "onnx", "onnxscript", "onnxruntime"):
@@ -77,6 +81,7 @@ def test_the_validation_part_judges_and_the_test_part_only_the_winner(sought, tr
     assert found.search.before.figures.judged_on == f"{parts['val']:,} pictures of the validation part"
 
 
+@pytest.mark.slow
 def test_where_nothing_keeps_within_the_nearest_is_said_and_nothing_is_written(trained_run: Path, tmp_path: Path):
     options = {"prune": 0.2, "quantise": "int8", "trials": 1, "max_bytes": 10, "max_accuracy_loss": 0.5}
     found = shrink(trained_run, out=tmp_path / "run", **options, **QUICK)
@@ -98,6 +103,40 @@ def test_a_search_that_is_stopped_leaves_nothing(trained_run: Path, tmp_path: Pa
         options = {"prune": 0.2, "quantise": "int8", "trials": 2, "latency_ms": 100.0}
         shrink(trained_run, out=tmp_path / "run", **options, **QUICK)
     assert not (tmp_path / "run").exists()
+
+
+def tried(size_bytes: int, loss: float, latency_ms: float = 1.0) -> Tried:
+    time = Latency(latency_ms, latency_ms, latency_ms, latency_ms, 1000 / latency_ms, 50, 1, 1)
+    row = Compared(str(size_bytes), 1.0, (28, 28), 1, 1, 1, 1 - loss, None, None, "these", "here", time)
+    misses = misses_of(LIMITS, Figures(latency_ms, loss, size_bytes))
+    return Tried(row, Candidate(prune=0.5), "torch", time, size_bytes, loss, misses)
+
+
+LIMITS = Limits(latency_ms=2.0, accuracy_loss=0.01)
+
+
+def test_what_learning_for_longer_may_bring_within_is_tried_before_the_surest():
+    sure, larger, hopeful, hopeless, slow = (
+        tried(300, 0.0), tried(400, 0.0), tried(200, 0.02), tried(100, 0.2), tried(50, 0.02, 3.0)
+    )  # fmt: skip
+    assert chosen([larger, hopeless, sure, slow, hopeful], LIMITS) == [hopeful, sure]
+    assert chosen([hopeless, slow], LIMITS) == [slow, hopeless]
+    assert chosen([], LIMITS) == []
+
+
+def test_a_latency_that_cannot_be_told_from_the_limit_is_said_to_be():
+    before, near, far = tried(900, 0.0), tried(300, 0.0, 1.97), tried(300, 0.0, 1.0)
+    assert "cannot be told apart" in verdict_of(LIMITS, before, [near], [near], near)
+    assert "cannot be told apart" not in verdict_of(LIMITS, before, [far], [far], far)
+
+
+def test_by_how_much_the_nearest_misses_is_in_the_verdict():
+    before, near = tried(900, 0.0), tried(300, 0.02, 3.0)
+    said = verdict_of(LIMITS, before, [tried(100, 0.5, 9.0), near], [], None)
+    assert said == (
+        "nothing keeps within 2 ms and a loss of 1 points; the run as it is does: the nearest of 2 candidates, 300, "
+        "is 1 ms too slow and 1.00 points too inaccurate"
+    )
 
 
 WRONG = {

@@ -24,7 +24,7 @@ def print_trials(search: Search) -> None:
 def _tried(one: Tried) -> tuple[object, ...]:
     row, met = one.figures, ", ".join(one.misses) or "kept"
     costs = (f"{one.size_bytes:,}", f"{one.latency.p50_ms:.3f} ± {one.latency.doubt:.0%}", one.engine)
-    return (*sizes(row), *costs, share(row.accuracy), f"{-100 * one.accuracy_loss:+.2f}", met, one.seconds or None)
+    return (*sizes(row), *costs, share(row.accuracy), f"{100 * (0 - one.accuracy_loss):+.2f}", met, one.seconds or None)
 
 
 def sizes(row: Compared) -> tuple[object, ...]:

@@ -31,10 +31,9 @@ from convlens.workbench.results import silent
 from convlens.workbench.shipped import Shipped, opened, shipped_file, shipped_network, steady_latencies
 from convlens.workbench.smaller import Way, design_smaller
 from convlens.workbench.teach import Teaching
-from convlens.workbench.tried import Search, Tried, is_the_run, misses_of, name_of, verdict_of
+from convlens.workbench.tried import Search, Tried, chosen, is_the_run, misses_of, name_of, verdict_of
 
 TAUGHT = 0.25  # of the winner's epochs, for each candidate
-FINALISTS = 3  # that are taught for longer, at most
 MOST_JUDGED = 2000  # validation pictures
 COMPARED = 128  # of them, on which engines are chosen
 CALIBRATED = 64  # training pictures, for a candidate in 8 bits
@@ -131,15 +130,14 @@ class Searcher:
         )
 
     def _finals(self) -> tuple[Made | None, list[Tried]]:
-        """The best are taught for longer, one after the other, until one keeps within the limits."""
-        order = sorted(self.found, key=lambda one: self.limits.rank(one.judged))
+        """Those chosen are taught for longer, one after the other, until one keeps within the limits."""
         finalists: list[Tried] = []
-        for one in [one for one in order if not is_the_run(one.candidate)][:FINALISTS]:
+        for one in chosen(self.found, self.limits):
             if finalists and not self._has_time():
                 break
             made = self._made(one.candidate, short=False)
-            finalists.append(replace(made.tried, figures=replace(made.tried.figures, name=f"{one.name}, taught")))
-            self.teaching.tell(f"taught for longer: {one.name}: {made.tried.words}")
+            finalists.append(replace(made.tried, figures=replace(made.tried.figures, name=f"{one.name}, final")))
+            self.teaching.tell(f"final: {one.name}: {made.tried.words}")
             if not made.tried.misses:
                 return made, finalists
         return None, finalists

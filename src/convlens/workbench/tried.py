@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from convlens.errors import counted
 from convlens.measurement import Latency
 from convlens.shrinking.search import INT8, Candidate, Figures, Limits
 from convlens.workbench.compare import Compared
 from convlens.workbench.smaller import Way
+
+FINALISTS = 3  # that are taught for longer, at most
+HOPE = 0.02  # of accuracy, that learning for longer may bring
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Tried:
         met = " and ".join(self.misses) or "within the limits"
         return (
             f"{self.latency.p50_ms:.3g} ms ± {self.latency.doubt:.0%} ({self.engine}), {self.size_bytes:,} bytes, "
-            f"{self.figures.accuracy:.2%} ({-100 * self.accuracy_loss:+.2f} points), {met}"
+            f"{self.figures.accuracy:.2%} ({100 * (0 - self.accuracy_loss):+.2f} points), {met}"
         )
 
 
@@ -78,6 +81,25 @@ def name_of(candidate: Candidate) -> str:
 
 def is_the_run(candidate: Candidate) -> bool:
     return candidate.untouched and candidate.precision != INT8
+
+
+def chosen(found: Sequence[Tried], limits: Limits) -> list[Tried]:
+    """Whom to teach for longer, in this order: what may come within the limits by it and is smaller, then the surest.
+
+    Where nothing keeps within them, the nearest.
+    """
+    order = sorted((one for one in found if not is_the_run(one.candidate)), key=lambda one: limits.rank(one.judged))
+    if not order or order[0].misses:
+        return order[:FINALISTS]
+    best = limits.worth(order[0].judged)
+    hopeful = [one for one in order if one.misses and limits.worth(one.judged) < best and _is_near(one, limits)]
+    return sorted(hopeful[: FINALISTS - 1], key=lambda one: limits.worth(one.judged)) + order[:1]
+
+
+def _is_near(one: Tried, limits: Limits) -> bool:
+    """It misses the accuracy alone, and not by much."""
+    others = replace(limits, accuracy_loss=None)
+    return others.kept_by(one.judged) and one.accuracy_loss <= (limits.accuracy_loss or 0) + HOPE
 
 
 def limits_in_words(limits: Limits) -> str:
