@@ -18,6 +18,7 @@ TITLES = {
     "time": "timing",
     "corrupt": "changing pictures",
     "features": "fitting the head",
+    "search": "searching",
 }
 LINE_EVERY_S = 10.0  # where there is no terminal
 

@@ -33,9 +33,13 @@ def shrink(
     multiple: Annotated[int, typer.Option(help="Keep multiples of so many channels, such as 8.")] = 1,
     least: Annotated[int, typer.Option(help="Channels that every layer keeps.")] = 1,
     epochs: Annotated[int | None, typer.Option(help="Times to see each picture, for each new run.")] = None,
-    budget: Annotated[str | None, typer.Option(help="Time for each new run, like 5m.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Time for each new run, like 5m; of a search, for all.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
     teach: Annotated[bool, typer.Option(help="Learn from the run's answers too.")] = True,
+    latency_ms: Annotated[float | None, typer.Option(help="Search the smallest that takes so long a picture.")] = None,
+    max_accuracy_loss: Annotated[float | None, typer.Option(help="Search within such a loss, like 0.01.")] = None,
+    max_bytes: Annotated[int | None, typer.Option(help="Search within so many bytes of the file.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Candidates that a search tries at most, by default 16.")] = None,
     out: Annotated[Path | None, typer.Option(help="The new run, or the folder of several.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw accuracy against latency into this SVG file.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -50,8 +54,12 @@ def shrink(
             run, data, prune=numbers("--prune", prune), width=numbers("--width", width),
             resolution=whole_numbers("--resolution", resolution), quantise=quantise, cluster=cluster, sparsity=sparsity,
             target=target, spread=spread, importance=importance, multiple=multiple, least=least,
-            epochs=epochs, budget=budget, learning_rate=learning_rate, teach=teach, out=out, plot=plot, device=device,
+            epochs=epochs, budget=budget, learning_rate=learning_rate, teach=teach, latency_ms=latency_ms,
+            max_accuracy_loss=max_accuracy_loss, max_bytes=max_bytes, trials=trials, out=out, plot=plot, device=device,
             data_dir=data_dir, network=network, progress=bars, tell=bars.tell)
     if as_json:
-        return print_json(result)
-    print_before_and_after(result)
+        print_json(result)
+    else:
+        print_before_and_after(result)
+    if not result.shrunk:
+        raise typer.Exit(1)

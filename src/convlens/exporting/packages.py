@@ -1,4 +1,4 @@
-"""The optional packages of exporting: whether they are there, and OpenVINO without its telemetry."""
+"""The optional packages: whether they are there, and OpenVINO without its telemetry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from convlens.errors import MissingExtra
 
-EXTRAS = {"onnx": "export", "onnxscript": "export", "onnxruntime": "export", "openvino": "fast"}
+EXTRAS = {"onnx": "export", "onnxscript": "export", "onnxruntime": "export", "openvino": "fast", "optuna": "shrink"}
 TELEMETRY = "openvino_telemetry"
 
 

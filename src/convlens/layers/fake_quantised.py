@@ -111,6 +111,11 @@ def float_network(network: nn.Module) -> nn.Module:
     return made
 
 
+def unrounded(network: nn.Module) -> nn.Module:
+    """What to count operations of: a rounding is none. The network itself where nothing rounds."""
+    return float_network(network) if input_scales(network) else network
+
+
 def scales_to_json(scales: Mapping[str, InputScale]) -> dict[str, Any]:
     return {path: [scale.step, scale.zero_point] for path, scale in scales.items()}
 

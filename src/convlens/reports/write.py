@@ -130,11 +130,13 @@ def ordered(evaluations: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str,
 def measured(run: Run) -> tuple[dict[str, Any] | None, Markup | None]:
     """Numbers of the network, layer by layer, and its drawing; None where it cannot be built here, as a user's own."""
     from convlens.graph import trace
+    from convlens.layers.fake_quantised import unrounded
     from convlens.measurement import measure_network
 
     try:
-        graph = trace(run.model, run.input_shape)
+        network = unrounded(run.model)
+        graph = trace(network, run.input_shape)
     except ConvlensError:
         return None, None
-    measure = measure_network(run.model, graph)
+    measure = measure_network(network, graph)
     return measure.to_dict(), network_diagram(graph, measure)

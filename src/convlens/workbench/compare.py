@@ -14,6 +14,7 @@ from torch import nn
 
 from convlens.data import usable_cpus
 from convlens.errors import UsageError
+from convlens.layers.fake_quantised import unrounded
 from convlens.measurement import Latency, Paired, compare_predictions, measure_network, time_in_turn, told_apart
 from convlens.reports import ParetoPoint, pareto_plot
 from convlens.runs import Run
@@ -107,18 +108,36 @@ def compare(
     _check_used(runs, network, {"--data": data, "--data-dir": data_dir, "--part": None if part == "test" else part})
     asked: dict[str, Any] = {"data_dir": data_dir, "part": part, "progress": progress, "tell": tell}
     answers = answers_of(runs, data, **asked) if runs else None
+    return side_by_side(runs, answers, networks, latency=latency, plot=drawn, progress=progress)
+
+
+def side_by_side(
+    runs: Sequence[Run],
+    answers: Answers | None,
+    networks: Sequence[Contender] = (),
+    *,
+    latency: bool,
+    plot: Path | None = None,
+    progress: Progress | None = None,
+) -> CompareResult:
+    """Runs, of which `answers` are those to the same pictures, and networks."""
     names = names_of(runs)
     judged = [] if answers is None else _judged(runs, names, answers)
     contenders = [*judged, *networks]
     times: list[Latency | None] = [None] * len(contenders)
     if latency:
         times = [*_times(contenders, progress)]
-    rows = on_front([_row(*one) for one in zip(contenders, times, strict=True)])
+    rows = on_front([row_of(*one) for one in zip(contenders, times, strict=True)])
     cost = "ms" if latency else "MACs"
-    if drawn is not None:
-        write_text(drawn, pareto_plot([_point(row) for row in rows], cost), option="--plot")
+    draw_front(plot, rows, cost)
     pairs = () if answers is None else _pairs(names, answers)
-    return CompareResult(tuple(rows), pairs, _same_speed(rows), len(answers.labels) if answers else 0, cost, drawn)
+    return CompareResult(tuple(rows), pairs, _same_speed(rows), len(answers.labels) if answers else 0, cost, plot)
+
+
+def draw_front(plot: Path | None, rows: Sequence[Compared], cost: str) -> None:
+    """Accuracy against MACs or ms, where a drawing is wanted."""
+    if plot is not None:
+        write_text(plot, pareto_plot([_point(row) for row in rows], cost), option="--plot")
 
 
 def _check_used(runs: Sequence[Run], network: str | None, of_pictures: dict[str, Any]) -> None:
@@ -143,8 +162,8 @@ def _judged(runs: Sequence[Run], names: Sequence[str], answers: Answers) -> list
     return [of_run(*one, answers.data) for one in zip(runs, names, answers.scores, strict=True)]
 
 
-def _row(contender: Contender, latency: Latency | None) -> Compared:
-    found = measure_network(contender.network, contender.input_shape)
+def row_of(contender: Contender, latency: Latency | None) -> Compared:
+    found = measure_network(unrounded(contender.network), contender.input_shape)
     height, width = contender.input_shape[2:]
     return Compared(
         contender.name,

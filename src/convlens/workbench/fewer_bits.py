@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from convlens import shrinking
 from convlens.data import decode_pixels, usable_cpus
-from convlens.engines import open_engine
+from convlens.engines import Settings, open_engine
 from convlens.errors import RunError, UsageError
 from convlens.exporting import int8_network_bytes, load, onnx_bytes
 from convlens.layers.fake_quantised import float_network, input_scales, scales_to_json
@@ -50,11 +50,17 @@ class Bits:
 
 @dataclass(frozen=True)
 class FewerBits:
-    """`sizes` are the bytes of the files before and after, `times` their latencies where they are not torch's."""
+    """`sizes` are the bytes of the files before and after, `times` their latencies where they are not torch's.
+
+    `file` is the int8 one, which answers for itself by the `engine` that was timed, by default ONNX Runtime.
+    """
 
     run: Run
     sizes: tuple[int, int]
-    times: tuple[Latency, ...] | None
+    times: tuple[Latency, ...] | None = None
+    file: bytes | None = None
+    engine: Settings | None = None
+    stayed: tuple[str, ...] = ()
 
 
 def check_bits(run: Run, bits: Bits) -> None:
@@ -75,13 +81,14 @@ def check_bits(run: Run, bits: Bits) -> None:
 
 @dataclass(frozen=True)
 class BitLearner:
-    """A run, its pictures, and who is told."""
+    """A run, its pictures, and who is told; scales are read off `calibrated` training pictures."""
 
     run: Run
     gathered: Gathered
     seed: int
     progress: Progress | None
     tell: Tell
+    calibrated: int = CALIBRATED
 
     def make(self, bits: Bits, place: Path | None) -> FewerBits:
         """The new run, saved; nothing is where it cannot be made."""
@@ -89,24 +96,22 @@ class BitLearner:
         with ExitStack() as held:
             held.enter_context(torch.random.fork_rng(devices=[]))
             folder = None if place is None else claim(held, place)
-            model = self._quantised(bits) if quantised else self._clustered(bits)
+            model = self.quantised(bits) if quantised else self._clustered(bits)
             _check_finite(model)
             if quantised:
-                files = self._files(model)
+                files = (onnx_bytes(float_network(self.run.model), self.run.input_shape[1:]), self.int8_file(model))
             folder = folder or claim_free(held, f"{self.run.manifest.name}-{bits.label}")
-            self.gathered.write(folder)
-            made = self._save(folder, model, packed=not quantised)
-        given = self.run.given_model
-        made = made if given is None else replace(made, given_model=float_network(given))
-        write_report(made)
+            made = self.save(folder, model, packed=not quantised)
         if quantised:
             self.tell("bytes and latency are those of the ONNX files, by ONNX Runtime: convlens export writes them")
-            return FewerBits(made, (len(files[0]), len(files[1])), _latencies(files, made.input_shape))
+            sizes = (len(files[0]), len(files[1]))
+            return FewerBits(made, sizes, _latencies(files, made.input_shape), files[1])
         self.tell("bytes are those of the files of weights; in memory, and in time, the network is as it was")
         before, after = (run.weights_file.stat().st_size for run in (self.run, made))
-        return FewerBits(made, (before, after), None)
+        return FewerBits(made, (before, after))
 
-    def _quantised(self, bits: Bits) -> nn.Module:
+    def quantised(self, bits: Bits) -> nn.Module:
+        """The run's network, rounding to 8 bits."""
         made = shrinking.quantise(float_network(self.run.model), self._calibration)
         if not bits.epochs:
             return made
@@ -123,31 +128,35 @@ class BitLearner:
         rate = CLUSTERED_RATE if bits.learning_rate is None else bits.learning_rate
         return shrinking.tune_centroids(made, self._epochs(), epochs=bits.epochs, learning_rate=rate)
 
-    def _save(self, folder: RunFolder, model: nn.Module, *, packed: bool) -> Run:
-        scales = input_scales(model)
+    def save(self, folder: RunFolder, model: nn.Module, *, packed: bool = False, origin: Run | None = None) -> Run:
+        """The new run, in a folder that is claimed; its weights come from `origin`, by default the run's."""
+        self.gathered.write(folder)
+        scales, source = input_scales(model), origin or self.run
         manifest = replace(
             self.run.manifest,
             name=folder.path.resolve().name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            weights={"from": f"{self.run.path} (sha256 {self.run.manifest.weights['sha256'][:16]})"},
+            weights={"from": f"{source.path} (sha256 {source.manifest.weights['sha256'][:16]})"},
             data=self.gathered.facts(),
             metrics={},  # those of other weights
             quantisation={"inputs": scales_to_json(scales)} if scales else None,
             seed=self.seed,
             versions=installed_versions(),
         )
-        return save_run(folder, manifest, model.state_dict(), packed=packed)
+        made, given = save_run(folder, manifest, model.state_dict(), packed=packed), self.run.given_model
+        made = made if given is None else replace(made, given_model=float_network(given))
+        write_report(made)
+        return made
 
-    def _files(self, model: nn.Module) -> tuple[bytes, bytes]:
-        """In float32 and in int8: nothing is gained before the arithmetic is done in 8 bits, as by ONNX Runtime."""
-        shape, images = self.run.input_shape[1:], [batch.numpy() for batch in self._calibration]
-        return onnx_bytes(float_network(self.run.model), shape), int8_network_bytes(model, shape, images)
+    def int8_file(self, model: nn.Module) -> bytes:
+        """Nothing is gained before the arithmetic is done in 8 bits, as by ONNX Runtime."""
+        return int8_network_bytes(model, self.run.input_shape[1:], [batch.numpy() for batch in self._calibration])
 
     @cached_property
     def _calibration(self) -> list[Tensor]:
         """Batches of training pictures as the network sees them, spread over the whole part."""
         rows = self.gathered.splits.indices("train")
-        rows = rows[:: max(1, len(rows) // CALIBRATED)][:CALIBRATED]
+        rows = rows[:: max(1, len(rows) // self.calibrated)][: self.calibrated]
         pixels = decode_pixels(self.gathered.images, rows, self.run.preprocess)
         return list(self.run.preprocess.normalise(pixels).split(BATCH))
 

@@ -15,6 +15,7 @@ import convlens.zoo as room
 from convlens.errors import UsageError
 from convlens.graph import Graph, trace
 from convlens.layers import unallocated
+from convlens.layers.fake_quantised import unrounded
 from convlens.measurement import NetworkMeasure, measure_network
 from convlens.pictures import Preprocess
 from convlens.reports import network_diagram
@@ -103,6 +104,7 @@ def _of_inputs(target: Any, inputs: Any, others: dict[str, Any], latency: bool, 
 
 
 def _traced(network: nn.Module, inputs: Any) -> tuple[Graph, NetworkMeasure]:
+    network = unrounded(network)
     graph = trace(network, inputs)
     return graph, measure_network(network, graph)
 

@@ -21,13 +21,21 @@ from convlens.workbench.results import Progress, Tell
 
 @dataclass(frozen=True)
 class Answers:
-    """Of each run, in their order, the predicted classes (N,) and the scores; `labels` (N,) count as `classes` do."""
+    """Of each run, in their order, the predicted classes (N,) and the scores; `labels` (N,) count as `classes` do.
 
-    data: str
+    The pictures are those of `images` whose indices are `shown`.
+    """
+
+    images: Images
+    shown: np.ndarray
     classes: tuple[str, ...]
     labels: np.ndarray
     predicted: tuple[np.ndarray, ...]
     scores: tuple[Scores, ...]
+
+    @property
+    def data(self) -> str:
+        return self.images.name
 
 
 def answers_of(
@@ -68,7 +76,8 @@ def answers_of(
     scores = (
         score(x, labels, first.classes, temperature=run.temperature) for x, run in zip(stacked, runs, strict=True)
     )
-    return Answers(images.name, first.classes, labels, tuple(x.argmax(1).numpy() for x in stacked), tuple(scores))
+    predicted = tuple(x.argmax(1).numpy() for x in stacked)
+    return Answers(images, np.array(shown), first.classes, labels, predicted, tuple(scores))
 
 
 def _new_to_all(runs: Sequence[Run], images: Images, part: str, progress: Progress | None, tell: Tell) -> np.ndarray:

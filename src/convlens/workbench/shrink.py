@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +14,25 @@ import torch
 from convlens import training
 from convlens.data import usable_cpus
 from convlens.errors import UsageError
-from convlens.reports import write_report
 from convlens.runs import Run
-from convlens.workbench.claim import claim, claim_free, keep_apart
-from convlens.workbench.compare import compare
+from convlens.shrinking.search import Limits
+from convlens.workbench.claim import keep_apart
+from convlens.workbench.compare import side_by_side
 from convlens.workbench.drawing_file import drawing_file
 from convlens.workbench.evaluate import own_source
 from convlens.workbench.fewer_bits import BitLearner, Bits, check_bits
-from convlens.workbench.gather import Gathered, check_data_dir
-from convlens.workbench.learn import Manner, learn
-from convlens.workbench.own_network import load_network, open_run
-from convlens.workbench.own_pictures import drawn_for, pictures_of, recipe_of
+from convlens.workbench.gather import check_data_dir
+from convlens.workbench.own_network import open_run
+from convlens.workbench.own_pictures import pictures_of, recipe_of
 from convlens.workbench.results import Progress, Tell, silent
-from convlens.workbench.shrunk import ShrinkResult, judged, judged_in_bits
-from convlens.workbench.smaller import Smaller, Way, check_way, design_smaller
+from convlens.workbench.same_pictures import answers_of
+from convlens.workbench.search import Length
+from convlens.workbench.shrunk import ShrinkResult, judged, judged_as_files
+from convlens.workbench.smaller import Choices, check_way, design_smaller
+from convlens.workbench.teach import Teaching
 from convlens.workbench.typed import typed
-
-SHORT = 0.25  # of the epochs that a new network is trained for, where trained weights learn on
+from convlens.workbench.where import Where
+from convlens.workbench.within_limits import BUDGET_S, TRIALS, WithinLimits
 
 
 @typed
@@ -53,6 +54,10 @@ def shrink(
     epochs: int | None = None,
     budget: str | float | None = None,
     teach: bool = True,
+    latency_ms: float | None = None,
+    max_accuracy_loss: float | None = None,
+    max_bytes: int | None = None,
+    trials: int | None = None,
     out: str | Path | None = None,
     plot: str | Path | None = None,
     device: str = "auto",
@@ -69,94 +74,112 @@ def shrink(
     made with each. What comes of it learns on the pictures that the run was trained on, divided as they were, or on
     `data`, and from the run's answers too unless `teach` is false. `epochs` or `budget` is for each; trained weights
     take a quarter of the epochs and half of the rate of a training from the beginning. `quantise` ("int8") or `cluster`
-    (bits, with a `sparsity`) keeps the network and takes fewer bits; it learns for `epochs`, by default none. `out` is
-    the new run, or the folder of several; `plot` an SVG of accuracy against latency. `network` (file.py:Class) goes
+    (bits, with a `sparsity`) keeps the network and takes fewer bits; it learns for `epochs`, by default none.
+
+    With a limit, `latency_ms` (of one picture, by the fastest engine here), `max_accuracy_loss` (0 to 1, of the
+    validation part) or `max_bytes`, the smallest network within it is searched for among widths, resolutions, shares
+    of channels, float32 and int8, or of each those that are given: `trials` candidates, or as many as a `budget` for
+    all of it allows. Nothing is shrunk where none keeps within; the result's `search` tells by how much. `out` is the
+    new run, or the folder of several; `plot` an SVG of accuracy against latency. `network` (file.py:Class) goes
     with a run of your own. The run itself stays as it is. Raises UsageError, NetworkError for what its network cannot
     have, DataError where its pictures have changed; Stopped after a signal, once saved, and `train --resume` goes on.
     """
+    began = time.monotonic()
     torch.set_num_threads(usable_cpus())
     run = open_run(run, network)
     pruning = {"importance": importance, "spread": spread, "target": target, "multiple": multiple, "least": least}
-    ways = [Way(*three, pruning) for three in product(_each(width), _each(resolution), _each(prune))]
-    seed = recipe_options.pop("seed", run.manifest.seed or 0)
+    choices = Choices(_all(width), _all(resolution), _all(prune), pruning)
     bits = Bits(quantise, cluster, sparsity, epochs or 0, recipe_options.get("learning_rate"))
-    few = _check(run, ways, bits, budget)
-    drawing_file("--plot", plot)
-    asked = {"seed": seed, "epochs": epochs, **recipe_options}
-    if budget is not None:
-        asked["budget_s"] = training.parse_duration(budget)
-    recipe = recipe_of(run, asked)
+    budget_s = None if budget is None else training.parse_duration(budget)
+    job = _job(Limits(latency_ms, max_accuracy_loss, max_bytes), choices, bits, trials, budget_s)
+    job.check(run)
+    drawn = drawing_file("--plot", plot)
+    asked = {"seed": recipe_options.pop("seed", run.manifest.seed or 0), "epochs": epochs, **recipe_options}
+    recipe = recipe_of(
+        run, asked | ({"budget_s": budget_s} if isinstance(job, ByWays) and budget_s is not None else {})
+    )
     source, looked_in = (data, data_dir) if data is not None else own_source(run, data_dir)
     check_data_dir(source, data_dir)
     keep_apart(Path(out or "runs"), source)
-    place = None if out is None else Path(out)
-    learner = _Learner(
-        run, recipe, str(training.choose_device(device)), run if teach else None, network, progress, tell
+    told: dict[str, Any] = {"progress": progress, "tell": tell}
+    own: dict[str, Any] = {"own": data is None, "seed": recipe.seed}
+    teaching = Teaching(run, recipe, str(training.choose_device(device)), run if teach else None, network, **told)
+    where = Where(
+        None if out is None else Path(out),
+        drawn,
+        partial(pictures_of, run, source, looked_in, **own, **told),
+        partial(answers_of, data=data, data_dir=data_dir, **told),
     )
-    smaller = [] if few else [design_smaller(run, way, seed, network) for way in ways]
-    gathered = pictures_of(run, source, looked_in, own=data is None, seed=seed, progress=progress, tell=tell)
-    told: dict[str, Any] = {"data": data, "data_dir": data_dir, "plot": plot, "progress": progress, "tell": tell}
-    if few:
-        made = BitLearner(run, gathered, seed, progress, tell).make(bits, place)
-        return judged_in_bits(run, made, compare([run, made.run], latency=True, **told))
-    runs = []
-    for way, made_smaller in zip(ways, smaller, strict=True):
-        its_place = place / way.label if place is not None and len(ways) > 1 else place
-        runs.append(learner.learn(way, made_smaller, gathered, its_place))
-    return judged(run, runs, [one.stayed for one in smaller], compare([run, *runs], latency=True, **told))
+    return job.make(teaching, where, began)
 
 
-def _check(run: Run, ways: Sequence[Way], bits: Bits, budget: str | float | None) -> bool:
-    """UsageError for what cannot be had, before a picture is read. Is it fewer bits that are asked for?"""
-    few, others = bits.quantise is not None or bits.cluster is not None, any(way.label for way in ways)
-    if few and others:
-        raise UsageError("fewer bits come last: shrink to the network first, and quantise or cluster what comes of it")
-    if few and budget is not None:
-        raise UsageError("--budget came with fewer bits, which learn for --epochs, by default none; give those")
-    check_bits(run, bits)
-    if not few and not others:
-        raise UsageError(
-            "nothing to make smaller was asked for; give --prune 0.5, --width 0.5, --resolution 160, --quantise int8 "
-            "or --cluster 5"
-        )
-    for way in ways:
-        check_way(run, way)
-    return few
-
-
-def _each(values: Any) -> tuple[Any, ...]:
-    return tuple(values) if isinstance(values, Sequence) else (values,)
+def _job(
+    limits: Limits, choices: Choices, bits: Bits, trials: int | None, budget_s: float | None
+) -> WithinLimits | InBits | ByWays:
+    if limits != Limits():
+        length = Length(TRIALS if trials is None else trials, BUDGET_S if budget_s is None else budget_s)
+        return WithinLimits(limits, choices, bits, length)
+    if trials is not None:
+        raise UsageError(f"--trials came as {trials} without a limit; add --latency-ms or --max-accuracy-loss")
+    if bits.quantise is not None or bits.cluster is not None:
+        return InBits(bits, choices, budget_s)
+    return ByWays(choices, bits)
 
 
 @dataclass(frozen=True)
-class _Learner:
-    run: Run
-    recipe: training.Recipe
-    device: str
-    teacher: Run | None
-    own_network: str | None
-    progress: Progress | None
-    tell: Tell
+class InBits:
+    """The same network in fewer bits."""
 
-    def learn(self, way: Way, smaller: Smaller, gathered: Gathered, place: Path | None) -> Run:
-        made, run = smaller.design, self.run
-        with ExitStack() as held:
-            held.enter_context(torch.random.fork_rng(devices=[]))
-            folder = claim(held, place) if place is not None else claim_free(held, f"{run.manifest.name}-{way.label}")
-            gathered.write(folder)
-            self.tell(f"{way.label}: {smaller.words}")
-            how = Manner(self.device, run.manifest.keep_pictures, time.monotonic(), self.teacher, smaller.keeps)
-            drawn = drawn_for(run, made.preprocess)
-            recipe = self._of_a_length(len(gathered.splits.indices("train")), smaller.keeps)
-            told: dict[str, Any] = {"progress": self.progress, "tell": self.tell}
-            new = learn(folder, gathered, made, recipe, made.preprocess, drawn, how, **told)
-        if self.own_network is not None:
-            built = load_network(self.own_network, num_classes=len(new.classes), in_channels=new.preprocess.channels)
-            new = replace(new, given_model=built)
-        write_report(new)
-        return new
+    bits: Bits
+    choices: Choices
+    budget_s: float | None
 
-    def _of_a_length(self, num_pictures: int, keeps: bool) -> training.Recipe:
-        if not keeps or self.recipe.epochs is not None or self.recipe.budget_s is not None:
-            return self.recipe
-        return replace(self.recipe, epochs=max(1, round(SHORT * training.default_epochs(num_pictures))))
+    def check(self, run: Run) -> None:
+        if any(way.label for way in self.choices.ways):
+            raise UsageError(
+                "fewer bits come last: shrink to the network first, and quantise or cluster what comes of it"
+            )
+        if self.budget_s is not None:
+            raise UsageError("--budget came with fewer bits, which learn for --epochs, by default none; give those")
+        check_bits(run, self.bits)
+
+    def make(self, teaching: Teaching, where: Where, _: float) -> ShrinkResult:
+        run, seed = teaching.run, teaching.recipe.seed
+        made = BitLearner(run, where.gather(), seed, teaching.progress, teaching.tell).make(self.bits, where.place)
+        return judged_as_files(run, made, where.answers([run, made.run]), plot=where.plot, progress=teaching.progress)
+
+
+@dataclass(frozen=True)
+class ByWays:
+    """A smaller network for each way that was asked for."""
+
+    choices: Choices
+    bits: Bits
+
+    def check(self, run: Run) -> None:
+        check_bits(run, self.bits)
+        if not any(way.label for way in self.choices.ways):
+            raise UsageError(
+                "nothing to make smaller was asked for; give --prune 0.5, --width 0.5, --resolution 160, --quantise "
+                "int8 or --cluster 5, or a limit to search within: --latency-ms 3, --max-accuracy-loss 0.01"
+            )
+        for way in self.choices.ways:
+            check_way(run, way)
+
+    def make(self, teaching: Teaching, where: Where, _: float) -> ShrinkResult:
+        run, place, ways = teaching.run, where.place, self.choices.ways
+        smaller = [design_smaller(run, way, teaching.recipe.seed, teaching.own_network) for way in ways]
+        gathered, runs = where.gather(), []
+        for way, made_smaller in zip(ways, smaller, strict=True):
+            its_place = place / way.label if place is not None and len(ways) > 1 else place
+            runs.append(teaching.learn(way, made_smaller, gathered, its_place))
+        answers = where.answers([run, *runs])
+        found = side_by_side([run, *runs], answers, latency=True, plot=where.plot, progress=teaching.progress)
+        return judged(run, runs, [one.stayed for one in smaller], found)
+
+
+def _all(values: Any) -> tuple[Any, ...]:
+    """One or several; none where none came."""
+    if values is None:
+        return ()
+    return tuple(values) if isinstance(values, Sequence) else (values,)

@@ -1,15 +1,39 @@
-"""What became of a run that was made smaller: both judged on the same pictures, and timed in turn."""
+"""What became of a run that was made smaller: both judged on pictures new to them, and timed in turn."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from convlens.measurement import Paired, told_apart
+from convlens.data import usable_cpus
+from convlens.engines import Model, Settings, open_with
+from convlens.exporting import INT8
+from convlens.measurement import Latency, Paired, compare_predictions, score, told_apart
 from convlens.runs import Run
-from convlens.workbench.compare import Compared, CompareResult
+from convlens.training import Choice
+from convlens.workbench.compare import Compared, CompareResult, draw_front, on_front, side_by_side
+from convlens.workbench.evaluate import logits_on
 from convlens.workbench.fewer_bits import FewerBits
+from convlens.workbench.results import Progress
+from convlens.workbench.running import Answering, Running
+from convlens.workbench.same_pictures import Answers
+from convlens.workbench.tried import Search
+
+
+@dataclass(frozen=True)
+class FileAnswers:
+    """What an int8 file itself says to the same pictures; `answers` compares it with the run before.
+
+    `agreement` is the share on which it gives the class that its own run gives.
+    """
+
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    answers: Paired
+    agreement: float
 
 
 @dataclass(frozen=True)
@@ -17,7 +41,7 @@ class Shrunk:
     """One smaller run, which stands beside `ShrinkResult.before`. `verdict` says in one line what it was worth.
 
     `file_bytes` is the size of the weights' file, or of the ONNX file where the run is quantised; `answers` compares
-    both on the same pictures (first: before).
+    both on the same pictures (first: before). `file` is what the int8 file says, where there is one.
     `stayed` are operations whose channels had to stay, and why.
     """
 
@@ -27,13 +51,15 @@ class Shrunk:
     file_bytes: int
     answers: Paired
     stayed: tuple[str, ...]
+    file: FileAnswers | None = None
 
 
 @dataclass(frozen=True)
 class ShrinkResult:
     """`num_pictures` were new to every run, and judged them all.
 
-    Latencies are of one picture at a time, by torch, or by ONNX Runtime where the run is quantised.
+    Latencies are of one picture at a time: by torch, by ONNX Runtime where the run is quantised, and after a `search`
+    by the engine that is fastest here. Nothing is `shrunk` where nothing that was searched keeps within the limits.
     """
 
     before: Compared
@@ -41,6 +67,7 @@ class ShrinkResult:
     shrunk: tuple[Shrunk, ...]
     num_pictures: int
     plot: Path | None
+    search: Search | None = None
 
 
 def judged(run: Run, runs: Sequence[Run], stayed: Sequence[tuple[str, ...]], found: CompareResult) -> ShrinkResult:
@@ -54,15 +81,45 @@ def judged(run: Run, runs: Sequence[Run], stayed: Sequence[tuple[str, ...]], fou
     return ShrinkResult(before, bytes_before, tuple(shrunk), found.num_pictures, found.plot)
 
 
-def judged_in_bits(run: Run, made: FewerBits, found: CompareResult) -> ShrinkResult:
-    """The same of a network that has stayed, in fewer bits."""
-    before, after = found.rows
-    after = replace(after, macs=before.macs, complete=before.complete)  # roundings are no multiplications
-    if made.times is not None:
-        before, after = (replace(row, latency=time) for row, time in zip((before, after), made.times, strict=True))
-    verdict = verdict_on(before, after, made.sizes, found.pairs[0].answers)
-    one = Shrunk(made.run.path, verdict, after, made.sizes[1], found.pairs[0].answers, ())
-    return ShrinkResult(before, made.sizes[0], (one,), found.num_pictures, found.plot)
+def judged_as_files(
+    run: Run, made: FewerBits, answers: Answers, *, plot: Path | None, progress: Progress | None
+) -> ShrinkResult:
+    """Of one new run, whose bytes and latency are those of a file; where that is int8, it answers for itself."""
+    found = side_by_side([run, made.run], answers, latency=made.times is None, progress=progress)
+    before, after = (_timed(row, made.times, place) for place, row in enumerate(found.rows))
+    pair, file = found.pairs[0].answers, None
+    if made.file is not None:
+        file = _answers_of_file(made, answers, progress)
+    verdict = verdict_on(before, after, made.sizes, pair if file is None else file.answers)
+    if file is not None and file.agreement < INT8.top1_agreement:
+        verdict = (
+            f"the int8 file gives another class than its run for {1 - file.agreement:.1%} of the pictures (bound "
+            f"{1 - INT8.top1_agreement:.0%}); {verdict}"
+        )
+    of_file: dict[str, Any] = {} if file is None else vars(file)
+    shares = {name: of_file[name] for name in ("accuracy", "accuracy_low", "accuracy_high") if name in of_file}
+    drawn = on_front([before, replace(after, **shares)])
+    draw_front(plot, drawn, "ms")
+    one = Shrunk(made.run.path, verdict, after, made.sizes[1], pair, made.stayed, file)
+    return ShrinkResult(before, made.sizes[0], (one,), found.num_pictures, plot)
+
+
+def _timed(row: Compared, times: tuple[Latency, ...] | None, place: int) -> Compared:
+    return row if times is None else replace(row, latency=times[place])
+
+
+def _answers_of_file(made: FewerBits, answers: Answers, progress: Progress | None) -> FileAnswers:
+    """By the engine that was timed, on the pictures that the runs were judged on."""
+    assert made.file is not None
+    run, (before, after) = made.run, answers.predicted
+    settings = made.engine or Settings("onnxruntime", threads=usable_cpus())
+    with open_with(settings, Model(made.file, run.input_shape[1:])) as engine:
+        by = Running(Answering(engine), Choice("fp32", "channels_first", usable_cpus()))
+        logits = logits_on(run, answers.images, answers.shown, "none", progress, by=by)[0]
+    scores = score(logits, answers.labels, answers.classes, temperature=run.temperature)
+    said = logits.argmax(1).numpy()
+    shares = (scores.accuracy, scores.accuracy_low, scores.accuracy_high)
+    return FileAnswers(*shares, compare_predictions(before, said, answers.labels), float((said == after).mean()))
 
 
 def verdict_on(before: Compared, after: Compared, sizes: tuple[int, int], answers: Paired) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 import torch
@@ -42,6 +43,21 @@ class Way:
         share = "" if self.prune is None else f"pruned{self.prune:g}"
         side = "" if self.resolution is None else f"{self.resolution}px"
         return "-".join(part for part in (width, side, share) if part)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What was asked for; nothing of a kind leaves it as it is, several are made, or chosen from, each with each."""
+
+    widths: tuple[float, ...] = ()
+    resolutions: tuple[int, ...] = ()
+    prunes: tuple[float, ...] = ()
+    pruning: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ways(self) -> list[Way]:
+        each = product(self.widths or (None,), self.resolutions or (None,), self.prunes or (None,))
+        return [Way(width, resolution, share, self.pruning) for width, resolution, share in each]
 
 
 @dataclass(frozen=True)
@@ -86,6 +102,14 @@ def check_way(run: Run, way: Way) -> None:
         raise UsageError(f"{run.path} has width {now[0]:g} and {now[1]} px already; ask for less of one of them")
     with unallocated():
         _build(described, way)
+
+
+def weights_fit(run: Run, resolution: int) -> bool:
+    """Do the run's weights fit a network for pictures of this size? UsageError for what the run cannot have."""
+    check_way(run, Way(resolution=resolution))
+    described = room.Architecture.from_dict(run.manifest.architecture)
+    with unallocated():
+        return _shapes(_build(described, Way(resolution=resolution))) == _shapes(_build(described, Way()))
 
 
 def design_smaller(run: Run, way: Way, seed: int, own_network: str | None = None) -> Smaller:
