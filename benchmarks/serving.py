@@ -37,7 +37,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
@@ -45,6 +44,7 @@ from PIL import Image
 
 import convlens
 from convlens.data import usable_cpus
+from convlens.training.machine import describe_machine
 
 PICTURES, SIZE = 512, (500, 375)
 IMAGE = {"Content-Type": "image/jpeg"}
@@ -74,8 +74,8 @@ def drawn_pictures(number: int) -> list[bytes]:
 
 
 @contextmanager
-def server(network: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """-> its port, and the machine."""
+def server(network: str) -> Iterator[int]:
+    """-> its port."""
     with TemporaryDirectory() as folder:
         run = Path(folder) / network
         convlens.create(network, out=run)
@@ -84,7 +84,7 @@ def server(network: str) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             assert child.stdout is not None
             text = "".join(iter(child.stdout.readline, "}\n")) + "}"
-            yield json.loads(text)["port"], convlens.Run.load(run).manifest.machine
+            yield json.loads(text)["port"]
         finally:
             child.terminate()
             child.wait()
@@ -214,9 +214,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--minutes", type=float, default=10.0)
     asked = parser.parse_args()
-    with server(asked.network) as (port, machine):
+    with server(asked.network) as port:
         versions = f"torch {torch.__version__}, Python {platform.python_version()}, convlens {convlens.__version__}"
-        print(f"{asked.network}, {machine['processor']}, {usable_cpus()} of {os.cpu_count()} processors, {versions}\n")
+        print(
+            f"{asked.network}, {describe_machine()['processor']}, {usable_cpus()} of {os.cpu_count()} processors, {versions}\n"
+        )
         if asked.mode == "load":
             load(port, [int(number) for number in asked.clients.split(",")], asked.seconds)
         else:
