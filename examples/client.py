@@ -1,7 +1,8 @@
 """A client of `convlens serve` in the standard library alone: a picture by itself, several at once, and an error.
 
-python examples/client.py                                     about 10 s on two cores; serves digits to itself
-python examples/client.py http://127.0.0.1:8000/ a.png b.jpg  the classes of your pictures, by a server that runs
+    python examples/client.py                                     about 5 s on two cores: serves digits to itself
+    python examples/client.py http://127.0.0.1:8000/ a.png b.jpg  asks a server that runs about your pictures
+Only the first of these needs convlens in the same Python.
 """
 
 from __future__ import annotations
