@@ -21,8 +21,7 @@ def call(url: str, body: bytes | dict | None = None, media: str = "application/j
     """JSON of GET, or of POST where there is a body; what the server refused is raised with its words."""
     data = json.dumps(body).encode() if isinstance(body, dict) else body
     try:
-        with urlopen(Request(url, data, {"Content-Type": media})) as answer:
-            return json.load(answer)
+        return json.load(urlopen(Request(url, data, {"Content-Type": media})))
     except HTTPError as refused:
         error = json.load(refused)["error"]
         raise RuntimeError(f"{error['status']}: {error['what']}; {error['remedy']}") from refused
@@ -43,7 +42,7 @@ def main() -> None:
         with convlens.server.running_server(run) as served:
             samples = call(f"{served.url}v1/run")["samples"]
             pictures = [urlopen(served.url[:-1] + sample["url"]).read() for sample in samples]
-            alone = call(f"{served.url}v1/predict", pictures[0], "image/jpeg")["predictions"][0]
+            alone, *_ = call(f"{served.url}v1/predict", pictures[0], "image/jpeg")["predictions"]
             together = classify(served.url, pictures)
             right = sum(one["label"] == sample["label"] for one, sample in zip(together, samples, strict=True))
             print(f"{right} of {len(samples)} recognised, the first as {alone['label']}, {alone['probability']:.1%}")
