@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import threading
 import time
 from typing import Any
 
@@ -12,6 +10,7 @@ from torch import nn
 from convlens import explanation
 from convlens.errors import UsageError, unknown_name
 from convlens.server.endpoint import Asked, Doc
+from convlens.server.inside import copied
 from convlens.server.sheets import data_url
 from convlens.server.shelf import ServedRun
 
@@ -42,10 +41,10 @@ def maximise(asked: Asked) -> dict[str, Any]:
     served, layer, seed = asked.served, asked.values["layer"], int(asked.values["seed"])
     unit = _unit(asked)
     key = (layer, unit, seed)
-    with _turn(served):
+    with copied(served) as model:
         kept: dict[Any, dict[str, Any]] = served.kept.setdefault("maximised", {})
         if key not in kept:
-            grown = _grown(served, unit, layer, seed)
+            grown = _grown(model, served, unit, layer, seed)
             while len(kept) >= KEPT_PICTURES:
                 kept.pop(next(iter(kept)))
             kept[key] = grown
@@ -59,6 +58,7 @@ def _unit(asked: Asked) -> int:
     if channel is not None:
         return int(channel)
     classes = asked.served.run.classes
+    named = int(named) if isinstance(named, float) else named
     if named in classes:
         return classes.index(str(named))
     if isinstance(named, int) and 0 <= named < len(classes):
@@ -68,9 +68,8 @@ def _unit(asked: Asked) -> int:
     raise unknown_name("class", str(named)[:80], classes, f"there are {len(classes)}, counted from 0")
 
 
-def _grown(served: ServedRun, unit: int, layer: str | None, seed: int) -> dict[str, Any]:
+def _grown(model: nn.Module, served: ServedRun, unit: int, layer: str | None, seed: int) -> dict[str, Any]:
     """As many steps as the time allows, which two steps tell."""
-    model: nn.Module = served.kept["grower"]
     preprocess = served.run.preprocess
     settings: dict[str, Any] = {"layer": layer, "mean": preprocess.mean, "std": preprocess.std, "seed": seed}
     shape = (preprocess.channels, *preprocess.size)
@@ -91,13 +90,3 @@ def _grown(served: ServedRun, unit: int, layer: str | None, seed: int) -> dict[s
         "steps": steps,
         "seconds": time.perf_counter() - began,
     }
-
-
-def _turn(served: ServedRun) -> threading.Lock:
-    """One picture grows at a time, on a copy: meanwhile the network answers what else is asked."""
-    with served.lock:
-        if "grower" not in served.kept:
-            served.kept["grower"] = copy.deepcopy(served.model)
-            served.kept["grower's turn"] = threading.Lock()
-        turn: threading.Lock = served.kept["grower's turn"]
-        return turn
