@@ -195,10 +195,10 @@ def check_exciting(client: httpx.Client, run: Run) -> None:
 
 
 def test_what_a_class_and_a_channel_answer_most_to_is_grown_and_kept(client: httpx.Client) -> None:
-    grown = asked(client, "/v1/maximise", steps=24, **{"class": "3"})
+    grown = asked(client, "/v1/maximise", steps=8, **{"class": "3"})
     assert grown["unit"] == 3 and grown["value"] > grown["before"] and pixels_of(grown["picture"]).shape == (28, 28)
-    assert asked(client, "/v1/maximise", steps=24, **{"class": 3}) == grown
-    channel = asked(client, "/v1/maximise", layer="stages.c1", channel=2, steps=24)
+    assert asked(client, "/v1/maximise", steps=8, **{"class": 3}) == grown
+    channel = asked(client, "/v1/maximise", layer="stages.c1", channel=2, steps=8)
     assert channel["value"] > channel["before"]
     assert client.post("/v1/maximise", json={"layer": "stages.c1"}).status_code == 400
 
