@@ -24,6 +24,10 @@ class Server(uvicorn.Server):
         if self.started and self.on_started is not None:
             self.on_started()
 
+    async def shutdown(self, sockets: Any = None) -> None:
+        self.config.app.shelf.closing = True  # type: ignore[union-attr]
+        await super().shutdown(sockets)
+
 
 def make_server(app: ASGIApp, limits: Limits) -> Server:
     config = uvicorn.Config(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from convlens.server.changing import CHANGED_DOC, CHANGES_DOC, change, list_changes
 from convlens.server.endpoint import Endpoint
+from convlens.server.explaining import EXPLAIN_DOC, explain
 from convlens.server.health import HEALTH_DOC, RUN_DOC, health, run_facts
+from convlens.server.judging import EVALUATION_DOC, evaluation
+from convlens.server.methods import METHODS_DOC, list_methods
 from convlens.server.pictures import PICTURE_DOC, THUMBNAIL_DOC, picture, thumbnail
 from convlens.server.predict import PREDICT_DOC, predict
+from convlens.server.training import EVENTS_DOC, STOP_DOC, TRAINING_DOC, events, stop, training
 
 ROUTES: tuple[Endpoint, ...] = (
     Endpoint("GET", "/v1/health", health, HEALTH_DOC),
@@ -13,4 +18,12 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("POST", "/v1/predict", predict, PREDICT_DOC),
     Endpoint("GET", "/v1/pictures/{id}", picture, PICTURE_DOC, raw=True),
     Endpoint("GET", "/v1/thumbnails/{name}", thumbnail, THUMBNAIL_DOC, raw=True),
+    Endpoint("POST", "/v1/explain", explain, EXPLAIN_DOC, long=True),
+    Endpoint("GET", "/v1/methods", list_methods, METHODS_DOC, long=True),
+    Endpoint("GET", "/v1/changes", list_changes, CHANGES_DOC),
+    Endpoint("POST", "/v1/changed", change, CHANGED_DOC),
+    Endpoint("GET", "/v1/evaluation", evaluation, EVALUATION_DOC),
+    Endpoint("GET", "/v1/training", training, TRAINING_DOC),
+    Endpoint("GET", "/v1/training/events", events, EVENTS_DOC, raw=True),
+    Endpoint("POST", "/v1/training/stop", stop, STOP_DOC),
 )

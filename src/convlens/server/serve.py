@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convlens.errors import UsageError
 from convlens.runs import Run
@@ -18,6 +18,9 @@ from convlens.server.limits import Limits
 from convlens.workbench import open_run
 from convlens.workbench.results import Tell, silent
 from convlens.workbench.running import PLAIN, check_engine_name
+
+if TYPE_CHECKING:
+    from convlens.server.shelf import Shelf
 
 PORT = 8000
 TRIED_NEXT = 20  # ports looked at for a free one to name
@@ -70,12 +73,19 @@ def running_server(runs: Runs, *, port: int = 0, **options: Any) -> Iterator[Ser
     server, result, listener = _prepared(
         runs, given["host"], port, *(given[name] for name in ("token", "engine", "network", "limits", "tell"))
     )
+    with in_thread(server, listener):
+        yield result
+
+
+@contextmanager
+def in_thread(server: Any, listener: socket.socket) -> Iterator[threading.Thread]:
+    """It answers within the block, and has ended after it."""
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server", daemon=True)
     thread.start()
     try:
         while not server.started and thread.is_alive():
             time.sleep(0.005)
-        yield result
+        yield thread
     finally:
         server.should_exit = True
         thread.join()
@@ -95,27 +105,40 @@ def _prepared(
     """The server, what it will say, and the socket it listens on."""
     need_extra()
     check_engine_name(engine)
-    if token is not None and (not token.isascii() or not token.strip() or " " in token):
-        raise UsageError("the token is empty or has a character other than letters, digits and signs; give another")
-    from convlens.server.app import app_of
-    from convlens.server.listening import make_server
+    check_token(token)
+    from convlens.server.following import follow, is_unfinished
     from convlens.server.shelf import open_shelf
 
     given = [runs] if isinstance(runs, Run | str | Path) else list(runs)
     if not given:
         raise UsageError("no run was given; give the folder of one or more")
-    opened = [open_run(run, network) for run in given]
+    unfinished = [run for run in given if not isinstance(run, Run) and is_unfinished(run)]
+    opened = [open_run(run, network) for run in given if run not in unfinished]
     listener = bound_socket(host, port)
     try:
         shelf = open_shelf(opened, limits or Limits(), engine=engine, tell=tell)
+        follow(shelf, unfinished, network)
     except BaseException:
         listener.close()
         raise
+    return (*behind(shelf, listener, host, token), listener)
+
+
+def check_token(token: str | None) -> None:
+    if token is not None and (not token.isascii() or not token.strip() or " " in token):
+        raise UsageError("the token is empty or has a character other than letters, digits and signs; give another")
+
+
+def behind(shelf: Shelf, listener: socket.socket, host: str, token: str | None) -> tuple[Any, ServeResult]:
+    """A server of what is on the shelf, and what it will say; it does not answer yet."""
+    from convlens.server.app import app_of
+    from convlens.server.listening import make_server
+
     found = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
     result = ServeResult(f"http://{shown}:{found}/", host, found, tuple(shelf.runs), token is not None)
     hosts = ["*"] if host in ("0.0.0.0", "::") else [host]
-    return make_server(app_of(shelf, token, hosts), shelf.limits), result, listener
+    return make_server(app_of(shelf, token, hosts), shelf.limits), result
 
 
 def bound_socket(host: str, port: int) -> socket.socket:

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from weakref import WeakSet
 
 from torch import nn
 
@@ -20,6 +21,7 @@ from convlens.server.kept import KeptPicture, KeptPictures
 from convlens.server.limits import Limits
 from convlens.server.refused import Refused
 from convlens.server.samples import Sample, samples_of
+from convlens.training import Watch
 from convlens.workbench.results import Tell, silent
 from convlens.workbench.running import PLAIN, Running, running
 
@@ -58,7 +60,9 @@ class Shelf:
         self.limits = limits
         self.kept = KeptPictures(limits)
         self.runs: dict[str, ServedRun] = {}
-        self.training: Any = None
+        self.training: Watch | None = None
+        self.streams: WeakSet[Any] = WeakSet()  # of events, to whoever watches it
+        self.closing = False  # streams end then
         self._open = ExitStack()
 
     def put(self, run: Run, engine: str = PLAIN, *, tell: Tell = silent) -> ServedRun:
@@ -71,6 +75,10 @@ class Shelf:
         self._open.callback(served.batcher.close)
         self.runs[name] = served
         return served
+
+    def watch(self, training: Watch) -> None:
+        self.training = training
+        self._open.callback(training.close)
 
     def served(self, name: str | None = None) -> ServedRun:
         """Refused with 404 for a name that no run has."""
