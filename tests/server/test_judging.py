@@ -105,7 +105,7 @@ def test_the_confusions_of_very_many_classes_are_a_list_of_the_worst():
 
     classes = tuple(map(str, range(101)))
     matrix = [[3 if t == p else int(p == t + 1) * (t % 5) for p in range(101)] for t in range(101)]
-    run = SimpleNamespace(classes=classes, folder=RunFolder(Path("nowhere")))
+    run = SimpleNamespace(classes=classes, path=Path("nowhere"), folder=RunFolder(Path("nowhere")))
     told = _told(SimpleNamespace(run=run, name="many", quoted="many"), {"confusion": matrix})
     assert told["confusion"] is None
     assert told["pairs"][0] == {"truth": 4, "predicted": 5, "count": 4, "of": 7}

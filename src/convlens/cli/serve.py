@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import webbrowser
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from convlens.cli.guard import guarded
 from convlens.cli.options import Engine, Json, Network
 from convlens.cli.output import print_json
+from convlens.errors import Stopped
 
 EXAMPLE = "convlens serve runs/demo"
 
@@ -40,14 +42,20 @@ def serve(
         if open_page:
             webbrowser.open(result.url + (f"#token={token}" if token else ""))
 
-    server.serve(
-        runs,
-        host=host,
-        port=port,
-        token=token,
-        engine=engine,
-        network=network,
-        limits=server.Limits.with_body(max_megabytes),
-        listening=listening,
-        tell=lambda text: print(text, file=sys.stderr),
-    )
+    try:
+        server.serve(
+            runs,
+            host=host,
+            port=port,
+            token=token,
+            engine=engine,
+            network=network,
+            limits=server.Limits.with_body(max_megabytes),
+            listening=listening,
+            tell=lambda text: print(text, file=sys.stderr),
+        )
+    except Stopped as stopped:
+        if server.still_computing():  # an answer that nobody waits for any more must not hold up the end
+            print(f"convlens: {stopped}", file=sys.stderr, flush=True)
+            os._exit(stopped.exit_status)
+        raise

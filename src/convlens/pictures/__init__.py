@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convlens.pictures.channels import is_grey
-from convlens.pictures.decode import MAX_PIXELS, Source, decode, decode_and_inspect, inspect, pixels_of
+from convlens.pictures.decode import MAX_PIXELS, Source, claimed_size, decode, decode_and_inspect, inspect, pixels_of
 from convlens.pictures.drawing import colour, enlarged, heat_layer, overlay
 from convlens.pictures.encode import gif_bytes, png_bytes, thumbnail
 from convlens.pictures.facts import PictureFacts
@@ -17,6 +17,7 @@ __all__ = [
     "PictureFacts",
     "Preprocess",
     "Source",
+    "claimed_size",
     "colour",
     "contact_sheet",
     "decode",

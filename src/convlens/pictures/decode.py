@@ -53,6 +53,11 @@ def decode(source: Source, *, short_side: int | None = None) -> np.ndarray:
     return _guarded(source, lambda opened: _pixels(opened, short_side)[0])
 
 
+def claimed_size(source: Source) -> tuple[int, int]:
+    """(width, height) as the header says, before it is turned upright; nothing is decoded."""
+    return _guarded(source, lambda opened: opened.image.size)
+
+
 def inspect(source: Source) -> PictureFacts:
     """The facts from the header (a PNG is loaded whole, for its EXIF block may stand at the end)."""
     return _guarded(source, _header)

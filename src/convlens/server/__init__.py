@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from convlens.server.extra import need_extra
 from convlens.server.limits import Limits
 from convlens.server.serve import ServeResult, running_server, serve
+from convlens.server.workers import still_computing
 
 if TYPE_CHECKING:
     from convlens.server.app import create_app
 
-__all__ = ["Limits", "ServeResult", "create_app", "running_server", "serve"]
+__all__ = ["Limits", "ServeResult", "create_app", "running_server", "serve", "still_computing"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -20,13 +21,13 @@ from convlens.errors import ConvlensError
 from convlens.runs import Run
 from convlens.server.asking import asked_of, needs_body, receive
 from convlens.server.assets import INDEX, page_files
-from convlens.server.endpoint import Endpoint, Later
+from convlens.server.endpoint import Answer, Endpoint, Later
 from convlens.server.guard import Guard
 from convlens.server.limits import Limits
+from convlens.server.openapi import OPENAPI_DOC, document
 from convlens.server.refused import Refused, as_json, status_of
 from convlens.server.routes import ROUTES
 from convlens.server.shelf import Shelf, open_shelf
-from convlens.server.workers import Workers
 from convlens.workbench.results import Tell, plain, silent
 from convlens.workbench.running import PLAIN
 
@@ -43,7 +44,7 @@ def create_app(
     hosts: Iterable[str] = (),
     tell: Tell = silent,
 ) -> ASGIApp:
-    """The whole server as an ASGI application; `app.shelf.close()` frees what it holds, as its end does.
+    """The whole server as an ASGI application, which frees what it holds at the end of its lifespan.
 
     `hosts` are names beside loopback's under which it may be called. Raises RunError for a run that cannot be opened.
     """
@@ -52,53 +53,65 @@ def create_app(
 
 def app_of(shelf: Shelf, token: str | None = None, hosts: Iterable[str] = ()) -> ASGIApp:
     """The same on a shelf that is open."""
-    workers = Workers(shelf.limits)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        workers.close()
         shelf.close()
 
-    routes = [Route(one.path, handler(one, shelf, workers), methods=[one.method]) for one in ROUTES]
+    made = document(ROUTES, token=token is not None)
+    calls = (*ROUTES, Endpoint("GET", "/openapi.json", lambda _: made, OPENAPI_DOC))
+    routes = [Route(one.path, handler(one, shelf), methods=[one.method]) for one in calls]
     routes += [Route("/", page_file), Route("/page/{name}", page_file)]
     inner = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: no_such_call})  # type: ignore[dict-item]
-    app = Guard(inner, hosts, token)
-    app.shelf = shelf  # type: ignore[attr-defined]
-    return app
+    return Guard(inner, hosts, token)
 
 
-def handler(endpoint: Endpoint, shelf: Shelf, workers: Workers) -> Handler:
+def handler(endpoint: Endpoint, shelf: Shelf) -> Handler:
     """Reads, asks the endpoint in a thread, and turns whatever comes of it into a response."""
 
     async def handle(request: Request) -> Response:
-        try:
-            return await answer(endpoint, shelf, workers, request)
-        except ConvlensError as error:
-            return refusal(error)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except Exception:
-            log.exception("%s %s failed", endpoint.method, endpoint.path)
-            return json_response(as_json(500, "the server failed; its log says more"), 500)
+        began = time.perf_counter()
+        response = await answer_or_refuse(endpoint, shelf, request)
+        shelf.metrics.count(endpoint.path, response.status_code, time.perf_counter() - began)
+        return response
 
     return handle
 
 
-async def answer(endpoint: Endpoint, shelf: Shelf, workers: Workers, request: Request) -> Response:
+async def answer_or_refuse(endpoint: Endpoint, shelf: Shelf, request: Request) -> Response:
+    try:
+        return await answer(endpoint, shelf, request)
+    except ConvlensError as error:
+        return refusal(error)
+    except ClientDisconnect:
+        return Response(status_code=400)
+    except asyncio.CancelledError:
+        return refusal(Refused(503, "the server is closing; start it again"))
+    except Exception:
+        log.exception("%s %s failed", endpoint.method, endpoint.path)
+        return json_response(as_json(500, "the server failed; its log says more"), 500)
+
+
+async def answer(endpoint: Endpoint, shelf: Shelf, request: Request) -> Response:
+    workers, heavy = shelf.workers, endpoint.heavy
     seconds = shelf.limits.long_seconds if endpoint.long else shelf.limits.seconds
-    with workers.room() as room:
+    with workers.room(heavy=heavy) as room:
         most, body = needs_body(endpoint, request, shelf), b""
         if most:
             body = await receive(request, most, shelf.limits.body_seconds, room.count)
-        found = await workers.run(lambda: endpoint.function(asked_of(endpoint, shelf, request, body)), seconds)
+        deadline = time.monotonic() + seconds
+
+        def work() -> Answer:
+            found = endpoint.function(asked_of(endpoint, shelf, request, body, deadline))
+            return found if endpoint.raw or isinstance(found, Later) else json_response(found)
+
+        found = await workers.run(work, seconds, heavy=heavy)
         if isinstance(found, Later):
-            value = await workers.wait(found.future, seconds)
-            found = await workers.run(partial(found.finish, value), seconds)
-        if endpoint.raw:
-            assert isinstance(found, Response)
-            return found
-        return json_response(found)
+            finish, value = found.finish, await workers.wait(found.future, seconds, heavy=heavy)
+            found = await workers.run(lambda: json_response(finish(value)), seconds, heavy=heavy)
+        assert isinstance(found, Response)
+        return found
 
 
 def json_response(value: Any, status: int = 200) -> Response:
@@ -111,8 +124,6 @@ def refusal(error: ConvlensError) -> Response:
     response = json_response(as_json(status, str(error)), status)
     if isinstance(error, Refused) and error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
-    if status in (408, 413):
-        response.headers["Connection"] = "close"  # what is left of the body is not read
     return response
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convlens.errors import PictureError
@@ -43,14 +44,15 @@ async def receive(request: Request, most: int, seconds: float, count: Callable[[
     return b"".join(parts)
 
 
-def asked_of(endpoint: Endpoint, shelf: Shelf, request: Request, body: bytes) -> Asked:
+def asked_of(endpoint: Endpoint, shelf: Shelf, request: Request, body: bytes, deadline: float) -> Asked:
     """Everything that an endpoint gets, in a thread. Raises Refused, and PictureError for a single bad picture."""
     doc, content_type = endpoint.doc, request.headers.get("content-type", "")
     given = read_body(body, content_type, doc, shelf.limits) if endpoint.method == "POST" else Given()
     fields = fields_of(doc)
     query = {name: from_text(text, fields.get(name, {})) for name, text in request.query_params.items()}
     values = checked_fields({**query, **given.values}, fields, doc.required)
-    asked = Asked(shelf, {**values, **request.path_params}, request=request)
+    asked = Asked(shelf, {**values, **request.path_params}, request=request, deadline=deadline)
+    asked.check_time()
     return asked if doc.pictures == NONE else with_pictures(asked, given, many=doc.pictures == MANY)
 
 
@@ -60,6 +62,7 @@ def with_pictures(asked: Asked, given: Given, *, many: bool) -> Asked:
         raise Refused(400, f'no picture came; send one as image/*, as the part "{PICTURES[0]}" of a form, or in JSON')
     served, found, places, unreadable = asked.served, [], [], []
     for place, one in enumerate(given.pictures):
+        asked.check_time()
         try:
             found.append(asked.shelf.picture(one) if isinstance(one, str) else asked.shelf.kept.add(one, served))
             places.append(place)
@@ -67,7 +70,7 @@ def with_pictures(asked: Asked, given: Given, *, many: bool) -> Asked:
             if len(given.pictures) == 1:
                 raise Refused(422, f"the picture cannot be read: {error.reason}; send another file") from error
             unreadable.append(Unreadable(place, error.reason))
-    return Asked(asked.shelf, asked.values, tuple(found), tuple(places), tuple(unreadable), asked.request)
+    return replace(asked, pictures=tuple(found), places=tuple(places), unreadable=tuple(unreadable))
 
 
 def needs_body(endpoint: Endpoint, request: Request, shelf: Shelf) -> int:

@@ -18,6 +18,7 @@ from torch import Tensor
 from convlens.errors import counted
 from convlens.pictures import Preprocess
 from convlens.server.refused import Refused
+from convlens.server.workers import ENDS_S, NAME, computing
 from convlens.training import logits_of
 from convlens.training.validation import inference_batch
 from convlens.workbench.running import Running
@@ -43,7 +44,7 @@ class Batcher:
         self._lock = threading.Lock()
         self._num_waiting = 0
         self.num_batches = self.num_pictures = 0
-        self._thread = threading.Thread(target=self._serve, name=f"predict {name}", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name=f"{NAME}: {name}", daemon=True)
         self._thread.start()
 
     @property
@@ -63,7 +64,7 @@ class Batcher:
 
     def close(self) -> None:
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(ENDS_S)
 
     def _serve(self) -> None:
         held: Waiting | None = None
@@ -93,15 +94,13 @@ class Batcher:
         return batch, None, False
 
     def _answer(self, batch: list[Waiting]) -> None:
-        pixels = np.concatenate([one.pixels for one in batch])
+        size = sum(len(one.pixels) for one in batch)
+        batch = [one for one in batch if one.future.set_running_or_notify_cancel()]  # some are not waited for any more
         try:
-            rows = logits_of(
-                self._running.network,
-                torch.from_numpy(pixels),
-                self._preprocess,
-                self._running.choice,
-                device=torch.device("cpu"),
-            )
+            if not batch:
+                return
+            pixels = np.concatenate([one.pixels for one in batch])
+            rows = self._logits(torch.from_numpy(pixels))
             parts = list(rows.split([len(one.pixels) for one in batch]))
             for one, part in zip(batch, parts, strict=True):
                 one.future.set_result(part)
@@ -111,9 +110,14 @@ class Batcher:
                     one.future.set_exception(error)
         finally:
             with self._lock:
-                self._num_waiting -= len(pixels)
-                self.num_batches += 1
-                self.num_pictures += len(pixels)
+                self._num_waiting -= size
+                self.num_batches += bool(batch)
+                self.num_pictures += sum(len(one.pixels) for one in batch)
+
+    def _logits(self, pixels: Tensor) -> Tensor:
+        network, choice = self._running.network, self._running.choice
+        with computing():
+            return logits_of(network, pixels, self._preprocess, choice, device=torch.device("cpu"))
 
     def _refuse_the_rest(self) -> None:
         while True:
@@ -121,5 +125,5 @@ class Batcher:
                 one = self._queue.get_nowait()
             except queue.Empty:
                 return
-            if one is not None:
+            if one is not None and one.future.set_running_or_notify_cancel():
                 one.future.set_exception(Refused(503, "the server is closing; start it again", retry_after=5))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -41,7 +43,8 @@ class Doc:
 class Endpoint:
     """`function` is called in a thread, and may take as long as its `long` says: `Limits.seconds` or `long_seconds`.
 
-    A raw endpoint gives a Response of Starlette, such as a picture or a stream of events.
+    A raw endpoint gives a Response of Starlette, such as a picture or a stream of events. What is not light, a POST
+    unless it says so, has threads of its own.
     """
 
     method: str
@@ -50,6 +53,11 @@ class Endpoint:
     doc: Doc
     raw: bool = False
     long: bool = False
+    light: bool | None = None
+
+    @property
+    def heavy(self) -> bool:
+        return self.method != "GET" if self.light is None else not self.light
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,12 @@ class Asked:
     places: tuple[int, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
     request: Request | None = None
+    deadline: float = math.inf  # of time.monotonic(), when nobody waits for the answer any more
+
+    def check_time(self) -> None:
+        """For long work, now and then: Refused with 503 where the time is over."""
+        if time.monotonic() > self.deadline:
+            raise Refused(503, "the answer took too long; ask for less", retry_after=5)
 
     @property
     def served(self) -> ServedRun:

@@ -131,7 +131,7 @@ def _answer(served: ServedRun, made: Map, sanity: dict[str, Any] | None, *, whol
 
 TEXT, NUMBER = {"type": "string"}, {"type": "number"}
 EXPLAIN_DOC = Doc(
-    "A map over the picture, as the network sees it, of what speaks for a class",
+    "A map over the picture, as the network sees it, of what speaks for a class.",
     takes={
         "method": {"type": "string", "description": "a method that GET /v1/methods lists", "default": "grad_cam"},
         "target": {"type": ["string", "integer", "null"], "description": "a class; the predicted one where null"},

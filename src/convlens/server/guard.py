@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
+import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -32,12 +34,15 @@ class Guard:
     """Around the whole app. `hosts` are the names under which it may be called; loopback's always are.
 
     A page of another site that had its name point to 127.0.0.1 would come with its own name as Host, and a form or
-    script of another site with its own Origin: both are refused. Any host is taken where `hosts` has "*".
+    script of another site with its own Origin: both are refused. Where `hosts` has "*", the server listens on all
+    addresses of the machine, and is called by any address in numbers, or by the machine's name.
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str] = (), token: str | None = None) -> None:
         self._app, self._token = app, token
         self._hosts = {*LOOPBACK, *(host.lower() for host in hosts)}
+        if "*" in self._hosts:
+            self._hosts.add(socket.gethostname().lower())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,13 +70,16 @@ class Guard:
             shown = ", ".join(hosts)[:80]
             raise Refused(421, f"the Host {shown!r} is not this server's; open it under the address it printed")
         for name, value in headers:
-            if name == b"origin" and urlsplit_or_none(value) != hosts[0].lower():
+            if name == b"origin" and site_of(value) != hosts[0].lower():
                 raise Refused(403, f"the Origin {value[:80]!r} is another site; call from the server's own page")
+        foreign = [v for n, v in headers if n == b"sec-fetch-site" and v in ("cross-site", "same-site")]
+        if foreign and needs_token(scope["path"]):
+            raise Refused(403, "another site asked for this; call from the server's own page, or a program")
         if self._token is not None and needs_token(scope["path"]) and not self._has_token(headers):
             raise Refused(401, "this server wants a token; send the header Authorization: Bearer TOKEN")
 
     def _is_ours(self, host: str | None) -> bool:
-        return host is not None and ("*" in self._hosts or host in self._hosts)
+        return host is not None and (host in self._hosts or ("*" in self._hosts and is_address(host)))
 
     def _has_token(self, headers: list[tuple[bytes, str]]) -> bool:
         """Compared in the same time whatever it is."""
@@ -97,7 +105,16 @@ def host_of(address: str) -> str | None:
         return None
 
 
-def urlsplit_or_none(origin: str) -> str | None:
+def is_address(host: str) -> bool:
+    """Whether it is in numbers, which no other site's name is."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def site_of(origin: str) -> str | None:
     """ "http://localhost:8000" -> "localhost:8000"; None for what is no origin of HTTP."""
     try:
         parts = urlsplit(origin)

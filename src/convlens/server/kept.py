@@ -5,22 +5,25 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
+from contextlib import nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from convlens.pictures import decode, decode_and_inspect
+from convlens.pictures import claimed_size, decode
 from convlens.server.limits import Limits
 from convlens.server.refused import Refused
 
 if TYPE_CHECKING:
-    from convlens.pictures import Preprocess
     from convlens.server.shelf import ServedRun
 
 LONGEST_SHOWN = 640  # pixels of the longer side
 SHOWN_BYTES = 3 * LONGEST_SHOWN * LONGEST_SHOWN
+LARGE = 1 << 24  # pixels; a picture of more is decoded alone, for it may take half a gigabyte meanwhile
+
+_large = threading.Lock()
 
 
 def id_of(data: bytes) -> str:
@@ -31,34 +34,29 @@ def id_of(data: bytes) -> str:
 class KeptPicture:
     """A picture by the bytes it came as; all else is made of them when it is first asked for.
 
-    `width` and `height` are those of the upright picture. `pixels(served)` is uint8 (C, H, W) of the network's size,
-    just as `convlens predict` makes it of the file. Raises PictureError where it cannot be read.
+    `width` and `height` are those of the upright picture. Raises PictureError where it cannot be read.
     """
 
-    def __init__(self, data: bytes, first: ServedRun | None = None) -> None:
-        self.id = id_of(data)
-        self.data = data
+    def __init__(self, data: bytes, served: ServedRun) -> None:
+        self.id, self.data = id_of(data), data
         self._lock = threading.Lock()
-        self._pixels: dict[str, np.ndarray] = {}
-        side = LONGEST_SHOWN if first is None else first.run.preprocess.decode_side
-        picture, facts = decode_and_inspect(data, short_side=side)
-        self.width, self.height = facts.width, facts.height
-        if first is not None:
-            self._pixels[first.name] = first.run.preprocess.pixels(picture)
+        self._claimed = claimed_size(data)
+        picture = self._decoded(served.run.preprocess.decode_side)
+        self.height, self.width = self._upright_size(picture)
+        self._pixels = {served.name: served.run.preprocess.pixels(picture)}
 
     def pixels(self, served: ServedRun) -> np.ndarray:
+        """uint8 (C, H, W) of the network's size, just as `convlens predict` makes it of the file."""
         with self._lock:
             if served.name not in self._pixels:
-                self._pixels[served.name] = self._fitted(served.run.preprocess)
+                preprocess = served.run.preprocess
+                self._pixels[served.name] = preprocess.pixels(self._decoded(preprocess.decode_side))
             return self._pixels[served.name]
-
-    def _fitted(self, preprocess: Preprocess) -> np.ndarray:
-        return preprocess.pixels(decode(self.data, short_side=preprocess.decode_side))
 
     @cached_property
     def shown(self) -> np.ndarray:
         """uint8 (H, W) or (H, W, 3), the longer side at most 640."""
-        image = Image.fromarray(decode(self.data, short_side=LONGEST_SHOWN))
+        image = Image.fromarray(self._decoded(LONGEST_SHOWN))
         image.thumbnail((LONGEST_SHOWN, LONGEST_SHOWN), Image.Resampling.BILINEAR)
         return np.asarray(image)
 
@@ -66,6 +64,19 @@ class KeptPicture:
     def num_bytes(self) -> int:
         """At most, with what is made of it later."""
         return len(self.data) + SHOWN_BYTES + sum(pixels.nbytes for pixels in self._pixels.values())
+
+    def _decoded(self, short_side: int) -> np.ndarray:
+        width, height = self._claimed
+        with _large if width * height > LARGE else nullcontext():
+            return decode(self.data, short_side=short_side)
+
+    def _upright_size(self, picture: np.ndarray) -> tuple[int, int]:
+        """(H, W) at full size: a large JPEG was decoded smaller, and an icon may be larger than it claims."""
+        height, width = picture.shape[:2]
+        if min(height, width) >= min(self._claimed):
+            return height, width
+        short, long = sorted(self._claimed)
+        return (long, short) if height > width else (short, long)
 
 
 class KeptPictures:
@@ -82,16 +93,18 @@ class KeptPictures:
     @property
     def num_bytes(self) -> int:
         with self._lock:
-            return sum(picture.num_bytes for picture in self._kept.values())
+            return self._sum()
 
-    def add(self, data: bytes, served: ServedRun | None = None) -> KeptPicture:
+    def add(self, data: bytes, served: ServedRun) -> KeptPicture:
         """The picture of these bytes, decoded for that run; raises PictureError."""
         if (known := self.find(id_of(data))) is not None:
             return known
         picture = KeptPicture(data, served)
         with self._lock:
             self._kept[picture.id] = picture
-            while len(self._kept) > self._limits.kept_pictures or self._too_large():
+            while len(self._kept) > 1 and (
+                len(self._kept) > self._limits.kept_pictures or self._sum() > self._limits.kept_bytes
+            ):
                 self._kept.popitem(last=False)
         return picture
 
@@ -108,5 +121,5 @@ class KeptPictures:
             raise Refused(410, f"the picture {name[:40]!r} is not kept any more; send it again")
         return picture
 
-    def _too_large(self) -> bool:
-        return len(self._kept) > 1 and sum(p.num_bytes for p in self._kept.values()) > self._limits.kept_bytes
+    def _sum(self) -> int:
+        return sum(picture.num_bytes for picture in self._kept.values())

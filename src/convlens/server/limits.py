@@ -14,7 +14,8 @@ class Limits:
     """Sizes in bytes, times in seconds. How many pixels a picture may have is `pictures.MAX_PIXELS`.
 
     `body` is of a picture or of several in one request, `json_body` of a JSON document with pictures in base64, and
-    `json_text` of what is left of it without them. `waiting` are requests at once, `pictures_waiting` pictures that
+    `json_text` of what is left of it without them. `waiting` are requests at once,
+    `heavy_waiting` those beside them that take long, `pictures_waiting` pictures that
     wait for a network, `bytes_waiting` the bodies of all requests together.
     """
 
@@ -26,6 +27,7 @@ class Limits:
     kept_pictures: int = 64
     kept_bytes: int = 128 * MIB
     waiting: int = 64
+    heavy_waiting: int = 16
     pictures_waiting: int = 256
     bytes_waiting: int = 256 * MIB
     connections: int = 512

@@ -8,6 +8,7 @@ from convlens.server.explaining import EXPLAIN_DOC, explain
 from convlens.server.health import HEALTH_DOC, RUN_DOC, health, run_facts
 from convlens.server.judging import EVALUATION_DOC, evaluation
 from convlens.server.methods import METHODS_DOC, list_methods
+from convlens.server.metrics import METRICS_DOC, metrics
 from convlens.server.pictures import PICTURE_DOC, THUMBNAIL_DOC, picture, thumbnail
 from convlens.server.predict import PREDICT_DOC, predict
 from convlens.server.training import EVENTS_DOC, STOP_DOC, TRAINING_DOC, events, stop, training
@@ -15,15 +16,16 @@ from convlens.server.training import EVENTS_DOC, STOP_DOC, TRAINING_DOC, events,
 ROUTES: tuple[Endpoint, ...] = (
     Endpoint("GET", "/v1/health", health, HEALTH_DOC),
     Endpoint("GET", "/v1/run", run_facts, RUN_DOC),
-    Endpoint("POST", "/v1/predict", predict, PREDICT_DOC),
+    Endpoint("POST", "/v1/predict", predict, PREDICT_DOC, light=True),
     Endpoint("GET", "/v1/pictures/{id}", picture, PICTURE_DOC, raw=True),
     Endpoint("GET", "/v1/thumbnails/{name}", thumbnail, THUMBNAIL_DOC, raw=True),
     Endpoint("POST", "/v1/explain", explain, EXPLAIN_DOC, long=True),
-    Endpoint("GET", "/v1/methods", list_methods, METHODS_DOC, long=True),
+    Endpoint("GET", "/v1/methods", list_methods, METHODS_DOC, long=True, light=False),
     Endpoint("GET", "/v1/changes", list_changes, CHANGES_DOC),
-    Endpoint("POST", "/v1/changed", change, CHANGED_DOC),
+    Endpoint("POST", "/v1/changed", change, CHANGED_DOC, light=True),
     Endpoint("GET", "/v1/evaluation", evaluation, EVALUATION_DOC),
-    Endpoint("GET", "/v1/training", training, TRAINING_DOC),
-    Endpoint("GET", "/v1/training/events", events, EVENTS_DOC, raw=True),
-    Endpoint("POST", "/v1/training/stop", stop, STOP_DOC),
+    Endpoint("GET", "/v1/training", training, TRAINING_DOC, light=True),
+    Endpoint("GET", "/v1/training/events", events, EVENTS_DOC, raw=True, light=True),
+    Endpoint("POST", "/v1/training/stop", stop, STOP_DOC, light=True),
+    Endpoint("GET", "/metrics", metrics, METRICS_DOC, raw=True),
 )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from convlens.errors import UsageError
+from convlens.errors import Stopped, UsageError
 from convlens.runs import Run
 from convlens.server.extra import need_extra
 from convlens.server.limits import Limits
@@ -20,8 +20,11 @@ from convlens.workbench.results import Tell, silent
 from convlens.workbench.running import PLAIN, check_engine_name
 
 if TYPE_CHECKING:
+    from convlens.server.listening import Server
     from convlens.server.shelf import Shelf
 
+LOOPBACK = "127.0.0.1"
+ONLY_HERE = (LOOPBACK, "localhost", "::1")
 PORT = 8000
 TRIED_NEXT = 20  # ports looked at for a free one to name
 Runs = Run | str | Path | Sequence[Run | str | Path]
@@ -41,7 +44,7 @@ class ServeResult:
 def serve(
     runs: Runs,
     *,
-    host: str = "127.0.0.1",
+    host: str = LOOPBACK,
     port: int = PORT,
     token: str | None = None,
     engine: str = PLAIN,
@@ -50,62 +53,77 @@ def serve(
     listening: Callable[[ServeResult], None] | None = None,
     tell: Tell = silent,
 ) -> ServeResult:
-    """Serve runs until Ctrl-C or SIGTERM; `listening` is called once the server answers.
+    """Serve runs until Ctrl-C or SIGTERM, which raise Stopped; `listening` is called once the server answers.
 
     Port 0 takes a free one. Raises UsageError for a port that is taken, RunError for a run that cannot be opened, and
     MissingExtra without the packages of the extra `serve`.
     """
-    server, result, listener = _prepared(runs, host, port, token, engine, network, limits, tell)
-    server.on_started = (lambda: listening(result)) if listening else None
-    with listener:
+    check(port, token, engine)
+    with bound_socket(host, port) as listener:
+        if token is None and host not in ONLY_HERE:
+            tell(f"whoever reaches {host} may ask; --token keeps others out")
+        shelf = opened(runs, engine=engine, network=network, limits=limits, tell=tell)
+        server, result = server_on(shelf, listener, host, token)
+        server.on_started = (lambda: listening(result)) if listening else None
         server.run(sockets=[listener])
+    if server.stopped_by is not None:
+        raise Stopped("the server has ended", 128 + server.stopped_by)
     return result
 
 
 @contextmanager
-def running_server(runs: Runs, *, port: int = 0, **options: Any) -> Iterator[ServeResult]:
+def running_server(
+    runs: Runs,
+    *,
+    host: str = LOOPBACK,
+    port: int = 0,
+    token: str | None = None,
+    engine: str = PLAIN,
+    network: str | None = None,
+    limits: Limits | None = None,
+    tell: Tell = silent,
+) -> Iterator[ServeResult]:
     """The same beside your own program, in a thread that ends with the block: for notebooks and tests."""
-    names = ("host", "token", "engine", "network", "limits", "tell")
-    defaults: dict[str, Any] = {"host": "127.0.0.1", "token": None, "engine": PLAIN, "network": None, "limits": None}
-    given = {**defaults, "tell": silent, **options}
-    if unknown := set(given) - set(names):
-        raise UsageError(f"running_server takes no {sorted(unknown)[0]}; it takes {', '.join(names)} and port")
-    server, result, listener = _prepared(
-        runs, given["host"], port, *(given[name] for name in ("token", "engine", "network", "limits", "tell"))
-    )
-    with in_thread(server, listener):
-        yield result
+    check(port, token, engine)
+    with bound_socket(host, port) as listener:
+        if token is None and host not in ONLY_HERE:
+            tell(f"whoever reaches {host} may ask; --token keeps others out")
+        shelf = opened(runs, engine=engine, network=network, limits=limits, tell=tell)
+        with shelf_served(shelf, listener, host=host, token=token) as result:
+            yield result
 
 
 @contextmanager
-def in_thread(server: Any, listener: socket.socket) -> Iterator[threading.Thread]:
-    """It answers within the block, and has ended after it."""
+def shelf_served(
+    shelf: Shelf, listener: socket.socket, *, host: str = LOOPBACK, token: str | None = None
+) -> Iterator[ServeResult]:
+    """A shelf that is open, served in a thread until the block ends; closed then."""
+    server, result = server_on(shelf, listener, host, token)
+    started = threading.Event()
+    server.on_started = started.set
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server", daemon=True)
     thread.start()
     try:
-        while not server.started and thread.is_alive():
-            time.sleep(0.005)
-        yield thread
+        while not started.wait(0.05) and thread.is_alive():
+            continue
+        yield result
     finally:
         server.should_exit = True
         thread.join()
-        listener.close()
 
 
-def _prepared(
-    runs: Runs,
-    host: str,
-    port: int,
-    token: str | None,
-    engine: str,
-    network: str | None,
-    limits: Limits | None,
-    tell: Tell,
-) -> tuple[Any, ServeResult, socket.socket]:
-    """The server, what it will say, and the socket it listens on."""
+def check(port: int, token: str | None, engine: str) -> None:
+    """Before anything is opened: MissingExtra, or UsageError for what cannot be one."""
     need_extra()
     check_engine_name(engine)
-    check_token(token)
+    if not 0 <= port <= 65535:
+        raise UsageError(f"the port is {port}; expected 0, for a free one, to 65535")
+    if token is not None and not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise UsageError("the token is empty or has other characters than letters, digits and signs; give another")
+
+
+def opened(runs: Runs, *, engine: str, network: str | None, limits: Limits | None, tell: Tell) -> Shelf:
+    """The runs on a shelf."""
     from convlens.server.following import follow, is_unfinished
     from convlens.server.shelf import open_shelf
 
@@ -113,38 +131,31 @@ def _prepared(
     if not given:
         raise UsageError("no run was given; give the folder of one or more")
     unfinished = [run for run in given if not isinstance(run, Run) and is_unfinished(run)]
-    opened = [open_run(run, network) for run in given if run not in unfinished]
-    listener = bound_socket(host, port)
+    whole = [open_run(run, network) for run in given if run not in unfinished]
+    shelf = open_shelf(whole, limits or Limits(), engine=engine, tell=tell)
     try:
-        shelf = open_shelf(opened, limits or Limits(), engine=engine, tell=tell)
         follow(shelf, unfinished, network)
     except BaseException:
-        listener.close()
+        shelf.close()
         raise
-    return (*behind(shelf, listener, host, token), listener)
+    return shelf
 
 
-def check_token(token: str | None) -> None:
-    if token is not None and (not token.isascii() or not token.strip() or " " in token):
-        raise UsageError("the token is empty or has a character other than letters, digits and signs; give another")
-
-
-def behind(shelf: Shelf, listener: socket.socket, host: str, token: str | None) -> tuple[Any, ServeResult]:
-    """A server of what is on the shelf, and what it will say; it does not answer yet."""
+def server_on(shelf: Shelf, listener: socket.socket, host: str, token: str | None) -> tuple[Server, ServeResult]:
     from convlens.server.app import app_of
     from convlens.server.listening import make_server
 
-    found = listener.getsockname()[1]
+    port = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
-    result = ServeResult(f"http://{shown}:{found}/", host, found, tuple(shelf.runs), token is not None)
-    hosts = ["*"] if host in ("0.0.0.0", "::") else [host]
-    return make_server(app_of(shelf, token, hosts), shelf.limits), result
+    result = ServeResult(f"http://{shown}:{port}/", host, port, tuple(shelf.runs), token is not None)
+    app = app_of(shelf, token, ["*"] if host in ("0.0.0.0", "::") else [host])
+    server = make_server(app, shelf.limits)
+    server.on_ending = shelf.end_streams
+    return server, result
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
     """UsageError where the port is taken, naming a free one, or where there is no such host."""
-    if not 0 <= port <= 65535:
-        raise UsageError(f"the port is {port}; expected 0, for a free one, to 65535")
     try:
         return _bound(host, port)
     except socket.gaierror as error:

@@ -19,8 +19,10 @@ from convlens.runs import Run
 from convlens.server.batching import Batcher
 from convlens.server.kept import KeptPicture, KeptPictures
 from convlens.server.limits import Limits
+from convlens.server.metrics import Metrics
 from convlens.server.refused import Refused
 from convlens.server.samples import Sample, samples_of
+from convlens.server.workers import Workers
 from convlens.training import Watch
 from convlens.workbench.results import Tell, silent
 from convlens.workbench.running import PLAIN, Running, running
@@ -54,7 +56,7 @@ class ServedRun:
 
 
 class Shelf:
-    """The runs by name, the first one the default; `kept` pictures; `limits`; `training` that is being watched."""
+    """The runs by name, the first one the default; `kept` pictures; the `training` that is being watched, if any."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -63,6 +65,7 @@ class Shelf:
         self.training: Watch | None = None
         self.streams: WeakSet[Any] = WeakSet()  # of events, to whoever watches it
         self.closing = False  # streams end then
+        self.workers, self.metrics = Workers(limits), Metrics()
         self._open = ExitStack()
 
     def put(self, run: Run, engine: str = PLAIN, *, tell: Tell = silent) -> ServedRun:
@@ -73,8 +76,11 @@ class Shelf:
         ran = self._open.enter_context(running(run, engine, reads, tell=tell))
         served = ServedRun(name, run, ran, self.limits)
         self._open.callback(served.batcher.close)
-        self.runs[name] = served
+        self.runs = {**self.runs, name: served}  # others may be going through the old one
         return served
+
+    def end_streams(self) -> None:
+        self.closing = True
 
     def watch(self, training: Watch) -> None:
         self.training = training
@@ -101,6 +107,8 @@ class Shelf:
         return self.kept.get(name)
 
     def close(self) -> None:
+        """It may be called twice."""
+        self.workers.close()
         self._open.close()
 
     def _free_name(self, run: Run) -> str:

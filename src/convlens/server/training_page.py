@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from convlens.errors import ConvlensError, Stopped
 from convlens.server.extra import need_extra
 from convlens.server.limits import Limits
-from convlens.server.serve import PORT, behind, bound_socket, in_thread
+from convlens.server.serve import LOOPBACK, PORT, bound_socket, shelf_served
 from convlens.training import Watch
 from convlens.workbench import open_run
 
-HOST = "127.0.0.1"
+if TYPE_CHECKING:
+    from convlens.server.shelf import Shelf
+
 SAVED = ("done", "the run is saved")
 
 
 class TrainingPage:
-    """`watch` is what `train` is given; `show` puts the run that it became beside it, `wait` keeps the page open."""
+    """`watch` is what `train` is given; `show` puts the run that it became on the page, `wait` keeps it open."""
 
-    def __init__(self, url: str, watch: Watch, shelf: Any, thread: threading.Thread) -> None:
+    def __init__(self, url: str, shelf: Shelf, watch: Watch) -> None:
         self.url, self.watch = url, watch
-        self._shelf, self._thread = shelf, thread
+        self._shelf = shelf
 
     def show(self, run: Path, network: str | None = None) -> None:
         self._shelf.put(open_run(run, network))
         self.watch.say(*SAVED, ended=True)
 
     def wait(self) -> None:
-        """Until Ctrl-C, which is no error here."""
+        """Until Ctrl-C, which is no error here: what there was to save is saved."""
         try:
-            while self._thread.is_alive():
-                self._thread.join(0.5)
+            while True:
+                time.sleep(3600)
         except KeyboardInterrupt:
             return
 
@@ -48,12 +50,11 @@ def training_page(*, port: int = PORT) -> Iterator[TrainingPage]:
     need_extra()
     from convlens.server.shelf import Shelf
 
-    listener, shelf, watch = bound_socket(HOST, port), Shelf(Limits()), Watch()
+    shelf, watch = Shelf(Limits()), Watch()
     shelf.watch(watch)
-    server, result = behind(shelf, listener, HOST, None)
-    with in_thread(server, listener) as thread:
+    with bound_socket(LOOPBACK, port) as listener, shelf_served(shelf, listener) as served:
         try:
-            yield TrainingPage(result.url, watch, shelf, thread)
+            yield TrainingPage(served.url, shelf, watch)
         except Stopped as stopped:
             watch.say("stopped", str(stopped), ended=True)
             raise

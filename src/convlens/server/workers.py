@@ -1,8 +1,12 @@
-"""Threads that answer, and how many requests may be at work at once."""
+"""Threads that answer, and how many requests may be at work at once.
+
+Heavy calls have threads of their own, so that a prediction never waits for an explanation to end.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +17,13 @@ from convlens.data import usable_cpus
 from convlens.errors import counted
 from convlens.server.limits import Limits
 from convlens.server.refused import Refused
+
+NAME = "convlens server"  # how the names of its threads begin
+HEAVY_THREADS = 2
+ENDS_S = 0.5  # for what is at work when the server ends
+
+_changed = threading.Condition()
+_at_work: list[None] = []
 
 
 @dataclass
@@ -30,45 +41,81 @@ class Room:
 
 
 class Workers:
-    """All counting is done in the thread of the event loop, and needs no lock."""
+    """All counting is done in the thread of the event loop, and needs no lock. `waiting` is [light, heavy]."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.waiting = self.bytes_waiting = 0
-        self._threads = ThreadPoolExecutor(usable_cpus() + 2, thread_name_prefix="answer")
+        self.waiting = [0, 0]
+        self.bytes_waiting = 0
+        sizes = (usable_cpus() + 2, HEAVY_THREADS)
+        self._threads = [ThreadPoolExecutor(size, thread_name_prefix=NAME) for size in sizes]
 
     @contextmanager
-    def room(self) -> Iterator[Room]:
+    def room(self, *, heavy: bool) -> Iterator[Room]:
         """For one request; Refused with 503 where as many as may are at work."""
-        if self.waiting >= self.limits.waiting:
-            many = counted(self.waiting, "request")
+        most = self.limits.heavy_waiting if heavy else self.limits.waiting
+        if self.waiting[heavy] >= most:
+            many = counted(most, "request")
             raise Refused(503, f"{many} are being answered already; try again in a second", retry_after=1)
         room = Room(self)
-        self.waiting += 1
+        self.waiting[heavy] += 1
         try:
             yield room
         finally:
-            self.waiting -= 1
+            self.waiting[heavy] -= 1
             self.bytes_waiting -= room.bytes
 
-    async def run(self, work: Callable[[], Any], seconds: float) -> Any:
+    async def run(self, work: Callable[[], Any], seconds: float, *, heavy: bool = False) -> Any:
         """In a thread; Refused with 503 after that time. The thread then goes on, and is counted until it ends."""
-        return await self.wait(self._threads.submit(work), seconds)
+        return await self.wait(self._threads[heavy].submit(_counted, work), seconds, heavy=heavy)
 
-    async def wait(self, future: Future[Any], seconds: float) -> Any:
+    async def wait(self, future: Future[Any], seconds: float, *, heavy: bool = False) -> Any:
         loop = asyncio.get_running_loop()
         try:
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), seconds)
-        except TimeoutError as error:
-            if not future.cancel():
-                self.waiting += 1
-                future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._left))
-            raise Refused(
-                503, f"the answer took longer than {seconds:g} seconds; try again, or ask for less", retry_after=5
-            ) from error
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if not future.cancel() and not loop.is_closed():
+                self.waiting[heavy] += 1
+                future.add_done_callback(lambda _: _call_in(loop, lambda: self._leave(heavy)))
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            words = f"the answer took longer than {seconds:g} seconds; try again, or ask for less"
+            raise Refused(503, words, retry_after=5) from error
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in self._threads:
+            threads.shutdown(wait=False, cancel_futures=True)
 
-    def _left(self) -> None:
-        self.waiting -= 1
+    def _leave(self, heavy: bool) -> None:
+        self.waiting[heavy] -= 1
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """Around whatever cannot be stopped."""
+    with _changed:
+        _at_work.append(None)
+    try:
+        yield
+    finally:
+        with _changed:
+            _at_work.pop()
+            _changed.notify_all()
+
+
+def still_computing() -> bool:
+    """Whether a thread goes on with what it does, half a second after all servers were closed."""
+    with _changed:
+        return not _changed.wait_for(lambda: not _at_work, ENDS_S)
+
+
+def _counted(work: Callable[[], Any]) -> Any:
+    with computing():
+        return work()
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:
+    try:
+        loop.call_soon_threadsafe(work)
+    except RuntimeError:
+        return  # the loop is closed
