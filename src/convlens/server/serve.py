@@ -125,12 +125,21 @@ def check(port: int, token: str | None, engine: str) -> None:
 
 def opened(runs: Runs, *, engine: str, network: str | None, limits: Limits | None, tell: Tell) -> Shelf:
     """The runs on a shelf."""
+    from convlens.server.following import follow, is_unfinished
     from convlens.server.shelf import open_shelf
 
     given = [runs] if isinstance(runs, Run | str | Path) else list(runs)
     if not given:
         raise UsageError("no run was given; give the folder of one or more")
-    return open_shelf([open_run(run, network) for run in given], limits or Limits(), engine=engine, tell=tell)
+    unfinished = [run for run in given if not isinstance(run, Run) and is_unfinished(run)]
+    whole = [open_run(run, network) for run in given if run not in unfinished]
+    shelf = open_shelf(whole, limits or Limits(), engine=engine, tell=tell)
+    try:
+        follow(shelf, unfinished, network)
+    except BaseException:
+        shelf.close()
+        raise
+    return shelf
 
 
 def server_on(shelf: Shelf, listener: socket.socket, host: str, token: str | None) -> tuple[Server, ServeResult]:
@@ -141,7 +150,9 @@ def server_on(shelf: Shelf, listener: socket.socket, host: str, token: str | Non
     shown = f"[{host}]" if ":" in host else host
     result = ServeResult(f"http://{shown}:{port}/", host, port, tuple(shelf.runs), token is not None)
     app = app_of(shelf, token, ["*"] if host in ("0.0.0.0", "::") else [host])
-    return make_server(app, shelf.limits), result
+    server = make_server(app, shelf.limits)
+    server.on_ending = shelf.end_streams
+    return server, result
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
