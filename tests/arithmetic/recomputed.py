@@ -12,6 +12,7 @@ import torch
 from convlens.arithmetic import Recording, UnitSum, take_apart
 
 Json = dict[str, Any]
+UNKNOWN = {"mkldnn_rnn_layer"}  # all steps of torch's own LSTM in one operation of the CPU
 
 
 def served(unit: UnitSum) -> Json:
@@ -69,6 +70,7 @@ def of_numbers(formula: str, n: dict[str, float]) -> float:
         "clamp(x + 3, 0, 6) / 6": lambda: min(max(x + 3, 0), 6) / 6,
         "x / (1 + exp(−x))": lambda: x / (1 + math.exp(-x)),
         "1 / (1 + exp(−x))": lambda: 1 / (1 + math.exp(-x)),
+        "|x|": lambda: abs(x),
         "tanh x": lambda: math.tanh(x),
         "−x": lambda: -x,
         "x / 2 · (1 + erf(x / √2))": lambda: x / 2 * (1 + math.erf(x / math.sqrt(2))),
@@ -89,6 +91,8 @@ def of_numbers(formula: str, n: dict[str, float]) -> float:
         "a · b": lambda: a * b,
         "x · b": lambda: a * b,
         "a · x": lambda: a * b,
+        "the larger of a and b": lambda: max(a, b),
+        "a where c is true, else b": lambda: a if n["c"] else b,
         "a / b": lambda: a / b,
         "x / b": lambda: a / b,
         "a / x": lambda: a / b,
@@ -103,10 +107,14 @@ def check(recording: Recording, node: int | str, position: tuple[int, ...], **op
     unit = served(take_apart(recording, node, position, **options))
     for step in unit["steps"]:
         found = recomputed(step)
+        if found is None and step["op"] in UNKNOWN:
+            assert step["computed"] is None and step["operands"] and not step["agrees"]
+            continue
         assert found is not None, f"{step['op']} has no rule"
         bound = 1e-4 * max(1.0, abs(step["value"]))
-        assert abs(found - step["value"]) <= bound, (unit["layer"], step["title"], found, step["value"])
-        assert abs(step["computed"] - step["value"]) <= bound and step["agrees"]
+        same = found == step["value"] == step["computed"]  # infinities too
+        assert same or abs(found - step["value"]) <= bound, (unit["layer"], step["title"], found, step["value"])
+        assert step["agrees"] and (same or abs(step["computed"] - step["value"]) <= bound)
     if isinstance(node, int):
         assert unit["value"] == float(recording.tensor(node)[tuple(unit["position"]["index"])])
     return unit

@@ -28,5 +28,5 @@ def test_any_unit_of_any_node_is_the_sum_of_the_numbers_that_are_shown(network: 
         for position in units(recording, node, UNITS, random):
             check(recording, node, position)
             seen += 1
-    assert seen >= 10
+    assert seen >= 4
     check(recording, "probabilities", (3,), temperature=1.7)

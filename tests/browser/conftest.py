@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 import convlens
+from convlens.server import running_server
 
 PROGRAMS = ("chromium", "google-chrome", "chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+FLAGS += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # a camera that sees a test picture
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +41,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     convlens.evaluate(run, robustness=True, beside=plain)
     convlens.explain(run, sorted((run / "thumbnails").iterdir())[:3])
     return run / "report.html"
+
+
+@pytest.fixture(scope="session")
+def lens(report: Path) -> Iterator[str]:
+    """The address of a server of that run, and of the one beside it."""
+    with running_server([report.parent, report.parent.parent / "plain"]) as served:
+        yield served.url

@@ -7,9 +7,12 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
+import httpx
 import pytest
 import typer.main
 from typer.core import TyperCommand
@@ -20,6 +23,7 @@ from convlens.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+AUTHORIZED = {"Authorization": "Bearer TOKEN"}  # for the commands that are shown with --token TOKEN
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
@@ -51,7 +55,38 @@ def convlens_command(line: str) -> Result:
     """What `convlens …` gives, in this process."""
     program, *arguments = shlex.split(line)
     assert program == "convlens"
+    if arguments[0] == "serve" and "--help" not in arguments:
+        return served_until_healthy(arguments)
     return CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def served_until_healthy(arguments: list[str]) -> Result:
+    """A server is asked how it is as soon as it listens, on a free port, and then told to stop."""
+    from convlens.server.listening import Server
+
+    asked: list[int] = []
+
+    def ask_and_stop(server: Server, listening: Callable[[], None]) -> None:
+        listening()
+        port = server.servers[0].sockets[0].getsockname()[1]
+
+        def ask() -> None:
+            asked.append(httpx.get(f"http://127.0.0.1:{port}/v1/health", headers=AUTHORIZED).status_code)
+            server.should_exit = True
+
+        Thread(target=ask, daemon=True).start()
+
+    startup = Server.startup
+
+    async def started(server: Server, sockets: object = None) -> None:
+        server.on_started = partial(ask_and_stop, server, server.on_started)
+        await startup(server, sockets)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Server, "startup", started)
+        done = CliRunner().invoke(app, [*arguments, "--port", "0", "--no-open"], catch_exceptions=False)
+    assert asked == [200], "the server answers"
+    return done
 
 
 @pytest.fixture(autouse=True)

@@ -102,8 +102,8 @@ def _padded(asked: Asked, read: Read) -> tuple[Read, Index] | None:
 def _by_strides(asked: Asked, read: Read) -> Index:
     """The view of a tensor that lies in order: its strides and offset tell where each number stands."""
     places = [place for place, one in enumerate(asked.reads()) if one.tensor is read.tensor]
-    contiguous = torch.empty(read.shape, dtype=read.tensor.dtype, device="meta")
-    view = run_again(asked.recording, asked.node, {places[0]: contiguous})[asked.output]
+    in_order = torch.empty(read.shape, dtype=read.tensor.dtype)  # nothing is written into it, nor read of it
+    view = run_again(asked.recording, asked.node, {places[0]: in_order})[asked.output]
     flat = view.storage_offset() + sum(at * stride for at, stride in zip(asked.index, view.stride(), strict=True))
     return unravelled(int(flat), read.shape)
 

@@ -10,7 +10,7 @@ from convlens.arithmetic.asked import Asked, gathered, rule
 from convlens.arithmetic.places import Window
 from convlens.arithmetic.recording import Recording
 from convlens.arithmetic.steps import SoftmaxStep, Step
-from convlens.errors import NetworkError, UsageError
+from convlens.errors import NetworkError, UsageError, counted
 
 PROBABILITIES = "probabilities"
 
@@ -58,7 +58,7 @@ def _step(logits: np.ndarray, chosen: int, temperature: float, *, log: bool, **o
     computed = (logits[chosen] - greatest) / temperature - np.log(total) if log else exponentials[chosen] / total
     return SoftmaxStep(
         op="softmax",
-        title=f"softmax over {len(logits)} classes{warmth}",
+        title=f"softmax over {counted(len(logits), 'class', 'classes')}{warmth}",
         formula=f"log({share})" if log else share,
         logits=logits,
         exponentials=exponentials,

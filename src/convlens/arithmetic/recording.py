@@ -108,23 +108,7 @@ def record_values(model: nn.Module, image: Tensor, *, graph: Graph | None = None
         raise UsageError(
             f"the picture has the shape {tuple(picture.shape)}; the graph was traced for {graph.input_shape}"
         )
-    own = picture.clone()
-    buffers = with_own_buffers(model)
-    named = dict(model.named_parameters()) | buffers
-    with preserved(model), torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what the network has to say, it says when it predicts
-        for module in model.modules():
-            module.training = False
-        keeper = Keeper(own, named)
-        try:
-            with HandingOver(keeper.handed_over), keeper:
-                functional_call(model, buffers, (own,))
-        except Exception as error:
-            reason = next(iter(str(error).strip().splitlines()), "no reason given")
-            raise NetworkError(
-                f"{type(model).__name__} cannot run on a picture of {tuple(picture.shape)}: {type(error).__name__}: "
-                f"{reason}; check the shape, or load its weights"
-            ) from error
+    keeper = _run(model, picture)
     if given is None and not _same(graph, keeper):
         graph = trace(model, picture, real=True)
     _check_same(model, graph, keeper)
@@ -138,6 +122,25 @@ def record_values(model: nn.Module, image: Tensor, *, graph: Graph | None = None
         written_over=keeper.written_over,
         weights=weights,
     )
+
+
+def _run(model: nn.Module, picture: Tensor) -> Keeper:
+    own, buffers = picture.clone(), with_own_buffers(model)
+    keeper = Keeper(own, dict(model.named_parameters()) | buffers)
+    with preserved(model), torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the network has to say, it says when it predicts
+        for module in model.modules():
+            module.training = False
+        try:
+            with HandingOver(keeper.handed_over), keeper:
+                functional_call(model, buffers, (own,))
+        except Exception as error:
+            reason = next(iter(str(error).strip().splitlines()), "no reason given")
+            raise NetworkError(
+                f"{type(model).__name__} cannot run on a picture of {tuple(picture.shape)}: {type(error).__name__}: "
+                f"{reason}; check the shape, or load its weights"
+            ) from error
+    return keeper
 
 
 def _as_input(model: nn.Module, image: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from convlens.errors import counted
 from convlens.pictures import Preprocess
 from convlens.server.refused import Refused
-from convlens.server.workers import ENDS_S, NAME
+from convlens.server.workers import ENDS_S, NAME, computing
 from convlens.training import logits_of
 from convlens.training.validation import inference_batch
 from convlens.workbench.running import Running
@@ -100,13 +100,7 @@ class Batcher:
             if not batch:
                 return
             pixels = np.concatenate([one.pixels for one in batch])
-            rows = logits_of(
-                self._running.network,
-                torch.from_numpy(pixels),
-                self._preprocess,
-                self._running.choice,
-                device=torch.device("cpu"),
-            )
+            rows = self._logits(torch.from_numpy(pixels))
             parts = list(rows.split([len(one.pixels) for one in batch]))
             for one, part in zip(batch, parts, strict=True):
                 one.future.set_result(part)
@@ -119,6 +113,11 @@ class Batcher:
                 self._num_waiting -= size
                 self.num_batches += bool(batch)
                 self.num_pictures += sum(len(one.pixels) for one in batch)
+
+    def _logits(self, pixels: Tensor) -> Tensor:
+        network, choice = self._running.network, self._running.choice
+        with computing():
+            return logits_of(network, pixels, self._preprocess, choice, device=torch.device("cpu"))
 
     def _refuse_the_rest(self) -> None:
         while True:

@@ -20,11 +20,11 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("POST", "/v1/predict", predict, PREDICT_DOC, light=True),
     Endpoint("GET", "/v1/pictures/{id}", picture, PICTURE_DOC, raw=True),
     Endpoint("GET", "/v1/thumbnails/{name}", thumbnail, THUMBNAIL_DOC, raw=True),
-    Endpoint("GET", "/metrics", metrics, METRICS_DOC, raw=True),
     Endpoint("GET", "/v1/network", network, NETWORK_DOC),
     Endpoint("POST", "/v1/features", features, FEATURES_DOC),
     Endpoint("POST", "/v1/unit", unit, UNIT_DOC),
     Endpoint("GET", "/v1/filters", filters, FILTERS_DOC),
     Endpoint("POST", "/v1/exciting", exciting, EXCITING_DOC, long=True),
     Endpoint("POST", "/v1/maximise", maximise, MAXIMISE_DOC, long=True),
+    Endpoint("GET", "/metrics", metrics, METRICS_DOC, raw=True),
 )

@@ -25,11 +25,12 @@ class Sample:
 
 
 def thumbnails_of(run: Run) -> dict[str, Path]:
-    """Name -> file, of all that are there; nothing where there is no folder."""
-    folder = run.folder.thumbnails
-    if not folder.is_dir():
+    """Name -> file, of all that are there; nothing where there is no folder. A link to elsewhere is none of them."""
+    folder = run.path.resolve() / run.folder.thumbnails.name
+    if not folder.is_dir() or folder.is_symlink():
         return {}
-    return {file.name: file for file in sorted(folder.iterdir()) if file.suffix == ".jpg" and file.is_file()}
+    files = (file for file in sorted(folder.iterdir()) if file.suffix == ".jpg")
+    return {file.name: file for file in files if file.is_file() and not file.is_symlink()}
 
 
 def samples_of(run: Run) -> tuple[Sample, ...]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from convlens.server.shelf import Shelf
 
 LOOPBACK = "127.0.0.1"
+ONLY_HERE = (LOOPBACK, "localhost", "::1")
 PORT = 8000
 TRIED_NEXT = 20  # ports looked at for a free one to name
 Runs = Run | str | Path | Sequence[Run | str | Path]
@@ -57,8 +58,10 @@ def serve(
     Port 0 takes a free one. Raises UsageError for a port that is taken, RunError for a run that cannot be opened, and
     MissingExtra without the packages of the extra `serve`.
     """
-    check(host, port, token, tell)
+    check(port, token, engine)
     with bound_socket(host, port) as listener:
+        if token is None and host not in ONLY_HERE:
+            tell(f"whoever reaches {host} may ask; --token keeps others out")
         shelf = opened(runs, engine=engine, network=network, limits=limits, tell=tell)
         server, result = server_on(shelf, listener, host, token)
         server.on_started = (lambda: listening(result)) if listening else None
@@ -81,8 +84,10 @@ def running_server(
     tell: Tell = silent,
 ) -> Iterator[ServeResult]:
     """The same beside your own program, in a thread that ends with the block: for notebooks and tests."""
-    check(host, port, token, tell)
+    check(port, token, engine)
     with bound_socket(host, port) as listener:
+        if token is None and host not in ONLY_HERE:
+            tell(f"whoever reaches {host} may ask; --token keeps others out")
         shelf = opened(runs, engine=engine, network=network, limits=limits, tell=tell)
         with shelf_served(shelf, listener, host=host, token=token) as result:
             yield result
@@ -107,22 +112,20 @@ def shelf_served(
         thread.join()
 
 
-def check(host: str, port: int, token: str | None, tell: Tell = silent) -> None:
-    """Before anything is opened: MissingExtra, or UsageError for a port or token that cannot be one."""
+def check(port: int, token: str | None, engine: str) -> None:
+    """Before anything is opened: MissingExtra, or UsageError for what cannot be one."""
     need_extra()
+    check_engine_name(engine)
     if not 0 <= port <= 65535:
         raise UsageError(f"the port is {port}; expected 0, for a free one, to 65535")
     if token is not None and not re.fullmatch(r"[\x21-\x7e]+", token):
         raise UsageError("the token is empty or has other characters than letters, digits and signs; give another")
-    if token is None and host not in (LOOPBACK, "localhost", "::1"):
-        tell(f"whoever reaches {host} may ask; --token keeps others out")
 
 
 def opened(runs: Runs, *, engine: str, network: str | None, limits: Limits | None, tell: Tell) -> Shelf:
     """The runs on a shelf."""
     from convlens.server.shelf import open_shelf
 
-    check_engine_name(engine)
     given = [runs] if isinstance(runs, Run | str | Path) else list(runs)
     if not given:
         raise UsageError("no run was given; give the folder of one or more")

@@ -20,7 +20,10 @@ from convlens.server.refused import Refused
 
 NAME = "convlens server"  # how the names of its threads begin
 HEAVY_THREADS = 2
-ENDS_S = 0.5  # until when an idle thread has ended
+ENDS_S = 0.5  # for what is at work when the server ends
+
+_changed = threading.Condition()
+_at_work: list[None] = []
 
 
 @dataclass
@@ -64,7 +67,7 @@ class Workers:
 
     async def run(self, work: Callable[[], Any], seconds: float, *, heavy: bool = False) -> Any:
         """In a thread; Refused with 503 after that time. The thread then goes on, and is counted until it ends."""
-        return await self.wait(self._threads[heavy].submit(work), seconds, heavy=heavy)
+        return await self.wait(self._threads[heavy].submit(_counted, work), seconds, heavy=heavy)
 
     async def wait(self, future: Future[Any], seconds: float, *, heavy: bool = False) -> Any:
         loop = asyncio.get_running_loop()
@@ -87,12 +90,28 @@ class Workers:
         self.waiting[heavy] -= 1
 
 
+@contextmanager
+def computing() -> Iterator[None]:
+    """Around whatever cannot be stopped."""
+    with _changed:
+        _at_work.append(None)
+    try:
+        yield
+    finally:
+        with _changed:
+            _at_work.pop()
+            _changed.notify_all()
+
+
 def still_computing() -> bool:
-    """Whether a thread of a server that was closed goes on with what it does."""
-    threads = [one for one in threading.enumerate() if one.name.startswith(NAME)]
-    for thread in threads:
-        thread.join(ENDS_S / len(threads))
-    return any(thread.is_alive() for thread in threads)
+    """Whether a thread goes on with what it does, half a second after all servers were closed."""
+    with _changed:
+        return not _changed.wait_for(lambda: not _at_work, ENDS_S)
+
+
+def _counted(work: Callable[[], Any]) -> Any:
+    with computing():
+        return work()
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:

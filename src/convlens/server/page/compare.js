@@ -59,7 +59,7 @@ class CompareView extends HTMLElement {
     const list = runChoice(desk.run.runs, one.run.name, (name) => choose(name).catch(tell), label);
     return element("section", { class: number ? "card side second" : "card side", "aria-label": label },
       element("header", {}, list, one.facts), one.best, one.bars,
-      element("div", { class: "frame" }, one.overlay), one.said);
+      element("div", { class: "looks" }, one.overlay, one.said));
   }
 
   async #ask() {

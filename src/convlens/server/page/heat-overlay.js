@@ -3,7 +3,8 @@
 import { picturePath, showPicture } from "./api.js";
 import { element } from "./dom.js";
 
-const SMALL = 97; // pixels: networks of smaller pictures show their pixels as squares
+/** Networks of pictures so small show their pixels as squares. */
+export const isSmall = ({ width, height }) => Math.max(width, height) <= 64;
 
 class HeatOverlay extends HTMLElement {
   #picture = element("img", { class: "seen", alt: "" });
@@ -17,7 +18,7 @@ class HeatOverlay extends HTMLElement {
   async show(picture, run) {
     const { width, height } = run.input;
     this.style.aspectRatio = `${width} / ${height}`;
-    this.classList.toggle("pixels", Math.max(width, height) < SMALL);
+    this.classList.toggle("pixels", isSmall(run.input));
     this.#picture.alt = `${picture.label ?? "The picture"}, as the network sees it`;
     await showPicture(this.#picture, picturePath(picture.id, "seen", run.name));
   }

@@ -16,7 +16,7 @@ function picture({ url, label, predicted, probability }) {
   const words = right ? `${label}, recognised` : `${label}, taken for ${predicted}`;
   const image = element("img", { alt: "", width: 96, height: 96, loading: "lazy" });
   if (url) showPicture(image, url).catch(() => {});
-  const said = right ? label : [label, element("span", { class: "quiet" }, " → "), predicted];
+  const said = right ? label : [element("span", {}, label), element("span", {}, `→ ${predicted}`)];
   const sure = Number.isFinite(probability) ? percent(probability) : "";
   const facts = { type: "button", class: "picture", "aria-label": `${words} ${sure}. Open it in Try` };
   return element("button", { ...facts, disabled: !url, onclick: () => open(url, label) },

@@ -3,6 +3,7 @@
 import { picturePath, showPicture } from "./api.js";
 import { desk, follow } from "./desk.js";
 import { button, element } from "./dom.js";
+import { isSmall } from "./heat-overlay.js";
 import { short } from "./format.js";
 import { tell } from "./notices.js";
 
@@ -23,7 +24,8 @@ class RunBar extends HTMLElement {
 
   #showRun() {
     if (!desk.run) return;
-    const { name, runs, network, num_parameters: parameters } = desk.run;
+    const { name, runs, network, num_parameters: parameters, input } = desk.run;
+    document.body.classList.toggle("small-pictures", isSmall(input));
     const said = element("span", { class: "quiet" }, `${network} · ${short(parameters)} parameters`);
     this.#facts.replaceChildren(runs.length > 1 ? runChoice(runs, name) : element("strong", {}, name), said);
   }

@@ -4,6 +4,7 @@ import { ask, isAbort, read } from "./api.js";
 import { desk, follow } from "./desk.js";
 import { button, element } from "./dom.js";
 import { brief, percent } from "./format.js";
+import { isSmall } from "./heat-overlay.js";
 import { Newest } from "./newest.js";
 import { empty, tell } from "./notices.js";
 import "./picture-source.js";
@@ -75,7 +76,7 @@ class ShakenPicture extends HTMLElement {
     if (!picture) return;
     this.#image.hidden = false;
     this.#image.src = seen;
-    this.#image.classList.toggle("pixels", Math.max(run.input.width, run.input.height) < 97);
+    this.#image.classList.toggle("pixels", isSmall(run.input));
     const before = picture.prediction;
     const moved = before.label === prediction.label ? "still" : "no longer";
     this.#was.textContent = `As it is: ${before.label}, ${percent(before.probability)}; ${moved} so when changed.`;

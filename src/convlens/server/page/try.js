@@ -6,6 +6,7 @@ import { desk, follow } from "./desk.js";
 import "./digit-pad.js";
 import { button, element } from "./dom.js";
 import { percent } from "./format.js";
+import { isSmall } from "./heat-overlay.js";
 import { inkOf } from "./ink.js";
 import "./map-card.js";
 import { empty, tell } from "./notices.js";
@@ -58,7 +59,7 @@ class TryView extends HTMLElement {
   #sourceCard() {
     const header = element("header", {}, element("h2", { class: "unseen" }, "Your picture"), this.#ways);
     const ways = [this.#stage, this.#pad, this.#camera];
-    return element("section", { class: "card source" }, header, ways, this.#line(), this.#source);
+    return element("section", { class: "card giving" }, header, ways, this.#line(), this.#source);
   }
 
   /** What the picture is; on a phone also what it was taken for, since the answer lies further down. */
@@ -111,7 +112,7 @@ class TryView extends HTMLElement {
     if (picture.drawn) return;
     this.#use("picture");
     this.#image.alt = picture.label ? `A picture of the class ${picture.label}` : `Your picture, ${picture.name}`;
-    this.#image.classList.toggle("tiny", Math.max(picture.prediction.width, picture.prediction.height) < 97);
+    this.#image.classList.toggle("tiny", isSmall(picture.prediction));
     showPicture(this.#image, picturePath(picture.id, "shown")).catch(tell);
   }
 

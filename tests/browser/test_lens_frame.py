@@ -1,0 +1,128 @@
+"""The page in a real browser: every view at every size, light and dark, by keys alone, with a token, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convlens.server import running_server
+from tests.browser.lens_page import PHONE, TABLET, VIEWS, WIDE, faint, overhang, show, still, use_sample, walked
+from tests.browser.opened_page import opened
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def page(chromium: Any, lens: str) -> Iterator[Any]:
+    with opened(chromium, lens, viewport=WIDE) as page:
+        yield page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, TABLET, PHONE], ids=lambda size: str(size["width"]))
+def test_every_view_fits_and_can_be_read(chromium, lens, tmp_path, size, scheme):
+    with opened(chromium, lens, viewport=size, color_scheme=scheme, reduced_motion="reduce") as page:
+        use_sample(page, 3)
+        for view in VIEWS:
+            show(page, view)
+            still(page)
+            page.screenshot(path=tmp_path / f"{view}.png", full_page=True)
+            assert overhang(page) == 0, view
+            assert faint(page) == [], view
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(page, view):
+    use_sample(page)
+    show(page, view)
+    still(page)
+    reached, wanted, unseen = walked(page)
+    assert unseen == []
+    assert reached >= wanted > 10
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_everything_that_can_be_used_has_a_name(page, view):
+    use_sample(page)
+    show(page, view)
+    still(page)
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("a, button, input, select, [role=img]")].filter((one) =>
+          one.checkVisibility() && !one.getAttribute("aria-label") && !one.textContent.trim() && !one.labels?.length)
+          .map((one) => one.outerHTML)"""
+    )
+    assert nameless == []
+    assert page.evaluate("[...document.images].filter((one) => !one.hasAttribute('alt')).length") == 0
+
+
+def test_the_address_names_the_view_and_going_back_returns(page):
+    for view in VIEWS:
+        page.locator(f"nav.views a[href='#{view}']").click()
+        page.locator(f"[data-view='{view}']").wait_for()
+        assert page.locator("nav.views a[aria-current='page']").get_attribute("href") == f"#{view}"
+    page.go_back()
+    page.locator("[data-view='watch']").wait_for()
+    assert page.title().startswith("Watch")
+    assert page.evaluate("document.activeElement.tagName") == "MAIN"
+
+
+def test_the_first_tab_skips_to_the_view(page):
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.tagName") == "MAIN"
+
+
+def test_light_and_dark_can_be_chosen_and_stay(chromium, lens):
+    with opened(chromium, lens, viewport=WIDE, color_scheme="light") as page:
+        ground = "getComputedStyle(document.body).backgroundColor"
+        before = page.evaluate(ground)
+        while "dark" not in page.locator(".look").get_attribute("aria-label"):
+            page.locator(".look").click()
+        assert page.evaluate(ground) != before
+        page.reload()
+        assert page.evaluate(ground) != before
+
+
+def test_motion_stops_for_those_who_ask_for_less(chromium, lens):
+    with opened(chromium, lens, viewport=WIDE, reduced_motion="reduce") as page:
+        page.locator(".view").wait_for()
+        assert float(page.evaluate("getComputedStyle(document.querySelector('.view')).animationDuration")[:-1]) <= 0.001
+
+
+def test_a_token_of_the_address_is_taken_once_and_goes_with_every_call(chromium, report):
+    with (
+        running_server(report.parent, token="open-sesame") as served,
+        opened(chromium, f"{served.url}#token=open-sesame", viewport=WIDE) as page,
+    ):
+        use_sample(page)
+        assert "sesame" not in page.url
+        page.locator("map-card .map").wait_for()
+        still(page)
+        assert page.evaluate("[...document.images].filter((one) => one.src && !one.naturalWidth).length") == 0
+
+
+def test_without_its_token_the_page_asks_for_it(chromium, report):
+    with (
+        running_server(report.parent, token="open-sesame") as served,
+        opened(chromium, served.url, viewport=WIDE, forgiven="401") as page,
+    ):
+        page.locator("dialog input").fill("open-sesame")
+        page.keyboard.press("Enter")
+        page.locator("try-view").wait_for()
+
+
+def test_a_server_that_has_gone_is_said_with_what_to_do(chromium, report, tmp_path: Path):
+    with running_server(report.parent) as served:
+        own = chromium.new_context(viewport=WIDE)
+        page = own.new_page()
+        page.goto(served.url)
+        page.locator("try-view").wait_for()
+    page.locator(".sample").first.click()
+    notice = page.locator(".notice")
+    notice.wait_for()
+    assert "does not answer" in notice.inner_text() and "convlens serve" in notice.inner_text()
+    page.screenshot(path=tmp_path / "gone.png")
+    own.close()

@@ -1,0 +1,93 @@
+"""Watch in a real browser: a training as it goes, stopped from the page and saved."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.lens_page import PHONE, WIDE, faint, overhang, show
+from tests.browser.opened_page import opened
+
+pytestmark = pytest.mark.browser
+
+TRAIN = ("train", "digits", "--model", "lenet5", "--precision", "fp32", "--threads", "1", "--serve", "--port", "0")
+
+
+@contextmanager
+def training(folder: Path, epochs: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A training in a process of its own, and the address of its page."""
+    command = [sys.executable, "-m", "convlens", *TRAIN, "--epochs", str(epochs), "--out", str(folder)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env={**os.environ})
+    try:
+        assert process.stderr is not None
+        address = next(found[0] for line in process.stderr if (found := re.search(r"http://[^ ]+/", line)))
+        yield process, address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+
+
+def test_curves_throughput_and_filters_go_on_by_themselves_until_it_is_stopped(chromium, tmp_path):
+    with training(tmp_path / "run", 2000) as (process, address), opened(chromium, address, viewport=WIDE) as page:
+        page.locator("watch-view .headline").get_by_text("left").wait_for()
+        assert page.url.endswith("#watch"), "there is nothing else to see yet"
+        page.locator("line-chart .line.validation").nth(1).wait_for()
+        step = page.locator(".tiles dd").first.inner_text()
+        page.wait_for_function("before => document.querySelector('.tiles dd').innerText !== before", arg=step)
+        assert page.evaluate("document.querySelector('.filters img').naturalWidth") > 30
+        page.screenshot(path=tmp_path / "watched.png", full_page=True)
+        assert faint(page) == []
+        page.get_by_role("button", name="Stop and save…").click()
+        page.keyboard.press("Escape")
+        assert page.locator("dialog").count() == 0 and process.poll() is None
+        page.get_by_role("button", name="Stop and save…").click()
+        page.locator("dialog").get_by_role("button", name="Stop and save").click()
+        page.locator("watch-view .headline").get_by_text("top").wait_for()
+        assert process.wait(timeout=60) == 130
+    assert (tmp_path / "run" / "checkpoints" / "last.safetensors").is_file()
+
+
+def test_before_the_end_other_views_say_so_and_then_show_the_run(chromium, tmp_path):
+    with training(tmp_path / "run", 20) as (_, address), opened(chromium, address, viewport=PHONE) as page:
+        show_try = "location.hash = '#try'"
+        page.evaluate(show_try)
+        page.get_by_text("There is no run yet").or_(page.locator("try-view")).first.wait_for()
+        page.evaluate("location.hash = '#watch'")
+        page.get_by_text(re.compile("the run is saved", re.IGNORECASE)).wait_for(timeout=120_000)
+        page.screenshot(path=tmp_path / "done.png", full_page=True)
+        assert overhang(page) == 0
+        page.evaluate(show_try)
+        page.locator("try-view .sample, try-view digit-pad").first.wait_for()
+
+
+def test_a_server_that_watches_nothing_says_how_to_begin(chromium, lens):
+    with opened(chromium, lens, viewport=WIDE) as page:
+        show(page, "watch")
+        assert "convlens train DATA --serve" in page.locator("watch-view .state").inner_text()
+
+
+def test_the_line_is_opened_again_after_it_broke(chromium, tmp_path) -> Any:
+    with (
+        training(tmp_path / "run", 2000) as (_, address),
+        opened(chromium, address, viewport=WIDE, forgiven="ERR_") as page,
+    ):
+        page.locator("watch-view .headline").get_by_text("left").wait_for()
+        page.context.set_offline(True)
+        page.evaluate("""async () => {
+          const { desk } = await import("/page/desk.js");
+          document.querySelector("watch-view").leave();
+          document.querySelector("watch-view").enter().catch(() => {});
+        }""")
+        page.get_by_text("does not answer").wait_for()
+        page.context.set_offline(False)
+        page.get_by_role("button", name="Try again").click()
+        page.locator("watch-view .headline").get_by_text("left").wait_for()
