@@ -10,6 +10,8 @@ import torch
 
 import convlens
 from convlens.errors import ExportError, RunError, UsageError
+from convlens.exporting import onnx_bytes
+from convlens.layers.fake_quantised import float_network
 from convlens.runs import Run
 from convlens.workbench import shrink
 from tests.docs.test_run_format import check
@@ -28,6 +30,7 @@ def test_a_run_becomes_one_of_eight_bits_that_answers_nearly_the_same(eight_bits
     assert found.num_pictures == one.answers.num_pictures == 179
     assert one.file_bytes < 0.32 * found.before_bytes
     assert one.figures.macs == found.before.macs
+    assert one.file is not None and one.file.agreement > 0.97 and one.file.answers.num_pictures == 179
     assert any("bytes and latency are those of the ONNX files" in line for line in told)
     made, whole = Run.load(one.run), Run.load(trained_run)
     manifest = json.loads(made.folder.manifest.read_text())
@@ -43,11 +46,27 @@ def test_a_quantised_run_is_evaluated_and_measured_and_shrunk_no_further(
 ) -> None:
     run = eight_bits[0].shrunk[0].run
     assert convlens.evaluate(run).scores.accuracy > 0.8
-    assert convlens.measure(run).network.macs == convlens.measure(trained_run).network.macs
+    assert convlens.measure(run).network == convlens.measure(trained_run).network
+    compared = convlens.compare([trained_run, run]).rows
+    assert compared[0].macs == compared[1].macs and all(row.complete for row in compared)
     for options in ({"prune": 0.5}, {"cluster": 5}):
         with pytest.raises(UsageError, match="is quantised; shrink the run that it was made from"):
             shrink(run, out=tmp_path / "new", **options)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_file_that_differs_from_its_run_is_told_first(
+    trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(model: torch.nn.Module, shape: tuple[int, ...], *_: object, **__: object) -> bytes:
+        changed = float_network(model)
+        torch.nn.init.normal_(list(changed.parameters())[-1], std=5)
+        return onnx_bytes(changed, shape)
+
+    monkeypatch.setattr("convlens.workbench.fewer_bits.int8_network_bytes", other)
+    (one,) = shrink(trained_run, quantise="int8", out=tmp_path / "new").shrunk
+    assert one.file is not None and one.file.agreement < 0.98
+    assert one.verdict.startswith("the int8 file gives another class than its run for ")
 
 
 def test_training_in_spite_of_rounding_moves_the_weights(trained_run: Path, tmp_path: Path) -> None:
