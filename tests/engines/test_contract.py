@@ -139,7 +139,7 @@ def test_a_file_that_is_no_network_is_refused_in_one_line(name: str) -> None:
 
 
 def test_an_unknown_engine_lists_those_there_are() -> None:
-    with pytest.raises(UsageError, match=r"no engine is called 'onnx' .*they are torch, onnxruntime, openvino"):
+    with pytest.raises(UsageError, match=r"no engine is called 'onnx' .*they are torch, onnxruntime, openvino, plain"):
         open_engine("onnx", network(), SHAPE)
 
 

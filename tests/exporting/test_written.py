@@ -139,6 +139,13 @@ def test_a_file_that_disagrees_is_not_kept(case, network, facts, pixels, tmp_pat
     assert files_in(tmp_path) == []
 
 
+def test_where_a_format_knows_a_remedy_the_refusal_names_it(network, facts, pixels, tmp_path):
+    lying = replace(wrong(WEIGHTS, lambda y: -y), remedy="train for longer")
+    with pytest.raises(ExportError, match=r"no file was kept; train for longer$"):
+        export_network(network, tmp_path / "m", format=lying, facts=facts, pixels=pixels)
+    assert "convlens shrink RUN --quantise int8" in FORMATS["onnx-int8"].remedy and not WEIGHTS.remedy
+
+
 def test_an_earlier_file_stays_as_it_was_where_the_new_one_disagrees(network, facts, pixels, tmp_path):
     before = export_network(network, tmp_path / "m", format=TWO_FILES, facts=facts, pixels=pixels)
     contents = [file.read_bytes() for file in before.files]

@@ -73,6 +73,8 @@ def test_a_plan_that_does_not_fit_is_one_line_with_what_to_do(tmp_path: Path) ->
     for change, told in (
         ({"kept": ["0-99"] * 9}, "it is for another network"),
         ({"kept": [""] * 9}, "the channel plan cannot be read"),
+        ({"kept": ["0-1,1,new,new"] * 9}, r"the channel plan cannot be read .*channel 1 is kept twice"),
+        ({"kept": ["-3"] * 9}, "the channel plan cannot be read"),
         ({"kept": 3}, "'channel_plan.kept' is a whole number, expected a list"),
         ({"kept": [3]}, r"'channel_plan.kept' holds a whole number, expected text"),
         ({"tensors": {"stages.c1.weight": {"0": 77}}}, "the channel plan cannot be read"),

@@ -37,7 +37,7 @@ def apart(one: PredictResult, other: PredictResult) -> float:
     return max(abs(dict(a.top)[name] - dict(b.top)[name]) for a, b in pairs for name in dict(a.top))
 
 
-@pytest.mark.parametrize("engine", sorted(ENGINES))
+@pytest.mark.parametrize("engine", sorted({*ENGINES} - {"plain"}))
 def test_an_engine_predicts_as_torch_does(trained_run: Path, engine: str) -> None:
     plain = predict(trained_run, DIGITS, top=10)
     found = predict(trained_run, DIGITS, top=10, engine=engine)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
 import convlens
-from convlens.errors import ExportError, RunError, UsageError
+from convlens.cli import compare_tables
+from convlens.errors import ExportError, RunError, Stopped, UsageError
+from convlens.exporting import onnx_bytes
+from convlens.layers.fake_quantised import float_network
 from convlens.runs import Run
 from convlens.workbench import shrink
 from tests.docs.test_run_format import check
@@ -28,6 +32,7 @@ def test_a_run_becomes_one_of_eight_bits_that_answers_nearly_the_same(eight_bits
     assert found.num_pictures == one.answers.num_pictures == 179
     assert one.file_bytes < 0.32 * found.before_bytes
     assert one.figures.macs == found.before.macs
+    assert one.file is not None and one.file.agreement > 0.97 and one.file.answers.num_pictures == 179
     assert any("bytes and latency are those of the ONNX files" in line for line in told)
     made, whole = Run.load(one.run), Run.load(trained_run)
     manifest = json.loads(made.folder.manifest.read_text())
@@ -43,11 +48,27 @@ def test_a_quantised_run_is_evaluated_and_measured_and_shrunk_no_further(
 ) -> None:
     run = eight_bits[0].shrunk[0].run
     assert convlens.evaluate(run).scores.accuracy > 0.8
-    assert convlens.measure(run).network.macs == convlens.measure(trained_run).network.macs
+    assert convlens.measure(run).network == convlens.measure(trained_run).network
+    compared = convlens.compare([trained_run, run]).rows
+    assert compared[0].macs == compared[1].macs and all(row.complete for row in compared)
     for options in ({"prune": 0.5}, {"cluster": 5}):
         with pytest.raises(UsageError, match="is quantised; shrink the run that it was made from"):
             shrink(run, out=tmp_path / "new", **options)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_file_that_differs_from_its_run_is_told_first(
+    trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(model: torch.nn.Module, shape: tuple[int, ...], *_: object, **__: object) -> bytes:
+        changed = float_network(model)
+        torch.nn.init.normal_(list(changed.parameters())[-1], std=5)
+        return onnx_bytes(changed, shape)
+
+    monkeypatch.setattr("convlens.workbench.fewer_bits.int8_network_bytes", other)
+    (one,) = shrink(trained_run, quantise="int8", out=tmp_path / "new").shrunk
+    assert one.file is not None and one.file.agreement < 0.98
+    assert one.verdict.startswith("the int8 file gives another class than its run for ")
 
 
 def test_training_in_spite_of_rounding_moves_the_weights(trained_run: Path, tmp_path: Path) -> None:
@@ -56,7 +77,9 @@ def test_training_in_spite_of_rounding_moves_the_weights(trained_run: Path, tmp_
     assert made.manifest.weights["sha256"] != Run.load(trained_run).manifest.weights["sha256"]
 
 
-def test_a_run_of_clustered_weights_takes_a_fifth_of_the_bytes(trained_run: Path, tmp_path: Path) -> None:
+def test_a_run_of_clustered_weights_takes_a_fifth_of_the_bytes(
+    trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = shrink(trained_run, cluster=4, sparsity=0.3, epochs=1, out=tmp_path / "small")
     (one,) = found.shrunk
     assert (one.run / "weights.packed").stat().st_size == one.file_bytes < 0.2 * found.before_bytes
@@ -67,6 +90,11 @@ def test_a_run_of_clustered_weights_takes_a_fifth_of_the_bytes(trained_run: Path
         weight = run.model.get_submodule(path).weight
         assert isinstance(weight, torch.Tensor) and len(weight.unique()) <= 17
     assert convlens.evaluate(one.run).scores.accuracy == pytest.approx(one.figures.accuracy)
+    compared = convlens.compare([trained_run, one.run])
+    assert compared.rows[1].file_bytes == one.file_bytes < compared.rows[1].weight_bytes / 5
+    assert compared.rows[0].file_bytes == found.before_bytes
+    compare_tables.print_rows(compared)
+    assert "file" in capsys.readouterr().out.splitlines()[2]
 
 
 def test_a_network_that_does_not_go_into_onnx_leaves_nothing_behind(
@@ -85,6 +113,22 @@ def test_a_training_that_diverges_leaves_nothing_behind(trained_run: Path, tmp_p
     with pytest.raises(RunError, match="NaN or infinite"):
         shrink(trained_run, cluster=4, epochs=1, learning_rate=1e30, out=tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_epochs_that_are_stopped_leave_nothing_behind_and_say_how_far_they_were(
+    trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fingerprint
+) -> None:
+    def stopped(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        signal.raise_signal(signal.SIGTERM)
+        return loss(logits, labels)
+
+    loss, before, heard = torch.nn.functional.cross_entropy, fingerprint(trained_run), signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("convlens.shrinking.tuning.functional.cross_entropy", stopped)
+    with pytest.raises(Stopped, match="stopped after 1 step of epoch 1 of 3; nothing was saved") as error:
+        shrink(trained_run, cluster=4, epochs=3, out=tmp_path / "new")
+    assert error.value.exit_status == 143
+    assert not (tmp_path / "new").exists()
+    assert (fingerprint(trained_run), signal.getsignal(signal.SIGTERM)) == (before, heard)
 
 
 WRONG = {

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from convlens.cli.compare_tables import print_grid, print_pairs, print_rows
+from convlens.cli.compare_tables import print_pairs, print_rows
+from convlens.cli.grid_tables import print_grid
 from convlens.cli.guard import guarded
 from convlens.cli.options import DataDir, Json, Network
 from convlens.cli.output import print_json

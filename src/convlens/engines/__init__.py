@@ -7,7 +7,7 @@ from convlens.engines.choose import BUDGET_S, MOST_PICTURES, Candidate, EngineCh
 from convlens.engines.engine import PRECISIONS, Engine, Settings
 from convlens.engines.folding import Pair, foldable, folded
 from convlens.engines.model import Model
-from convlens.engines.open import ENGINES, check_engine, open_engine, open_with
+from convlens.engines.open import ENGINES, PLAIN, check_engine, open_engine, open_with
 
 __all__ = [
     "BOUNDS",
@@ -16,6 +16,7 @@ __all__ = [
     "LEAST_PICTURES",
     "LEAST_TOP1",
     "MOST_PICTURES",
+    "PLAIN",
     "PRECISIONS",
     "Agreement",
     "Candidate",

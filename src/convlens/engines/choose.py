@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from convlens.engines.agreement import Agreement, Reference, reference_of
 from convlens.engines.engine import Engine, Settings
 from convlens.engines.model import Model
-from convlens.engines.open import open_with
+from convlens.engines.open import PLAIN, open_with
 from convlens.errors import ConvlensError, MissingExtra, NetworkError, UsageError, check_count, counted
 from convlens.measurement import time_in_turn
 from convlens.measurement.latency import LEAST_NOISE, LEAST_RUNS
@@ -26,6 +26,7 @@ JUDGED_SHARE = 0.15  # of it, for what an engine says
 SCREENED_SHARE = 0.6  # of it, until which engines are opened and compared
 MOST_PICTURES = 128
 WORTH_TIMING = 1.5  # times the fastest: what was slower in a first look is not timed on
+PLAIN_LOSES = 3.0  # times the fastest: laid out in another way it is not three times as fast as when it was timed
 TIMED_S = 1.0  # for each, in turn
 RUNS_IN_TURN = LEAST_RUNS + 7  # at least, with those that warm up
 
@@ -95,13 +96,14 @@ class EngineChoice:
 
 
 def candidates_for(*, threads: int, batch: int, bf16: bool) -> list[Settings]:
-    """Those that win most often first; `bf16` where the processor multiplies it."""
+    """Those that win most often first, the network as it is last; `bf16` where the processor multiplies it."""
     precisions = ("bf16", "fp32") if bf16 else ("fp32",)
     found = [Settings("openvino", precision, threads) for precision in precisions]
     found += [Settings("onnxruntime", "fp32", threads)]
     if min(threads, batch) > 1:
         found += [Settings("openvino", precision, threads, streams=threads) for precision in precisions]
-    return found + [Settings("torch", precision, threads) for precision in precisions]
+    found += [Settings("torch", precision, threads) for precision in precisions]
+    return [*found, Settings(PLAIN, threads=threads)]
 
 
 def choose_engine(
@@ -125,7 +127,7 @@ def choose_engine(
             f"pictures of shape {tuple(images.shape)} and {len(candidates)} candidates came; expected some"
         )
     model = network if isinstance(network, Model) else Model(network, images.shape[1:])
-    if any(one.name != "torch" for one in candidates):
+    if any(one.name not in ("torch", PLAIN) for one in candidates):
         with suppress(ConvlensError):  # each engine that needs the file says why there is none
             model.onnx  # noqa: B018
     trial = _Trial(model, images, check_count("batch", batch), temperature, budget_s, opener)
@@ -180,7 +182,10 @@ class _Trial:
 
     def _screened(self, settings: Settings, reference: Reference) -> Candidate:
         """Opened, compared, and timed twice."""
-        if self.engines and self.spent() > SCREENED_SHARE * self.budget_s:
+        if settings.name == PLAIN:
+            if self._much_faster_than(reference.plain_ms):
+                return Candidate(settings, refused="not tried: others are much faster")
+        elif self.engines and self.spent() > SCREENED_SHARE * self.budget_s:
             return Candidate(settings, refused="not tried: the time was over")
         try:
             engine = self.opener(settings, self.model)
@@ -195,6 +200,10 @@ class _Trial:
             return Candidate(settings, agreement=agreement, refused=complaint)
         self.engines[settings] = engine
         return Candidate(settings, latency_ms, 2, agreement)
+
+    def _much_faster_than(self, plain_ms: float) -> bool:
+        """Then the network as it is takes no time from the others; else it is tried however late it is."""
+        return (fastest := self._fastest()) is not None and PLAIN_LOSES * _ms(fastest) < plain_ms
 
     def _time_in_turn(self) -> None:
         """The fast ones, as far as the time that is left suffices, each in turn with the others."""

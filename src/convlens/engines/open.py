@@ -11,13 +11,16 @@ from convlens.engines.engine import Engine, Settings
 from convlens.engines.model import Model
 from convlens.engines.onnx_runtime import OnnxRuntimeEngine
 from convlens.engines.openvino_engine import OpenVinoEngine
+from convlens.engines.plain_engine import PlainEngine
 from convlens.engines.torch_engine import TorchEngine
 from convlens.errors import unknown_name
 
-ENGINES: dict[str, type[TorchEngine] | type[OnnxRuntimeEngine] | type[OpenVinoEngine]] = {
+PLAIN = "plain"
+ENGINES: dict[str, type[PlainEngine] | type[TorchEngine] | type[OnnxRuntimeEngine] | type[OpenVinoEngine]] = {
     "torch": TorchEngine,
     "onnxruntime": OnnxRuntimeEngine,
     "openvino": OpenVinoEngine,
+    PLAIN: PlainEngine,
 }
 
 

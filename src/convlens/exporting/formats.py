@@ -52,6 +52,7 @@ class Format:
     most_pictures: int = 50  # to be proved on
     calibrated: bool = False
     holds_graph: bool = True  # weights alone have no place for the preprocessing
+    remedy: str = ""  # where a file does not agree
 
     def check(self) -> None:
         """MissingExtra where a package is not installed."""
@@ -78,13 +79,17 @@ def _shape(facts: Facts) -> tuple[int, int, int]:
 
 
 ONNX = ("onnx", "onnxscript", "onnxruntime")
+LEARN = (
+    "a network that is in doubt about many pictures changes its mind about some: train it for longer, or in spite of "
+    "the rounding with `convlens shrink RUN --quantise int8 --epochs 3`, and export what comes of it"
+)
 # fmt: off
 FORMATS = {
     one.name: one
     for one in (
         Format("onnx", "an ONNX file", "model", (".onnx",), _encode(onnx_bytes), open_onnx, ONNX),
         Format("onnx-int8", "an ONNX file in 8-bit integers", "model-int8", (".onnx",), _encode_int8, open_onnx, ONNX,
-               INT8, most_pictures=200, calibrated=True),
+               INT8, most_pictures=200, calibrated=True, remedy=LEARN),
         Format("openvino", "OpenVINO's IR", "model", (".xml", ".bin"), _encode(openvino_bytes), open_openvino,
                ("onnx", "onnxscript", "openvino")),
         Format("torch-export", "a program of torch.export", "model", (".pt2",), _encode(program_bytes), open_program),

@@ -50,8 +50,10 @@ def prove(
     facts: Facts,
     bound: Bound,
     batches: Sequence[int] = BATCHES,
+    remedy: str = "",
 ) -> Agreement:
-    """The network's logits (N, K) beside the file's answers to uint8 (N, C, H, W); ExportError beyond `bound`."""
+    """The network's logits (N, K) beside the file's answers to uint8 (N, C, H, W); ExportError beyond `bound`, with a
+    `remedy` where there is one."""
     if any(opened.texts.get(key) != text for key, text in facts.to_texts().items()):
         raise ExportError("the file's metadata are not what was written into it; no file was kept")
     inputs = file_inputs(pixels, facts)
@@ -62,7 +64,7 @@ def prove(
             f"{tuple(expected.shape)}; no file was kept"
         )
     agreement = _compare(expected, found, facts, tuple(batches), bound)
-    _check(agreement)
+    _check(agreement, remedy)
     return agreement
 
 
@@ -106,7 +108,7 @@ def _compare(expected: Tensor, found: Tensor, facts: Facts, batches: tuple[int, 
     return Agreement(len(expected), batches, float(same.float().mean()), differing, logits, bound)
 
 
-def _check(found: Agreement) -> None:
+def _check(found: Agreement, remedy: str) -> None:
     bound = found.bound
     agrees = found.top1_agreement >= bound.top1_agreement
     if agrees and found.largest_probability_difference <= bound.probability_difference:  # false for NaN, too
@@ -115,5 +117,5 @@ def _check(found: Agreement) -> None:
         f"the file does not agree with the network: of {counted(found.pictures, 'picture')} it puts "
         f"{found.top1_agreement:.1%} into the same class (bound {bound.top1_agreement:.0%}), and probabilities differ "
         f"by up to {found.largest_probability_difference:.2g} (bound {bound.probability_difference:g}); no file was "
-        "kept"
+        f"kept{remedy and '; '}{remedy}"
     )

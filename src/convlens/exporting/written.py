@@ -56,7 +56,8 @@ def export_network(
         contents = format.encode(network, facts, pixels if calibration is None else calibration)
         for file, data in zip(unfinished, contents, strict=True):
             file.write_bytes(data)
-        agreement = prove(expected, format.open(unfinished, network), pixels, facts=facts, bound=format.bound)
+        opened = format.open(unfinished, network)
+        agreement = prove(expected, opened, pixels, facts=facts, bound=format.bound, remedy=format.remedy)
     return Exported(files, agreement)
 
 

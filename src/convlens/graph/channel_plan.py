@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -120,6 +121,9 @@ def from_text(text: str) -> Indices:
             if int(last or first) >= MOST_CHANNELS:
                 raise ValueError(f"no layer has {int(last or first):,} channels")
             found.extend(range(int(first), int(last or first) + 1))
+    kept = sorted(index for index in found if index >= 0)
+    if twice := [one for one, next_one in pairwise(kept) if one == next_one]:
+        raise ValueError(f"channel {twice[0]:,} is kept twice")
     return tuple(found)
 
 

@@ -33,9 +33,9 @@ class Compared:
     """One run or network. `accuracy` (0 to 1) is on `judged_on`, as its `source` says: measured here or published.
 
     `macs` are of one picture, "at least" where not `complete`, for an operator is unknown; `weight_bytes` are those of
-    parameters and buffers; `latency`, None unless asked for, is of one picture at a time. `on_front`: nothing that was
-    judged on the same is as accurate and cheaper, or as cheap and more accurate (Pareto); latencies that cannot be told
-    apart are as cheap.
+    parameters and buffers, `file_bytes` those of a run's stored weights, which may be packed; `latency`, None unless
+    asked for, is of one picture at a time. `on_front`: nothing that was judged on the same is as accurate and cheaper,
+    or as cheap and more accurate (Pareto); latencies that cannot be told apart are as cheap.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Compared:
     latency: Latency | None = None
     on_front: bool = False
     complete: bool = True
+    file_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,7 @@ def row_of(contender: Contender, latency: Latency | None) -> Compared:
         contender.source,
         latency,
         complete=found.complete,
+        file_bytes=contender.file_bytes,
     )
 
 

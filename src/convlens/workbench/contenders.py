@@ -30,13 +30,15 @@ class Contender:
     high: float | None = None
     judged_on: str | None = None
     source: str | None = None
+    file_bytes: int | None = None  # of a run's weights as they are stored
 
 
 def of_run(run: Run, name: str, scores: Scores, data: str) -> Contender:
     width = float(run.manifest.architecture.get("options", {}).get("width", 1.0))
     shares = (scores.accuracy, scores.accuracy_low, scores.accuracy_high)
     pictures = f"{counted(scores.num_pictures, 'picture')} of {data}"
-    return Contender(name, width, run.input_shape, run.model, *shares, pictures, "measured here")
+    size = run.weights_file.stat().st_size
+    return Contender(name, width, run.input_shape, run.model, *shares, pictures, "measured here", size)
 
 
 def of_network(name: str, *, real: bool, at: tuple[float, int] | None = None) -> Contender:

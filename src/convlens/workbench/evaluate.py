@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from convlens.data import Images, open_images
+from convlens.engines import PLAIN
 from convlens.errors import DataError, PictureError, RunError, UsageError, counted
 from convlens.measurement import RobustnessCurve, Scores, check_tta, score
 from convlens.reports import write_report
@@ -28,7 +29,7 @@ from convlens.workbench.judged import JudgedPicture, judge
 from convlens.workbench.own_network import open_run
 from convlens.workbench.recognise import LOOKS_TRAINED_ON, TRAINED_ON, Candidates, look_over, roles_of
 from convlens.workbench.results import Progress, Tell, plain, silent
-from convlens.workbench.running import PLAIN, Running, check_engine_name, running
+from convlens.workbench.running import Running, check_engine_name, running
 from convlens.workbench.typed import typed
 from convlens.zoo import Architecture, imagenet_names
 

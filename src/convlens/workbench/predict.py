@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from convlens.data import list_pictures
+from convlens.engines import PLAIN
 from convlens.errors import PictureError, UsageError
 from convlens.measurement import probabilities
 from convlens.pictures import decode
@@ -17,7 +18,7 @@ from convlens.runs import Run
 from convlens.workbench.inference import read_logits
 from convlens.workbench.own_network import open_run
 from convlens.workbench.results import Progress, Tell, silent
-from convlens.workbench.running import PLAIN, running
+from convlens.workbench.running import running
 from convlens.workbench.typed import typed
 
 Picture = str | Path | np.ndarray

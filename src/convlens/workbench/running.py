@@ -23,6 +23,7 @@ from convlens.data import usable_cpus
 from convlens.engines import (
     ENGINES,
     MOST_PICTURES,
+    PLAIN,
     Engine,
     EngineChoice,
     Model,
@@ -41,8 +42,8 @@ from convlens.training.validation import inference_batch
 from convlens.workbench.engine_record import engine_versions, keep_choice, known_choice
 from convlens.workbench.results import Tell, silent
 
-PLAIN, AUTO = "plain", "auto"
-NAMES = (PLAIN, AUTO, *ENGINES)
+AUTO = "auto"
+NAMES = (AUTO, *ENGINES)
 Read = Callable[[int], np.ndarray]
 
 
@@ -68,7 +69,7 @@ class Answering(nn.Module):
 
 def check_engine_name(name: str) -> None:
     """UsageError for what `--engine` does not take."""
-    check_engine(name, others=(PLAIN, AUTO))
+    check_engine(name, others=(AUTO,))
 
 
 @contextmanager
@@ -81,7 +82,7 @@ def running(run: Run, engine: str = PLAIN, reads: Sequence[Read] = (), *, tell: 
         return
     model = Model(run.model, run.input_shape[1:], kept=_kept(run))
     settings = Settings(engine, threads=usable_cpus()) if engine != AUTO else _chosen(run, model, reads, tell).settings
-    layout = "channels_last" if settings.name == "torch" else "channels_first"
+    layout = "channels_last" if settings.name in (PLAIN, "torch") else "channels_first"
     with open_with(settings, model) as opened:
         yield Running(Answering(opened), Choice("fp32", layout, settings.threads), str(settings))
 

@@ -1,0 +1,32 @@
+"""The network as it was trained: nothing folded, in float32, as `--engine plain` runs it."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from convlens.engines.engine import Engine, Settings
+from convlens.engines.model import Model
+from convlens.engines.torch_engine import with_threads
+from convlens.errors import UsageError
+
+
+class PlainEngine(Engine):
+    """What the others are measured against, and among them: no choice is slower than it. Not thread-safe."""
+
+    def __init__(self, settings: Settings, model: Model) -> None:
+        super().__init__(settings, model.input_shape)
+        if settings.precision != "fp32" or settings.streams != 1 or settings.compiled:
+            raise UsageError(f"the engine 'plain' runs fp32, one batch at a time, uncompiled; {settings} came")
+        network = copy.deepcopy(model.network).eval().cpu()
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _logits(self, images: Tensor) -> Tensor:
+        with with_threads(self.settings.threads), torch.inference_mode():
+            found: Tensor = self._network(images.contiguous(memory_format=torch.channels_last))
+            return found.float()
+
+    def _free(self) -> None:
+        del self._network
