@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from convlens.engines import PLAIN
 from convlens.errors import ConvlensError
 from convlens.runs import Run
 from convlens.server.asking import asked_of, needs_body, receive
@@ -29,7 +30,6 @@ from convlens.server.refused import Refused, as_json, status_of
 from convlens.server.routes import ROUTES
 from convlens.server.shelf import Shelf, open_shelf
 from convlens.workbench.results import Tell, plain, silent
-from convlens.workbench.running import PLAIN
 
 log = logging.getLogger("convlens.server")
 Handler = Callable[[Request], Awaitable[Response]]

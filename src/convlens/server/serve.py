@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from convlens.engines import PLAIN
 from convlens.errors import Stopped, UsageError
 from convlens.runs import Run
 from convlens.server.extra import need_extra
 from convlens.server.limits import Limits
 from convlens.workbench import open_run
 from convlens.workbench.results import Tell, silent
-from convlens.workbench.running import PLAIN, check_engine_name
+from convlens.workbench.running import check_engine_name
 
 if TYPE_CHECKING:
     from convlens.server.listening import Server

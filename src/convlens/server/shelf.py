@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 from torch import nn
 
+from convlens.engines import PLAIN
 from convlens.errors import nearest
 from convlens.pictures import decode
 from convlens.runs import Run
@@ -25,7 +26,7 @@ from convlens.server.samples import Sample, samples_of
 from convlens.server.workers import Workers
 from convlens.training import Watch
 from convlens.workbench.results import Tell, silent
-from convlens.workbench.running import PLAIN, Running, running
+from convlens.workbench.running import Running, running
 
 
 class ServedRun:
