@@ -216,9 +216,8 @@ def main() -> None:
     asked = parser.parse_args()
     with server(asked.network) as port:
         versions = f"torch {torch.__version__}, Python {platform.python_version()}, convlens {convlens.__version__}"
-        print(
-            f"{asked.network}, {describe_machine()['processor']}, {usable_cpus()} of {os.cpu_count()} processors, {versions}\n"
-        )
+        machine = f"{describe_machine()['processor']}, {usable_cpus()} of {os.cpu_count()} processors"
+        print(f"{asked.network}, {machine}, {versions}\n")
         if asked.mode == "load":
             load(port, [int(number) for number in asked.clients.split(",")], asked.seconds)
         else:

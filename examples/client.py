@@ -1,7 +1,8 @@
 """A client of `convlens serve` in the standard library alone: a picture by itself, several at once, and an error.
 
-python examples/client.py                                     about 10 s on two cores; serves digits to itself
-python examples/client.py http://127.0.0.1:8000/ a.png b.jpg  the classes of your pictures, by a server that runs
+    python examples/client.py                                     about 5 s on two cores: serves digits to itself
+    python examples/client.py http://127.0.0.1:8000/ a.png b.jpg  asks a server that runs about your pictures
+Only the first of these needs convlens in the same Python.
 """
 
 from __future__ import annotations
@@ -20,8 +21,7 @@ def call(url: str, body: bytes | dict | None = None, media: str = "application/j
     """JSON of GET, or of POST where there is a body; what the server refused is raised with its words."""
     data = json.dumps(body).encode() if isinstance(body, dict) else body
     try:
-        with urlopen(Request(url, data, {"Content-Type": media})) as answer:
-            return json.load(answer)
+        return json.load(urlopen(Request(url, data, {"Content-Type": media})))
     except HTTPError as refused:
         error = json.load(refused)["error"]
         raise RuntimeError(f"{error['status']}: {error['what']}; {error['remedy']}") from refused
@@ -42,7 +42,7 @@ def main() -> None:
         with convlens.server.running_server(run) as served:
             samples = call(f"{served.url}v1/run")["samples"]
             pictures = [urlopen(served.url[:-1] + sample["url"]).read() for sample in samples]
-            alone = call(f"{served.url}v1/predict", pictures[0], "image/jpeg")["predictions"][0]
+            alone, *_ = call(f"{served.url}v1/predict", pictures[0], "image/jpeg")["predictions"]
             together = classify(served.url, pictures)
             right = sum(one["label"] == sample["label"] for one, sample in zip(together, samples, strict=True))
             print(f"{right} of {len(samples)} recognised, the first as {alone['label']}, {alone['probability']:.1%}")
