@@ -128,6 +128,18 @@ def test_padding_takes_no_part_in_a_maximum_of_negative_numbers() -> None:
         assert step["value"] < -1 and np.array(step["padded"]).any()
 
 
+@pytest.mark.parametrize("operator", ["log", "log1p", "rsqrt", "sqrt", "reciprocal", "exp", "floor", "round", "mish"])
+def test_what_is_no_number_is_none_in_the_arithmetic_either(operator: str) -> None:
+    odd = torch.tensor([0.0, -0.5, -1, -3, 1e30, 200, torch.inf, -torch.inf, torch.nan, 0.7])
+    function = getattr(F, operator, None) or getattr(torch, operator)
+    model = Written(lambda m, x: torch.softmax(m.conv(function(x)), 3), conv=nn.Conv2d(1, 1, (1, 3)))
+    recording = record_values(model, odd.view(1, 1, 1, 10))
+    for node, tensor in enumerate(recording.made):
+        for column in range(tensor[0].shape[3]):
+            unit = take_apart(recording, node, (0, 0, column))
+            assert all(step.agrees for step in unit.steps), (column, unit.steps[-1])
+
+
 def test_what_was_written_into_by_others_is_read_as_it_was_and_not_walked_to() -> None:
     torch.manual_seed(0)
     model = Written(written_into, conv=nn.Conv2d(6, 2, 3))

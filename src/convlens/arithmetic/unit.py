@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from convlens.arithmetic import (  # noqa: F401  they enter their rules
     branches,
     convolution,
@@ -83,6 +85,11 @@ def take_apart(recording: Recording, node: int | str, position: Sequence[int], *
     is (class,). UsageError for a node or a position that is not there, and where the weights were changed since.
     """
     recording.check_weights()
+    with np.errstate(all="ignore"):  # of networks whose numbers overflow
+        return _taken_apart(recording, node, position, temperature)
+
+
+def _taken_apart(recording: Recording, node: int | str, position: Sequence[int], temperature: float) -> UnitSum:
     if node == PROBABILITIES:
         return _probability(recording, position, temperature)
     if isinstance(node, bool) or not isinstance(node, int):
