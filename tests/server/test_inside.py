@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+import convlens
 from convlens import explanation
 from convlens.explanation.filters import shades
 from convlens.measurement import measure_network
@@ -232,3 +233,26 @@ def test_recordings_of_the_last_pictures_are_kept_within_their_bytes(run: Run, d
         assert small.num_bytes == 0
     finally:
         shelf.close()
+
+
+def test_a_gated_network_is_walked_through_its_gates_and_numpy_refuses_it_with_a_reason(
+    tmp_path: Path, digits: list[bytes]
+) -> None:
+    convlens.create("mobilenet_v3_small", image_size=32, num_classes=3, out=tmp_path / "gated")
+    with running_server(tmp_path / "gated") as server, httpx.Client(base_url=server.url, timeout=30) as client:
+        sent = client.post("/v1/predict", content=digits[0], headers={"Content-Type": "image/png"}).json()
+        seen = {"id": sent["predictions"][0]["picture"]}
+        strip = client.get("/v1/network").json()
+        paths = [stage["path"] for stage in strip["stages"]]
+        assert [one["layer"] for one in asked(client, "/v1/features", picture=seen, layers=paths)["features"]] == paths
+        gate = next(row["path"] for row in strip["layers"] if row["kind"] == "mul")
+        unit = asked(client, "/v1/unit", picture=seen, layer=gate, channel=5)
+        (step,) = unit["steps"]
+        assert step["op"] == "product" and unit["receptive_field"]["gated"] and unit["agrees"]
+        assert {term["reads"]["channel"] for term in step["operands"]} == {5}
+        gates = [
+            term["reads"] for term in step["operands"] if "row" in term["reads"] and "gate" in term["reads"]["layer"]
+        ]
+        assert gates[0]["row"] == gates[0]["column"] == 0
+        answer = client.post("/v1/unit", json={"picture": seen, "layer": gate, "engine": "numpy"})
+        assert answer.status_code == 422 and "scratch" in answer.text
