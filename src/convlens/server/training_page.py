@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convlens.errors import ConvlensError, Stopped
-from convlens.server.extra import need_extra
 from convlens.server.limits import Limits
-from convlens.server.serve import LOOPBACK, PORT, bound_socket, shelf_served
+from convlens.server.serve import LOOPBACK, PORT, bound_socket, check, shelf_served
 from convlens.training import Watch
 from convlens.workbench import open_run
+from convlens.workbench.running import PLAIN
 
 if TYPE_CHECKING:
     from convlens.server.shelf import Shelf
@@ -47,7 +47,7 @@ def training_page(*, port: int = PORT) -> Iterator[TrainingPage]:
 
     However the block ends, whoever watches is told.
     """
-    need_extra()
+    check(port, None, PLAIN)
     from convlens.server.shelf import Shelf
 
     shelf, watch = Shelf(Limits()), Watch()
