@@ -149,7 +149,7 @@ def server_on(shelf: Shelf, listener: socket.socket, host: str, token: str | Non
 
     port = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
-    result = ServeResult(f"http://{shown}:{port}/", host, port, tuple(shelf.runs), token is not None)
+    result = ServeResult(f"http://{shown}:{port}/", host, port, shelf.names, token is not None)
     app = app_of(shelf, token, ["*"] if host in ("0.0.0.0", "::") else [host])
     server = make_server(app, shelf.limits)
     server.on_ending = shelf.end_streams

@@ -80,6 +80,11 @@ class Shelf:
         self.runs = {**self.runs, name: served}  # others may be going through the old one
         return served
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the runs, or of the training that will be one."""
+        return tuple(self.runs) or (() if self.training is None else (self.training.name,))
+
     def end_streams(self) -> None:
         self.closing = True
 
