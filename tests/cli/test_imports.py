@@ -42,7 +42,8 @@ def test_help_loads_neither_torch_nor_numpy():
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "zoo", "create", "doctor", "train", "evaluate", "predict", "explain", "export", "bench"]
+    "command",
+    ["demo", "zoo", "create", "doctor", "train", "evaluate", "predict", "explain", "export", "serve", "bench"],
 )
 def test_the_help_of_a_command_ends_with_an_example(command, convlens):
     outcome = convlens(command, "--help")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import threading
 import time
 
 import httpx
@@ -87,8 +88,10 @@ def test_who_listens_to_others_without_a_token_is_told(convlens, trained_run, st
 
 def test_the_page_is_opened_with_the_token(convlens, trained_run, stopped_at_once, monkeypatch):
     opened: list[str] = []
-    monkeypatch.setattr(command.webbrowser, "open", opened.append)
+    done = threading.Event()
+    monkeypatch.setattr(command.webbrowser, "open", lambda address: (opened.append(address), done.set()))
     outcome = convlens("serve", trained_run, "--port", "0", "--token", "abc", "--open", "--json")
+    assert done.wait(20)
     assert opened == [f"{json.loads(outcome.stdout)['url']}#token=abc"]
 
 

@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-import schemathesis
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -127,35 +126,3 @@ def test_two_thousand_mangled_requests_leave_the_server_well(served, client, dig
 
     each()
     assert client.get("/v1/health").status_code == 200
-
-
-@pytest.fixture(scope="module")
-def api(served):
-    return schemathesis.openapi.from_url(f"{served.url}openapi.json")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=lambda mode: mode.value)
-def test_every_call_keeps_to_its_document(api, mode):
-    """Answers are as the document says, and what it forbids is refused. Not that what it allows is taken: text that a
-    schema allows may be no picture.
-    """
-    checks = schemathesis.checks
-    for found in api.get_all_operations():
-
-        @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        @given(found.ok().as_strategy(generation_mode=mode))
-        def each(case):
-            answer = case.call()
-            left_out = [checks.positive_data_acceptance]
-            if answer.status_code in (410, 413):  # of which the check does not know that they refuse
-                left_out.append(checks.negative_data_rejection)
-            case.validate_response(answer, excluded_checks=left_out)
-            assert answer.status_code < 500
-
-        each()
-
-
-@pytest.mark.slow
-def test_the_document_is_openapi(api):
-    api.validate()

@@ -150,6 +150,28 @@ def test_what_takes_too_long_is_given_up_and_counted_until_it_ends(monkeypatch, 
         assert not still_computing()
 
 
+def test_what_waits_for_a_client_that_has_gone_is_dropped(monkeypatch, trained_run):
+    slow = Slow()
+    heavy = Endpoint("POST", "/v1/slow", slow, Doc("Slow."))
+    with with_calls(monkeypatch, trained_run, [heavy]) as client, ThreadPoolExecutor(2) as threads:
+        busy = [threads.submit(client.post, "/v1/slow", json={}) for _ in range(2)]
+        for _ in busy:
+            assert slow.begun.acquire(timeout=20)
+        for _ in range(4):
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(f"{client.base_url}v1/slow", json={}, timeout=0.05)
+        waiting = 6.0
+        for _ in range(100):
+            text = client.get("/metrics").text
+            waiting = float(text.partition("\nconvlens_requests_waiting ")[2].split()[0])
+            if waiting == 3:
+                break
+        assert waiting == 3, "two that are busy, and the call for the metrics"
+        slow.go.set()
+        assert [one.result().status_code for one in busy] == [200, 200]
+        assert not slow.begun.acquire(timeout=0.2), "the four were never begun"
+
+
 def test_bodies_together_may_not_fill_the_memory(monkeypatch, trained_run):
     with with_calls(monkeypatch, trained_run, [], bytes_waiting=10_000) as client:
         answer = client.post("/v1/predict", content=b"x" * 20_000, headers={"Content-Type": "image/png"})

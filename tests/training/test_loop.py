@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -225,12 +228,21 @@ def test_a_run_is_written_and_the_checkpoint_for_resuming_dropped(training):
     assert not made.folder.last.exists() and made.folder.best.exists()
 
 
-def test_a_budget_plans_the_rest_at_the_pace_measured(training, monkeypatch):
-    """With a clock on which every step takes a second, a budget of 50 s ends after about 50 steps."""
-    import time
+@pytest.fixture
+def clock(monkeypatch) -> Callable[[float], list[float]]:
+    """clock(10.0) -> [10.0], which is the time from then on: for this thread alone, as others wait by the real one."""
 
-    now = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    def start(at: float) -> list[float]:
+        now, real, here = [at], time.monotonic, threading.get_ident()
+        monkeypatch.setattr(time, "monotonic", lambda: now[0] if threading.get_ident() == here else real())
+        return now
+
+    return start
+
+
+def test_a_budget_plans_the_rest_at_the_pace_measured(training, clock):
+    """With a clock on which every step takes a second, a budget of 50 s ends after about 50 steps."""
+    now = clock(1000.0)
     made = training(10_000)
     made.budget = Budget(50.0, started=1000.0)
 
@@ -243,11 +255,8 @@ def test_a_budget_plans_the_rest_at_the_pace_measured(training, monkeypatch):
     assert made.plan.total_steps == made.tally.step
 
 
-def test_a_machine_that_slows_down_still_ends_in_time(training, monkeypatch):
-    import time
-
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+def test_a_machine_that_slows_down_still_ends_in_time(training, clock):
+    now = clock(0.0)
     made = training(10_000)
     made.budget = Budget(100.0, started=0.0)
 
@@ -260,8 +269,6 @@ def test_a_machine_that_slows_down_still_ends_in_time(training, monkeypatch):
 
 @pytest.mark.parametrize("late", [0.0, 4.0, 1000.0])
 def test_a_budget_that_is_used_up_before_the_first_step_ends_after_one(training, late):
-    import time
-
     made = training(10_000)
     made.budget = Budget(4.0, started=time.monotonic() - 4.0 - late)
     made.run()
@@ -269,11 +276,8 @@ def test_a_budget_that_is_used_up_before_the_first_step_ends_after_one(training,
     assert len(read_history(made.folder.history)) == 1
 
 
-def test_a_step_that_takes_most_of_the_budget_is_not_followed_by_many(training, monkeypatch):
-    import time
-
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+def test_a_step_that_takes_most_of_the_budget_is_not_followed_by_many(training, clock):
+    now = clock(0.0)
     made = training(10_000)
     made.budget = Budget(20.0, started=0.0)
 
@@ -284,11 +288,8 @@ def test_a_step_that_takes_most_of_the_budget_is_not_followed_by_many(training, 
     assert made.tally.step <= 3
 
 
-def test_a_budget_interrupted_before_its_first_look_goes_on_with_what_is_left(training, monkeypatch):
-    import time
-
-    now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+def test_a_budget_interrupted_before_its_first_look_goes_on_with_what_is_left(training, clock):
+    now = clock(100.0)
     first = training(10_000, budget_s=50.0)
     first.budget = Budget(50.0, started=90.0)
     first.save()

@@ -28,6 +28,9 @@ Augmentation = Annotated[
 Network = Annotated[
     str | None, typer.Option("--network", help="The run's network where it is your own, as file.py:Class.")
 ]
+Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
+CheckpointSeconds = Annotated[float, typer.Option(help="Longest time between checkpoints.")]
+Threads = Annotated[int | None, typer.Option(help="Processor threads; measured by default.")]
 Engine = Annotated[
     str,
     typer.Option(

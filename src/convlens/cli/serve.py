@@ -6,6 +6,7 @@ import os
 import sys
 import webbrowser
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any
 
 import typer
@@ -40,7 +41,8 @@ def serve(
             print(f"{', '.join(result.runs)}: {result.url} (Ctrl-C ends it)")
         sys.stdout.flush()
         if open_page:
-            webbrowser.open(result.url + (f"#token={token}" if token else ""))
+            address = result.url + (f"#token={token}" if token else "")
+            Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     try:
         server.serve(

@@ -11,9 +11,10 @@ import typer
 from convlens.cli import STARTED
 from convlens.cli.guard import guarded
 from convlens.cli.named_values import augmentations, model_options
-from convlens.cli.options import Augmentation, DataDir, Json, ModelOption, shares
+from convlens.cli.options import Augmentation, CheckpointSeconds, DataDir, Json, ModelOption, Precision, Threads, shares
 from convlens.cli.output import print_facts, print_json, share
 from convlens.cli.progress import Bars
+from convlens.cli.watched import Port, Serve, watched
 from convlens.errors import counted
 
 EXAMPLE = "convlens train digits --model lenet5 --epochs 5 --out runs/digits"
@@ -37,7 +38,7 @@ def train(
     split: Annotated[str, typer.Option(help="Shares of train, val and test where the source has none.")] = "0.8,0.1,0.1",  # noqa: E501
     weights: Annotated[str, typer.Option(help="To begin with: auto, none, imagenet, a file or a run.")] = "auto",
     teacher: Annotated[Path | None, typer.Option(metavar="RUN", help="Learn from this run's answers too.")] = None,
-    option: ModelOption = None, data_dir: DataDir = None,
+    option: ModelOption = None, data_dir: DataDir = None, augmentation: Augmentation = None,
     max_bad: Annotated[float, typer.Option(help="Share of unreadable pictures at which to refuse.")] = 0.1,
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Keep no thumbnails, no decoded pixels.")] = False,
     batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
@@ -52,29 +53,28 @@ def train(
     class_weights: Annotated[bool, typer.Option("--class-weights", help="Let each class count the same.")] = False,
     shuffle_labels: Annotated[bool, typer.Option("--shuffle-labels", help="For explain --shuffled.")] = False,
     augment: Annotated[bool, typer.Option(help="Shift, crop, mirror and light the training pictures.")] = True,
-    augmentation: Augmentation = None,
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="Processor threads; measured by default.")] = None,
-    checkpoint_seconds: Annotated[float, typer.Option(help="Longest time between checkpoints.")] = 60.0,
-    as_json: Json = False,
+    checkpoint_seconds: CheckpointSeconds = 60.0, as_json: Json = False,
+    precision: Precision = "auto", threads: Threads = None, serve: Serve = False, port: Port = None,
 ) -> None:
     """Train a network on your pictures: scanned, divided, planned, and saved so that nothing is lost."""
     from convlens import workbench
-    with Bars() as bars:
-        result = workbench.train(
-            data, model=model, recipe=recipe, network=network, budget=budget, epochs=epochs, out=out, resume=resume,
-            seed=seed, device=device, image_size=image_size, fit=fit, split=shares(split), weights=weights,
-            teacher=teacher, model_options=model_options(option), data_dir=data_dir, max_bad=max_bad, batch=batch,
-            keep_pictures=not no_pictures, optimiser=optimiser, learning_rate=learning_rate, schedule=schedule,
-            started=STARTED, weight_decay=weight_decay, label_smoothing=label_smoothing, l1=l1, ema=ema,
-            progressive=progressive, class_weights=class_weights, shuffle_labels=shuffle_labels,
-            augment=augmentations(augment, augmentation), precision=precision, threads=threads,
-            checkpoint_seconds=checkpoint_seconds, progress=bars, tell=bars.tell)
-    if as_json:
-        return print_json(result)
-    excluded, folder = f", {result.num_excluded:,} left out" if result.num_excluded else "", quote(str(result.run))
-    print_facts(f"{result.name}: trained in {result.seconds:.1f} s", [
-        ("validation accuracy", share(result.val_accuracy)),
-        ("seen", f"{counted(result.epochs, 'epoch')}, {counted(result.steps, 'step')}{excluded}"),
-        ("the run", f"{result.run}/"), ("the report", result.report),
-        ("score it", f"convlens evaluate {folder}"), ("see why", f"convlens explain {folder} PICTURES")])
+    with watched(serve, port) as page:
+        with Bars() as bars:
+            result = workbench.train(
+                data, model=model, recipe=recipe, network=network, budget=budget, epochs=epochs, out=out, resume=resume,
+                seed=seed, device=device, image_size=image_size, fit=fit, split=shares(split), weights=weights,
+                teacher=teacher, model_options=model_options(option), data_dir=data_dir, max_bad=max_bad, batch=batch,
+                keep_pictures=not no_pictures, optimiser=optimiser, learning_rate=learning_rate, schedule=schedule,
+                started=STARTED, weight_decay=weight_decay, label_smoothing=label_smoothing, l1=l1, ema=ema,
+                progressive=progressive, class_weights=class_weights, shuffle_labels=shuffle_labels,
+                augment=augmentations(augment, augmentation), precision=precision, threads=threads,
+                checkpoint_seconds=checkpoint_seconds, progress=bars, tell=bars.tell, watch=page.watch)
+        if as_json:
+            return print_json(result)
+        excluded, folder = f", {result.num_excluded:,} left out" if result.num_excluded else "", quote(str(result.run))
+        print_facts(f"{result.name}: trained in {result.seconds:.1f} s", [
+            ("validation accuracy", share(result.val_accuracy)),
+            ("seen", f"{counted(result.epochs, 'epoch')}, {counted(result.steps, 'step')}{excluded}"),
+            ("the run", f"{result.run}/"), ("the report", result.report),
+            ("score it", f"convlens evaluate {folder}"), ("see why", f"convlens explain {folder} PICTURES")])
+        page.stay(result.run, network)

@@ -26,6 +26,8 @@ from convlens.explanation.similarity import likeness
 from convlens.explanation.stability import Stability, stability
 from convlens.explanation.verb import Explanation, explain
 
+PARTS = ("randomisation", "labels", "faithfulness", "stability")
+
 
 @dataclass(frozen=True)
 class LabelCheck:
@@ -81,7 +83,7 @@ class SanityCheck:
 
     @property
     def _parts(self) -> list[RandomisationCheck | LabelCheck | Faithfulness | Stability]:
-        parts = (self.randomisation, self.labels, self.faithfulness, self.stability)
+        parts = (getattr(self, name) for name in PARTS)
         return [part for part in parts if part is not None]
 
     def to_dict(self) -> dict[str, Any]:

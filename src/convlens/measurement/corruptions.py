@@ -54,7 +54,11 @@ def _signs(count: int, drawn: torch.Generator) -> Tensor:
 
 def _rotation(pixels: Tensor, degrees: float, drawn: torch.Generator) -> Tensor:
     """To either side."""
-    angle = math.radians(degrees) * _signs(len(pixels), drawn)
+    return rotated(pixels, math.radians(degrees) * _signs(len(pixels), drawn))
+
+
+def rotated(pixels: Tensor, angle: Tensor) -> Tensor:
+    """(N,) radians, each picture by its own, against the clock."""
     stretch = pixels.shape[3] / pixels.shape[2]  # the points are in shares of each side
     cos, sin, nought = angle.cos(), angle.sin(), torch.zeros(len(pixels))
     rows = [torch.stack([cos, -sin / stretch, nought], 1), torch.stack([sin * stretch, cos, nought], 1)]
@@ -69,9 +73,13 @@ def _scale(pixels: Tensor, factor: float, _: torch.Generator) -> Tensor:
 def _shift(pixels: Tensor, share: float, drawn: torch.Generator) -> Tensor:
     """In any direction, by a share of the sides."""
     direction = 2 * math.pi * torch.rand(len(pixels), generator=drawn)
-    by = 2 * share * torch.stack([direction.cos(), direction.sin()], 1)  # a side is 2 long
+    return shifted(pixels, -share * torch.stack([direction.cos(), direction.sin()], 1))
+
+
+def shifted(pixels: Tensor, shares: Tensor) -> Tensor:
+    """(N, 2): each picture to the right and down, in shares of its sides."""
     still = torch.eye(2).expand(len(pixels), 2, 2)
-    return warped(pixels, torch.cat([still, by[:, :, None]], 2))
+    return warped(pixels, torch.cat([still, -2 * shares[:, :, None]], 2))  # a side is 2 long
 
 
 def _blur(pixels: Tensor, share: float, _: torch.Generator) -> Tensor:

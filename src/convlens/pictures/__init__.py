@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from convlens.pictures.channels import is_grey
 from convlens.pictures.decode import MAX_PIXELS, Source, claimed_size, decode, decode_and_inspect, inspect, pixels_of
-from convlens.pictures.drawing import colour, enlarged, overlay
+from convlens.pictures.drawing import colour, enlarged, heat_layer, overlay
 from convlens.pictures.encode import gif_bytes, png_bytes, thumbnail
 from convlens.pictures.facts import PictureFacts
 from convlens.pictures.failures import failure_kind
@@ -25,6 +25,7 @@ __all__ = [
     "enlarged",
     "failure_kind",
     "gif_bytes",
+    "heat_layer",
     "inspect",
     "is_grey",
     "overlay",

@@ -33,10 +33,20 @@ def overlay(
     grey = picture.astype(np.float32)
     if grey.ndim == 3:
         grey = grey @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601 luma
-    strength = _clean(np.abs(heat)) if signed else np.sqrt(_clean(heat))
+    colours, strength = _colours_and_strength(heat, name, signed)
     cover = opacity * strength[..., None]
-    colours = colour((heat + 1) / 2, name or "coolwarm") if signed else colour(heat, name or "inferno")
     return np.rint((1 - cover) * grey[..., None] + cover * colours).clip(0, 255).astype(np.uint8)
+
+
+def heat_layer(heat: np.ndarray, *, name: str | None = None, signed: bool = False) -> np.ndarray:
+    """The same map without a picture: (H, W) -> uint8 (H, W, 4), to be laid over one with any opacity."""
+    colours, strength = _colours_and_strength(heat, name, signed)
+    return np.dstack([colours, np.rint(255 * strength).astype(np.uint8)])
+
+
+def _colours_and_strength(heat: np.ndarray, name: str | None, signed: bool) -> tuple[np.ndarray, np.ndarray]:
+    strength = _clean(np.abs(heat)) if signed else np.sqrt(_clean(heat))
+    return (colour((heat + 1) / 2, name or "coolwarm") if signed else colour(heat, name or "inferno")), strength
 
 
 def enlarged(picture: np.ndarray, side: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from convlens.explanation.sanity import PARTS
 from convlens.pictures import png_bytes
 from convlens.reports.axes import Axes, drawing, label
 from convlens.reports.document import document
@@ -119,7 +120,7 @@ def _checks_section(checked: Sequence[Picture]) -> Markup:
 def _check(one: Picture) -> Markup:
     sanity = one.sanity or {}
     badge = element("span", sanity["badge"], class_=f"badge {sanity['badge']}")
-    parts = [sanity[name] for name in ("randomisation", "labels", "faithfulness", "stability") if sanity.get(name)]
+    parts = [sanity[name] for name in PARTS if sanity.get(name)]
     lines = [
         element("li", element("span", "passed" if part["passed"] else "failed",
                               class_=f"badge {'passed' if part['passed'] else 'failed'}"), " ", part["reason"])

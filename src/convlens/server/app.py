@@ -106,12 +106,28 @@ async def answer(endpoint: Endpoint, shelf: Shelf, request: Request) -> Response
             found = endpoint.function(asked_of(endpoint, shelf, request, body, deadline))
             return found if endpoint.raw or isinstance(found, Later) else json_response(found)
 
-        found = await workers.run(work, seconds, heavy=heavy)
-        if isinstance(found, Later):
-            finish, value = found.finish, await workers.wait(found.future, seconds, heavy=heavy)
-            found = await workers.run(lambda: json_response(finish(value)), seconds, heavy=heavy)
+        async with leaving(request) as gone:
+            found = await workers.run(work, seconds, heavy=heavy, gone=gone)
+            if isinstance(found, Later):
+                finish, value = found.finish, await workers.wait(found.future, seconds, heavy=heavy, gone=gone)
+                found = await workers.run(lambda: json_response(finish(value)), seconds, heavy=heavy)
         assert isinstance(found, Response)
         return found
+
+
+@asynccontextmanager
+async def leaving(request: Request) -> AsyncIterator[asyncio.Future[None]]:
+    """A future that is done when the client has gone; its body was read before."""
+
+    async def leave() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            continue
+
+    gone = asyncio.ensure_future(leave())
+    try:
+        yield gone
+    finally:
+        gone.cancel()
 
 
 def json_response(value: Any, status: int = 200) -> Response:

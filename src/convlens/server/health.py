@@ -39,6 +39,9 @@ def health(asked: Asked) -> dict[str, Any]:
 
 
 def run_facts(asked: Asked) -> dict[str, Any]:
+    """Of a training that has not ended there is only its name."""
+    if asked.shelf.training is not None and not asked.shelf.runs:
+        return {"name": asked.shelf.training.name, "classes": [], "samples": [], "runs": [], "watching": True}
     served = asked.served
     run, samples = served.run, served.samples
     channels, height, width = run.input_shape[1:]

@@ -24,15 +24,24 @@ BUSY = b'{"error": {"status": 503, "what": "too many connections are open", "rem
 
 
 class Server(uvicorn.Server):
-    """`on_started` is called once it listens; `stopped_by` is the signal that ended it."""
+    """`on_started` is called once it listens, `on_ending` before it waits for answers under way to end.
+
+    `stopped_by` is the signal that ended it.
+    """
 
     on_started: Callable[[], None] | None = None
+    on_ending: Callable[[], None] | None = None
     stopped_by: int | None = None
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
         if self.started and self.on_started is not None:
             self.on_started()
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        if self.on_ending is not None:
+            self.on_ending()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

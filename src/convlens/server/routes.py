@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from convlens.server.changing import CHANGED_DOC, CHANGES_DOC, change, list_changes
 from convlens.server.endpoint import Endpoint
 from convlens.server.exciting import EXCITING_DOC, exciting
+from convlens.server.explaining import EXPLAIN_DOC, explain
 from convlens.server.features import FEATURES_DOC, features
 from convlens.server.filters import FILTERS_DOC, filters
 from convlens.server.health import HEALTH_DOC, RUN_DOC, health, run_facts
+from convlens.server.judging import EVALUATION_DOC, evaluation
 from convlens.server.maximise import MAXIMISE_DOC, maximise
+from convlens.server.methods import METHODS_DOC, list_methods
 from convlens.server.metrics import METRICS_DOC, metrics
 from convlens.server.network import NETWORK_DOC, network
 from convlens.server.pictures import PICTURE_DOC, THUMBNAIL_DOC, picture, thumbnail
 from convlens.server.predict import PREDICT_DOC, predict
+from convlens.server.training import EVENTS_DOC, STOP_DOC, TRAINING_DOC, events, stop, training
 from convlens.server.unit import UNIT_DOC, unit
 
 ROUTES: tuple[Endpoint, ...] = (
@@ -26,5 +31,13 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("GET", "/v1/filters", filters, FILTERS_DOC),
     Endpoint("POST", "/v1/exciting", exciting, EXCITING_DOC, long=True),
     Endpoint("POST", "/v1/maximise", maximise, MAXIMISE_DOC, long=True),
+    Endpoint("POST", "/v1/explain", explain, EXPLAIN_DOC, long=True),
+    Endpoint("GET", "/v1/methods", list_methods, METHODS_DOC, long=True, light=False),
+    Endpoint("GET", "/v1/changes", list_changes, CHANGES_DOC),
+    Endpoint("POST", "/v1/changed", change, CHANGED_DOC, light=True),
+    Endpoint("GET", "/v1/evaluation", evaluation, EVALUATION_DOC),
+    Endpoint("GET", "/v1/training", training, TRAINING_DOC, light=True),
+    Endpoint("GET", "/v1/training/events", events, EVENTS_DOC, raw=True, light=True),
+    Endpoint("POST", "/v1/training/stop", stop, STOP_DOC, light=True),
     Endpoint("GET", "/metrics", metrics, METRICS_DOC, raw=True),
 )

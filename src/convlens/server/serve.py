@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import threading
@@ -124,12 +125,21 @@ def check(port: int, token: str | None, engine: str) -> None:
 
 def opened(runs: Runs, *, engine: str, network: str | None, limits: Limits | None, tell: Tell) -> Shelf:
     """The runs on a shelf."""
+    from convlens.server.following import follow, is_unfinished
     from convlens.server.shelf import open_shelf
 
     given = [runs] if isinstance(runs, Run | str | Path) else list(runs)
     if not given:
         raise UsageError("no run was given; give the folder of one or more")
-    return open_shelf([open_run(run, network) for run in given], limits or Limits(), engine=engine, tell=tell)
+    unfinished = [run for run in given if not isinstance(run, Run) and is_unfinished(run)]
+    whole = [open_run(run, network) for run in given if run not in unfinished]
+    shelf = open_shelf(whole, limits or Limits(), engine=engine, tell=tell)
+    try:
+        follow(shelf, unfinished, network)
+    except BaseException:
+        shelf.close()
+        raise
+    return shelf
 
 
 def server_on(shelf: Shelf, listener: socket.socket, host: str, token: str | None) -> tuple[Server, ServeResult]:
@@ -138,9 +148,11 @@ def server_on(shelf: Shelf, listener: socket.socket, host: str, token: str | Non
 
     port = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
-    result = ServeResult(f"http://{shown}:{port}/", host, port, tuple(shelf.runs), token is not None)
+    result = ServeResult(f"http://{shown}:{port}/", host, port, shelf.names, token is not None)
     app = app_of(shelf, token, ["*"] if host in ("0.0.0.0", "::") else [host])
-    return make_server(app, shelf.limits), result
+    server = make_server(app, shelf.limits)
+    server.on_ending = shelf.end_streams
+    return server, result
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
@@ -161,7 +173,8 @@ def _bound(host: str, port: int) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name != "nt":  # where it would share a port that another program has
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(2048)
     except BaseException:

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from weakref import WeakSet
 
 from torch import nn
 
@@ -22,6 +23,7 @@ from convlens.server.metrics import Metrics
 from convlens.server.refused import Refused
 from convlens.server.samples import Sample, samples_of
 from convlens.server.workers import Workers
+from convlens.training import Watch
 from convlens.workbench.results import Tell, silent
 from convlens.workbench.running import PLAIN, Running, running
 
@@ -60,7 +62,9 @@ class Shelf:
         self.limits = limits
         self.kept = KeptPictures(limits)
         self.runs: dict[str, ServedRun] = {}
-        self.training: Any = None
+        self.training: Watch | None = None
+        self.streams: WeakSet[Any] = WeakSet()  # of events, to whoever watches it
+        self.closing = False  # streams end then
         self.workers, self.metrics = Workers(limits), Metrics()
         self._open = ExitStack()
 
@@ -74,6 +78,18 @@ class Shelf:
         self._open.callback(served.batcher.close)
         self.runs = {**self.runs, name: served}  # others may be going through the old one
         return served
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the runs, or of the training that will be one."""
+        return tuple(self.runs) or (() if self.training is None else (self.training.name,))
+
+    def end_streams(self) -> None:
+        self.closing = True
+
+    def watch(self, training: Watch) -> None:
+        self.training = training
+        self._open.callback(training.close)
 
     def served(self, name: str | None = None) -> ServedRun:
         """Refused with 404 for a name that no run has."""

@@ -18,6 +18,8 @@ from convlens.errors import counted
 from convlens.server.limits import Limits
 from convlens.server.refused import Refused
 
+Gone = asyncio.Future[None] | None  # done when nobody waits for the answer any more
+
 NAME = "convlens server"  # how the names of its threads begin
 HEAVY_THREADS = 2
 ENDS_S = 0.5  # for what is at work when the server ends
@@ -65,22 +67,28 @@ class Workers:
             self.waiting[heavy] -= 1
             self.bytes_waiting -= room.bytes
 
-    async def run(self, work: Callable[[], Any], seconds: float, *, heavy: bool = False) -> Any:
+    async def run(self, work: Callable[[], Any], seconds: float, *, heavy: bool = False, gone: Gone = None) -> Any:
         """In a thread; Refused with 503 after that time. The thread then goes on, and is counted until it ends."""
-        return await self.wait(self._threads[heavy].submit(_counted, work), seconds, heavy=heavy)
+        return await self.wait(self._threads[heavy].submit(_counted, work), seconds, heavy=heavy, gone=gone)
 
-    async def wait(self, future: Future[Any], seconds: float, *, heavy: bool = False) -> Any:
-        loop = asyncio.get_running_loop()
+    async def wait(self, future: Future[Any], seconds: float, *, heavy: bool = False, gone: Gone = None) -> Any:
+        """What waits for a thread is dropped where the client has `gone`."""
+        loop, answer = asyncio.get_running_loop(), asyncio.wrap_future(future)
         try:
-            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), seconds)
-        except (TimeoutError, asyncio.CancelledError) as error:
-            if not future.cancel() and not loop.is_closed():
-                self.waiting[heavy] += 1
-                future.add_done_callback(lambda _: _call_in(loop, lambda: self._leave(heavy)))
-            if isinstance(error, asyncio.CancelledError):
-                raise
+            waited = {answer} if gone is None else {answer, gone}
+            await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return answer.result()
+            if gone is not None and gone.done():
+                raise Refused(408, "the client has gone; ask again")
             words = f"the answer took longer than {seconds:g} seconds; try again, or ask for less"
-            raise Refused(503, words, retry_after=5) from error
+            raise Refused(503, words, retry_after=5)
+        finally:
+            if not answer.done():
+                if not future.cancel():  # a thread is at it
+                    self.waiting[heavy] += 1
+                    future.add_done_callback(lambda _: _call_in(loop, lambda: self._leave(heavy)))
+                answer.cancel()
 
     def close(self) -> None:
         for threads in self._threads:

@@ -66,6 +66,20 @@ class FolderLock:
             os.close(self._descriptor)  # closing frees the lock
             self._descriptor = None
 
+    def is_held(self) -> bool:
+        """Does anybody hold it now? False where there is no lock, or where the file system has none."""
+        try:
+            descriptor = os.open(self.path, os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            _try_lock(descriptor)
+            return False
+        except OSError as error:
+            return error.errno in IN_USE
+        finally:
+            os.close(descriptor)
+
     def _wait_for(self, descriptor: int) -> None:
         give_up = time.monotonic() + self.wait_s
         while True:

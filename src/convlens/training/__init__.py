@@ -1,6 +1,6 @@
 """From a recipe and pictures to a run."""
 
-from convlens.training.checkpoint import read_checkpoint
+from convlens.training.checkpoint import look_into_checkpoint, read_checkpoint
 from convlens.training.distillation import Teacher, distillation_loss
 from convlens.training.fit import fit, go_on, interrupted, make_plan
 from convlens.training.loop import Task
@@ -12,6 +12,7 @@ from convlens.training.recipes import RECORDS, Record, default_record, record_na
 from convlens.training.schedule import size_at
 from convlens.training.throughput import Throughput, training_throughput
 from convlens.training.validation import logits_of
+from convlens.training.watching import Reached, Watch, as_filters
 
 __all__ = [
     "OPTIMISERS",
@@ -19,6 +20,7 @@ __all__ = [
     "SCHEDULES",
     "Choice",
     "Plan",
+    "Reached",
     "Recipe",
     "Record",
     "Setting",
@@ -26,6 +28,8 @@ __all__ = [
     "Teacher",
     "Throughput",
     "Trial",
+    "Watch",
+    "as_filters",
     "choose",
     "choose_device",
     "cpu_flags",
@@ -39,6 +43,7 @@ __all__ = [
     "has_fast_bf16",
     "interrupted",
     "logits_of",
+    "look_into_checkpoint",
     "make_plan",
     "parse_duration",
     "read_checkpoint",

@@ -6,6 +6,7 @@ The file is replaced atomically, so that a kill at any moment leaves the previou
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,23 @@ def write_checkpoint(
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """-> (tensors, facts). Raises RunError when it is missing, damaged or newer."""
+    return _read(path, lambda facts, names: names)
+
+
+def look_into_checkpoint(path: Path) -> tuple[Tensor | None, dict[str, Any]]:
+    """-> (weights of the first layer, where there are any, facts): the rest is not read. Raises as the above."""
+    tensors, facts = _read(path, lambda facts, names: names & {f"network.{facts.get('first_layer')}.weight"})
+    return next(iter(tensors.values()), None), facts
+
+
+def _read(
+    path: Path, wanted: Callable[[dict[str, Any], set[str]], set[str]]
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()["convlens"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            names = wanted(facts, set(file.keys()))
+            tensors = {name: file.get_tensor(name) for name in file.keys() if name in names}  # noqa: SIM118 (no dict)
     except FileNotFoundError as error:
         raise RunError(
             f"{path.parents[1]} holds no checkpoint to go on from; start it with `convlens train DATA`"

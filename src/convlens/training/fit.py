@@ -28,6 +28,7 @@ from convlens.training.rates import norm_scales
 from convlens.training.recipe import Recipe
 from convlens.training.schedule import sizes_of
 from convlens.training.validation import loss_and_accuracy
+from convlens.training.watching import Watch
 
 Tell = Callable[[str], None]
 
@@ -111,17 +112,26 @@ def fit(
     *,
     started: float,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Run:
     """Train from the beginning. `started` (time.monotonic) is where a budget's clock began."""
     training = Training(network, task, recipe, plan, folder)
     if recipe.budget_s:
         training.budget = Budget(recipe.budget_s, started)
+    training.watch = watch
     training.run(progress=progress)
     return finish(training)
 
 
 def go_on(
-    network: nn.Module, task: Task, recipe: Recipe, plan: Plan, folder: RunFolder, *, progress: Progress | None = None
+    network: nn.Module,
+    task: Task,
+    recipe: Recipe,
+    plan: Plan,
+    folder: RunFolder,
+    *,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Run:
     """Train from the last checkpoint; the recorded plan is replayed, nothing is measured again."""
     training = Training(network, task, recipe, plan, folder)
@@ -129,6 +139,7 @@ def go_on(
     if recipe.budget_s and len(plan.segments) == 1:  # it was interrupted before a pace was known: the length is a guess
         training.budget = Budget(recipe.budget_s, time.monotonic() - training.tally.spent_s)
     rewind_history(folder.history, training.tally.step)
+    training.watch = watch
     training.run(progress=progress)
     return finish(training)
 

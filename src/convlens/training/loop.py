@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from shlex import quote
+from signal import SIGINT
 from typing import Any
 
 import torch
@@ -36,6 +37,7 @@ from convlens.training.schedule import progress_at, rate_factor, size_at
 from convlens.training.signals import StopRequest
 from convlens.training.tally import Tally
 from convlens.training.validation import logits_of, loss_and_accuracy
+from convlens.training.watching import Watch, first_layer
 
 Progress = Callable[[str, int, int, str], None]
 SAVING = 0.05  # share of the time that saving at the ends of short epochs may take
@@ -80,6 +82,7 @@ class Training:
         self.tally = Tally()
         self.readings = Readings(self.tally)
         self.budget: Budget | None = None
+        self.watch: Watch | None = None
         self.best: dict[str, Tensor] | None = None  # not yet on disk
         self.saved_at = time.monotonic()
         self.validation_s = 0.0  # what the last one took
@@ -89,6 +92,10 @@ class Training:
     def judged(self) -> nn.Module:
         """The network that is validated and saved."""
         return self.average.network if self.average else self.network
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        return (self.task.preprocess.channels, *self.task.preprocess.size)
 
     def resume(self) -> None:
         tensors, facts = read_checkpoint(self.folder.last)
@@ -101,6 +108,8 @@ class Training:
         torch.set_num_threads(self.choice.threads)
         torch.set_flush_denormal(True)  # near-zero weights make a convolution 5 to 50 times slower
         with StopRequest() as request, self.choice.memory(), thawed_afterwards(self.network):
+            if self.watch:
+                self.watch.begin(self)
             if self.tally.step == 0:
                 self._begin(progress)
                 self.save()
@@ -109,6 +118,10 @@ class Training:
                 if progress:
                     progress("train", self.tally.step, self.plan.total_steps, self.tally.line)
                 self._between_steps()
+                if self.watch:
+                    self.watch.look(self)
+                    if self.watch.stop_asked and request.signal is None:
+                        request.signal = SIGINT
                 if request.signal is not None:
                     self._stop(request)
         self._flush_best()
@@ -216,6 +229,8 @@ class Training:
             "seconds": round(tally.train_seconds, 3),
         }
         append_history(self.folder.history, row)
+        if self.watch:
+            self.watch.end_epoch(row)
         tally.clear_epoch()
 
     def _validate(self) -> dict[str, float]:
@@ -254,6 +269,7 @@ class Training:
             "plan": self.plan.to_dict(),
             "recipe": self.recipe.to_dict(),
             "task": self.task.facts,
+            "first_layer": first_layer(self.network, self.input_shape),
         }
         write_checkpoint(self.folder.last, self.network, self.optimiser, self.average, facts)
         self.saved_at = time.monotonic()

@@ -27,6 +27,7 @@ class Manner:
     started: float
     teacher: Run | None = None
     goes_on: bool = False
+    watch: training.Watch | None = None
 
 
 def learn(
@@ -58,7 +59,8 @@ def learn(
     facts |= {"data": gathered.facts(), "classes": classes}
     facts |= {**made.facts(), "preprocess": preprocess.to_dict()}
     task = lessons.task(recipe, plan.batch, facts, teacher)
-    return training.fit(made.network, task, recipe, plan, folder, started=manner.started, progress=progress)
+    begun, watch = manner.started, manner.watch
+    return training.fit(made.network, task, recipe, plan, folder, started=begun, progress=progress, watch=watch)
 
 
 def describe(plan: training.Plan, made: Design, recipe: training.Recipe) -> str:

@@ -34,6 +34,7 @@ def go_on(
     asked: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     tell: Tell = silent,
+    watch: training.Watch | None = None,
 ) -> tuple[Run, Gathered]:
     """`data` is needed only where the pictures have moved; they must be the same ones.
 
@@ -60,7 +61,8 @@ def go_on(
         lessons = prepare(gathered, preprocess, augment, recipe, progress=progress, tell=tell)
         task = lessons.task(recipe, plan.batch, facts, same_teacher(plan.teacher, facts["classes"]))
         tell(f"going on with {path}: {counted(plan.total_steps, 'step')} in all, as planned when it began")
-        run = training.go_on(_rebuild(facts, network), task, recipe, plan, folder, progress=progress)
+        built = _rebuild(facts, network)
+        run = training.go_on(built, task, recipe, plan, folder, progress=progress, watch=watch)
     return run, gathered
 
 

@@ -72,6 +72,7 @@ def train(
     keep_pictures: bool = True,
     progress: Progress | None = None,
     tell: Tell = silent,
+    watch: training.Watch | None = None,
     started: float | None = None,
     **recipe_options: Any,
 ) -> TrainResult:
@@ -82,9 +83,11 @@ def train(
     taken where nothing else is asked. From a `teacher`, a run of the same classes, the network learns beside the
     labels. `augment` is whether, or fields of `data.Augment` by name that are to be other than by default.
     `recipe_options` are the fields of `training.Recipe`. With `resume`, an interrupted training goes on, and all else
-    stands in its checkpoint. Raises DataError, UsageError, StorageError; Stopped after a signal, once saved.
+    stands in its checkpoint. `watch` is looked at from other threads, and may stop it. Raises DataError, UsageError,
+    StorageError; Stopped after a signal, once saved.
     """
     started = time.monotonic() if started is None else started
+    progress = progress if watch is None else watch.beside(progress)
     check_augmentation(augment)
     torch.set_num_threads(usable_cpus())
     if budget is not None:
@@ -92,7 +95,7 @@ def train(
     if resume is not None:
         asked = {**recipe_options, "seed": seed, "model": model, "recipe": recipe, "image_size": image_size}
         asked |= {"augment": augment, "teacher": None if teacher is None else str(teacher_path(teacher))}
-        more: dict[str, Any] = {"progress": progress, "tell": tell}
+        more: dict[str, Any] = {"progress": progress, "tell": tell, "watch": watch}
         return _result(*go_on(resume, data, network=network, data_dir=data_dir, asked=asked, **more), started)
     if data is None:
         raise UsageError("nothing to train on; give a folder of pictures or a name such as digits, or --resume RUN")
@@ -131,7 +134,7 @@ def train(
         gathered.write(folder)
         preprocess = made.preprocess if made.has_statistics else with_statistics(made.preprocess, gathered)
         drawn = chosen_augment(augment, preprocess) if record is None else record.augment
-        how = Manner(target, keep_pictures, started, teacher)
+        how = Manner(target, keep_pictures, started, teacher, watch=watch)
         run = learn(folder, gathered, made, wanted, preprocess, drawn, how, progress=progress, tell=tell)
     result = _result(run, gathered, started)
     if wanted.budget_s and result.seconds > OVERRUN * wanted.budget_s:

@@ -23,6 +23,8 @@ class InsideView extends HTMLElement {
   #stage = null;
   #layer = null;
   #order = "strongest";
+  #wanted = null; // parts of the address that are not open yet
+  #openFirst = null; // the layer whose strongest channel is opened when its sheet is there
   #stop = new AbortController();
   #strip = element("network-strip");
   #layers = element("stage-layers");
@@ -50,15 +52,23 @@ class InsideView extends HTMLElement {
     this.#listen();
   }
 
-  /** #inside/LAYER/CHANNEL/ROW/COLUMN opens there. */
+  /** #inside/LAYER/CHANNEL/ROW/COLUMN opens there, as soon as there is a picture. */
   async enter(...parts) {
+    this.#wanted = parts.length ? parts : null;
     await this.#refresh();
-    const layer = parts.length && this.#network && layerOf(this.#network, { layer: parts[0] });
-    if (!layer) return;
-    const [channel = 0, row, column] = parts.slice(1).map(Number);
+    if (this.#wanted && this.#seen && this.#network) this.#openWanted();
+  }
+
+  #openWanted() {
+    const [path, ...numbers] = this.#wanted;
+    this.#wanted = null;
+    const layer = layerOf(this.#network, { layer: path });
+    if (!layer) return false;
+    const [channel = 0, row, column] = numbers.map(Number);
     this.#openLayer(layer, { quietly: true });
     if (Number.isInteger(row)) this.#unit.open({ node: layer.node, layer: layer.path, channel, row, column });
     else this.#unit.openChannel(layer, channel);
+    return true;
   }
 
   #listen() {
@@ -107,6 +117,7 @@ class InsideView extends HTMLElement {
     }
     this.#unit.begin(picture, run, network);
     this.#strip.fill(picture, run, signal).catch((error) => signal.aborted || tell(error));
+    if (this.#wanted && this.#openWanted()) return;
     if (fresh || !this.#layer) this.#openStage(network.stages[1] ?? network.stages[0]);
     else this.#fillStage();
   }
@@ -121,10 +132,8 @@ class InsideView extends HTMLElement {
     this.#layer = layer;
     this.#stage = stageOf(this.#network, layer);
     this.#fillStage();
-    if (!quietly) this.#openFirst = layer;
+    this.#openFirst = quietly ? null : layer;
   }
-
-  #openFirst = null;
 
   #fillStage() {
     const { run, picture } = this.#seen;

@@ -53,8 +53,14 @@ function mark(cell) {
   cell.setAttribute("aria-label", `${cell.getAttribute("aria-label")}, the one that was taken`);
 }
 
-/** Pointing at a cell of one grid lights the cell of the same place in the other: they are multiplied. */
-export function paired(patch, kernel) {
+/**
+ * Pointing at a cell of one grid lights the cell of the same place in the other: they are multiplied. Tab reaches the
+ * cell whose `products` is largest.
+ */
+export function paired(patch, kernel, products) {
+  const cells = [...patch.children];
+  const strongest = cells.reduce((best, cell, at) => (cell.matches("button") && (best < 0 || Math.abs(products[at]) > Math.abs(products[best])) ? at : best), -1);
+  cells.forEach((cell, at) => cell.matches("button") && (cell.tabIndex = at === strongest ? 0 : -1));
   const light = (event) => {
     const place = event.type === "pointerover" || event.type === "focusin" ? event.target.dataset?.place : undefined;
     for (const cell of [...patch.children, ...kernel.children]) cell.classList.toggle("lit", cell.dataset.place === place);

@@ -23,15 +23,47 @@ export const total = (values) => values.flat(Infinity).reduce((sum, value) => su
 
 /** Six significant digits, 0.123457 or 1.23457 × 10⁻⁸; fewer where they say it all: 6, 0.5. */
 export function significant(value, digits = 6) {
+  const text = rounded(value, digits);
+  const says = text.includes(".") && !text.includes("×") && valueOf(text) === value;
+  return says ? text.replace(/\.?0+$/, "") : text;
+}
+
+function rounded(value, digits) {
   if (value === 0) return "0";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : value < 0 ? `${MINUS}∞` : "not a number";
   const size = Math.abs(value);
-  if (size >= 1e-4 && size < 1e7) {
-    const text = fixed(value, decimalsFor([value], digits));
-    return Number(size.toFixed(decimalsFor([value], digits))) === size && text.includes(".") ? text.replace(/\.?0+$/, "") : text;
-  }
+  if (size >= 1e-4 && size < 1e7) return fixed(value, decimalsFor([value], digits));
   const [mantissa, power] = size.toExponential(digits - 1).split("e");
-  return `${value < 0 ? MINUS : ""}${Number(mantissa)} × 10${raised(Number(power))}`;
+  return `${value < 0 ? MINUS : ""}${mantissa} × 10${raised(Number(power))}`;
+}
+
+/** The number that a text says. */
+export function valueOf(text) {
+  const [mantissa, power = ""] = text.replace(MINUS, "-").split(" × 10");
+  const exponent = [...power].map((letter) => (letter === "⁻" ? "-" : RAISED.indexOf(letter))).join("");
+  return Number(exponent ? `${mantissa}e${exponent}` : mantissa);
+}
+
+/**
+ * A result with as many digits, at most six, as it has when it is computed of what is shown: { text, digits }.
+ *
+ * `shown` is the result of the rounded numbers on the page, `exact` that of the numbers themselves.
+ */
+export function agreeing(exact, shown) {
+  for (let digits = 6; digits > 1; digits--) {
+    const same = valueOf(rounded(exact, digits)) === valueOf(fixedLike(exact, shown, digits));
+    if (same) return { text: significant(exact, digits), digits };
+  }
+  return { text: significant(exact, 2), digits: 1 };
+}
+
+/** `shown` with the decimals that so many digits of `exact` have. */
+function fixedLike(exact, shown, digits) {
+  if (exact === 0 || !Number.isFinite(exact)) return rounded(exact === shown || Math.abs(shown) < 1e-12 ? exact : shown, digits);
+  const size = Math.abs(exact);
+  if (size >= 1e-4 && size < 1e7) return fixed(shown, decimalsFor([exact], digits));
+  const unit = 10 ** (Math.floor(Math.log10(size)) - digits + 1);
+  return rounded(Math.round(shown / unit) * unit, digits);
 }
 
 function raised(power) {

@@ -1,7 +1,7 @@
 // A sum, term by term: where each comes from, what it is made of, and a waterfall of the running sum.
 
 import { button, element } from "./dom.js";
-import { decimalsFor, runningSum, total } from "./numbers.js";
+import { decimalsFor, largestOf, runningSum, total } from "./numbers.js";
 
 const MORE = 24;
 
@@ -14,9 +14,9 @@ export const biasTerm = (bias) => (bias === null || bias === undefined ? null : 
  * A term is { value, label, factors?: () => Element, step?: () => void }. `last` (the bias) ends the sum, and what is
  * not shown stands in one line, its sum said. Gives { body, text }: the element and the sum as it is shown.
  */
-export function sumOf(terms, { first = 8, last = null, what = "terms", value }) {
+export function sumOf(terms, { first = 8, last = null, what = "terms", value, digits }) {
   const ordered = [...terms].sort((one, other) => Math.abs(other.value) - Math.abs(one.value));
-  const decimals = decimalsOf(ordered.map((term) => term.value), value);
+  const decimals = decimalsOf(ordered.map((term) => term.value), value, digits);
   const body = element("div", { class: "running-sum" });
   const draw = (shown) => body.replaceChildren(...lines(ordered, shown, { last, what, decimals }), ...further(ordered, shown, draw, body));
   draw(ordered.length <= first + 2 ? ordered.length : first);
@@ -24,7 +24,27 @@ export function sumOf(terms, { first = 8, last = null, what = "terms", value }) 
 }
 
 /** Enough digits for the largest term and, where terms cancel, for what is left of them. */
-export const decimalsOf = (terms, value) => Math.min(8, Math.max(decimalsFor(terms, 5), decimalsFor([value], 4)));
+export const decimalsOf = (terms, value, digits = 5) => Math.min(9, Math.max(decimalsFor(terms, digits), decimalsFor([value], digits - 1)));
+
+/**
+ * The digits of inputs and weights that make each term, as its cells show it, the term that is shown.
+ *
+ * `pairs` are [inputs, weights] of the terms, `decimals` those of the sum. Gives { x, w } for grids.
+ */
+export function scalesOf(pairs, decimals) {
+  const flat = pairs.map((pair) => pair.map((numbers) => [numbers].flat(Infinity)));
+  const largest = [0, 1].map((side) => largestOf(flat.map((pair) => pair[side])));
+  for (let digits = 6; ; digits++) {
+    const places = largest.map((one) => decimalsFor([one], digits));
+    const made = { x: { largest: largest[0], decimals: places[0] }, w: { largest: largest[1], decimals: places[1] } };
+    if (digits > 8 || flat.every(([x, w]) => addsUp(x, w, places, 0.5 * 10 ** -decimals))) return made;
+  }
+}
+
+function addsUp(x, w, [dx, dw], most) {
+  const error = x.reduce((sum, value, at) => sum + Number(value.toFixed(dx)) * Number(w[at].toFixed(dw)) - value * w[at], 0);
+  return Math.abs(error) <= most;
+}
 
 function lines(ordered, shown, { last, what, decimals }) {
   const seen = ordered.slice(0, shown);

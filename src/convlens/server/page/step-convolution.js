@@ -4,15 +4,16 @@ import { element } from "./dom.js";
 import { formula, indexed, letter, row, sign, sumOver } from "./formula.js";
 import { numberGrid, paired } from "./number-grid.js";
 import { colourName, positionAt } from "./places.js";
-import { biasTerm, sumOf } from "./running-sum.js";
-import { product, scaleOf } from "./step-terms.js";
+import { biasTerm, decimalsOf, scalesOf, sumOf } from "./running-sum.js";
+import { product } from "./step-terms.js";
 
-export function convolution(step, { walk }) {
-  const scales = { x: scaleOf(step.inputs), w: scaleOf(step.weights) };
+export function convolution(step, { walk, digits }) {
+  const pairs = step.inputs.map((patch, place) => [patch, step.weights[place]]);
+  const scales = scalesOf(pairs, decimalsOf(step.channel_sums, step.value, digits));
   const terms = step.channel_sums.map((value, place) => channelTerm(step, place, value, scales, walk));
   const single = step.weights[0].length * step.weights[0][0].length === 1;
   const first = single ? 8 : step.weights[0].length > 5 ? 3 : 4;
-  const sum = sumOf(terms, { first, last: biasTerm(step.bias), what: "channels", value: step.value });
+  const sum = sumOf(terms, { first, last: biasTerm(step.bias), what: "channels", value: step.value, digits });
   sum.body.classList.add(single ? "products" : "patches");
   return { formula: theFormula(single, step.channel_sums.length, biasTerm(step.bias) !== null), body: sum.body, text: sum.text };
 }
@@ -34,7 +35,7 @@ function channelTerm(step, place, value, scales, walk) {
       said: (line, column) => `row ${step.reads.rows[line]}, column ${step.reads.columns[column]}`,
     });
     const weights = numberGrid(kernel, { ...scales.w, label: `${label}: the kernel` });
-    paired(seen, weights);
+    paired(seen, weights, patch.flatMap((line, row) => line.map((x, column) => x * kernel[row][column])));
     return element("div", { class: "patch-kernel" }, seen, element("span", { class: "operator", "aria-label": "times" }, "×"), weights);
   };
   return { value, label, factors };

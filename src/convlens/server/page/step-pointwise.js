@@ -3,7 +3,7 @@
 import { curve } from "./activation-curve.js";
 import { element } from "./dom.js";
 import { bracketed, formula, fraction, letter, number, power, root, row, sign, signed, words } from "./formula.js";
-import { significant } from "./numbers.js";
+import { agreeing, significant, valueOf } from "./numbers.js";
 import { written } from "./written.js";
 
 const LETTERS = { mean: "μ", epsilon: "ε", weight: "γ", bias: "β" };
@@ -18,30 +18,33 @@ export function normalisation(step, { before }) {
     row(number(text.x, "x"), sign("−"), signed(text.mean, "mean")),
     root(row(number(text.variance, "variance"), sign("+"), number(text.epsilon, "epsilon"))),
   );
-  const scaled = fraction(number(significant(x - mean), "difference"), number(significant(Math.sqrt(variance + epsilon)), "deviation"));
-  const shown = significant(step.computed);
+  const ofShown = Object.fromEntries(Object.entries(text).map(([key, one]) => [key, valueOf(one)]));
+  const worked = [ofShown.x - ofShown.mean, Math.sqrt(ofShown.variance + ofShown.epsilon)];
+  const [difference, deviation] = [agreeing(x - mean, worked[0]), agreeing(Math.sqrt(variance + epsilon), worked[1])];
+  const result = agreeing(step.computed, (valueOf(difference.text) / valueOf(deviation.text)) * ofShown.weight + ofShown.bias);
+  const scaled = fraction(number(difference.text, "difference"), number(deviation.text, "deviation"));
   const general = fraction(row(letter("x"), sign("−"), letter("μ")), root(row(power(letter("σ"), number("2")), sign("+"), letter("ε"))));
   return {
     formula: formula(letter("y"), sign("="), general, sign("·"), letter("γ"), sign("+"), letter("β")),
     body: element("div", { class: "worked" },
-      formula(sign("="), given, ...ends()), formula(sign("="), scaled, ...ends()), formula(sign("="), number(shown, "value"))),
-    text: shown,
+      formula(sign("="), given, ...ends()), formula(sign("="), scaled, ...ends()), formula(sign("="), number(result.text, "value"))),
+    ...result,
   };
 }
 
 /** f(x) of one number: the formula with the numbers in it, and where it stands on the curve. */
 export function gate(step, { before }) {
   const text = textsOf(step.numbers, before);
-  const shown = significant(step.computed);
   const rule = RULES[step.op];
+  const result = step.computed === step.numbers.x ? { text: text.x } : agreeing(step.computed, rule ? rule.curve(step.numbers)(valueOf(text.x)) : step.computed);
   const inside = rule?.written ? rule.written(() => number(text.x, "x"), () => signed(text.x, "x"), text) : [written(step.formula, text)];
   const general = rule?.written ? rule.written(() => letter("x"), () => letter("x"), text) : [written(step.formula, {}, lettersOf(step.numbers))];
   return {
     formula: formula(letter("y"), sign("="), ...general),
     body: element("div", { class: "worked with-curve" },
-      element("div", {}, formula(sign("="), ...inside, sign("="), number(shown, "value"))),
+      element("div", {}, formula(sign("="), ...inside, sign("="), number(result.text, "value"))),
       rule && curve(rule.curve(step.numbers), step.numbers.x, step.computed)),
-    text: shown,
+    ...result,
   };
 }
 

@@ -3,7 +3,7 @@
 import { element } from "./dom.js";
 import { formula, fraction, indexed, letter, number, row, sign, sumOver, words } from "./formula.js";
 import { numberGrid } from "./number-grid.js";
-import { decimalsFor, fixed, largestOf, significant, total } from "./numbers.js";
+import { agreeing, decimalsFor, fixed, largestOf, significant, total, valueOf } from "./numbers.js";
 import { cellsOf, positionAt, spoken } from "./places.js";
 import { sumOf } from "./running-sum.js";
 import { scaleOf, single } from "./step-terms.js";
@@ -27,15 +27,15 @@ export function chosen(step, { walk }) {
 export function mean(step, { walk }) {
   const values = [step.inputs].flat(Infinity);
   const count = step.divisor ?? values.length;
-  const sum = total(values);
-  const text = significant(step.computed);
-  const seen = gridded(step) ? windowOf(step, walk, decimalsFor([largestOf(values)])) : listed(step, walk);
-  const decimals = decimalsFor([sum]);
-  const divided = formula(sign("="), fraction(number(fixed(sum, decimals), "sum"), number(String(count), "count")), sign("="), number(text, "value"));
+  const decimals = decimalsFor([largestOf(values)]);
+  const sum = gridded(step) ? agreeing(total(values), total(values.map((value) => Number(value.toFixed(decimals))))) : { text: significant(total(values)) };
+  const result = agreeing(step.computed, valueOf(sum.text) / count);
+  const seen = gridded(step) ? windowOf(step, walk, decimals) : listed(step, walk);
+  const divided = formula(sign("="), fraction(number(sum.text, "sum"), number(String(count), "count")), sign("="), number(result.text, "value"));
   return {
     formula: formula(letter("y"), sign("="), fraction(number("1"), letter("n")), sumOver(letter("i")), indexed(letter("x"), letter("i"))),
     body: element("div", { class: "pooled mean" }, seen, element("div", { class: "worked" }, divided)),
-    text,
+    ...result,
   };
 }
 
@@ -52,11 +52,14 @@ const listed = (step, walk) => sumOfCells(step, walk).body;
 function windowOf(step, walk, decimals) {
   const { reads, inputs } = step;
   const at = (line, column) => positionAt(reads, [0, reads.channels[0], reads.rows[line], reads.columns[column]]);
-  return numberGrid(inputs, {
+  const window = numberGrid(inputs, {
     decimals, largest: largestOf([inputs]), padded: step.padded, chosen: step.chosen, label: "what the window sees",
     step: reads.node === null ? null : (line, column) => walk(at(line, column))(),
     said: (line, column) => `row ${reads.rows[line]}, column ${reads.columns[column]}`,
   });
+  const taken = window.querySelector("button.chosen");
+  for (const cell of taken ? window.querySelectorAll("button") : []) cell.tabIndex = cell === taken ? 0 : -1;
+  return window;
 }
 
 function sumOfCells(step, walk) {
@@ -65,5 +68,5 @@ function sumOfCells(step, walk) {
     const lead = place.node === null ? null : walk(place);
     return { value, label: spoken(place), step: lead, factors: () => single(value, scale, lead, spoken(place)) };
   });
-  return sumOf(terms, { first: 8, what: "numbers", value: total([step.inputs]) });
+  return sumOf(terms, { first: 8, what: "numbers", value: total([step.inputs]), digits: 6 });
 }

@@ -2,29 +2,49 @@
 
 import { button, element } from "./dom.js";
 import { formula, fraction, indexed, letter, number, power, row, sign, sumOver } from "./formula.js";
-import { decimalsFor, fixed, significant, total } from "./numbers.js";
+import { agreeing, decimalsFor, fixed, significant, total, valueOf } from "./numbers.js";
 import { cellsOf } from "./places.js";
 import { tint } from "./tones.js";
 
 const FIRST = 6;
+const FEW = 11; // so many others are all shown
 
 export function softmax(step, { walk, classes }) {
   const terms = step.logits.map((logit, index) => ({ index, logit, exponential: step.exponentials[index], name: classes?.[index] ?? `class ${index}` }));
   const own = terms[step.chosen];
   const others = terms.filter((term) => term !== own).sort((one, other) => other.exponential - one.exponential);
   const { sum } = step;
-  const decimals = Math.min(10, Math.max(decimalsFor([sum], 6), decimalsFor([own.exponential], 5)));
-  const scale = decimalsFor(step.logits);
+  const { scale, decimals } = digitsOf(step, own);
+  const result = agreeing(step.computed, valueOf(significant(own.exponential)) / valueOf(fixed(sum, decimals)));
   const body = element("div", { class: "softmax" });
   const draw = (shown) => {
     const seen = [own, ...others.slice(0, shown)];
     const rows = seen.map((term) => termRow(term, term === own, { step, scale, decimals, walk, sum }));
     const rest = others.slice(shown);
-    body.replaceChildren(table(rows, rest, seen, { sum, decimals, tempered: step.temperature !== 1 }), ...(rest.length ? [more(rest.length, () => draw(shown + 24))] : []), result(own, sum, step, decimals));
+    body.replaceChildren(table(rows, rest, seen, { sum, decimals, tempered: step.temperature !== 1 }), ...(rest.length ? [more(rest.length, () => further(shown))] : []), shareOf(own, sum, result.text, decimals));
   };
-  draw(others.length <= FIRST + 2 ? others.length : FIRST);
-  return { formula: theFormula(step), body, text: significant(step.computed) };
+  const further = (shown) => {
+    draw(shown + 24);
+    body.querySelectorAll("tbody tr")[shown + 1]?.querySelector("button")?.focus();
+  };
+  draw(others.length <= FEW ? others.length : FIRST);
+  return { formula: theFormula(step, scale), body, ...result };
 }
+
+/** As many decimals as exponentials have when they are computed of the logits that are shown. */
+function digitsOf(step, own) {
+  const wanted = Math.min(10, Math.max(6, decimalsFor([own.exponential], 5)));
+  const temperature = valueOf(temperatureOf(step));
+  for (let digits = 7; ; digits++) {
+    const scale = decimalsFor(step.logits, digits);
+    const shown = (logit) => Number(logit.toFixed(scale));
+    const errors = step.logits.map((logit, at) => Math.abs(Math.exp((shown(logit) - shown(step.greatest)) / temperature) - step.exponentials[at]));
+    const decimals = Math.min(wanted, Math.floor(-Math.log10(2 * Math.max(...errors, 1e-16))));
+    if (decimals >= wanted || digits === 10) return { scale, decimals: Math.max(3, decimals) };
+  }
+}
+
+const temperatureOf = (step) => significant(step.temperature, 9);
 
 const more = (rest, act) => button(`Show ${Math.min(24, rest)} more`, act, { class: "more" });
 
@@ -55,19 +75,19 @@ function termRow(term, own, { step, scale, decimals, walk, sum }) {
     element("td", { class: "number exponential" }, bar, fixed(term.exponential, decimals)));
 }
 
-function result(own, sum, step, decimals) {
+function shareOf(own, sum, text, decimals) {
   return formula(
     fraction(number(significant(own.exponential), "exponential"), number(fixed(sum, decimals), "sum")),
-    sign("="), number(significant(step.computed), "value"));
+    sign("="), number(text, "value"));
 }
 
-function theFormula(step) {
+function theFormula(step, decimals) {
   const exponential = (index) => {
     const shifted = step.greatest ? [sign("("), indexed(letter("z"), letter(index)), sign("−"), letter("m"), sign(")")] : [indexed(letter("z"), letter(index))];
     return power(letter("e"), row(...shifted, sign("/"), letter("T")));
   };
   const made = [letter("p"), sign("="), fraction(exponential("i"), row(sumOver(letter("j")), exponential("j")))];
-  const where = [sign(","), letter("T"), sign("="), number(significant(step.temperature), "temperature")];
-  if (step.greatest) where.push(sign(","), letter("m"), sign("="), number(significant(step.greatest), "shift"));
+  const where = [sign(","), letter("T"), sign("="), number(temperatureOf(step), "temperature")];
+  if (step.greatest) where.push(sign(","), letter("m"), sign("="), number(fixed(step.greatest, decimals), "greatest"));
   return formula(...made, ...where);
 }

@@ -2,9 +2,9 @@
 
 import { element } from "./dom.js";
 import { formula, indexed, letter, number, row, sign, sumOver } from "./formula.js";
-import { decimalsFor, fixed, largestOf, significant } from "./numbers.js";
+import { agreeing, decimalsFor, fixed, largestOf, significant, valueOf } from "./numbers.js";
 import { cellsOf, placeOf, spoken } from "./places.js";
-import { biasTerm, sumOf } from "./running-sum.js";
+import { biasTerm, decimalsOf, scalesOf, sumOf } from "./running-sum.js";
 import { tint } from "./tones.js";
 import { written } from "./written.js";
 
@@ -31,15 +31,16 @@ export function scaleOf(numbers) {
   return { largest, decimals: decimalsFor([largest]) };
 }
 
-export function dense(step, { walk }) {
+export function dense(step, { walk, digits }) {
   const { alpha = 1, beta = 1 } = step;
-  const scales = { x: scaleOf(step.inputs), w: scaleOf(step.weights) };
+  const products = step.inputs.map((x, at) => alpha * x * step.weights[at]);
+  const scales = scalesOf(step.inputs.map((x, at) => [x, step.weights[at]]), decimalsOf(products, step.value, digits));
   const terms = cellsOf(step).map(({ value: x, place }, at) => {
     const lead = place.node === null ? null : walk(place);
-    return { value: alpha * x * step.weights[at], label: spoken(place), step: lead, factors: () => product(x, step.weights[at], scales, lead) };
+    return { value: products[at], label: spoken(place), step: lead, factors: () => product(x, step.weights[at], scales, lead) };
   });
   const bias = step.bias === undefined || beta === 0 ? null : biasTerm(beta * step.bias);
-  const sum = sumOf(terms, { first: 8, last: bias, what: "inputs", value: step.value });
+  const sum = sumOf(terms, { first: 8, last: bias, what: "inputs", value: step.value, digits });
   sum.body.classList.add("products");
   const weighted = [sumOver(letter("c")), indexed(letter("w"), letter("c")), indexed(letter("x"), letter("c"))];
   return {
@@ -49,22 +50,23 @@ export function dense(step, { walk }) {
 }
 
 /** Branches that meet number by number: each leads on. */
-export function meeting(step, { walk }) {
-  if (step.formula === "a + b" || step.formula === "a − b") return added(step, walk);
-  const text = significant(step.computed);
+export function meeting(step, { walk, digits }) {
+  if (step.formula === "a + b" || step.formula === "a − b") return added(step, walk, digits);
   const texts = Object.fromEntries(Object.entries(step.numbers ?? {}).map(([name, value]) => [name, significant(value)]));
+  const exact = step.formula === "a · b" ? valueOf(texts.a) * valueOf(texts.b) : step.computed;
+  const result = agreeing(step.computed, exact);
   const body = element("div", { class: "worked" },
     element("div", { class: "factor-row" }, step.operands.map((one) => operandCell(one, walk))),
-    formula(sign("="), written(step.formula, texts), sign("="), number(text, "value")));
-  return { formula: formula(letter("y"), sign("="), written(step.formula)), body, text };
+    formula(sign("="), written(step.formula, texts), sign("="), number(result.text, "value")));
+  return { formula: formula(letter("y"), sign("="), written(step.formula)), body, ...result };
 }
 
-function added(step, walk) {
+function added(step, walk, digits) {
   const minus = step.formula === "a − b";
   const terms = step.operands.map((one) => ({
     value: minus && one.name === "b" ? -one.value : one.value, label: operandName(one), step: one.reads ? walk(placeOf(one.reads)) : null,
   }));
-  const sum = sumOf(terms, { first: terms.length, what: "branches", value: step.value });
+  const sum = sumOf(terms, { first: terms.length, what: "branches", value: step.value, digits });
   sum.body.classList.add("branches");
   return { formula: formula(letter("y"), sign("="), written(step.formula)), body: sum.body, text: sum.text };
 }

@@ -14,22 +14,34 @@ const WRITERS = {
   picture: picturePixel, "max pooling": chosen, largest: chosen, smallest: chosen, "average pooling": mean, mean,
 };
 
+const ENOUGH = 4; // digits of a result
+const MOST = 8; // digits of a sum
+
 class UnitArithmetic extends HTMLElement {
   /** `unit` is an answer of /v1/unit; `classes` are the run's. Tells "step-in" with the position of an input. */
   show(unit, { classes = [] } = {}) {
-    let before;
     const given = unit.node === -1 ? [pixelStep(unit)] : unit.steps;
-    const steps = given.map((step) => {
-      const told = { walk: (place) => () => this.#stepIn(place), classes, before, asked: unit.position };
-      const written = writer(step)(step, told);
-      before = written.text;
-      return section(step, written);
-    });
-    this.replaceChildren(element("ol", { class: "steps" }, steps), agreement(unit, before));
+    const told = { walk: (place) => () => this.#stepIn(place), classes };
+    this.replaceChildren(element("ol", { class: "steps" }, writtenSurely(given, told)), agreement(unit));
   }
 
   #stepIn(place) {
     this.dispatchEvent(new CustomEvent("step-in", { bubbles: true, detail: place }));
+  }
+}
+
+/** With more digits in the sums where a step after them would else be left with too few. */
+function writtenSurely(steps, told) {
+  for (let digits = 5; ; digits++) {
+    let before;
+    let sure = true;
+    const sections = steps.map((step) => {
+      const written = writer(step)(step, { ...told, digits, before });
+      before = written.text;
+      sure &&= (written.digits ?? ENOUGH) >= ENOUGH;
+      return section(step, written);
+    });
+    if (sure || digits === MOST) return sections;
   }
 }
 
@@ -48,10 +60,9 @@ function section(step, { formula, body }) {
 }
 
 /** The network computes in 32 bits; the page in 64. Both are said, so that nobody has to trust the page. */
-function agreement(unit, text) {
+function agreement(unit) {
   return element("p", { class: "agreement quiet" },
-    "The network's own number, computed in 32 bits: ", element("output", { class: "own" }, significant(unit.value, 7)),
-    text === undefined ? "" : ".");
+    "The network's own number, computed in 32 bits: ", element("output", { class: "own" }, significant(unit.value, 7)), ".");
 }
 
 customElements.define("unit-arithmetic", UnitArithmetic);

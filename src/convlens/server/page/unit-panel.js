@@ -158,7 +158,7 @@ class UnitPanel extends HTMLElement {
   }
 
   #focusFirst() {
-    const first = this.#sum.querySelector("button.cell, button.source") ?? this.#crumbs.querySelector("button:not(:disabled)");
+    const first = this.#sum.querySelector('button.cell[tabindex="0"], .product button.cell, button.source, button.cell') ?? this.#crumbs.querySelector("button:not(:disabled)");
     first?.focus({ preventScroll: true });
   }
 
@@ -169,9 +169,11 @@ class UnitPanel extends HTMLElement {
   #toggleSlide() {
     if (this.#sliding) return this.#sliding();
     this.#slide.lastChild.textContent = "Stop";
+    this.classList.add("sliding");
     const { height, width } = this.#map.map;
     this.#sliding = slide(this.unit, { own: this.#map, source: this.#source, sight: this.#sight, height, width }, () => {
       this.#sliding = null;
+      this.classList.remove("sliding");
       this.#slide.lastChild.textContent = "Slide the window";
     });
     return undefined;
