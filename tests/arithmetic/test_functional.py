@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.arithmetic import record_values, take_apart
+from convlens.layers.fake_quantised import InputScale, fake_quantised
 from tests.arithmetic.recomputed import check, floating, picture, served, units
 
 
@@ -98,9 +99,12 @@ NETWORKS = {
         up=nn.ConvTranspose2d(6, 4, 3, stride=2, padding=1, output_padding=1, groups=2),
         down=nn.Conv2d(4, 6, 2, stride=2),
     ),
+    "rounding as 8 bits do": fake_quantised(
+        nn.Sequential(nn.Conv2d(6, 3, 3), nn.SiLU(), nn.AdaptiveAvgPool2d((2, 3)), nn.Flatten(), nn.Linear(18, 4)),
+        {"0": InputScale(0.03, 120), "4": InputScale(0.01, 20)},
+    ),
     "attention": Written(attention, dense=nn.Linear(6, 5)),
 }
-COMPARISON = {"gt"}  # true or false, no number
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -115,6 +119,13 @@ def test_every_node_of_a_network_of_one_s_own_is_a_sum(name: str) -> None:
     with torch.no_grad():
         expected = model.eval()(picture(1, 6, 9, 11))
     assert np.array_equal(recording.value(recording.graph.output_nodes[0]), expected.numpy())
+
+
+def test_padding_takes_no_part_in_a_maximum_of_negative_numbers() -> None:
+    recording = record_values(nn.MaxPool2d(3, 2, 1), -1 - picture(1, 2, 5, 5).abs())
+    for position in ((0, 0, 0), (1, 2, 2), (1, 0, 2)):
+        (step,) = check(recording, 0, position)["steps"]
+        assert step["value"] < -1 and np.array(step["padded"]).any()
 
 
 def test_what_was_written_into_by_others_is_read_as_it_was_and_not_walked_to() -> None:
