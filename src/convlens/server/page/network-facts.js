@@ -12,7 +12,7 @@ export async function networkOf(run, signal) {
 
 function prepared(network, run) {
   const { channels, height, width } = network.input;
-  const layers = network.layers.filter((layer) => layer.node !== null && layer.node !== undefined);
+  const layers = withStages(network.layers.filter((layer) => layer.node !== null && layer.node !== undefined));
   const picture = { path: "picture", kind: "picture", title: "the picture", shape: [channels, height, width], layers: [] };
   const stages = network.stages.map((stage) => withLayers(stage, layers)).filter((stage) => stage.layer);
   const probabilities = layers.find((layer) => layer.path === "probabilities");
@@ -20,6 +20,12 @@ function prepared(network, run) {
   const output = layers.filter((layer) => layer !== probabilities).at(-1);
   for (const layer of [output, probabilities]) if (layer && layer.shape.at(-1) === run.classes.length) layer.names = run.classes;
   return { ...network, layers, stages: [picture, ...stages, ...(last ? [last] : [])] };
+}
+
+/** What a network does between its parts, such as an addition, stands with the part before it. */
+function withStages(layers) {
+  let stage = layers.find((layer) => layer.stage)?.stage;
+  return layers.map((layer) => ({ ...layer, stage: (stage = layer.stage ?? stage) }));
 }
 
 function withLayers(stage, layers) {
