@@ -76,9 +76,9 @@ READ_STEPS = """() => [...document.querySelectorAll("unit-arithmetic .step")].ma
 }))"""
 
 
-def steps_of(page: Any) -> list[Step]:
-    """The steps on the page, every term of every sum unfolded first."""
-    while page.locator("unit-arithmetic button.more").count():
+def steps_of(page: Any, *, unfolded: bool = True) -> list[Step]:
+    """The steps on the page; every term of every sum is unfolded first, unless the focus must stay where it is."""
+    while unfolded and page.locator("unit-arithmetic button.more").count():
         page.locator("unit-arithmetic button.more").first.click()
     return [_step(raw) for raw in page.evaluate(READ_STEPS)]
 

@@ -60,7 +60,9 @@ def begin(page: Any, sample: int = 1) -> None:
 
 def go(page: Any, layer: str, *place: int) -> list[Step]:
     """The steps of one unit, opened by its address."""
-    page.evaluate("address => { location.hash = address; }", "#inside/" + "/".join(map(quote, (layer, *map(str, place)))))
+    page.evaluate(
+        "address => { location.hash = address; }", "#inside/" + "/".join(map(quote, (layer, *map(str, place))))
+    )
     shown = ", ".join(map(str, place))
     page.locator("unit-trail [aria-current]", has_text=f"{layer}{shown}").wait_for()
     still(page)
@@ -180,7 +182,9 @@ def test_max_pooling_takes_the_largest_of_its_window_and_marks_it(page, own):
         step = go(page, "largest", *place)[0]
         cells = [number(text) for text in step.cells[0]]
         channel, row, column = place
-        assert np.allclose(np.reshape(cells, (2, 2)), seen[channel, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2], atol=1e-5)
+        assert np.allclose(
+            np.reshape(cells, (2, 2)), seen[channel, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2], atol=1e-5
+        )
         assert number(step.chosen) == max(cells) == number(step.value)
         assert abs(max(cells) - made[place]) < 1e-5
 
@@ -266,14 +270,14 @@ def test_from_the_logits_to_the_pixels_and_back_by_keys_alone(page, own, tmp_pat
     press_until(page, "Tab", "document.activeElement.matches('unit-arithmetic button.cell')")
     names, last = [], None
     while last is None or last.op != "picture":
-        check_all(steps_of(page))
+        check_all(steps_of(page, unfolded=False))
         title = page.locator("unit-panel h2").inner_text()
         names.append(title)
         page.screenshot(path=tmp_path / f"step-{len(names)}.png")
         page.keyboard.press("Enter")
         page.wait_for_function("title => document.querySelector('unit-panel h2').textContent !== title", arg=title)
         still(page)
-        last = steps_of(page)[-1]
+        last = steps_of(page, unfolded=False)[-1]
         assert len(names) < 30
     assert {"output", "strided.2"} <= {name.partition(",")[0] for name in names}
     check_pixel(page, last, Truth(own, page))
@@ -337,7 +341,10 @@ def test_what_a_unit_sees_lights_up_on_the_picture(page):
         [frame["width"] * 5 / 16, frame["height"] * 7 / 16, frame["width"] * 3 / 16, frame["height"] * 3 / 16], abs=1.5
     )
     go(page, "output", 3)
-    assert not page.locator("receptive-field .window").is_visible() or "whole" in page.locator("receptive-field").inner_text()
+    assert (
+        not page.locator("receptive-field .window").is_visible()
+        or "whole" in page.locator("receptive-field").inner_text()
+    )
 
 
 def test_the_strip_tells_parameters_products_and_receptive_field_of_every_stage(page):
@@ -372,7 +379,7 @@ def test_a_stage_opens_to_layers_and_a_layer_to_channels_in_either_order(page, o
     order = [int(one) for one in page.locator(".map-tile").evaluate_all("all => all.map(one => one.dataset.channel)")]
     assert order == list(np.argsort(-made.max((1, 2)), kind="stable"))
     page.get_by_role("radio", name="By number").click()
-    page.wait_for_function("document.querySelector('.map-tile')?.dataset.channel === '0'")
+    page.wait_for_function("() => document.querySelector('.map-tile')?.dataset.channel === '0'")
     assert page.locator(".map-tile").count() == 8
     page.locator(".map-tile").nth(5).click()
     page.locator("unit-panel h2", has_text="grouped.1, channel 5").wait_for()
@@ -395,7 +402,9 @@ def test_the_window_slides_and_ends_where_it_began(page):
     go(page, "strided.0", 2, 4, 3)
     before = page.locator("receptive-field .window").first.get_attribute("style")
     page.get_by_role("button", name="Slide the window").click()
-    page.wait_for_function("before => document.querySelector('receptive-field .window').getAttribute('style') !== before", arg=before)
+    page.wait_for_function(
+        "before => document.querySelector('receptive-field .window').getAttribute('style') !== before", arg=before
+    )
     page.get_by_role("button", name="Slide the window").wait_for(timeout=10_000)
     still(page)
     assert page.locator("receptive-field .window").first.get_attribute("style") == before
@@ -407,7 +416,12 @@ def test_the_window_slides_and_ends_where_it_began(page):
 def test_it_fits_and_is_legible_from_a_phone_to_a_wide_screen(chromium, address, tmp_path, size, scheme):
     with opened(chromium, address, viewport=SIZES[size], color_scheme=scheme) as page:
         begin(page)
-        for name, place in {"strided.2": (3, 4, 4), "largest": (9, 1, 1), "output": (6,), "probabilities": (4,)}.items():
+        for name, place in {
+            "strided.2": (3, 4, 4),
+            "largest": (9, 1, 1),
+            "output": (6,),
+            "probabilities": (4,),
+        }.items():
             go(page, name, *place)
             assert overhang(page) == 0
             assert faint(page) == []
@@ -427,7 +441,9 @@ def test_the_networks_of_the_zoo_are_walked_alike(chromium, lens):
             seen.append(steps[-1].op)
             if seen[-1] == "picture":
                 break
-            page.locator("unit-arithmetic button.cell[tabindex='0'], unit-arithmetic button.cell, unit-arithmetic button.source").first.click()
+            page.locator(
+                "unit-arithmetic button.cell[tabindex='0'], unit-arithmetic button.cell, unit-arithmetic button.source"
+            ).first.click()
             page.wait_for_function("title => document.querySelector('unit-panel h2').textContent !== title", arg=title)
             still(page)
             assert len(seen) < 30
