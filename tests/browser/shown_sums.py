@@ -69,8 +69,10 @@ READ_STEPS = """() => [...document.querySelectorAll("unit-arithmetic .step")].ma
     term: line.querySelector(".term").textContent,
     total: line.querySelector(".sum").textContent,
   })),
-  named: Object.fromEntries([...step.querySelectorAll("mn[data-name]")].map(part => [part.dataset.name, part.textContent])),
-  grids: [...step.querySelectorAll(".pooled > .number-grid")].map(grid => [...grid.children].map(cell => cell.textContent)),
+  named: Object.fromEntries(
+    [...step.querySelectorAll("mn[data-name]")].map(part => [part.dataset.name, part.textContent])),
+  grids: [...step.querySelectorAll(".pooled > .number-grid")].map(
+    grid => [...grid.children].map(cell => cell.textContent)),
   chosen: step.querySelector(".cell.chosen")?.textContent ?? null,
   value: [...step.querySelectorAll(".value, mn[data-name=value]")].at(-1)?.textContent ?? "",
 }))"""

@@ -26,9 +26,7 @@ TRAIN = ("train", "digits", "--model", "lenet5", "--precision", "fp32", "--threa
 def training(folder: Path, epochs: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A training in a process of its own, and the address of its page."""
     command = [sys.executable, "-m", "convlens", *TRAIN, "--epochs", str(epochs), "--out", str(folder)]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env={**os.environ}
-    )
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env={**os.environ})
     try:
         assert process.stderr is not None
         address = next(found[0] for line in process.stderr if (found := re.search(r"http://[^ ]+/", line)))
