@@ -74,7 +74,7 @@ class UnitPanel extends HTMLElement {
 
   #move({ row, column }) {
     const here = this.#trail.at(-1);
-    this.#trail = [...this.#trail.slice(0, -1), { ...here, row, column }];
+    this.#trail = [...this.#trail.slice(0, -1), { ...here, row, column, index: undefined }];
     this.#show();
   }
 
