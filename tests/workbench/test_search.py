@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from convlens.training.loop import Training
 from convlens.workbench import shipped, shrink
 from convlens.workbench.compare import Compared
 from convlens.workbench.shrunk import ShrinkResult
-from convlens.workbench.tried import Tried, chosen, misses_of, verdict_of
+from convlens.workbench.tried import Tried, chosen, misses_of, name_of, verdict_of
 from tests.docs.test_run_format import check
 
 for package in ("optuna", "onnx", "onnxscript", "onnxruntime"):
@@ -102,6 +103,18 @@ def test_a_search_that_is_stopped_leaves_nothing(trained_run: Path, tmp_path: Pa
     with pytest.raises(Stopped, match="search was stopped after 1 of 2 trials; nothing was saved"):
         options = {"prune": 0.2, "quantise": "int8", "trials": 2, "latency_ms": 100.0}
         shrink(trained_run, out=tmp_path / "run", **options, **QUICK)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_signal_between_trainings_ends_it_too(trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def heard(candidate: Candidate) -> str:
+        signal.raise_signal(signal.SIGTERM)
+        return name_of(candidate)
+
+    monkeypatch.setattr("convlens.workbench.search.name_of", heard)
+    with pytest.raises(Stopped, match="search was stopped after") as error:
+        shrink(trained_run, quantise="int8", trials=3, latency_ms=100.0, out=tmp_path / "run", **QUICK)
+    assert error.value.exit_status == 143
     assert not (tmp_path / "run").exists()
 
 

@@ -23,6 +23,7 @@ from convlens.measurement import score
 from convlens.pictures import Preprocess
 from convlens.runs import Run
 from convlens.shrinking.search import INT8, Candidate, Figures, Limits, Space, search
+from convlens.training.signals import StopRequest
 from convlens.workbench.compare import row_of
 from convlens.workbench.contenders import of_run
 from convlens.workbench.fewer_bits import BitLearner, Bits
@@ -76,6 +77,7 @@ class Searcher:
     found: list[Tried] = field(default_factory=list)
     pixels: dict[tuple[int, int], Tensor] = field(default_factory=dict)
     longest_s: float = 0.0
+    begun: int = 0
 
     def __post_init__(self) -> None:
         rows = np.asarray(self.gathered.splits.indices("val"))
@@ -103,10 +105,12 @@ class Searcher:
 
     def judge(self, candidate: Candidate) -> Figures | None:
         """One trial, told in one line."""
+        self._stop_if_asked()
         began, trials = time.monotonic(), self.length.trials
-        number = f"trial {len(self.found) + 1} of {trials}"
+        self.begun += 1
+        number = f"trial {self.begun} of {trials}"
         if self.teaching.progress:
-            self.teaching.progress("search", len(self.found), trials, name_of(candidate))
+            self.teaching.progress("search", self.begun - 1, trials, name_of(candidate))
         try:
             tried = self._made(candidate, short=True).tried
         except (Stopped, StorageError):
@@ -133,6 +137,7 @@ class Searcher:
         """Those chosen are taught for longer, one after the other, until one keeps within the limits."""
         finalists: list[Tried] = []
         for one in chosen(self.found, self.limits):
+            self._stop_if_asked()
             if finalists and not self._has_time():
                 break
             made = self._made(one.candidate, short=False)
@@ -210,8 +215,14 @@ class Searcher:
     @contextmanager
     def _stoppable(self) -> Iterator[None]:
         """What a training that was stopped says of going on holds for none of these."""
-        try:
-            yield
-        except Stopped as error:
-            tried = f"after {len(self.found)} of {self.length.trials} trials"
-            raise Stopped(f"the search was stopped {tried}; nothing was saved", error.exit_status) from error
+        with StopRequest() as self.asked_to_stop:
+            try:
+                yield
+                self._stop_if_asked()
+            except Stopped as error:
+                tried = f"after {len(self.found)} of {self.length.trials} trials"
+                raise Stopped(f"the search was stopped {tried}; nothing was saved", error.exit_status) from error
+
+    def _stop_if_asked(self) -> None:
+        if self.asked_to_stop.signal is not None:
+            raise Stopped("stopped", self.asked_to_stop.exit_status)
