@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from convlens.engines import PLAIN
 from convlens.errors import ConvlensError, Stopped
 from convlens.server.limits import Limits
 from convlens.server.serve import LOOPBACK, PORT, bound_socket, check, shelf_served
 from convlens.training import Watch
 from convlens.workbench import open_run
-from convlens.workbench.running import PLAIN
 
 if TYPE_CHECKING:
     from convlens.server.shelf import Shelf
