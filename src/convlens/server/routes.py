@@ -9,10 +9,10 @@ from convlens.server.pictures import PICTURE_DOC, THUMBNAIL_DOC, picture, thumbn
 from convlens.server.predict import PREDICT_DOC, predict
 
 ROUTES: tuple[Endpoint, ...] = (
-    Endpoint("GET", "/v1/health", health, HEALTH_DOC),
+    Endpoint("GET", "/v1/health", health, HEALTH_DOC, always=True),
     Endpoint("GET", "/v1/run", run_facts, RUN_DOC),
     Endpoint("POST", "/v1/predict", predict, PREDICT_DOC, light=True),
     Endpoint("GET", "/v1/pictures/{id}", picture, PICTURE_DOC, raw=True),
     Endpoint("GET", "/v1/thumbnails/{name}", thumbnail, THUMBNAIL_DOC, raw=True),
-    Endpoint("GET", "/metrics", metrics, METRICS_DOC, raw=True),
+    Endpoint("GET", "/metrics", metrics, METRICS_DOC, raw=True, always=True),
 )
