@@ -15,7 +15,7 @@ from convlens.server.predict import PREDICT_DOC, predict
 from convlens.server.unit import UNIT_DOC, unit
 
 ROUTES: tuple[Endpoint, ...] = (
-    Endpoint("GET", "/v1/health", health, HEALTH_DOC),
+    Endpoint("GET", "/v1/health", health, HEALTH_DOC, always=True),
     Endpoint("GET", "/v1/run", run_facts, RUN_DOC),
     Endpoint("POST", "/v1/predict", predict, PREDICT_DOC, light=True),
     Endpoint("GET", "/v1/pictures/{id}", picture, PICTURE_DOC, raw=True),
@@ -26,5 +26,5 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("GET", "/v1/filters", filters, FILTERS_DOC),
     Endpoint("POST", "/v1/exciting", exciting, EXCITING_DOC, long=True),
     Endpoint("POST", "/v1/maximise", maximise, MAXIMISE_DOC, long=True),
-    Endpoint("GET", "/metrics", metrics, METRICS_DOC, raw=True),
+    Endpoint("GET", "/metrics", metrics, METRICS_DOC, raw=True, always=True),
 )
