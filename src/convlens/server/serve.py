@@ -20,6 +20,7 @@ from convlens.server.limits import Limits
 from convlens.workbench import open_run
 from convlens.workbench.results import Tell, silent
 from convlens.workbench.running import check_engine_name
+from convlens.workbench.typed import typed
 
 if TYPE_CHECKING:
     from convlens.server.listening import Server
@@ -43,6 +44,7 @@ class ServeResult:
     token: bool
 
 
+@typed
 def serve(
     runs: Runs,
     *,
@@ -74,6 +76,7 @@ def serve(
 
 
 @contextmanager
+@typed
 def running_server(
     runs: Runs,
     *,
