@@ -70,6 +70,7 @@ def of_numbers(formula: str, n: dict[str, float]) -> float:
         "clamp(x + 3, 0, 6) / 6": lambda: min(max(x + 3, 0), 6) / 6,
         "x / (1 + exp(−x))": lambda: x / (1 + math.exp(-x)),
         "1 / (1 + exp(−x))": lambda: 1 / (1 + math.exp(-x)),
+        "max(x, least)": lambda: max(x, n["least"]),
         "|x|": lambda: abs(x),
         "tanh x": lambda: math.tanh(x),
         "−x": lambda: -x,

@@ -124,10 +124,11 @@ def test_layers_have_names_that_no_other_has() -> None:
         def __init__(self) -> None:
             super().__init__()
             self.conv = nn.Conv2d(1, 1, 3, padding=1)
+            self.same = nn.Identity()
 
         def forward(self, x: Tensor) -> Tensor:
-            return torch.relu(self.conv(torch.relu(self.conv(x))) + x)
+            return torch.relu(self.conv(torch.relu(self.conv(x))) + self.same(x)) + self.same(x)
 
     recording = record_values(Twice(), picture(1, 1, 4, 4))
-    assert list(recording.layers.values()) == ["picture", "conv:1", "conv", "relu", "add", "relu:2"]
-    assert recording.size_bytes == 6 * 64
+    assert list(recording.layers.values()) == ["picture", "conv:1", "conv", "relu", "add", "relu:2", "add:2"]
+    assert recording.size_bytes == 7 * 64

@@ -14,12 +14,15 @@ import pytest
 import torch
 from PIL import Image
 
+import convlens
 from convlens import explanation
 from convlens.explanation.filters import shades
 from convlens.measurement import measure_network
 from convlens.pictures import decode, thumbnail
 from convlens.runs import Run
-from convlens.server import running_server
+from convlens.server import Limits, running_server
+from convlens.server.inside import Recordings
+from convlens.server.shelf import open_shelf
 from tests.arithmetic.recomputed import recomputed
 
 Json = dict[str, Any]
@@ -143,7 +146,7 @@ def test_the_numpy_engine_gives_the_same_unit_with_torch_beside_it(client: httpx
         ({"node": 0, "channel": 6}, "outside 'stages.c1'"),
         ({"node": 0, "layer": "stages.c1"}, "one of them"),
         ({"node": "all"}, "'probabilities'"),
-        ({"node": "probabilities", "channel": 10}, "10 classes"),
+        ({"node": "probabilities", "channel": 10}, "10 classes, numbered from 0"),
         ({"node": 0, "index": [1, 0, 0, 0]}, "outside"),
     ],
 )
@@ -193,9 +196,63 @@ def check_exciting(client: httpx.Client, run: Run) -> None:
 
 
 def test_what_a_class_and_a_channel_answer_most_to_is_grown_and_kept(client: httpx.Client) -> None:
-    grown = asked(client, "/v1/maximise", **{"class": "3"})
+    grown = asked(client, "/v1/maximise", steps=8, **{"class": "3"})
     assert grown["unit"] == 3 and grown["value"] > grown["before"] and pixels_of(grown["picture"]).shape == (28, 28)
-    assert asked(client, "/v1/maximise", **{"class": 3}) == grown
-    channel = asked(client, "/v1/maximise", layer="stages.c1", channel=2)
+    assert asked(client, "/v1/maximise", steps=8, **{"class": 3}) == grown
+    channel = asked(client, "/v1/maximise", layer="stages.c1", channel=2, steps=8)
     assert channel["value"] > channel["before"]
     assert client.post("/v1/maximise", json={"layer": "stages.c1"}).status_code == 400
+
+
+def test_a_layer_is_asked_for_by_path_by_the_name_that_a_step_gives_it_or_by_node(
+    client: httpx.Client, picture: str
+) -> None:
+    wanted = ["stages.act3", "stages.s2", 0, "head"]
+    found = asked(client, "/v1/features", picture={"id": picture}, layers=wanted, order="number", first=1)["features"]
+    assert [one["layer"] for one in found] == wanted
+    assert [one["node"] for one in found] == [4, 2, 0, 11] and len(found[3]["vector"]) == 10
+    assert [row["channel"] for row in found[0]["channels"]] == list(range(1, 9))
+    for layers in (["stages.c9"], [99], ["probabilities"], []):
+        assert client.post("/v1/features", json={"picture": {"id": picture}, "layers": layers}).status_code == 400
+
+
+def test_recordings_of_the_last_pictures_are_kept_within_their_bytes(run: Run, digits: list[bytes]) -> None:
+    shelf = open_shelf([run], Limits())
+    try:
+        served = shelf.served()
+        pictures = [shelf.kept.add(digit, served) for digit in digits[:3]]
+        size = Recordings().of(served, pictures[0]).size_bytes
+        kept = Recordings(most_bytes=2 * size)
+        first = kept.of(served, pictures[0])
+        assert kept.of(served, pictures[0]) is first and kept.num_bytes == size
+        for picture in pictures[1:]:
+            kept.of(served, picture)
+        assert kept.num_bytes == 2 * size and kept.of(served, pictures[0]) is not first
+        small = Recordings(most_bytes=size - 1)
+        small.of(served, pictures[0])
+        assert small.num_bytes == 0
+    finally:
+        shelf.close()
+
+
+def test_a_gated_network_is_walked_through_its_gates_and_numpy_refuses_it_with_a_reason(
+    tmp_path: Path, digits: list[bytes]
+) -> None:
+    convlens.create("mobilenet_v3_small", image_size=32, num_classes=3, out=tmp_path / "gated")
+    with running_server(tmp_path / "gated") as server, httpx.Client(base_url=server.url, timeout=30) as client:
+        sent = client.post("/v1/predict", content=digits[0], headers={"Content-Type": "image/png"}).json()
+        seen = {"id": sent["predictions"][0]["picture"]}
+        strip = client.get("/v1/network").json()
+        paths = [stage["path"] for stage in strip["stages"]]
+        assert [one["layer"] for one in asked(client, "/v1/features", picture=seen, layers=paths)["features"]] == paths
+        gate = next(row["path"] for row in strip["layers"] if row["kind"] == "mul")
+        unit = asked(client, "/v1/unit", picture=seen, layer=gate, channel=5)
+        (step,) = unit["steps"]
+        assert step["op"] == "product" and unit["receptive_field"]["gated"] and unit["agrees"]
+        assert {term["reads"]["channel"] for term in step["operands"]} == {5}
+        gates = [
+            term["reads"] for term in step["operands"] if "row" in term["reads"] and "gate" in term["reads"]["layer"]
+        ]
+        assert gates[0]["row"] == gates[0]["column"] == 0
+        answer = client.post("/v1/unit", json={"picture": seen, "layer": gate, "engine": "numpy"})
+        assert answer.status_code == 422 and "scratch" in answer.text

@@ -22,7 +22,7 @@ def layer_names(graph: Graph) -> dict[int, str]:
         if not call.is_leaf:
             continue
         seen[call.path] += 1
-        if call.node is not None and call.node not in names:
+        if call.node is not None and call.first <= call.node < call.last:  # Identity gives what another made
             last = seen[call.path] == runs[call.path]
             names[call.node] = call.path if last else f"{call.path}:{seen[call.path]}"
     taken: Counter[str] = Counter()

@@ -31,7 +31,7 @@ def of_logits(recording: Recording, temperature: float, chosen: int) -> SoftmaxS
     if not 0 < temperature < float("inf"):
         raise UsageError(f"the temperature is {temperature}, expected a positive number; 1.0 changes nothing")
     if not 0 <= chosen < classes:
-        raise UsageError(f"class {chosen} came; there are {classes} classes, counted from 0")
+        raise UsageError(f"class {chosen} came; it has {counted(classes, 'class', 'classes')}, numbered from 0")
     given = recording.tensor(node)
     reads = Window(node, recording.layers[node], ((0,), tuple(range(classes))))
     value = float((given.float() / temperature).softmax(1)[0, chosen])

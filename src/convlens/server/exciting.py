@@ -13,7 +13,7 @@ from convlens import explanation
 from convlens.errors import PictureError
 from convlens.pictures import decode
 from convlens.server.endpoint import Asked, Doc
-from convlens.server.inside import inside
+from convlens.server.inside import copied, inside
 from convlens.server.refused import Refused
 from convlens.server.samples import thumbnails_of
 from convlens.server.shelf import ServedRun
@@ -66,13 +66,13 @@ def _picture(served: ServedRun, file: Path, one: explanation.Excited) -> dict[st
 
 def _looked_for(served: ServedRun, layer: str) -> tuple[list[Path], Found]:
     """All channels of the layer in one pass; kept, as the next channel is asked for soon."""
-    with served.lock:
+    with copied(served) as model:
         kept: dict[str, tuple[list[Path], Found]] = served.kept.setdefault("exciting", {})
         if layer not in kept:
             channels = _channels(served, layer)
             files = _readable(served)
             batches = _batches(served, files)
-            found = explanation.exciting(served.model, batches, layer, range(channels), top=32)
+            found = explanation.exciting(model, batches, layer, range(channels), top=32)
             while len(kept) >= KEPT_LAYERS:
                 kept.pop(next(iter(kept)))
             kept[layer] = (files, found)

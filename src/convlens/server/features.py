@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from convlens.errors import UsageError
 from convlens.server.endpoint import ONE, Asked, Doc
 from convlens.server.inside import PROBABILITIES, Inside, inside, recording_of
 from convlens.server.network import is_spatial
+from convlens.server.refused import Refused
 from convlens.server.sheets import greys, sheet
 
+MOST_NUMBERS = 16_000_000  # of the layers whose numbers are sent
 STRONGEST, NUMBER = "strongest", "number"
 FEATURES_DOC = Doc(
     "Feature maps of layers: for each channel a grey map from its least to its most; of dense layers the numbers.",
@@ -37,14 +40,25 @@ FEATURES_DOC = Doc(
 
 
 def features(asked: Asked) -> dict[str, Any]:
-    known, recording = inside(asked.served), recording_of(asked)
-    return {"features": [_of_layer(asked, known, recording, layer) for layer in asked.values["layers"]]}
+    known = inside(asked.served)
+    nodes = [_node(known, layer) for layer in asked.values["layers"]]
+    num_numbers = sum(prod(known.shape(node)) for node in nodes)
+    if asked.values["values"] and num_numbers > MOST_NUMBERS:
+        raise Refused(413, f"these layers have {num_numbers:,} numbers; ask for fewer layers, or without values")
+    recording = recording_of(asked)
+    layers = zip(asked.values["layers"], nodes, strict=True)
+    return {"features": [_of_node(asked, known, recording, layer, node) for layer, node in layers]}
 
 
-def _of_layer(asked: Asked, known: Inside, recording: Recording, layer: str | int) -> dict[str, Any]:
+def _node(known: Inside, layer: str | float) -> int:
     if layer == PROBABILITIES:
         raise UsageError("probabilities have no maps; /v1/predict gives them, or /v1/unit one as its softmax")
-    node = layer if isinstance(layer, int) else known.node_of(layer)
+    if isinstance(layer, str):
+        return known.node_of(layer)
+    return known.checked_node(int(layer))
+
+
+def _of_node(asked: Asked, known: Inside, recording: Recording, layer: str | int, node: int) -> dict[str, Any]:
     value = recording.value(node)
     field = known.graph.receptive_field(node, gates=False) if node >= 0 else None
     own = {
@@ -61,7 +75,7 @@ def _of_layer(asked: Asked, known: Inside, recording: Recording, layer: str | in
 
 def maps_of(maps: np.ndarray, values: dict[str, Any]) -> dict[str, Any]:
     """float32 (C, h, w) -> the chosen channels, as the page draws them."""
-    channels = chosen_channels(maps, values["order"], values["first"], values["count"])
+    channels = chosen_channels(maps, values["order"], int(values["first"]), int(values["count"]))
     if not len(channels):
         raise UsageError(f"first is {values['first']}; the layer has {len(maps)} channels, counted from 0")
     chosen = maps[channels]

@@ -15,8 +15,8 @@ from convlens.server.sheets import sheet
 FILTERS_DOC = Doc(
     "The filters of a convolution: one tile each, or all planes of one filter, strongest first.",
     takes={
-        "layer": {"type": ["string", "null"], "default": None, "description": "the first convolution by default"},
-        "channel": {"type": ["integer", "null"], "minimum": 0, "maximum": 1_000_000, "default": None},
+        "layer": {"type": "string", "description": "the first convolution by default"},
+        "channel": {"type": "integer", "minimum": 0, "maximum": 1_000_000, "description": "all planes of this one"},
         "count": {"type": "integer", "minimum": 1, "maximum": 4096, "default": 64},
     },
     answer={
@@ -33,9 +33,9 @@ FILTERS_DOC = Doc(
 
 def filters(asked: Asked) -> dict[str, Any]:
     """`shade = 128 + 127 · weight / largest`, the largest being the filter's own."""
-    served, channel, count = asked.served, asked.values["channel"], int(asked.values["count"])
+    served, channel, count = asked.served, asked.values.get("channel"), int(asked.values["count"])
     with served.lock:
-        found = explanation.filters(served.model, asked.values["layer"])
+        found = explanation.filters(served.model, asked.values.get("layer"))
     if channel is not None and channel >= len(found.kernels):
         raise UsageError(f"channel {channel} came; '{found.layer}' has {len(found.kernels)} filters, counted from 0")
     norms = found.norms

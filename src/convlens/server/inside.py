@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import torch
+from torch import nn
 
 from convlens.arithmetic import Recording, layer_names, record_values
-from convlens.errors import unknown_name
-from convlens.graph import Graph
+from convlens.errors import UsageError, unknown_name
+from convlens.graph import Graph, ModuleCall
 from convlens.measurement import LayerMeasure, NetworkMeasure, measure_network
 from convlens.server.kept import KeptPicture
 from convlens.server.shelf import ServedRun, Shelf
@@ -41,19 +46,35 @@ class Inside:
     measure: NetworkMeasure
     layers: tuple[Layer, ...]
 
+    @cached_property
+    def names(self) -> dict[str, int]:
+        """The nodes by the names that a unit calls them, and by the paths of layers and of all other modules."""
+        modules = {call.path: node for call in self.graph.finished if (node := given_by(call)) is not None}
+        nodes = {name: node for node, name in layer_names(self.graph).items()}
+        return modules | nodes | {layer.path: layer.node for layer in self.layers if layer.node is not None}
+
     def node_of(self, name: str) -> int:
-        """The node of a layer or of any module by its path; UsageError with the nearest for one that is not there."""
-        for layer in self.layers:
-            if layer.path == name and layer.node is not None:
-                return layer.node
-        for call in reversed(self.graph.finished):
-            if call.path == name and call.node is not None:
-                return call.node
+        """The node of that name; UsageError with the nearest for one that is not there."""
+        if name in self.names:
+            return self.names[name]
         known = [layer.path for layer in self.layers if layer.node is not None]
         raise unknown_name("layer", name, known, "`/v1/network` lists the layers")
 
+    def checked_node(self, node: int) -> int:
+        """UsageError for a number that no node has."""
+        if not -1 <= node < len(self.graph.nodes):
+            last = len(self.graph.nodes) - 1
+            raise UsageError(f"node {node} came; this network has the nodes -1 (the picture) to {last}")
+        return node
+
     def shape(self, node: int) -> tuple[int, ...]:
         return self.graph.input_shape if node < 0 else self.graph.nodes[node].output_shape
+
+
+def given_by(call: ModuleCall) -> int | None:
+    """The node that a module's call gave; of one that hands on what it got beside its own, its own."""
+    own = call.node is not None and call.first <= call.node < call.last
+    return call.node if own or call.first == call.last else call.last - 1
 
 
 def inside(served: ServedRun) -> Inside:
@@ -94,11 +115,11 @@ class Recordings:
     def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
         self._most = most_bytes
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, str], Recording] = OrderedDict()
+        self._kept: OrderedDict[tuple[ServedRun, str], Recording] = OrderedDict()
 
     def of(self, served: ServedRun, picture: KeptPicture) -> Recording:
         """That of this picture, made where it is not kept."""
-        key = (served.name, picture.id)
+        key = (served, picture.id)  # another run may come under the same name
         with served.lock:  # whoever waits for the same one finds it
             with self._lock:
                 if key in self._kept:
@@ -115,7 +136,7 @@ class Recordings:
         with self._lock:
             return sum(recording.size_bytes for recording in self._kept.values())
 
-    def _keep(self, key: tuple[str, str], recording: Recording) -> None:
+    def _keep(self, key: tuple[ServedRun, str], recording: Recording) -> None:
         with self._lock:
             self._kept[key] = recording
             while self._kept and sum(one.size_bytes for one in self._kept.values()) > self._most:
@@ -124,6 +145,18 @@ class Recordings:
 
 _OF_SHELVES: WeakKeyDictionary[Shelf, Recordings] = WeakKeyDictionary()
 _ONE_AT_A_TIME = threading.Lock()
+
+
+@contextmanager
+def copied(served: ServedRun) -> Iterator[nn.Module]:
+    """A copy of the network, one at a time, for work of seconds: meanwhile the network answers what else is asked."""
+    with served.lock:
+        if "copy" not in served.kept:
+            served.kept["copy"] = copy.deepcopy(served.model)
+            served.kept["the copy's turn"] = threading.Lock()
+        turn: threading.Lock = served.kept["the copy's turn"]
+    with turn:
+        yield served.kept["copy"]
 
 
 def recordings(shelf: Shelf) -> Recordings:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-import threading
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from convlens import explanation
 from convlens.errors import UsageError, unknown_name
 from convlens.server.endpoint import Asked, Doc
+from convlens.server.inside import copied
 from convlens.server.sheets import data_url
 from convlens.server.shelf import ServedRun
 
@@ -24,6 +23,13 @@ MAXIMISE_DOC = Doc(
         "layer": {"type": ["string", "null"], "default": None, "description": "the path of a layer; none for a class"},
         "channel": {"type": ["integer", "null"], "minimum": 0, "maximum": 1_000_000, "default": None},
         "class": {"type": ["string", "integer", "null"], "default": None, "description": "its name or its number"},
+        "steps": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MOST_STEPS,
+            "default": MOST_STEPS,
+            "description": "at most",
+        },
         "seed": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "default": 0},
     },
     answer={
@@ -41,11 +47,12 @@ MAXIMISE_DOC = Doc(
 def maximise(asked: Asked) -> dict[str, Any]:
     served, layer, seed = asked.served, asked.values["layer"], int(asked.values["seed"])
     unit = _unit(asked)
-    key = (layer, unit, seed)
-    with _turn(served):
+    most = int(asked.values["steps"])
+    key = (layer, unit, seed, most)
+    with copied(served) as model:
         kept: dict[Any, dict[str, Any]] = served.kept.setdefault("maximised", {})
         if key not in kept:
-            grown = _grown(served, unit, layer, seed)
+            grown = _grown(model, served, Wish(unit, layer, seed, most))
             while len(kept) >= KEPT_PICTURES:
                 kept.pop(next(iter(kept)))
             kept[key] = grown
@@ -59,6 +66,7 @@ def _unit(asked: Asked) -> int:
     if channel is not None:
         return int(channel)
     classes = asked.served.run.classes
+    named = int(named) if isinstance(named, float) else named
     if named in classes:
         return classes.index(str(named))
     if isinstance(named, int) and 0 <= named < len(classes):
@@ -68,36 +76,34 @@ def _unit(asked: Asked) -> int:
     raise unknown_name("class", str(named)[:80], classes, f"there are {len(classes)}, counted from 0")
 
 
-def _grown(served: ServedRun, unit: int, layer: str | None, seed: int) -> dict[str, Any]:
+class Wish(NamedTuple):
+    """A class, or a channel of a layer; at most so many steps."""
+
+    unit: int
+    layer: str | None
+    seed: int
+    steps: int
+
+
+def _grown(model: nn.Module, served: ServedRun, wish: Wish) -> dict[str, Any]:
     """As many steps as the time allows, which two steps tell."""
-    model: nn.Module = served.kept["grower"]
     preprocess = served.run.preprocess
-    settings: dict[str, Any] = {"layer": layer, "mean": preprocess.mean, "std": preprocess.std, "seed": seed}
+    settings: dict[str, Any] = {"layer": wish.layer, "mean": preprocess.mean, "std": preprocess.std}
     shape = (preprocess.channels, *preprocess.size)
-    explanation.maximise(model, unit, shape, steps=1, **settings)  # whatever happens only once
+    explanation.maximise(model, wish.unit, shape, steps=1, **settings)  # whatever happens only once
     began = time.perf_counter()
-    explanation.maximise(model, unit, shape, steps=TRIAL_STEPS, **settings)
+    explanation.maximise(model, wish.unit, shape, steps=TRIAL_STEPS, **settings)
     each = (time.perf_counter() - began) / TRIAL_STEPS
-    steps = min(MOST_STEPS, max(FEWEST_STEPS, int(SECONDS / each)))
+    steps = min(wish.steps, max(FEWEST_STEPS, int(SECONDS / each)))
     began = time.perf_counter()
-    found = explanation.maximise(model, unit, shape, steps=steps, **settings)
+    found = explanation.maximise(model, wish.unit, shape, steps=steps, seed=wish.seed, **settings)
     picture = found.pictures[0]
     return {
-        "layer": layer,
-        "unit": unit,
+        "layer": wish.layer,
+        "unit": wish.unit,
         "picture": data_url(picture[:, :, 0] if picture.shape[2] == 1 else picture),
         "before": found.before[0],
         "value": found.values[0],
         "steps": steps,
         "seconds": time.perf_counter() - began,
     }
-
-
-def _turn(served: ServedRun) -> threading.Lock:
-    """One picture grows at a time, on a copy: meanwhile the network answers what else is asked."""
-    with served.lock:
-        if "grower" not in served.kept:
-            served.kept["grower"] = copy.deepcopy(served.model)
-            served.kept["grower's turn"] = threading.Lock()
-        turn: threading.Lock = served.kept["grower's turn"]
-        return turn

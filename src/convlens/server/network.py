@@ -8,7 +8,7 @@ from torch import nn
 
 from convlens.graph import bare_network
 from convlens.server.endpoint import Asked, Doc
-from convlens.server.inside import PROBABILITIES, Inside, Layer, inside
+from convlens.server.inside import PROBABILITIES, Inside, Layer, given_by, inside
 from convlens.server.shelf import ServedRun
 
 TEXT, COUNT, LIST = {"type": "string"}, {"type": "integer"}, {"type": "array", "items": {"type": "object"}}
@@ -32,7 +32,9 @@ NETWORK_DOC = Doc(
 def network(asked: Asked) -> dict[str, Any]:
     served = asked.served
     known = inside(served)
-    stages = stage_paths(served.model)
+    at_work = {call.path for call in known.graph.finished if call.last > call.first}
+    stages = [path for path in stage_paths(served.model) if path in at_work] or [""]  # functions alone: all is one
+    within = stages_of(known, stages)
     preprocess = served.run.preprocess
     return {
         "run": served.name,
@@ -44,8 +46,8 @@ def network(asked: Asked) -> dict[str, Any]:
             "mean": preprocess.mean,
             "std": preprocess.std,
         },
-        "stages": [found for path in stages if (found := _stage(served, known, path)) is not None],
-        "layers": [*(_layer(known, layer, stages) for layer in known.layers), _probabilities(served, stages)],
+        "stages": [_stage(known, path, within) for path in stages],
+        "layers": [*(_layer(known, layer, within) for layer in known.layers), _probabilities(served, stages)],
         "parameters": known.measure.parameters,
         "macs": known.measure.macs,
         "complete": known.measure.complete,
@@ -63,29 +65,38 @@ def stage_paths(model: nn.Module) -> list[str]:
     return paths
 
 
-def _stage(served: ServedRun, known: Inside, path: str) -> dict[str, Any] | None:
-    """None for a part that never runs."""
-    calls = [call for call in known.graph.finished if call.path == path]
-    rows = [layer.row for layer in known.layers if is_within(layer.path, path)]
-    if not calls or calls[-1].node is None or calls[-1].last == calls[-1].first:
-        return None
-    last = calls[-1]
+def stages_of(known: Inside, stages: list[str]) -> dict[str, str]:
+    """Layer -> stage; an operation between stages belongs to the one before, or to the first."""
+    within: dict[str, str] = {}
+    stage = stages[0]
+    for layer in known.layers:
+        stage = next((path for path in stages if is_within(layer.path, path)), stage)
+        within[layer.path] = stage
+    return within
+
+
+def _stage(known: Inside, path: str, within: dict[str, str]) -> dict[str, Any]:
+    last = [call for call in known.graph.finished if call.path == path and call.last > call.first][-1]
+    rows = [layer.row for layer in known.layers if within[layer.path] == path]
+    node = given_by(last)
+    assert node is not None  # it ran
+    shape = known.shape(node)
     macs = [row.macs for row in rows]
     return {
         "path": path,
-        "title": f"{path.rpartition('.')[2]} · {last.kind}",
+        "title": f"{path.rpartition('.')[2]} · {last.kind}" if path else last.kind,
         "kind": last.kind,
         "first": last.first,
-        "last": last.node,
-        "shape": last.output_shape[1:],
-        "spatial": is_spatial(last.output_shape),
+        "last": node,
+        "shape": shape[1:],
+        "spatial": is_spatial(shape),
         "parameters": sum(row.parameters for row in rows),
         "macs": None if None in macs else sum(one for one in macs if one is not None),
-        "receptive_field": _field(known, last.node),
+        "receptive_field": _field(known, node),
     }
 
 
-def _layer(known: Inside, layer: Layer, stages: list[str]) -> dict[str, Any]:
+def _layer(known: Inside, layer: Layer, within: dict[str, str]) -> dict[str, Any]:
     row = layer.row
     return {
         "path": layer.path,
@@ -99,7 +110,7 @@ def _layer(known: Inside, layer: Layer, stages: list[str]) -> dict[str, Any]:
         "whole_picture": row.whole_picture,
         "exact": row.exact,
         "stride": row.stride,
-        "stage": next((path for path in stages if is_within(layer.path, path)), None),
+        "stage": within[layer.path],
         "spatial": is_spatial(row.output_shape),
         "calls": row.calls,
     }
@@ -118,7 +129,7 @@ def _probabilities(served: ServedRun, stages: list[str]) -> dict[str, Any]:
         "whole_picture": True,
         "exact": True,
         "stride": None,
-        "stage": stages[-1] if stages else None,
+        "stage": stages[-1],
         "spatial": False,
         "calls": 1,
     }
@@ -151,6 +162,6 @@ def is_spatial(shape: tuple[int, ...]) -> bool:
     return len(shape) == 4 and shape[0] == 1 and shape[2] * shape[3] > 1
 
 
-def _field(known: Inside, node: int | None) -> Any:
-    field = known.graph.receptive_field(node) if node is not None and node >= 0 else None
+def _field(known: Inside, node: int) -> Any:
+    field = known.graph.receptive_field(node) if node >= 0 else None
     return None if field is None else field.size

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from convlens.arithmetic import Recording
+from convlens.graph import Graph
 from convlens.scratch import Dropout, Network
 from convlens.server.endpoint import Asked
-from convlens.server.inside import inside
-from convlens.server.shelf import ServedRun
 from convlens.workbench.scratch import scratch_network
 from convlens.workbench.scratch_layers import PADS, SAME
 
@@ -21,12 +20,12 @@ def as_numpy_computes(asked: Asked, recording: Recording) -> Recording:
             served.kept["numpy engine"] = scratch_network(served.run)
         network: Network = served.kept["numpy engine"]
         picture = recording.picture.cpu().numpy()
-        return recording.with_values(_values(served, network, picture))
+        return recording.with_values(values_of(network, recording.graph, picture))
 
 
-def _values(served: ServedRun, network: Network, picture: np.ndarray) -> dict[int, np.ndarray]:
+def values_of(network: Network, graph: Graph, picture: np.ndarray) -> dict[int, np.ndarray]:
     """Node -> what its layer gave: the layers are made of the nodes in order, views and paddings left out."""
-    nodes = [node for node in inside(served).graph.nodes if node.op not in PADS]
+    nodes = [node for node in graph.nodes if node.op not in PADS]
     nodes = [node for node in nodes if not (node.op in SAME and node.output_shape == node.operands()[0].shape)]
     values: dict[int, np.ndarray] = {}
     x = np.ascontiguousarray(np.moveaxis(picture, 0, -1), dtype=network.dtype)  # inside, the batch is the last axis

@@ -72,11 +72,7 @@ def _position(asked: Asked, node: int | str) -> list[int]:
     if node == PROBABILITIES:
         return [channel]
     known = inside(asked.served)
-    if not -1 <= int(node) < len(known.graph.nodes):
-        raise UsageError(
-            f"node {node} came; this network has the nodes -1 (the picture) to {len(known.graph.nodes) - 1}"
-        )
-    sides = known.shape(int(node))[2:]
+    sides = known.shape(known.checked_node(int(node)))[2:]
     given = [asked.values.get(name) for name in ("row", "column")]
     places = [side // 2 if at is None else int(at) for at, side in zip(given, sides, strict=False)]
     return [channel, *places]
