@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import convlens
-from convlens.server import running_server
+from tests.browser.lens_server import serving
 
 PROGRAMS = ("chromium", "google-chrome", "chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -46,5 +46,5 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def lens(report: Path) -> Iterator[str]:
     """The address of a server of that run, and of the one beside it."""
-    with running_server([report.parent, report.parent.parent / "plain"]) as served:
-        yield served.url
+    with serving(report.parent, report.parent.parent / "plain") as address:
+        yield address

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 VIEWS = ("try", "inside", "judge", "watch", "compare")
@@ -43,8 +44,8 @@ FAINT = """(least) => {
   return found;
 }"""
 
-REACHABLE = """() => [...document.querySelectorAll("a[href], button, input, select, summary, [tabindex]")].filter((one) =>
-  one.tabIndex >= 0 && !one.disabled && one.checkVisibility({ visibilityProperty: true }) && !one.matches("main")).length"""
+REACHABLE = """() => [...document.querySelectorAll("a[href], button, input, select, summary, [tabindex]")].filter(
+  (one) => one.tabIndex >= 0 && !one.disabled && one.checkVisibility({ visibilityProperty: true })).length"""
 
 FOCUSED = """() => {
   const one = document.activeElement;
@@ -67,6 +68,14 @@ def use_sample(page: Any, number: int = 0) -> None:
     sample = page.locator(".sample:visible").nth(number)
     sample.click()
     page.locator(".sample[aria-pressed='true']:visible").wait_for()
+
+
+def until(page: Any, expression: str, value: Any = None, *, seconds: float = 20) -> None:
+    """Asks again and again; Playwright's own waiting needs `eval`, which the page forbids."""
+    ends = time.monotonic() + seconds
+    while not page.evaluate(expression, value):
+        assert time.monotonic() < ends, f"it never came to {expression}"
+        page.wait_for_timeout(50)
 
 
 def still(page: Any) -> None:

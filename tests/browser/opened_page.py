@@ -18,11 +18,17 @@ def opened(chromium: Any, address: str, *, forgiven: str | None = None, **contex
     asked: list[str] = []
     said: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("console", lambda message: said.append(_words(message)) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(address)
     yield page
-    assert [words for words in said if forgiven is None or forgiven not in words] == []
+    unforgiven = [words for words in said if forgiven is None or forgiven not in words]
+    assert not unforgiven, unforgiven
     home = address.partition("#")[0]
-    assert [url for url in asked if not url.startswith(("data:", f"blob:{home}", home))] == []
+    elsewhere = [url for url in asked if not url.startswith(("data:", f"blob:{home}", home))]
+    assert not elsewhere, elsewhere
     own.close()
+
+
+def _words(message: Any) -> str:
+    return f"{message.text} ({message.location['url']})"

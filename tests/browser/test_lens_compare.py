@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from convlens.server import running_server
-from tests.browser.lens_page import WIDE, show, still, use_sample
+from tests.browser.lens_page import WIDE, show, still, until, use_sample
+from tests.browser.lens_server import serving
 from tests.browser.opened_page import opened
 
 pytestmark = pytest.mark.browser
@@ -51,7 +51,7 @@ def test_the_difference_of_the_maps_is_drawn(page):
 
 def test_a_run_compared_with_itself_differs_nowhere(page):
     use_sample(page, 1)
-    page.get_by_label("Second run").select_option(index=0)
+    page.get_by_role("combobox", name="Second run").select_option(index=0)
     page.get_by_text("They agree on every class.").wait_for()
     still(page)
     alpha = page.evaluate(
@@ -70,12 +70,14 @@ def test_another_method_gives_both_another_map(page):
     still(page)
     before = [one.get_attribute("src") for one in page.locator(".side .map").all()]
     page.locator(".tools").get_by_label("Method").select_option("saliency")
-    page.wait_for_function(
-        "before => [...document.querySelectorAll('.side .map')].every((one, at) => one.src !== before[at])", arg=before
+    until(
+        page,
+        "before => [...document.querySelectorAll('.side .map')].every((one, at) => one.src !== before[at])",
+        before,
     )
 
 
 def test_one_run_alone_says_how_two_are_served(chromium, report):
-    with running_server(report.parent) as served, opened(chromium, served.url, viewport=WIDE) as page:
+    with serving(report.parent) as address, opened(chromium, address, viewport=WIDE) as page:
         show(page, "compare")
         assert "convlens serve" in page.locator("compare-view .state").inner_text()

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from convlens.server import running_server
-from tests.browser.lens_page import WIDE, show, still, use_sample
+from tests.browser.lens_page import WIDE, show, still, until, use_sample
+from tests.browser.lens_server import serving
 from tests.browser.opened_page import opened
 
 pytestmark = pytest.mark.browser
@@ -101,20 +101,19 @@ def test_the_prediction_follows_the_sliders_and_comes_back(page, tmp_path):
     bars, seen = page.locator("shaken-picture .bars"), page.locator(".changed")
     before, picture = bars.inner_text(), seen.get_attribute("src")
     page.get_by_label("Turn").focus()
-    for _ in range(25):
-        page.keyboard.press("ArrowRight")
-    page.wait_for_function("before => document.querySelector('shaken-picture .bars').innerText !== before", arg=before)
+    page.keyboard.press("End")
+    until(page, "before => document.querySelector('shaken-picture .bars').innerText !== before", before)
     still(page)
     page.locator("shaken-picture").screenshot(path=tmp_path / "shaken.png")
     assert seen.get_attribute("src") != picture
     page.get_by_role("button", name="Back to the picture as it is").click()
-    page.wait_for_function("before => document.querySelector('shaken-picture .bars').innerText === before", arg=before)
+    until(page, "before => document.querySelector('shaken-picture .bars').innerText === before", before)
     assert seen.get_attribute("src") == picture
 
 
 def test_a_run_without_an_evaluation_says_how_to_get_one(chromium, report):
     plain = report.parent.parent / "plain"
-    with running_server(plain) as served, opened(chromium, served.url, viewport=WIDE, forgiven="404") as page:
+    with serving(plain) as address, opened(chromium, address, viewport=WIDE, forgiven="404") as page:
         show(page, "judge")
         page.locator(".found .state").wait_for()
         assert "convlens evaluate" in page.locator(".found .state").inner_text()

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from convlens.pictures import png_bytes
-from tests.browser.lens_page import PHONE, WIDE, still, use_sample
+from tests.browser.lens_page import PHONE, WIDE, still, until, use_sample
 from tests.browser.opened_page import opened
 
 pytestmark = pytest.mark.browser
@@ -49,7 +49,7 @@ def test_a_drawn_digit_is_recognised_and_the_bars_follow_while_it_is_drawn(page,
     half = page.locator(".bars").inner_text()
     page.mouse.up()
     draw(page, SEVEN[2:])
-    page.wait_for_function("before => document.querySelector('.bars').innerText !== before", arg=half)
+    until(page, "before => document.querySelector('.bars').innerText !== before", half)
     still(page)
     page.screenshot(path=tmp_path / "drawn.png")
     assert verdict(page) == "7"
@@ -99,7 +99,8 @@ def test_a_drawing_is_made_like_the_pictures_of_the_run(page):
           const context = new OffscreenCanvas(8, 8).getContext("2d");
           context.drawImage(picture, 0, 0);
           const { data } = context.getImageData(0, 0, 8, 8);
-          return [...Array(8).keys()].map((row) => Math.max(...[...Array(8).keys()].map((x) => data[4 * (8 * row + x)])));
+          const eight = [...Array(8).keys()];
+          return eight.map((row) => Math.max(...eight.map((column) => data[4 * (8 * row + column)])));
         }"""
     )
     assert min(rows) > 60, "every row has ink, light on dark"
@@ -112,7 +113,7 @@ def test_samples_are_chosen_by_mouse_and_by_arrow_keys(page):
     page.locator(".sample").nth(2).focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelectorAll('.sample')[3].ariaPressed === 'true'")
+    until(page, "document.querySelectorAll('.sample')[3].ariaPressed === 'true'")
     assert "3" in page.locator(".caption").inner_text()
 
 
@@ -126,8 +127,8 @@ def test_a_file_is_chosen_dropped_and_pasted(page, tmp_path: Path):
       const data = new DataTransfer();
       data.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
       const given = kind === "drop" ? { dataTransfer: data } : { clipboardData: data };
-      const event = new (kind === "drop" ? DragEvent : ClipboardEvent)(kind, { bubbles: true, cancelable: true, ...given });
-      document.body.dispatchEvent(event);
+      const kindOfEvent = kind === "drop" ? DragEvent : ClipboardEvent;
+      document.body.dispatchEvent(new kindOfEvent(kind, { bubbles: true, cancelable: true, ...given }));
     }"""
     page.evaluate(give, ["drop", "dropped.png", list(other.read_bytes())])
     page.get_by_text("dropped.png, 60 × 50 px").wait_for()
@@ -171,10 +172,10 @@ def test_the_map_changes_with_method_and_class_and_fades_with_the_slider(page):
     still(page)
     first = seen.get_attribute("src")
     page.get_by_label("Method").select_option("saliency")
-    page.wait_for_function("before => document.querySelector('map-card .map').src !== before", arg=first)
+    until(page, "before => document.querySelector('map-card .map').src !== before", first)
     second = seen.get_attribute("src")
     page.get_by_label("Class to explain").select_option("3")
-    page.wait_for_function("before => document.querySelector('map-card .map').src !== before", arg=second)
+    until(page, "before => document.querySelector('map-card .map').src !== before", second)
     page.get_by_label("Opacity of the map").focus()
     page.keyboard.press("Home")
     assert float(seen.evaluate("one => one.style.opacity")) == 0
@@ -185,7 +186,7 @@ def test_the_map_changes_with_method_and_class_and_fades_with_the_slider(page):
 def test_the_badge_follows_the_map_and_says_what_it_means(page, tmp_path):
     use_sample(page, 1)
     badge = page.locator(".check .badge").first
-    page.wait_for_function("/sanity checks/.test(document.querySelector('.check')?.innerText ?? '')", timeout=60_000)
+    until(page, "/sanity checks/.test(document.querySelector('.check')?.innerText ?? '')", seconds=60)
     assert badge.inner_text().removeprefix("sanity checks ") in ("passed", "failed", "incomplete", "not asked")
     assert len(page.locator(".check p").inner_text()) > 30
     page.get_by_text("What was checked").click()
@@ -204,5 +205,5 @@ def test_a_picture_that_the_server_forgot_is_sent_again_unasked(chromium, lens):
             assert httpx.post(f"{lens}v1/predict", files=files).status_code == 200
         before = page.locator("map-card .map").get_attribute("src")
         page.get_by_label("Method").select_option("saliency")
-        page.wait_for_function("before => document.querySelector('map-card .map').src !== before", arg=before)
-        assert page.locator(".notice").count() == 0
+        until(page, "before => document.querySelector('map-card .map').src !== before", before)
+        assert page.locator(".notice").all_inner_texts() == []

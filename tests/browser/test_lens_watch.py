@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.lens_page import PHONE, WIDE, faint, overhang, show
+from tests.browser.lens_page import PHONE, WIDE, faint, overhang, show, until
+from tests.browser.lens_server import training
 from tests.browser.opened_page import opened
 
 pytestmark = pytest.mark.browser
 
-TRAIN = ("train", "digits", "--model", "lenet5", "--precision", "fp32", "--threads", "1", "--serve", "--port", "0")
-
-
-@contextmanager
-def training(folder: Path, epochs: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A training in a process of its own, and the address of its page."""
-    command = [sys.executable, "-m", "convlens", *TRAIN, "--epochs", str(epochs), "--out", str(folder)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env={**os.environ})
-    try:
-        assert process.stderr is not None
-        address = next(found[0] for line in process.stderr if (found := re.search(r"http://[^ ]+/", line)))
-        yield process, address
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
-
 
 def test_curves_throughput_and_filters_go_on_by_themselves_until_it_is_stopped(chromium, tmp_path):
-    with training(tmp_path / "run", 2000) as (process, address), opened(chromium, address, viewport=WIDE) as page:
+    with (
+        training(tmp_path / "run", epochs=2000) as (process, address),
+        opened(chromium, address, viewport=WIDE) as page,
+    ):
         page.locator("watch-view .headline").get_by_text("left").wait_for()
         assert page.url.endswith("#watch"), "there is nothing else to see yet"
         page.locator("line-chart .line.validation").nth(1).wait_for()
         step = page.locator(".tiles dd").first.inner_text()
-        page.wait_for_function("before => document.querySelector('.tiles dd').innerText !== before", arg=step)
+        until(page, "before => document.querySelector('.tiles dd').innerText !== before", step)
         assert page.evaluate("document.querySelector('.filters img').naturalWidth") > 30
         page.screenshot(path=tmp_path / "watched.png", full_page=True)
         assert faint(page) == []
@@ -52,12 +33,12 @@ def test_curves_throughput_and_filters_go_on_by_themselves_until_it_is_stopped(c
         page.get_by_role("button", name="Stop and save…").click()
         page.locator("dialog").get_by_role("button", name="Stop and save").click()
         page.locator("watch-view .headline").get_by_text("top").wait_for()
-        assert process.wait(timeout=60) == 130
+        assert process.wait(60) == 130
     assert (tmp_path / "run" / "checkpoints" / "last.safetensors").is_file()
 
 
 def test_before_the_end_other_views_say_so_and_then_show_the_run(chromium, tmp_path):
-    with training(tmp_path / "run", 20) as (_, address), opened(chromium, address, viewport=PHONE) as page:
+    with training(tmp_path / "run", epochs=20) as (_, address), opened(chromium, address, viewport=PHONE) as page:
         show_try = "location.hash = '#try'"
         page.evaluate(show_try)
         page.get_by_text("There is no run yet").or_(page.locator("try-view")).first.wait_for()
@@ -77,7 +58,7 @@ def test_a_server_that_watches_nothing_says_how_to_begin(chromium, lens):
 
 def test_the_line_is_opened_again_after_it_broke(chromium, tmp_path) -> Any:
     with (
-        training(tmp_path / "run", 2000) as (_, address),
+        training(tmp_path / "run", epochs=2000) as (_, address),
         opened(chromium, address, viewport=WIDE, forgiven="ERR_") as page,
     ):
         page.locator("watch-view .headline").get_by_text("left").wait_for()

@@ -75,15 +75,28 @@ export async function opened(path, request = {}) {
 /** Shows a picture of the server in an <img>: with a token the bytes are fetched, since an <img> sends no header. */
 export async function showPicture(image, path) {
   image.dataset.path = path;
+  try {
+    await load(image, path);
+  } catch (error) {
+    const blob = KEPT.get(path.match(/^\/v1\/pictures\/(\w+)/)?.[1]);
+    if (!blob) throw error;
+    await send(blob, { top: 1 });
+    await load(image, path);
+  }
+}
+
+async function load(image, path) {
   const source = token() ? URL.createObjectURL(await (await opened(path)).blob()) : path;
-  if (image.dataset.path !== path) return;
-  const loaded = new Promise((resolve, reject) => {
-    image.onload = resolve;
-    image.onerror = () => reject(new ServerError(0, "A picture could not be shown.", "Send it again."));
+  if (image.dataset.path === path) await loaded(image, source);
+}
+
+function loaded(image, source) {
+  return new Promise((resolve, reject) => {
+    const release = () => source.startsWith("blob:") && URL.revokeObjectURL(source);
+    image.onload = () => { release(); resolve(); };
+    image.onerror = () => { release(); reject(new ServerError(0, "A picture could not be shown.", "Send it again.")); };
+    image.src = source;
   });
-  image.src = source;
-  await loaded;
-  if (source !== path) URL.revokeObjectURL(source);
 }
 
 /** Where the server shows a kept picture: "shown" as given, "seen" as the run's network takes it. */

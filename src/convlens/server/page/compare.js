@@ -9,12 +9,11 @@ import { fillMethods } from "./methods.js";
 import { Newest } from "./newest.js";
 import { empty, tell, withCode } from "./notices.js";
 import "./picture-source.js";
-import "./probability-bars.js";
+import { IN_ORDER, MOST_SHOWN, barsHeight } from "./probability-bars.js";
 import { runChoice } from "./run-bar.js";
 import { slider } from "./slider.js";
 import { drawDifference } from "./map-difference.js";
 
-const MOST_SHOWN = 8;
 const LEAST = 0.0005; // of probability: what is shown as a difference
 
 class CompareView extends HTMLElement {
@@ -90,8 +89,10 @@ async function side(name, old = {}) {
   const run = await read("/v1/run", { run: name });
   const facts = old.facts ?? element("span", { class: "quiet" });
   facts.textContent = `${run.network} · ${short(run.num_parameters)} parameters`;
+  const bars = old.bars ?? element("probability-bars");
+  bars.style.minHeight = barsHeight(run.classes.length);
   return {
-    run, facts, overlay: old.overlay ?? element("heat-overlay"), bars: old.bars ?? element("probability-bars"),
+    run, facts, bars, overlay: old.overlay ?? element("heat-overlay"),
     best: old.best ?? element("p", { class: "said-best" }), said: old.said ?? element("p", { class: "said quiet" }),
   };
 }
@@ -100,7 +101,7 @@ async function side(name, old = {}) {
 async function about(one, picture, method) {
   const { run } = one;
   const { predictions: [prediction] } = await send(picture.blob, { run: run.name, all: true });
-  const shown = run.classes.length <= 12 ? prediction : { ...prediction, top: prediction.top.slice(0, MOST_SHOWN) };
+  const shown = run.classes.length <= IN_ORDER ? prediction : { ...prediction, top: prediction.top.slice(0, MOST_SHOWN) };
   const share = element("span", { class: "number" }, percent(prediction.probability));
   one.best.replaceChildren(element("strong", {}, prediction.label), " ", share);
   one.bars.show(shown, run.classes, { truth: picture.label });

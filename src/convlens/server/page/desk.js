@@ -2,8 +2,7 @@
 
 import { read, send } from "./api.js";
 import { Newest } from "./newest.js";
-
-const MOST_SHOWN = 8;
+import { IN_ORDER, MOST_SHOWN } from "./probability-bars.js";
 
 /** Tells "run" when another run is in use, "picture" when there is another picture, "waiting" while one is sent. */
 class Desk extends EventTarget {
@@ -42,7 +41,7 @@ class Desk extends EventTarget {
   }
 
   #shown() {
-    return this.run.classes.length <= 12 ? this.run.classes.length : MOST_SHOWN;
+    return this.run.classes.length <= IN_ORDER ? this.run.classes.length : MOST_SHOWN;
   }
 
   #take(answer, facts) {

@@ -1,6 +1,6 @@
 // What went wrong, said where the user is: a notice that goes by itself, or a state in the place of what is missing.
 
-import { isAbort, useToken } from "./api.js";
+import { ServerError, isAbort, useToken } from "./api.js";
 import { button, element } from "./dom.js";
 
 const SECONDS = 12;
@@ -40,6 +40,7 @@ export function withCode(text) {
 }
 
 function words(error) {
+  if (error instanceof Error && !(error instanceof ServerError)) console.error(error); // a fault of the page itself
   const remedy = error.remedy && element("p", {}, withCode(error.remedy));
   return element("div", {}, element("strong", {}, withCode(error.message)), remedy);
 }

@@ -4,8 +4,12 @@ import { element } from "./dom.js";
 import { percent } from "./format.js";
 import { still } from "./newest.js";
 
-const IN_ORDER = 12; // so many classes keep their places; of more, the most probable are shown and change places
+export const IN_ORDER = 12; // so many classes keep their places
+export const MOST_SHOWN = 8; // of more, the most probable, which change places
 const ROW = 34; // px, as in components.css
+
+/** The room that bars for so many classes take, before there are any. */
+export const barsHeight = (classes) => `${ROW * (classes <= IN_ORDER ? classes : MOST_SHOWN)}px`;
 
 class ProbabilityBars extends HTMLElement {
   #rows = new Map(); // class index -> its row

@@ -11,11 +11,10 @@ import { inkOf } from "./ink.js";
 import "./map-card.js";
 import { empty, tell } from "./notices.js";
 import "./picture-source.js";
-import "./probability-bars.js";
+import { barsHeight } from "./probability-bars.js";
 import { segments } from "./segments.js";
 
 const WAYS = [["picture", "Picture", "picture"], ["draw", "Draw", "try"], ["camera", "Camera", "camera"]];
-const ROW = 34; // px of a bar, as in components.css
 
 class TryView extends HTMLElement {
   #run = null;
@@ -76,8 +75,7 @@ class TryView extends HTMLElement {
     this.#run = desk.run;
     this.#ways.querySelector("[data-value=draw]").hidden = !desk.run.digits;
     this.#use(desk.run.digits && (!desk.picture || desk.picture.drawn) ? "draw" : "picture");
-    const rows = Math.min(desk.run.classes.length, desk.run.classes.length <= 12 ? 12 : 8);
-    this.#bars.style.minHeight = `${rows * ROW}px`;
+    this.#bars.style.minHeight = barsHeight(desk.run.classes.length);
     if (desk.run.digits) this.#pad.ink = await inkOf(desk.run);
   }
 

@@ -9,6 +9,7 @@ import { brief, count, duration, percent } from "./format.js";
 import "./line-chart.js";
 import { empty, loading, problem, tell } from "./notices.js";
 
+const ENLARGED = 3; // times: the filters of a first layer have few pixels
 const LOSS = { y: { least: 0 } };
 const ACCURACY = { y: { said: (share) => percent(share, 0), most: 1 } };
 
@@ -21,7 +22,7 @@ class WatchView extends HTMLElement {
   #facts = element("dl", { class: "tiles" });
   #loss = element("line-chart");
   #accuracy = element("line-chart");
-  #filters = element("img", { alt: "The filters of the first layer", hidden: true });
+  #filters = element("img", { alt: "The filters of the first layer", hidden: true, onload: ({ target }) => enlarge(target) });
   #stop = button("Stop and save…", () => this.#askStop(), { class: "danger" });
 
   connectedCallback() {
@@ -74,7 +75,7 @@ class WatchView extends HTMLElement {
   }
 
   #show() {
-    if (this.#facts.parentElement !== this.#body.querySelector(".now")) this.#build();
+    if (!this.#facts.isConnected) this.#build();
     const { running, step, total_steps: steps, history } = this.#state;
     this.#headline.textContent = headline(this.#state);
     this.#bar.hidden = !running;
@@ -109,6 +110,10 @@ class WatchView extends HTMLElement {
       tell(error);
     }
   }
+}
+
+function enlarge(image) {
+  image.width = ENLARGED * image.naturalWidth;
 }
 
 function headline({ running, phase, words, step, total_steps: steps, seconds_left: left, stopping }) {
