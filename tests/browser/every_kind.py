@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class EveryKind(nn.Module):
-    """(N, C, 16, 16) -> (N, classes): strides, padding, groups, depthwise, pointwise, a gate, a branch, poolings."""
+    """(N, C, 16, 16) -> (N, classes), with stride, padding, groups, a gate, a branch, and both kinds of pooling."""
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1) -> None:
         super().__init__()

@@ -82,7 +82,7 @@ def test_the_badge_is_that_of_the_sanity_check_and_is_remembered(client, digits,
 
 
 def test_a_check_that_would_take_too_long_is_not_begun(client, digits, monkeypatch):
-    monkeypatch.setattr(explaining, "BATCHED", 1e-9)
+    monkeypatch.setattr(explaining, "num_passes", lambda: 10**12)
     sanity = asked(client, digits[6], method="layer_cam", sanity=True).json()["sanity"]
     assert (sanity["badge"], sanity["passed"], sanity["rows"]) == ("not asked", None, [])
     assert "`convlens explain` has the time" in sanity["reason"]

@@ -60,7 +60,7 @@ class UnitPanel extends HTMLElement {
   /** The strongest unit of a channel. */
   async openChannel(layer, channel) {
     const map = await this.#mapOf(layer.node, channel).catch((error) => void (isAbort(error) || tell(error)));
-    const [row, column] = map ? strongest(map) : [0, 0];
+    const [row, column] = map ? strongest(map) : [];
     return this.#go([{ node: layer.node, layer: layer.path, channel, row, column }]);
   }
 
