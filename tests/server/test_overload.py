@@ -129,12 +129,13 @@ def test_more_requests_than_may_wait_are_told_to_come_back(monkeypatch, trained_
         waiting = [threads.submit(client.get, "/v1/slow") for _ in range(2)]
         for _ in waiting:
             assert slow.begun.acquire(timeout=20)
-        refused = client.get("/v1/health")
+        assert client.get("/v1/health").status_code == client.get("/metrics").status_code == 200
+        refused = client.get("/v1/run")
         assert refused.status_code == 503 and refused.headers["retry-after"] == "1"
         assert "2 requests are being answered already" in refused.json()["error"]["what"]
         slow.go.set()
         assert [one.result().status_code for one in waiting] == [200, 200]
-        assert client.get("/v1/health").status_code == 200
+        assert client.get("/v1/run").status_code == 200
 
 
 def test_what_takes_too_long_is_given_up_and_counted_until_it_ends(monkeypatch, trained_run):
