@@ -48,11 +48,12 @@ class JudgeView extends HTMLElement {
 
   #tiles(found) {
     const { ece = null, untempered = null } = found.calibration ?? {};
+    const before = untempered === null ? "" : `${percent(untempered)} untempered`;
     const held = found.part === "test" ? "held out from training" : `the part ${found.part || "given"}`;
     const tiles = element("dl", { class: "tiles" },
       tile("Accuracy", percent(found.accuracy), `95 %: ${percent(found.interval[0])} to ${percent(found.interval[1])}`),
       tile("Pictures", count(found.num_pictures), held),
-      ece !== null && tile("Calibration error", percent(ece), untempered === null ? "" : `${percent(untempered)} untempered`),
+      ece !== null && tile("Calibration error", percent(ece), before),
       tile("Mistakes", count(found.num_errors), `among ${count(found.classes.length)} classes`));
     if (found.names.length < 2) return tiles;
     const list = element("select", { "aria-label": "Evaluation", onchange: () => this.#open(list.value) },
@@ -62,7 +63,8 @@ class JudgeView extends HTMLElement {
 
   #confusions(found) {
     const matrix = element("confusion-matrix");
-    const pictures = element("div", { class: "opened", role: "status" }, empty("Open a cell", "Its pictures are shown here."));
+    const closed = empty("Open a cell", "Its pictures are shown here.");
+    const pictures = element("div", { class: "opened", role: "status" }, closed);
     matrix.addEventListener("cell", ({ detail }) => openCell(pictures, found, detail));
     matrix.show(found);
     const both = element("div", { class: "matrix-and-pictures" }, matrix, pictures);
