@@ -2,7 +2,7 @@
 
     python docs/images/lens.py       writes lens-*.png beside this file, in about a minute; needs Chromium and Playwright
 
-The second run is a ResNet of 20 layers, trained for three epochs; the training that is watched is one of its own.
+The second run is a ResNet of 20 layers, trained for one epoch, so that it makes mistakes; the training that is watched is one of its own.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from convlens.server import running_server
 HERE = Path(__file__).parent
 PROGRAMS = ("chromium", "google-chrome", "chromium-browser")
 WIDE, TALL, PHONE = ({"width": w, "height": h} for w, h in ((1280, 830), (1280, 1340), (390, 844)))
+LONG = {"width": 1280, "height": 2240}
 WATCHED_PORT = 8717
 THREE = [(0.3, 0.25), (0.45, 0.17), (0.62, 0.21), (0.66, 0.36), (0.5, 0.48), (0.64, 0.57), (0.66, 0.74), (0.5, 0.84)]
 
@@ -35,7 +36,7 @@ def runs(folder: Path) -> tuple[Path, Path]:
     """The demo, and another network, scored on changed pictures too, that makes mistakes."""
     demo = convlens.demo(out=folder / "demo").run
     options: dict[str, Any] = {"precision": "fp32", "threads": 1}
-    other = convlens.train("digits", model="resnet20", epochs=3, out=folder / "resnet20", **options).run
+    other = convlens.train("digits", model="resnet20", epochs=1, out=folder / "resnet20", **options).run
     convlens.evaluate(other, robustness=True)
     return demo, other
 
@@ -71,10 +72,10 @@ def compared(page: Any) -> None:
 
 
 def keep(name: str, page: Any) -> None:
-    """With 128 colours a picture of the page has a third of the size, and looks the same."""
+    """With 256 colours a picture of the page has a third of the size, and looks the same."""
     image = Image.open(BytesIO(page.screenshot()))
     file = HERE / f"{name}.png"
-    image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(file, optimize=True)
+    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(file, optimize=True)
     print(f"{file.name}: {image.width} × {image.height}, {file.stat().st_size / 1000:.0f} kB")
 
 
@@ -84,7 +85,7 @@ def opened(browser: Any, address: str, size: dict[str, int], scheme: str = "ligh
     page = context.new_page()
     page.goto(address)
     page.locator(".view").wait_for()
-    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(1500)
     yield page
     context.close()
 
@@ -108,8 +109,8 @@ def photograph(browser: Any, folder: Path) -> None:
                 draw(page)
                 checked(page)
                 keep(f"lens-{name}", page)
-        for name, act in (("judge", judged), ("compare", compared)):
-            with opened(browser, f"{served.url}#{name}", TALL) as page:
+        for name, act, size in (("judge", judged, LONG), ("compare", compared, TALL)):
+            with opened(browser, f"{served.url}#{name}", size) as page:
                 act(page)
                 keep(f"lens-{name}", page)
     with watched(folder / "watched") as address, opened(browser, address, WIDE) as page:
