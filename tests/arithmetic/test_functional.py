@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.arithmetic import record_values, take_apart
+from convlens.arithmetic import Step, record_values, take_apart
+from convlens.arithmetic.asked import RULES, Asked
 from convlens.layers.fake_quantised import InputScale, fake_quantised
 from tests.arithmetic.recomputed import check, floating, picture, served, units
 
@@ -128,6 +130,29 @@ def test_padding_takes_no_part_in_a_maximum_of_negative_numbers() -> None:
         assert step["value"] < -1 and np.array(step["padded"]).any()
 
 
+def test_an_operator_that_did_more_than_its_rule_says_is_unknown_rather_than_wrong() -> None:
+    places = torch.tensor([0, 0, 0])
+
+    def twice(m: Written, x: Tensor) -> Tensor:
+        return x.index_put((places,), x.new_ones(3, 4), accumulate=True)  # adds, where the rule says that it moves
+
+    recording = record_values(Written(twice), picture(1, 4))
+    unit = served(take_apart(recording, recording.graph.output_nodes[0], (0, 1)))
+    assert unit["steps"][-1]["known"] is False and unit["computed"] is None
+
+
+@pytest.mark.parametrize("operator", ["log", "log1p", "rsqrt", "sqrt", "reciprocal", "exp", "floor", "round", "mish"])
+def test_what_is_no_number_is_none_in_the_arithmetic_either(operator: str) -> None:
+    odd = torch.tensor([0.0, -0.5, -1, -3, 1e30, 200, torch.inf, -torch.inf, torch.nan, 0.7])
+    function = getattr(F, operator, None) or getattr(torch, operator)
+    model = Written(lambda m, x: torch.softmax(m.conv(function(x)), 3), conv=nn.Conv2d(1, 1, (1, 3)))
+    recording = record_values(model, odd.view(1, 1, 1, 10))
+    for node, tensor in enumerate(recording.made):
+        for column in range(tensor[0].shape[3]):
+            unit = take_apart(recording, node, (0, 0, column))
+            assert all(step.agrees for step in unit.steps), (column, unit.steps[-1])
+
+
 def test_what_was_written_into_by_others_is_read_as_it_was_and_not_walked_to() -> None:
     torch.manual_seed(0)
     model = Written(written_into, conv=nn.Conv2d(6, 2, 3))
@@ -174,3 +199,19 @@ def test_an_operator_without_a_rule_says_so_and_names_what_it_reads() -> None:
     assert step["operands"][0]["reads"]["node"] == node - 1
     below = served(take_apart(recording, node - 1, (0, 1, 2)))["steps"][0]
     assert below["known"] is False and below["operands"][0]["reads"]["layer"] == "relu"
+
+
+@pytest.mark.parametrize("wrong", ["fails", "differs"])
+def test_a_rule_that_fails_or_gives_another_number_is_not_shown(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    recording = record_values(nn.ReLU(), picture(1, 1, 2, 2).abs() + 1)
+    right = RULES["relu"]
+
+    def rule(asked: Asked) -> Step:
+        if wrong == "fails":
+            raise KeyError("slope")
+        step = right(asked)
+        return replace(step, computed=-step.value)
+
+    monkeypatch.setitem(RULES, "relu", rule)
+    (step,) = served(take_apart(recording, 0, (0, 1, 1)))["steps"]
+    assert step["known"] is False and step["operands"][0]["reads"]["node"] == -1

@@ -7,13 +7,12 @@ from torch import Tensor, nn
 
 
 class EveryKind(nn.Module):
-    """(N, C, 16, 16) -> (N, classes): strides, padding, groups, depthwise, pointwise, a gate, a branch, both poolings."""
+    """(N, C, 16, 16) -> (N, classes), with stride, padding, groups, a gate, a branch, and both kinds of pooling."""
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1) -> None:
         super().__init__()
-        self.strided = nn.Sequential(
-            nn.Conv2d(in_channels, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.Hardswish()
-        )
+        strided = nn.Conv2d(in_channels, 8, 3, stride=2, padding=1)
+        self.strided = nn.Sequential(strided, nn.BatchNorm2d(8), nn.Hardswish())
         self.grouped = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, groups=2, bias=False), nn.BatchNorm2d(8), nn.ReLU6())
         self.depthwise = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.SiLU())
         self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 8, 1), nn.Sigmoid())

@@ -69,16 +69,18 @@ READ_STEPS = """() => [...document.querySelectorAll("unit-arithmetic .step")].ma
     term: line.querySelector(".term").textContent,
     total: line.querySelector(".sum").textContent,
   })),
-  named: Object.fromEntries([...step.querySelectorAll("mn[data-name]")].map(part => [part.dataset.name, part.textContent])),
-  grids: [...step.querySelectorAll(".pooled > .number-grid")].map(grid => [...grid.children].map(cell => cell.textContent)),
+  named: Object.fromEntries(
+    [...step.querySelectorAll("mn[data-name]")].map(part => [part.dataset.name, part.textContent])),
+  grids: [...step.querySelectorAll(".pooled > .number-grid")].map(
+    grid => [...grid.children].map(cell => cell.textContent)),
   chosen: step.querySelector(".cell.chosen")?.textContent ?? null,
   value: [...step.querySelectorAll(".value, mn[data-name=value]")].at(-1)?.textContent ?? "",
 }))"""
 
 
-def steps_of(page: Any) -> list[Step]:
-    """The steps on the page, every term of every sum unfolded first."""
-    while page.locator("unit-arithmetic button.more").count():
+def steps_of(page: Any, *, unfolded: bool = True) -> list[Step]:
+    """The steps on the page; every term of every sum is unfolded first, unless the focus must stay where it is."""
+    while unfolded and page.locator("unit-arithmetic button.more").count():
         page.locator("unit-arithmetic button.more").first.click()
     return [_step(raw) for raw in page.evaluate(READ_STEPS)]
 

@@ -270,14 +270,14 @@ def test_from_the_logits_to_the_pixels_and_back_by_keys_alone(page, own, tmp_pat
     press_until(page, "Tab", "document.activeElement.matches('unit-arithmetic button.cell')")
     names, last = [], None
     while last is None or last.op != "picture":
-        check_all(steps_of(page))
+        check_all(steps_of(page, unfolded=False))
         title = page.locator("unit-panel h2").inner_text()
         names.append(title)
         page.screenshot(path=tmp_path / f"step-{len(names)}.png")
         page.keyboard.press("Enter")
         page.wait_for_function("title => document.querySelector('unit-panel h2').textContent !== title", arg=title)
         still(page)
-        last = steps_of(page)[-1]
+        last = steps_of(page, unfolded=False)[-1]
         assert len(names) < 30
     assert {"output", "strided.2"} <= {name.partition(",")[0] for name in names}
     check_pixel(page, last, Truth(own, page))
@@ -379,7 +379,7 @@ def test_a_stage_opens_to_layers_and_a_layer_to_channels_in_either_order(page, o
     order = [int(one) for one in page.locator(".map-tile").evaluate_all("all => all.map(one => one.dataset.channel)")]
     assert order == list(np.argsort(-made.max((1, 2)), kind="stable"))
     page.get_by_role("radio", name="By number").click()
-    page.wait_for_function("document.querySelector('.map-tile')?.dataset.channel === '0'")
+    page.wait_for_function("() => document.querySelector('.map-tile')?.dataset.channel === '0'")
     assert page.locator(".map-tile").count() == 8
     page.locator(".map-tile").nth(5).click()
     page.locator("unit-panel h2", has_text="grouped.1, channel 5").wait_for()

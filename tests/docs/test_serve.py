@@ -20,7 +20,7 @@ PAGE = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
 def test_the_page_names_every_call():
     for one in ROUTES:
         shown = one.path.replace("{id}", "ID").replace("{name}", "NAME")
-        assert f"| `{one.method} {shown}` |" in PAGE, one.path
+        assert f"`{one.method} {shown}`" in PAGE, one.path
 
 
 def test_the_calls_of_the_page_are_answered(working_folder):

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from convlens.errors import UsageError
 from convlens.explanation import Method, Question, SanityCheck, sanity_check
 from convlens.explanation.contract import difference, network_state
-from convlens.explanation.faithfulness import centre_blob, faithfulness
+from convlens.explanation.faithfulness import centre_blob, faithfulness, num_passes
 from convlens.explanation.preparation import prepared
 from convlens.explanation.question import Target
 
@@ -221,3 +221,19 @@ def test_a_map_that_changes_its_sign_is_no_other_map(digits: tuple[nn.Module, Te
     assert not any(
         sanity_check(model, images[:4], method=method, check_seed=seed).randomisation.passed for seed in range(4)
     )
+
+
+def test_faithfulness_costs_as_many_passes_as_it_says():
+    seen: list[int] = []
+
+    class Counting(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            seen.append(len(images))
+            return images.mean((2, 3))
+
+    question = Question(Counting(), torch.rand(2, 3, 8, 8), Target(None, 2))
+    maps = np.random.default_rng(0).random((2, 8, 8))
+    faithfulness(question, maps)  # which traces the network too, once
+    seen.clear()
+    faithfulness(question, maps)
+    assert sum(seen) == 2 * num_passes() + 2  # the classes are settled first

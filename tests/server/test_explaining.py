@@ -15,6 +15,7 @@ from convlens.explanation import METHODS, explain, sanity_check
 from convlens.explanation.methods import find_method
 from convlens.pictures import decode, heat_layer, overlay
 from convlens.runs import Run
+from convlens.server import explaining
 from convlens.server.explaining import MOST, as_rows, check_cost
 from convlens.server.recent import Recent
 
@@ -80,6 +81,13 @@ def test_the_badge_is_that_of_the_sanity_check_and_is_remembered(client, digits,
     assert again["seconds"] == answer["seconds"], "the map was not drawn again"
 
 
+def test_a_check_that_would_take_too_long_is_not_begun(client, digits, monkeypatch):
+    monkeypatch.setattr(explaining, "num_passes", lambda: 10**12)
+    sanity = asked(client, digits[6], method="layer_cam", sanity=True).json()["sanity"]
+    assert (sanity["badge"], sanity["passed"], sanity["rows"]) == ("not asked", None, [])
+    assert "`convlens explain` has the time" in sanity["reason"]
+
+
 def test_methods_say_whether_they_are_defined_here_and_why_not(client, digits):
     listed = client.get("/v1/methods").json()["methods"]
     assert [one["name"] for one in listed] == list(METHODS)
@@ -98,6 +106,7 @@ def test_methods_say_whether_they_are_defined_here_and_why_not(client, digits):
         ({"method": "grad-cat"}, 400, "no explanation method is called 'grad-cat' (near: grad_cam"),
         ({"target": "ten"}, 400, "no class is called 'ten'"),
         ({"layer": "nowhere"}, 400, "no layer is called 'nowhere'"),
+        ({"layer": ""}, 422, "gave no feature maps"),
         ({"method": "saliency", "layer": "stages.c1"}, 400, "method saliency looks at no layer"),
         ({"options": {"steps": 3}}, 400, "no option of method grad_cam is called 'steps'"),
         ({"method": "smooth_grad", "options": {"samples": 201}}, 400, "samples came as 201; expected 200 at the most"),

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from convlens.measurement import measure_network
 from convlens.pictures import Preprocess
@@ -17,17 +19,19 @@ from tests.zoo.test_contract import settled
 QUICK = ("lenet5", "shufflenet_v2_x0_5")
 
 
+def strip_of(model: nn.Module, channels: int, size: tuple[int, int]) -> tuple[dict[str, Any], Any]:
+    prepare = Preprocess(size, channels=channels, mean=(0.5,) * channels, std=(0.5,) * channels)
+    run = SimpleNamespace(input_shape=(1, channels, *size), preprocess=prepare, classes=("a",) * 10, temperature=1.0)
+    served: Any = SimpleNamespace(name="run", run=run, model=model, kept={}, lock=threading.RLock())
+    return network(SimpleNamespace(served=served)), served.kept["inside"].graph  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(one, marks=() if one in QUICK else pytest.mark.slow) for one in sorted(SMALLEST | set(QUICK))]
 )
 def test_stages_and_layers_are_all_of_the_network_and_every_layer_has_its_node(name: str) -> None:
     model = settled(name)
-    size, channels = model.architecture.image_size, model.architecture.in_channels
-    prepare = Preprocess(size, channels=channels, mean=(0.5,) * channels, std=(0.5,) * channels)
-    run = SimpleNamespace(input_shape=(1, channels, *size), preprocess=prepare, classes=("a",) * 10, temperature=1.0)
-    served: Any = SimpleNamespace(name="run", run=run, model=model, kept={}, lock=threading.RLock())
-    found = network(SimpleNamespace(served=served))  # type: ignore[arg-type]
-    graph = served.kept["inside"].graph
+    found, graph = strip_of(model, model.architecture.in_channels, model.architecture.image_size)
     measured = measure_network(model, graph)
     *layers, last = found["layers"]
     assert [row["macs"] for row in layers] == [row.macs for row in measured.layers] and last["path"] == "probabilities"
@@ -41,3 +45,21 @@ def test_stages_and_layers_are_all_of_the_network_and_every_layer_has_its_node(n
     assert stages[-1]["path"] == "head" and stages[-1]["shape"] == (10,)
     within = {stage["path"] for stage in stages}
     assert all(row["stage"] in within for row in layers)
+
+
+def test_a_network_without_stages_is_a_strip_of_its_own_parts_and_one_of_functions_alone_is_one() -> None:
+    plain = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Identity(), nn.Linear(72, 10))
+    found, _ = strip_of(plain, 1, (8, 8))
+    assert [stage["path"] for stage in found["stages"]] == ["0", "1", "2", "4"]
+
+    class Functions(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.never = nn.ReLU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.relu().mean((1, 2)) + 1
+
+    found, _ = strip_of(Functions(), 1, (8, 10))
+    assert [(stage["path"], stage["title"]) for stage in found["stages"]] == [("", "Functions")]
+    assert [row["path"] for row in found["layers"]] == ["relu", "mean", "add", "probabilities"]

@@ -61,6 +61,16 @@ def test_it_tells_of_every_step_and_epoch_and_of_the_filters_as_they_are(trainin
     assert np.array_equal(watch.filters, before), "what is shown is a copy"
 
 
+def test_stages_that_come_before_the_first_step_are_over_with_it(training):
+    watch, made = EveryStep(), training(2)
+    hear, seen = watch.beside(None), []
+    made._begin = lambda progress: hear("features", 1, 2)
+    watch.end_epoch = lambda row: seen.append(watch.phase)
+    made.watch = watch
+    made.run(progress=lambda *_: seen.append(watch.phase))
+    assert (seen[0], watch.phase) == ("features", "train")
+
+
 def test_a_stop_that_was_asked_for_saves_as_ctrl_c_does_and_goes_on_to_the_same_weights(training):
     whole = training(12, "whole")
     whole.run()

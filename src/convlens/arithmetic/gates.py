@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from convlens.arithmetic.asked import RULES, Asked, Read
 from convlens.arithmetic.steps import NumbersStep, Step
 
@@ -49,12 +51,12 @@ def clamped(x: float, low: float, high: float) -> float:
     return min(max(x, low), high)
 
 
-def signed_infinity(x: float, result: Callable[[], float]) -> float:
-    """Of a function that Python has no value for: NaN, as torch has it."""
-    try:
-        return result()
-    except (ValueError, ZeroDivisionError, OverflowError):
-        return math.nan if x != 0 else math.inf
+def inverse(x: float) -> float:
+    return 1 / x if x else math.copysign(math.inf, x)
+
+
+def logarithm(x: float) -> float:
+    return math.log(x) if x else -math.inf
 
 
 # fmt: off
@@ -70,19 +72,19 @@ gate("_to_copy",   "x, in another precision",      lambda n: n["x"])
 gate("neg",        "−x",                           lambda n: -n["x"])
 gate("abs",        "|x|",                          lambda n: abs(n["x"]))
 gate("square",     "x²",                           lambda n: n["x"] ** 2)
-gate("sqrt",       "√x",                           lambda n: signed_infinity(1, lambda: math.sqrt(n["x"])))
-gate("rsqrt",      "1 / √x",                       lambda n: signed_infinity(n["x"], lambda: n["x"] ** -0.5))
-gate("reciprocal", "1 / x",                        lambda n: signed_infinity(n["x"], lambda: 1 / n["x"]))
+gate("sqrt",       "√x",                           lambda n: math.sqrt(n["x"]))
+gate("rsqrt",      "1 / √x",                       lambda n: inverse(math.sqrt(n["x"])))
+gate("reciprocal", "1 / x",                        lambda n: inverse(n["x"]))
 gate("exp",        "exp x",                        lambda n: exponential(n["x"]))
-gate("log",        "log x",                        lambda n: signed_infinity(1, lambda: math.log(n["x"])))
-gate("log1p",      "log(1 + x)",                   lambda n: signed_infinity(1, lambda: math.log1p(n["x"])))
+gate("log",        "log x",                        lambda n: logarithm(n["x"]))
+gate("log1p",      "log(1 + x)",                   lambda n: math.log1p(n["x"]) if n["x"] != -1 else -math.inf)
 gate("erf",        "erf x",                        lambda n: math.erf(n["x"]))
 gate("sin",        "sin x",                        lambda n: math.sin(n["x"]))
 gate("cos",        "cos x",                        lambda n: math.cos(n["x"]))
 gate("sign",       "sign x",                       lambda n: float((n["x"] > 0) - (n["x"] < 0)))
-gate("floor",      "x rounded down",               lambda n: float(math.floor(n["x"])))
-gate("ceil",       "x rounded up",                 lambda n: float(math.ceil(n["x"])))
-gate("round",      "x rounded, halves to even",    lambda n: float(round(n["x"])))
+gate("floor",      "x rounded down",               lambda n: float(np.floor(n["x"])))
+gate("ceil",       "x rounded up",                 lambda n: float(np.ceil(n["x"])))
+gate("round",      "x rounded, halves to even",    lambda n: float(np.round(n["x"])))
 gate("hardtanh",   "clamp(x, least, most)",        lambda n: clamped(n["x"], n["least"], n["most"]),
      least="min_val", most="max_val")
 gate("clamp_min",  "max(x, least)",                lambda n: max(n["x"], n["least"]), least="min")
@@ -103,7 +105,7 @@ gate("softplus",   "log(1 + exp(β · x)) / β",
      lambda n: n["x"] if n["β"] * n["x"] > n["threshold"] else softplus(n["β"] * n["x"]) / n["β"],
      β="beta", threshold="threshold")
 gate("fake_quantize_per_tensor_affine_cachemask", "scale · (clamp(round(x / scale + zero), least, most) − zero)",
-     lambda n: n["scale"] * (clamped(round(n["x"] / n["scale"]) + n["zero"], n["least"], n["most"]) - n["zero"]),
+     lambda n: n["scale"] * (clamped(np.round(n["x"] / n["scale"]) + n["zero"], n["least"], n["most"]) - n["zero"]),
      scale="scale", zero="zero_point", least="quant_min", most="quant_max")
 # fmt: on
 
@@ -158,7 +160,11 @@ def _x(asked: Asked, operand: str) -> float:
 
 
 def _computed(function: Function, numbers: Numbers) -> float:
-    return numbers["x"] if math.isnan(numbers["x"]) else function(numbers)
+    """NaN of NaN, and of what the function is not defined for."""
+    try:
+        return math.nan if math.isnan(numbers["x"]) else float(function(numbers))
+    except (ValueError, OverflowError):
+        return math.nan
 
 
 def _says_it(asked: Asked) -> bool:

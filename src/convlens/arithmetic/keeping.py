@@ -19,15 +19,13 @@ from convlens.graph.recording import Recorder
 class Kept:
     """One tensor, which is replaced by a copy of its own before its memory is written over."""
 
-    __slots__ = ("is_view", "tensor")
+    __slots__ = ("tensor",)
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
-        self.is_view = True  # of memory that others may write into
 
     def take_copy(self) -> None:
         self.tensor = self.tensor.clone()
-        self.is_view = False
 
 
 class Keeper(Recorder):

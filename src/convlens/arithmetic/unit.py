@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from convlens.arithmetic import (  # noqa: F401  they enter their rules
     branches,
@@ -23,6 +26,8 @@ from convlens.arithmetic.recording import Recording
 from convlens.arithmetic.steps import MovedStep, NumbersStep, Step, Term, UnknownStep
 from convlens.errors import UsageError
 from convlens.graph.nodes import NETWORK_INPUT
+
+WRONG = 2e-2  # of the larger of 1 and the value
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,11 @@ def take_apart(recording: Recording, node: int | str, position: Sequence[int], *
     is (class,). UsageError for a node or a position that is not there, and where the weights were changed since.
     """
     recording.check_weights()
+    with np.errstate(all="ignore"):  # of networks whose numbers overflow
+        return _taken_apart(recording, node, position, temperature)
+
+
+def _taken_apart(recording: Recording, node: int | str, position: Sequence[int], temperature: float) -> UnitSum:
     if node == PROBABILITIES:
         return _probability(recording, position, temperature)
     if isinstance(node, bool) or not isinstance(node, int):
@@ -126,8 +136,19 @@ def _step(asked: Asked) -> tuple[Step, Asked | None]:
     # a second output, such as the places of a maximum, is another thing than the rule's
     if rule is None or asked.output or not asked.recording.tensor(asked.node.index).is_floating_point():
         return _unknown(asked), None
-    step = rule(asked)
+    try:
+        step = rule(asked)
+    except Exception:  # arguments that no rule was written for, of another torch or an odd call
+        return _unknown(asked), None
+    if not step.agrees and _is_wrong(step):
+        return _unknown(asked), None
     return step, _before(asked) if isinstance(step, NumbersStep) else None
+
+
+def _is_wrong(step: Step) -> bool:
+    """Farther from the network's value than rounding in half precision is: the operator did something else."""
+    computed = math.nan if step.computed is None else step.computed
+    return not abs(computed - step.value) <= WRONG * max(1.0, abs(step.value))
 
 
 def _moved(asked: Asked) -> tuple[Step, Asked | None]:
@@ -135,11 +156,17 @@ def _moved(asked: Asked) -> tuple[Step, Asked | None]:
         found = moves.origin(asked)
     except moves.NotMoved:
         return _unknown(asked), None
+    if found is not None and not _same_number(found[0].number(found[1]), asked.value):
+        return _unknown(asked), None
     read = None if found is None else found[0]
     place = None if found is None else asked.place(*found)
     value = asked.value if found is None else found[0].number(found[1])
     step = MovedStep(op="moved", title=moves.title(asked, read), formula="x", reads=place, computed=value, **asked.own)
     return step, _at(asked, *found) if found is not None else None
+
+
+def _same_number(one: float, other: float) -> bool:
+    return one == other or (math.isnan(one) and math.isnan(other))
 
 
 def _before(asked: Asked) -> Asked | None:

@@ -98,6 +98,11 @@ def faithfulness(question: Question, maps: np.ndarray, *, seed: int = 0) -> Fait
     return Faithfulness(own, _mean(moved), centre, beaten, MOVES)
 
 
+def num_passes() -> int:
+    """How often each picture goes through the network: what it costs."""
+    return 2 * (2 * (STEPS + 1) + MOVES * (STEPS // APART + 1))
+
+
 def _moved(maps: np.ndarray, drawn: np.random.Generator) -> np.ndarray:
     """Each by a way of its own, a quarter to three quarters of each side."""
     height, width = maps.shape[1:]

@@ -96,7 +96,7 @@ async def answer_or_refuse(endpoint: Endpoint, shelf: Shelf, request: Request) -
 async def answer(endpoint: Endpoint, shelf: Shelf, request: Request) -> Response:
     workers, heavy = shelf.workers, endpoint.heavy
     seconds = shelf.limits.long_seconds if endpoint.long else shelf.limits.seconds
-    with workers.room(heavy=heavy) as room:
+    with workers.room(heavy=heavy, always=endpoint.always) as room:
         most, body = needs_body(endpoint, request, shelf), b""
         if most:
             body = await receive(request, most, shelf.limits.body_seconds, room.count)

@@ -96,28 +96,26 @@ class Batcher:
     def _answer(self, batch: list[Waiting]) -> None:
         size = sum(len(one.pixels) for one in batch)
         batch = [one for one in batch if one.future.set_running_or_notify_cancel()]  # some are not waited for any more
+        rows: Tensor | Exception | None = None
         try:
-            if not batch:
-                return
-            pixels = np.concatenate([one.pixels for one in batch])
-            rows = self._logits(torch.from_numpy(pixels))
-            parts = list(rows.split([len(one.pixels) for one in batch]))
-            for one, part in zip(batch, parts, strict=True):
-                one.future.set_result(part)
+            rows = self._logits(np.concatenate([one.pixels for one in batch])) if batch else None
         except Exception as error:
+            rows = error
+        with self._lock:
+            self._num_waiting -= size
+            self.num_batches += bool(batch)
+            self.num_pictures += sum(len(one.pixels) for one in batch)
+        if isinstance(rows, Tensor):
+            for one, part in zip(batch, rows.split([len(one.pixels) for one in batch]), strict=True):
+                one.future.set_result(part)
+        else:
             for one in batch:
-                if not one.future.done():
-                    one.future.set_exception(error)
-        finally:
-            with self._lock:
-                self._num_waiting -= size
-                self.num_batches += bool(batch)
-                self.num_pictures += sum(len(one.pixels) for one in batch)
+                one.future.set_exception(rows)
 
-    def _logits(self, pixels: Tensor) -> Tensor:
+    def _logits(self, pixels: np.ndarray) -> Tensor:
         network, choice = self._running.network, self._running.choice
         with computing():
-            return logits_of(network, pixels, self._preprocess, choice, device=torch.device("cpu"))
+            return logits_of(network, torch.from_numpy(pixels), self._preprocess, choice, device=torch.device("cpu"))
 
     def _refuse_the_rest(self) -> None:
         while True:

@@ -44,7 +44,7 @@ class Endpoint:
     """`function` is called in a thread, and may take as long as its `long` says: `Limits.seconds` or `long_seconds`.
 
     A raw endpoint gives a Response of Starlette, such as a picture or a stream of events. What is not light, a POST
-    unless it says so, has threads of its own.
+    unless it says so, has threads of its own. What is `always` answered counts for no limit: how the server is.
     """
 
     method: str
@@ -54,6 +54,7 @@ class Endpoint:
     raw: bool = False
     long: bool = False
     light: bool | None = None
+    always: bool = False
 
     @property
     def heavy(self) -> bool:

@@ -12,8 +12,10 @@ import torch
 from convlens import explanation
 from convlens.errors import UsageError
 from convlens.explanation import METHODS, Explanation, Method, SanityCheck, num_maps
+from convlens.explanation.faithfulness import num_passes
 from convlens.explanation.methods import find_method
 from convlens.explanation.sanity import PARTS
+from convlens.explanation.stability import COPIES
 from convlens.measurement import probabilities
 from convlens.pictures import heat_layer
 from convlens.server.drawn import png_address
@@ -25,7 +27,6 @@ from convlens.workbench.explain import class_number
 MOST_MAPS, MOST_CHECKS = 64, 64  # kept for each run
 MOST = {"samples": 200, "steps": 500}  # of a method's options: what a page waits for
 MOST_WINDOWS = 10_000
-BATCHED = 4  # times as fast a map is, at least, that is asked for among many
 
 Question = dict[str, Any]
 
@@ -94,11 +95,19 @@ def _address(found: Explanation) -> str:
 
 def _check(asked: Asked, made: Map, question: Question) -> dict[str, Any]:
     """As `convlens explain` does, on this picture; not where it would take longer than anyone waits."""
-    expected = num_maps(1) * made.seconds / BATCHED
+    expected = _seconds_of_check(asked, made)
     if expected > asked.shelf.limits.long_seconds:
         why = f"it would take about {expected:,.0f} s here; `convlens explain` has the time"
         return {"badge": "not asked", "passed": None, "reason": why, "num_pictures": 0, "rows": []}
     return as_rows(explanation.sanity_check(asked.served.model, _images(asked), [made.target], **question))
+
+
+def _seconds_of_check(asked: Asked, made: Map) -> float:
+    """At most about: many pictures go through a network faster than one after the other."""
+    images, began = _images(asked), time.monotonic()
+    with torch.inference_mode():
+        asked.served.model(images)
+    return (num_maps(1) + COPIES + 1) * made.seconds + num_passes() * (time.monotonic() - began)
 
 
 def as_rows(check: SanityCheck) -> dict[str, Any]:

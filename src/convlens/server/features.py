@@ -75,7 +75,7 @@ def _of_node(asked: Asked, known: Inside, recording: Recording, layer: str | int
 
 def maps_of(maps: np.ndarray, values: dict[str, Any]) -> dict[str, Any]:
     """float32 (C, h, w) -> the chosen channels, as the page draws them."""
-    channels = chosen_channels(maps, values["order"], values["first"], values["count"])
+    channels = chosen_channels(maps, values["order"], int(values["first"]), int(values["count"]))
     if not len(channels):
         raise UsageError(f"first is {values['first']}; the layer has {len(maps)} channels, counted from 0")
     chosen = maps[channels]

@@ -115,11 +115,11 @@ class Recordings:
     def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
         self._most = most_bytes
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, str], Recording] = OrderedDict()
+        self._kept: OrderedDict[tuple[ServedRun, str], Recording] = OrderedDict()
 
     def of(self, served: ServedRun, picture: KeptPicture) -> Recording:
         """That of this picture, made where it is not kept."""
-        key = (served.name, picture.id)
+        key = (served, picture.id)  # another run may come under the same name
         with served.lock:  # whoever waits for the same one finds it
             with self._lock:
                 if key in self._kept:
@@ -136,7 +136,7 @@ class Recordings:
         with self._lock:
             return sum(recording.size_bytes for recording in self._kept.values())
 
-    def _keep(self, key: tuple[str, str], recording: Recording) -> None:
+    def _keep(self, key: tuple[ServedRun, str], recording: Recording) -> None:
         with self._lock:
             self._kept[key] = recording
             while self._kept and sum(one.size_bytes for one in self._kept.values()) > self._most:

@@ -33,7 +33,7 @@ def network(asked: Asked) -> dict[str, Any]:
     served = asked.served
     known = inside(served)
     at_work = {call.path for call in known.graph.finished if call.last > call.first}
-    stages = [path for path in stage_paths(served.model) if path in at_work]
+    stages = [path for path in stage_paths(served.model) if path in at_work] or [""]  # functions alone: all is one
     within = stages_of(known, stages)
     preprocess = served.run.preprocess
     return {
@@ -68,7 +68,7 @@ def stage_paths(model: nn.Module) -> list[str]:
 def stages_of(known: Inside, stages: list[str]) -> dict[str, str]:
     """Layer -> stage; an operation between stages belongs to the one before, or to the first."""
     within: dict[str, str] = {}
-    stage = stages[0] if stages else ""
+    stage = stages[0]
     for layer in known.layers:
         stage = next((path for path in stages if is_within(layer.path, path)), stage)
         within[layer.path] = stage
@@ -84,7 +84,7 @@ def _stage(known: Inside, path: str, within: dict[str, str]) -> dict[str, Any]:
     macs = [row.macs for row in rows]
     return {
         "path": path,
-        "title": f"{path.rpartition('.')[2]} · {last.kind}",
+        "title": f"{path.rpartition('.')[2]} · {last.kind}" if path else last.kind,
         "kind": last.kind,
         "first": last.first,
         "last": node,
@@ -129,7 +129,7 @@ def _probabilities(served: ServedRun, stages: list[str]) -> dict[str, Any]:
         "whole_picture": True,
         "exact": True,
         "stride": None,
-        "stage": stages[-1] if stages else None,
+        "stage": stages[-1],
         "spatial": False,
         "calls": 1,
     }

@@ -20,7 +20,7 @@ from convlens.server.training import EVENTS_DOC, STOP_DOC, TRAINING_DOC, events,
 from convlens.server.unit import UNIT_DOC, unit
 
 ROUTES: tuple[Endpoint, ...] = (
-    Endpoint("GET", "/v1/health", health, HEALTH_DOC),
+    Endpoint("GET", "/v1/health", health, HEALTH_DOC, always=True),
     Endpoint("GET", "/v1/run", run_facts, RUN_DOC),
     Endpoint("POST", "/v1/predict", predict, PREDICT_DOC, light=True),
     Endpoint("GET", "/v1/pictures/{id}", picture, PICTURE_DOC, raw=True),
@@ -39,5 +39,5 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("GET", "/v1/training", training, TRAINING_DOC, light=True),
     Endpoint("GET", "/v1/training/events", events, EVENTS_DOC, raw=True, light=True),
     Endpoint("POST", "/v1/training/stop", stop, STOP_DOC, light=True),
-    Endpoint("GET", "/metrics", metrics, METRICS_DOC, raw=True),
+    Endpoint("GET", "/metrics", metrics, METRICS_DOC, raw=True, always=True),
 )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_LISTENERS = 16
 MOST_FILTERS = 64
+OF_A_POINT = ("step", "epoch", "loss", "accuracy")
 LEAST_SIDE, GAP = 32, 2  # px of a filter, and between two
 
 NUMBER, TEXT, FLAG = ({"type": kind} for kind in ("number", "string", "boolean"))
@@ -118,10 +119,9 @@ def state_of(watch: Watch) -> dict[str, Any]:
         "stopping": watch.stop_asked and not watch.ended,
         **told,
         "history": plain(watch.rows),
-        "points": [{name: getattr(point, name) for name in ("step", "epoch", "loss", "accuracy")}
-                   for point in watch.points],
+        "points": plain([{name: getattr(point, name) for name in OF_A_POINT} for point in watch.points]),
         "filters": filters_address(watch),
-    }  # fmt: skip
+    }
 
 
 def _told(reached: Reached) -> dict[str, Any]:

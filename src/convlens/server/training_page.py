@@ -50,18 +50,24 @@ def training_page(*, port: int = PORT) -> Iterator[TrainingPage]:
     check(port, None, PLAIN)
     from convlens.server.shelf import Shelf
 
-    shelf, watch = Shelf(Limits()), Watch()
-    shelf.watch(watch)
-    with bound_socket(LOOPBACK, port) as listener, shelf_served(shelf, listener) as served:
-        try:
+    with bound_socket(LOOPBACK, port) as listener:
+        shelf, watch = Shelf(Limits()), Watch()
+        shelf.watch(watch)
+        with shelf_served(shelf, listener) as served, _told_at_the_end(watch):
             yield TrainingPage(served.url, shelf, watch)
-        except Stopped as stopped:
-            watch.say("stopped", str(stopped), ended=True)
-            raise
-        except BaseException as error:
-            words = str(error) if isinstance(error, ConvlensError) else f"{type(error).__name__}: {error}"
-            watch.say("failed", words, ended=True)
-            raise
-        finally:
-            if not watch.ended:
-                watch.say(*SAVED, ended=True)
+
+
+@contextmanager
+def _told_at_the_end(watch: Watch) -> Iterator[None]:
+    try:
+        yield
+    except Stopped as stopped:
+        watch.say("stopped", str(stopped), ended=True)
+        raise
+    except BaseException as error:
+        words = str(error) if isinstance(error, ConvlensError) else f"{type(error).__name__}: {error}"
+        watch.say("failed", words, ended=True)
+        raise
+    finally:
+        if not watch.ended:
+            watch.say(*SAVED, ended=True)

@@ -53,10 +53,10 @@ class Workers:
         self._threads = [ThreadPoolExecutor(size, thread_name_prefix=NAME) for size in sizes]
 
     @contextmanager
-    def room(self, *, heavy: bool) -> Iterator[Room]:
+    def room(self, *, heavy: bool, always: bool = False) -> Iterator[Room]:
         """For one request; Refused with 503 where as many as may are at work."""
         most = self.limits.heavy_waiting if heavy else self.limits.waiting
-        if self.waiting[heavy] >= most:
+        if self.waiting[heavy] >= most and not always:
             many = counted(most, "request")
             raise Refused(503, f"{many} are being answered already; try again in a second", retry_after=1)
         room = Room(self)

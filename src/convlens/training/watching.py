@@ -107,6 +107,7 @@ class Watch:
         now = time.monotonic()
         if now - self._looked >= EVERY_S or training.tally.step == training.plan.total_steps:
             self._note(training, now)
+            self.phase, self.words = "train", ""
             self.version += 1
 
     def end_epoch(self, row: dict[str, Any]) -> None:

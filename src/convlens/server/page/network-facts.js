@@ -40,5 +40,5 @@ export const stageOf = (network, layer) => network.stages.find((stage) => stage.
 /** A convolution has parameters and a window; other layers have no filter to show. */
 export const convolves = (layer) => layer.parameters > 0 && /\d×\d/.test(layer.title);
 
-/** "stages.0/add" is an operation of its module, "stages.0:1" an earlier run of it. */
-export const isModule = (layer) => !/[/:]/.test(layer.path) && layer.path !== "probabilities";
+/** Of an operation that a module calls itself the kind is its name, in lower case; "stages.0:1" is an earlier run. */
+export const isModule = (layer) => /^[A-Z]/.test(layer.kind) && !/[/:]/.test(layer.path) && layer.path !== "probabilities";

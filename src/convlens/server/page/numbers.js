@@ -24,8 +24,7 @@ export const total = (values) => values.flat(Infinity).reduce((sum, value) => su
 /** Six significant digits, 0.123457 or 1.23457 × 10⁻⁸; fewer where they say it all: 6, 0.5. */
 export function significant(value, digits = 6) {
   const text = rounded(value, digits);
-  const says = text.includes(".") && !text.includes("×") && valueOf(text) === value;
-  return says ? text.replace(/\.?0+$/, "") : text;
+  return text.includes(".") && valueOf(text) === value ? text.replace(/\.?0+($| ×)/, "$1") : text;
 }
 
 function rounded(value, digits) {

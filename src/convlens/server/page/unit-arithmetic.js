@@ -55,7 +55,7 @@ const pixelStep = ({ position, value }) => ({ op: "picture", title: "the picture
 
 function section(step, { formula, body }) {
   return element("li", { class: "step", "data-op": step.op },
-    element("header", {}, element("h4", {}, step.title ?? step.op), formula),
+    element("header", {}, element("h4", {}, step.title ?? step.op), formula && element("div", { class: "formula" }, formula)),
     body);
 }
 
