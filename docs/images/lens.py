@@ -1,8 +1,9 @@
 """Photograph the page: each view of a server of two small runs on digits, in headless Chromium.
 
-    python docs/images/lens.py       writes lens-*.png beside this file, in about a minute; needs Chromium and Playwright
+    python docs/images/lens.py       writes lens-*.png beside this file, in about 90 s (needs `make browser`)
 
-The second run is a ResNet of 20 layers, trained for one epoch, so that it makes mistakes; the training that is watched is one of its own.
+The second run is a ResNet of 20 layers, trained for two epochs, so that it makes mistakes; the training that is watched
+is one of its own.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from convlens.server import running_server
 
 HERE = Path(__file__).parent
 PROGRAMS = ("chromium", "google-chrome", "chromium-browser")
-WIDE, TALL, PHONE = ({"width": w, "height": h} for w, h in ((1280, 830), (1280, 1340), (390, 844)))
-LONG = {"width": 1280, "height": 2240}
+WIDE, TALL, PHONE = ({"width": w, "height": h} for w, h in ((1280, 830), (1280, 1240), (390, 844)))
+LONG = {"width": 1280, "height": 1700}
 WATCHED_PORT = 8717
 THREE = [(0.3, 0.25), (0.45, 0.17), (0.62, 0.21), (0.66, 0.36), (0.5, 0.48), (0.64, 0.57), (0.66, 0.74), (0.5, 0.84)]
 
@@ -36,7 +37,7 @@ def runs(folder: Path) -> tuple[Path, Path]:
     """The demo, and another network, scored on changed pictures too, that makes mistakes."""
     demo = convlens.demo(out=folder / "demo").run
     options: dict[str, Any] = {"precision": "fp32", "threads": 1}
-    other = convlens.train("digits", model="resnet20", epochs=1, out=folder / "resnet20", **options).run
+    other = convlens.train("digits", model="resnet20", epochs=2, out=folder / "resnet20", **options).run
     convlens.evaluate(other, robustness=True)
     return demo, other
 
@@ -59,7 +60,9 @@ def checked(page: Any) -> None:
 
 def judged(page: Any) -> None:
     page.locator("run-bar select").select_option("resnet20")
-    page.locator(".cell.wrong").first.click()
+    page.locator(".cell.wrong").first.wait_for()
+    worst = "[...document.querySelectorAll('.cell.wrong')].sort((a, b) => b.textContent - a.textContent)[0].click()"
+    page.evaluate(worst)
     page.mouse.move(0, 0)
     page.wait_for_timeout(600)
 
@@ -113,7 +116,8 @@ def photograph(browser: Any, folder: Path) -> None:
             with opened(browser, f"{served.url}#{name}", size) as page:
                 act(page)
                 keep(f"lens-{name}", page)
-    with watched(folder / "watched") as address, opened(browser, address, WIDE) as page:
+    with watched(folder / "watched") as address, opened(browser, address, TALL) as page:
+        page.wait_for_timeout(8000)
         keep("lens-watch", page)
 
 

@@ -4,13 +4,15 @@ import { read } from "./api.js";
 import { cellWords } from "./confusion-matrix.js";
 import { classTable } from "./class-table.js";
 import { desk, follow } from "./desk.js";
-import { element } from "./dom.js";
+import { button, element } from "./dom.js";
 import { count, exact, percent, plural } from "./format.js";
 import { judgedPictures } from "./judged-pictures.js";
 import "./line-chart.js";
 import { empty, loading, problem } from "./notices.js";
 import { reliability } from "./reliability.js";
 import "./shaken-picture.js";
+
+const FIRST_SHOWN = 24; // of the mistakes
 
 class JudgeView extends HTMLElement {
   #run = null;
@@ -81,7 +83,10 @@ function openCell(place, { cells, classes }, { truth, said, number }) {
 
 function errors({ errors: found }) {
   if (!found.length) return card("Surest mistakes", "It made none on these pictures.");
-  return card("Surest mistakes", "What it was most sure of and wrong about. Open one to ask why.", judgedPictures(found));
+  const pictures = element("div", { class: "mistakes" }, judgedPictures(found.slice(0, FIRST_SHOWN)));
+  const all = () => pictures.replaceChildren(judgedPictures(found));
+  if (found.length > FIRST_SHOWN) pictures.append(button(`Show all ${count(found.length)}`, all));
+  return card("Surest mistakes", "What it was most sure of and wrong about. Open one to ask why.", pictures);
 }
 
 function calibration({ calibration: found }) {
