@@ -11,7 +11,7 @@ class FeatureMap extends HTMLElement {
   #unit = element("div", { class: "unit" });
   #window = element("div", { class: "window", hidden: true });
   #frame = element("div", { class: "frame", tabindex: 0, role: "application" }, this.#canvas, this.#window, this.#unit);
-  #said = element("figcaption", { "aria-live": "polite" });
+  #said = element("figcaption", {});
   #map = null; // { values, height, width, name }
   #largest = 1;
   #count = null;

@@ -96,8 +96,8 @@ export function fieldFact(field, input) {
 }
 
 function drawMap(canvas, channel) {
-  if (!channel) canvas.hidden = true;
-  else inTones(canvas, () => paint(canvas, channel.shares, channel.height, channel.width));
+  canvas.hidden = !channel;
+  if (channel) inTones(canvas, () => paint(canvas, channel.shares, channel.height, channel.width));
 }
 
 /** The few classes that are left at the end. */

@@ -95,8 +95,10 @@ class UnitPanel extends HTMLElement {
       const { picture, run } = this.#desk;
       const unit = await ask("/v1/unit", { picture: { id: picture.id }, run: run.name, ...asked(position) }, { signal });
       Object.assign(position, { ...unit.position, layer: unit.layer, node: unit.node });
-      await this.#write(unit, signal);
-      if (!signal.aborted && held) this.#focusFirst();
+      this.#write(unit);
+      if (held) this.#focusFirst();
+      await Promise.all([this.#showOwnMap(unit, signal), this.#showSource(unit, signal)]);
+      if (!signal.aborted) [this.#slide.hidden, this.#slide.disabled] = [!this.#slides(unit), false];
     } catch (error) {
       if (!signal.aborted && !isAbort(error)) this.#sum.replaceChildren(problem(error, () => this.#show()));
     } finally {
@@ -105,7 +107,7 @@ class UnitPanel extends HTMLElement {
     }
   }
 
-  async #write(unit, signal) {
+  #write(unit) {
     const name = nameOf(unit, this.#desk.network);
     this.#crumbs.show(this.#trail.map((position) => ({ name: position.layer ?? "", place: placeOf(position) })));
     this.#title.textContent = name;
@@ -113,9 +115,8 @@ class UnitPanel extends HTMLElement {
     this.#said.textContent = `${name}: ${significant(unit.value, 4)}`;
     this.#sight.light(unit.receptive_field);
     this.#sum.show(unit, { classes: this.#desk.run.classes });
+    this.#slide.disabled = true;
     this.dispatchEvent(new CustomEvent("unit", { bubbles: true, detail: { unit } }));
-    await Promise.all([this.#showOwnMap(unit, signal), this.#showSource(unit, signal)]);
-    this.#slide.hidden = !this.#slides(unit);
     this.unit = { ...unit, stride: layerOf(this.#desk.network, unit)?.stride };
   }
 
