@@ -7,13 +7,14 @@ FOLDER holds a subfolder for each class. Each fold tests on a fifth of every cla
 validation part. Before: WEIGHTS fine-tuned for `--tune` seconds, as float32 ONNX and by the engine that is fastest here
 (OpenVINO, ONNX Runtime or torch, in float32 or bf16). After: `convlens shrink RUN --resolution 192 --prune 0.7 --only
 'stages.7.*' --importance scales --budget 240`, which learns from the run, then `--quantise int8`, exported (which
-proves it) and answering as that file, by the fastest engine that runs it. Latencies are of one picture, both files in turn. The test part is seen once by each.
+proves it) and answering as that file, by the fastest engine that runs it. Latencies are of one picture, both files in
+turn. The test part is seen once by each.
 
 Aims: a quarter of the bytes, half of the latency, a point of accuracy at most. The way was chosen without a test part.
 8 bits alone leave 0.279 of the bytes of MobileNet v2 for five classes, so channels must go (`--sizes` prints this,
 without training). Which ones was asked of a run of 96 px, 82.7 % right on its 150 validation pictures: before any
-learning, a tenth of the channels of every layer less leaves 20 %, 0.7 of those of the last convolution, by the scales of
-its norm, 81.3 % and 0.869 of the parameters.
+learning, a tenth of the channels of every layer less leaves 20 %; 0.7 of those of the last convolution less, chosen by
+the scales of its norm, 81.3 %, and 0.869 of the parameters.
 """
 
 from __future__ import annotations
