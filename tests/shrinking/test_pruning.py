@@ -81,3 +81,15 @@ def test_a_network_without_channels_to_remove_and_wrong_values_are_told_in_one_l
     for wrong in ({"amount": 1.0}, {"spread": "even"}, {"target": "bytes"}, {"importance": "size"}, {"least": 0}):
         with pytest.raises(UsageError):
             prune(network_of(), SHAPE, **wrong)
+
+
+def test_only_the_layers_that_were_named_lose_channels() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 16, 3), nn.ReLU(), nn.Flatten(), nn.Linear(2304, 4)
+    )
+    for spread in ("uniform", "global"):
+        small = prune(network, (1, 3, 16, 16), 0.5, spread=spread, only="2.*").network
+        assert [tuple(small[place].weight.shape[:2]) for place in (0, 2)] == [(8, 3), (8, 8)]
+    with pytest.raises(UsageError, match=r"--only came as 'head\*', .*there are 0.weight"):
+        prune(network, (1, 3, 16, 16), 0.5, only="head*")

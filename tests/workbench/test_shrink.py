@@ -64,6 +64,16 @@ def test_at_another_resolution_the_weights_of_the_run_learn_on_and_it_stays_as_i
         torch.testing.assert_close(after.model.get_parameter(name), weight, atol=1e-6, rtol=0)
 
 
+def test_what_is_made_of_a_fine_tuned_run_is_fine_tuned_too(wide, tmp_path):
+    weights = {"model": "mobilenet_v1", "weights": str(wide), **QUICK}
+    tuned = train(str(wide.parent / "shapes"), out=tmp_path / "tuned", **weights).run
+    (one,) = shrink(tuned, resolution=24, out=tmp_path / "small", **QUICK).shrunk
+    before, after = Run.load(tuned), Run.load(one.run)
+    assert (before.manifest.plan or {})["pretrained"] and (after.manifest.plan or {})["pretrained"]
+    norms = [name for name in before.model.state_dict() if name.endswith("running_mean")]
+    assert norms and all(torch.equal(before.model.state_dict()[n], after.model.state_dict()[n]) for n in norms)
+
+
 def test_where_the_weights_do_not_fit_the_size_a_new_network_begins(lesson, tmp_path):
     told: list[str] = []
     (one,) = shrink(lesson.run, resolution=14, out=tmp_path / "new", tell=told.append, **QUICK).shrunk

@@ -32,6 +32,7 @@ def shrink(
     importance: Annotated[str, typer.Option(help="By the size of weights, or of batch norm's scales.")] = "weights",
     multiple: Annotated[int, typer.Option(help="Keep multiples of so many channels, such as 8.")] = 1,
     least: Annotated[int, typer.Option(help="Channels that every layer keeps.")] = 1,
+    only: Annotated[str | None, typer.Option(help="Prune layers with such parameters alone: stages.2*.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Times to see each picture, for each new run.")] = None,
     budget: Annotated[str | None, typer.Option(help="Time for each new run, like 5m; of a search, for all.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
@@ -53,7 +54,7 @@ def shrink(
         result = workbench.shrink(
             run, data, prune=numbers("--prune", prune), width=numbers("--width", width),
             resolution=whole_numbers("--resolution", resolution), quantise=quantise, cluster=cluster, sparsity=sparsity,
-            target=target, spread=spread, importance=importance, multiple=multiple, least=least,
+            target=target, spread=spread, importance=importance, multiple=multiple, least=least, only=only,
             epochs=epochs, budget=budget, learning_rate=learning_rate, teach=teach, latency_ms=latency_ms,
             max_accuracy_loss=max_accuracy_loss, max_bytes=max_bytes, trials=trials, out=out, plot=plot, device=device,
             data_dir=data_dir, network=network, progress=bars, tell=bars.tell)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,7 @@ class _Scored:
     scores: np.ndarray
     least: int
     multiple: int
+    chosen: frozenset[int]  # layers, by their place in the coupling
 
     def plan(self, counts: Counts) -> ChannelPlan:
         return channel_plan(self.network, self.shape, self.coupling, counts, self.scores, multiple=self.multiple)
@@ -60,7 +62,9 @@ class _Scored:
         found = {}
         for number, layer in enumerate(self.coupling.layers):
             size, wanted = len(layer.units), max(counts[number], self.least)
-            if self.multiple > 1 and layer.linked is None:
+            if number not in self.chosen:
+                wanted = size
+            elif self.multiple > 1 and layer.linked is None:
                 wanted = max(1, round(wanted / self.multiple)) * self.multiple
             found[number] = min(float(size), wanted)
         return found
@@ -76,12 +80,14 @@ def prune(
     target: str = "channels",
     least: int = 1,
     multiple: int = 1,
+    only: str | None = None,
 ) -> PrunedResult:
     """A network and the whole shape of its input, (1, 3, 224, 224) -> a copy without a share of its channels.
 
     "uniform" takes the same share of every layer, "global" the least important of all. With `target` "macs", so many
     channels go that a share `amount` of the MACs does. Every layer keeps `least` channels, and where it can a multiple
-    of `multiple`: 8 is what vector units like. NetworkError where nothing can go, or the network cannot be traced.
+    of `multiple`: 8 is what vector units like. `only` is a pattern of parameters, like "stages.2.*": layers that have
+    none of them stay whole. NetworkError where nothing can go, or the network cannot be traced.
     """
     _check(amount, spread, target)
     check_importance(importance)
@@ -91,7 +97,8 @@ def prune(
         why = f" ({coupling.kept[0].op}: {coupling.kept[0].reason})" if coupling.kept else ""
         raise NetworkError(f"{type(network).__name__} has no channels that can be removed{why}; nothing was changed")
     scores = importance_of(network, coupling, importance)
-    found = _Scored(network, shape, coupling, scores, check_count("least", least), check_count("multiple", multiple))
+    sizes, chosen = (check_count("least", least), check_count("multiple", multiple)), _chosen(coupling, only)
+    found = _Scored(network, shape, coupling, scores, *sizes, chosen)
     counts_at = _uniform if spread == "uniform" else _global
     before = measure_network(network, shape)
     if target == "channels":
@@ -110,13 +117,26 @@ def _check(amount: float, spread: str, target: str) -> None:
             raise unknown_name(kind, value, choices, f"choose {' or '.join(choices)}")
 
 
+def _chosen(coupling: Coupling, only: str | None) -> frozenset[int]:
+    """Layers with a parameter that matches; UsageError where none has."""
+    every = enumerate(coupling.layers)
+    chosen = frozenset(n for n, layer in every if only is None or any(fnmatch(name, only) for name in layer.names))
+    if not chosen:
+        known = [layer.names[0] for layer in coupling.layers]
+        raise UsageError(
+            f"--only came as '{only}', and no layer that can be pruned has such a parameter; there are "
+            f"{', '.join(known[:3])}, … {known[-1]}"
+        )
+    return chosen
+
+
 def _uniform(found: _Scored, amount: float) -> Counts:
     return {number: len(layer.units) * (1 - amount) for number, layer in enumerate(found.coupling.layers)}
 
 
 def _global(found: _Scored, amount: float) -> Counts:
     """Of each layer as many as are more important than this share of all."""
-    units = np.concatenate([layer.units for layer in found.coupling.layers])
+    units = np.concatenate([found.coupling.layers[number].units for number in sorted(found.chosen)])
     threshold = float(np.quantile(found.scores[units], amount))
     layers = enumerate(found.coupling.layers)
     return {number: float((found.scores[layer.units] > threshold).sum()) for number, layer in layers}

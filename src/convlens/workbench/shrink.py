@@ -51,6 +51,7 @@ def shrink(
     target: str = "channels",
     multiple: int = 1,
     least: int = 1,
+    only: str | None = None,
     epochs: int | None = None,
     budget: str | float | None = None,
     teach: bool = True,
@@ -69,9 +70,9 @@ def shrink(
 ) -> ShrinkResult:
     """Make smaller runs of a run, one for each of the ways that are asked for, and judge them beside it.
 
-    `prune` is the share of the channels that goes (`importance`, `spread`, `target`, `multiple` and `least` are those
-    of `shrinking.prune`), `width` and `resolution` (px) those of a smaller network of the family; of several each is
-    made with each. What comes of it learns on the pictures that the run was trained on, divided as they were, or on
+    `prune` is the share of the channels that goes (`importance`, `spread`, `target`, `multiple`, `least` and `only` are
+    those of `shrinking.prune`), `width` and `resolution` (px) those of a smaller network of the family; of several each
+    is made with each. What comes of it learns on the pictures that the run was trained on, divided as they were, or on
     `data`, and from the run's answers too unless `teach` is false. `epochs` or `budget` is for each; trained weights
     take a quarter of the epochs and half of the rate of a training from the beginning. `quantise` ("int8") or `cluster`
     (bits, with a `sparsity`) keeps the network and takes fewer bits; it learns for `epochs`, by default none.
@@ -87,7 +88,14 @@ def shrink(
     began = time.monotonic()
     torch.set_num_threads(usable_cpus())
     run = open_run(run, network)
-    pruning = {"importance": importance, "spread": spread, "target": target, "multiple": multiple, "least": least}
+    pruning: dict[str, Any] = {
+        "importance": importance,
+        "spread": spread,
+        "target": target,
+        "multiple": multiple,
+        "least": least,
+        "only": only,
+    }
     choices = Choices(_all(width), _all(resolution), _all(prune), pruning)
     bits = Bits(quantise, cluster, sparsity, epochs or 0, recipe_options.get("learning_rate"))
     budget_s = None if budget is None else training.parse_duration(budget)

@@ -142,9 +142,14 @@ def design_smaller(run: Run, way: Way, seed: int, own_network: str | None = None
         words.append(_left(cut))
     origin = f"{run.path} (sha256 {run.manifest.weights['sha256'][:16]})" if keeps else "scratch"
     label = str(architecture.get("name", architecture.get("network")))
-    made = Design(network, label, architecture, preprocess, origin, False, has_statistics=True)
+    made = Design(network, label, architecture, preprocess, origin, keeps and _was_tuned(run), has_statistics=True)
     made = replace(made, channel_plan=plan, own_network=own_network)
     return Smaller(made, keeps, "; ".join(words), stayed)
+
+
+def _was_tuned(run: Run) -> bool:
+    """From published weights, on few pictures: its norms keep their statistics, and its rates are those of tuning."""
+    return bool((run.manifest.plan or {}).get("pretrained"))
 
 
 def _both(before: dict[str, Any] | None, plan: ChannelPlan) -> dict[str, Any]:
