@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from convlens.cli import serve as command
+from convlens.errors import Stopped
 from convlens.server.listening import Server
 
 
@@ -93,6 +94,19 @@ def test_the_page_is_opened_with_the_token(convlens, trained_run, stopped_at_onc
     outcome = convlens("serve", trained_run, "--port", "0", "--token", "abc", "--open", "--json")
     assert done.wait(20)
     assert opened == [f"{json.loads(outcome.stdout)['url']}#token=abc"]
+
+
+def test_an_answer_that_nobody_waits_for_does_not_hold_up_the_end(convlens, trained_run, monkeypatch):
+    left: list[int] = []
+    monkeypatch.setattr("convlens.server.still_computing", lambda: True)
+    monkeypatch.setattr(command.os, "_exit", left.append)
+    monkeypatch.setattr("convlens.server.serve", interrupted)
+    outcome = convlens("serve", trained_run)
+    assert left == [130] == [outcome.status]
+
+
+def interrupted(*_, **__):
+    raise Stopped("the server has ended", 130)
 
 
 def test_without_the_packages_of_the_server_it_says_how_to_install_them(convlens, trained_run, monkeypatch):

@@ -109,7 +109,7 @@ def test_the_page_of_training_names_the_moments_of_replanning():
 def test_options_named_anywhere_in_the_documentation_exist():
     known = {option for command in subcommands().values() for one in command.params for option in one.opts}
     known |= {option for command in subcommands().values() for one in command.params for option in one.secondary_opts}
-    known |= {"--help", "--constraint"}
+    known |= {"--help", "--constraint", "--data-binary"}  # the last is of curl
     for page in MARKDOWN:
         text = page.read_text(encoding="utf-8")
         for script in set(re.findall(r"python (benchmarks/\w+\.py)", text)):

@@ -66,6 +66,13 @@ def test_a_run_that_is_open_can_be_served_and_no_run_cannot(trained_run):
         pass
 
 
+def test_arguments_of_another_type_are_told(trained_run):
+    with pytest.raises(UsageError, match="port came as '8000'; expected a whole number"):
+        convlens.serve(trained_run, port="8000")
+    with pytest.raises(UsageError, match="runs came as 7; expected a run, text, a path or a list"), running_server(7):
+        pass
+
+
 def test_an_engine_gives_the_same_answers_and_is_named(trained_run, digits, tmp_path):
     Image.open(io.BytesIO(digits[0])).save(tmp_path / "a.png")
     known = convlens.predict(trained_run, tmp_path / "a.png", top=10).predictions[0]

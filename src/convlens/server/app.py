@@ -21,7 +21,7 @@ from convlens.errors import ConvlensError
 from convlens.runs import Run
 from convlens.server.asking import asked_of, needs_body, receive
 from convlens.server.assets import INDEX, page_files
-from convlens.server.endpoint import Answer, Endpoint, Later
+from convlens.server.endpoint import Endpoint, Later
 from convlens.server.guard import Guard
 from convlens.server.limits import Limits
 from convlens.server.openapi import OPENAPI_DOC, document
@@ -102,10 +102,12 @@ async def answer(endpoint: Endpoint, shelf: Shelf, request: Request) -> Response
             body = await receive(request, most, shelf.limits.body_seconds, room.count)
         deadline = time.monotonic() + seconds
 
-        def work() -> Answer:
+        def work() -> Any:
             found = endpoint.function(asked_of(endpoint, shelf, request, body, deadline))
             return found if endpoint.raw or isinstance(found, Later) else json_response(found)
 
+        if endpoint.always:  # where all threads are busy too
+            return await asyncio.to_thread(work)
         async with leaving(request) as gone:
             found = await workers.run(work, seconds, heavy=heavy, gone=gone)
             if isinstance(found, Later):

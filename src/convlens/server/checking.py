@@ -19,6 +19,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "null": (type(None),),
 }
+LARGEST = (1 << 63) - 1  # what torch and NumPy have
 CALLED = {
     "string": "text",
     "boolean": "true or false",
@@ -42,7 +43,7 @@ def checked_fields(values: Mapping[str, Any], fields: Mapping[str, Schema], requ
     for name, value in values.items():
         check(f"'{name}'", value, fields[name])
     defaults = {name: schema["default"] for name, schema in fields.items() if "default" in schema}
-    return {**defaults, **values}
+    return {**defaults, **{name: _whole(value, fields[name]) for name, value in values.items()}}
 
 
 def check(where: str, value: Any, schema: Schema) -> None:
@@ -86,11 +87,21 @@ def _kinds(schema: Schema) -> tuple[str, ...]:
     return (kind,) if isinstance(kind, str) else tuple(kind)
 
 
+def _whole(value: Any, schema: Schema) -> Any:
+    """JSON knows one kind of numbers: a count may come as 1.0."""
+    if isinstance(value, list):
+        return [_whole(item, schema.get("items", {})) for item in value]
+    only_whole = "integer" in _kinds(schema) and "number" not in _kinds(schema)
+    return int(value) if only_whole and isinstance(value, float) else value
+
+
 def _is(value: Any, kind: str) -> bool:
     if isinstance(value, bool) and kind != "boolean":
         return False
-    if kind == "integer" and isinstance(value, float):
-        return value.is_integer()
+    if isinstance(value, float) and (kind == "integer" or not math.isfinite(value)):
+        return value.is_integer()  # 1e400 is JSON, and infinity
+    if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+        return False
     return isinstance(value, KINDS[kind])
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from contextlib import nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from convlens.pictures import claimed_size, decode
+from convlens.server.decoding import decoded
 from convlens.server.limits import Limits
 from convlens.server.refused import Refused
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 LONGEST_SHOWN = 640  # pixels of the longer side
 SHOWN_BYTES = 3 * LONGEST_SHOWN * LONGEST_SHOWN
-LARGE = 1 << 24  # pixels; a picture of more is decoded alone, for it may take half a gigabyte meanwhile
-
-_large = threading.Lock()
 
 
 def id_of(data: bytes) -> str:
@@ -41,34 +38,35 @@ class KeptPicture:
         self.id, self.data = id_of(data), data
         self._lock = threading.Lock()
         self._claimed = claimed_size(data)
-        picture = self._decoded(served.run.preprocess.decode_side)
-        self.height, self.width = self._upright_size(picture)
-        self._pixels = {served.name: served.run.preprocess.pixels(picture)}
+        self.height = self.width = 0
+        self._pixels = {served.name: decoded(self._claimed, lambda: self._fitted(served))}
 
     def pixels(self, served: ServedRun) -> np.ndarray:
         """uint8 (C, H, W) of the network's size, just as `convlens predict` makes it of the file."""
         with self._lock:
             if served.name not in self._pixels:
-                preprocess = served.run.preprocess
-                self._pixels[served.name] = preprocess.pixels(self._decoded(preprocess.decode_side))
+                self._pixels[served.name] = decoded(self._claimed, lambda: self._fitted(served))
             return self._pixels[served.name]
 
     @cached_property
     def shown(self) -> np.ndarray:
         """uint8 (H, W) or (H, W, 3), the longer side at most 640."""
-        image = Image.fromarray(self._decoded(LONGEST_SHOWN))
-        image.thumbnail((LONGEST_SHOWN, LONGEST_SHOWN), Image.Resampling.BILINEAR)
-        return np.asarray(image)
+        return decoded(self._claimed, self._reduced)
 
     @property
     def num_bytes(self) -> int:
         """At most, with what is made of it later."""
         return len(self.data) + SHOWN_BYTES + sum(pixels.nbytes for pixels in self._pixels.values())
 
-    def _decoded(self, short_side: int) -> np.ndarray:
-        width, height = self._claimed
-        with _large if width * height > LARGE else nullcontext():
-            return decode(self.data, short_side=short_side)
+    def _fitted(self, served: ServedRun) -> np.ndarray:
+        picture = decode(self.data, short_side=served.run.preprocess.decode_side)
+        self.height, self.width = self._upright_size(picture)
+        return served.run.preprocess.pixels(picture)
+
+    def _reduced(self) -> np.ndarray:
+        image = Image.fromarray(decode(self.data, short_side=LONGEST_SHOWN))
+        image.thumbnail((LONGEST_SHOWN, LONGEST_SHOWN), Image.Resampling.BILINEAR)
+        return np.asarray(image)
 
     def _upright_size(self, picture: np.ndarray) -> tuple[int, int]:
         """(H, W) at full size: a large JPEG was decoded smaller, and an icon may be larger than it claims."""

@@ -36,7 +36,7 @@ PREDICT_DOC = Doc(
 
 def predict(asked: Asked) -> dict[str, Any] | Later:
     served, began = asked.served, time.perf_counter()
-    top = len(served.run.classes) if asked.values["all"] else int(asked.values["top"])
+    top = len(served.run.classes) if asked.values["all"] else asked.values["top"]
 
     def finish(logits: Tensor | None) -> dict[str, Any]:
         shares = () if logits is None else probabilities(logits, served.run.temperature)

@@ -19,6 +19,7 @@ from convlens.server.limits import Limits
 from convlens.workbench import open_run
 from convlens.workbench.results import Tell, silent
 from convlens.workbench.running import PLAIN, check_engine_name
+from convlens.workbench.typed import typed
 
 if TYPE_CHECKING:
     from convlens.server.listening import Server
@@ -42,6 +43,7 @@ class ServeResult:
     token: bool
 
 
+@typed
 def serve(
     runs: Runs,
     *,
@@ -73,6 +75,7 @@ def serve(
 
 
 @contextmanager
+@typed
 def running_server(
     runs: Runs,
     *,
@@ -107,6 +110,7 @@ def shelf_served(
     try:
         while not started.wait(0.05) and thread.is_alive():
             continue
+        assert started.is_set(), "the server ended before it listened"
         yield result
     finally:
         server.should_exit = True

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from convlens.data import usable_cpus
 from convlens.errors import counted
 from convlens.server.limits import Limits
 from convlens.server.refused import Refused
@@ -21,7 +20,7 @@ from convlens.server.refused import Refused
 Gone = asyncio.Future[None] | None  # done when nobody waits for the answer any more
 
 NAME = "convlens server"  # how the names of its threads begin
-HEAVY_THREADS = 2
+LIGHT_THREADS, HEAVY_THREADS = 16, 2
 ENDS_S = 0.5  # for what is at work when the server ends
 
 _changed = threading.Condition()
@@ -49,7 +48,7 @@ class Workers:
         self.limits = limits
         self.waiting = [0, 0]
         self.bytes_waiting = 0
-        sizes = (usable_cpus() + 2, HEAVY_THREADS)
+        sizes = (LIGHT_THREADS, HEAVY_THREADS)
         self._threads = [ThreadPoolExecutor(size, thread_name_prefix=NAME) for size in sizes]
 
     @contextmanager

@@ -45,3 +45,9 @@ def kept_memory(wanted: bool = True) -> Iterator[None]:
         set_threshold(MMAP_THRESHOLD, OWN_LARGEST)
         set_threshold(TRIM_THRESHOLD, 2 * OWN_LARGEST)
         library.malloc_trim(0)
+
+
+def give_back_memory() -> None:
+    """What lies free goes back to the system, of all threads."""
+    if (library := _library()) is not None:
+        library.malloc_trim(0)
