@@ -22,7 +22,7 @@ from convlens.errors import Stopped, UsageError
 from convlens.runs import RunFolder, append_history, read_history
 from convlens.server import event_stream, running_server
 from convlens.server.event_stream import EventStream
-from convlens.server.following import is_unfinished
+from convlens.server.following import Following, is_unfinished
 from convlens.server.training import MOST_LISTENERS, Listener, filters_sheet, state_of
 from convlens.server.training_page import TrainingPage, training_page
 from convlens.storage import FolderLock
@@ -121,7 +121,9 @@ def test_a_training_in_another_process_is_followed_by_its_files_until_it_is_a_ru
         assert refused["status"] == 400 and "press Ctrl-C there" in refused["remedy"]
         finished = Path(shutil.copytree(run, tmp_path / "finished"))
         shutil.rmtree(run)
-        convlens.train(resume=_shortened(finished))
+        own = Watch()
+        convlens.train(resume=_shortened(finished), watch=own)
+        assert own.rows == read_history(finished / "history.jsonl") and own.reached.step == own.reached.total_steps
         finished.rename(run)
         give_up = time.monotonic() + 20
         while not client.get("/v1/training").json()["ended"] and time.monotonic() < give_up:
@@ -149,6 +151,19 @@ def test_two_trainings_cannot_be_followed_at_once(stopped_training):
     run = stopped_training[0]
     with pytest.raises(UsageError, match="one can be watched"), running_server([run, run]):
         pass
+
+
+def test_a_run_that_cannot_be_opened_is_told_when_it_is_whole(stopped_training, tmp_path):
+    run = Path(shutil.copytree(stopped_training[0], tmp_path / "run"))
+
+    def refuse(path: Path) -> None:
+        raise UsageError(f"{path.name} is of your own network")
+
+    following = Following(run, refuse)
+    (run / "run.json").write_text("{}")
+    following._thread.join(10)
+    words = "the run is saved, and cannot be opened: run is of your own network"
+    assert (following.phase, following.words, following.ended) == ("done", words, True)
 
 
 def test_when_a_training_has_ended_its_run_is_served(tmp_path, digits):

@@ -112,9 +112,13 @@ class Following(Watch):
                 continue  # a file between two states; the next look sees it whole
 
     def _end(self) -> None:
-        self._whole(self.folder.path)
+        words = "the run is saved"
+        try:
+            self._whole(self.folder.path)
+        except ConvlensError as error:  # a network of one's own whose file was not given
+            words += f", and cannot be opened: {error}"
         self.rows = read_history(self.folder.history)
-        self.say("done", "the run is saved", ended=True)
+        self.say("done", words, ended=True)
 
 
 def _changed_at(path: Path) -> tuple[int, int]:
