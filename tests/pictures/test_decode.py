@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from convlens.errors import PictureError
-from convlens.pictures import decode, decode_and_inspect, inspect
+from convlens.pictures import claimed_size, decode, decode_and_inspect, inspect
 
 
 def photograph(width: int = 61, height: int = 40) -> Image.Image:
@@ -286,3 +286,12 @@ def test_a_pipe_is_refused_and_its_writer_goes_on_waiting(tmp_path: Path) -> Non
     pipe.open("rb").close()
     writer.join(timeout=10)
     assert not writer.is_alive()
+
+
+def test_the_claimed_size_is_that_of_the_header_before_the_picture_is_turned():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = written(photograph(400, 200), "JPEG", exif=exif)
+    assert claimed_size(data) == (400, 200)
+    assert decode(data).shape == (400, 200, 3)
+    assert claimed_size(data[: len(data) - 1000]) == (400, 200), "nothing is decoded"

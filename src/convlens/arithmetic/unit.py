@@ -105,7 +105,8 @@ def _taken_apart(recording: Recording, node: int | str, position: Sequence[int],
     steps = _chain(recording, node, index)
     last = steps[-1]
     kind = _kind(recording, node)
-    return UnitSum(node, place.layer, kind, place, last.value, last.computed, field_of(recording, node, index), steps)
+    field = _field(recording, node, index, steps)
+    return UnitSum(node, place.layer, kind, place, last.value, last.computed, field, steps)
 
 
 def _probability(recording: Recording, position: Sequence[int], temperature: float) -> UnitSum:
@@ -210,6 +211,14 @@ def _kind(recording: Recording, node: int) -> str:
     one = recording.graph.nodes[node]
     gave = recording.layers[node].partition(":")[0] == one.module and bool(one.module)
     return one.module_type if gave else one.op
+
+
+def _field(recording: Recording, node: int, index: Index, steps: tuple[Step, ...]) -> Field | None:
+    """A number of a flattened map sees what it saw where it stood in the map."""
+    before = next((step.reads for step in steps if isinstance(step, MovedStep) and step.reads is not None), None)
+    if len(index) == 4 or before is None:
+        return field_of(recording, node, index)
+    return field_of(recording, before.node, before.index)
 
 
 def field_of(recording: Recording, node: int, index: Index) -> Field | None:

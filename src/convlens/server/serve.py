@@ -110,6 +110,7 @@ def shelf_served(
     try:
         while not started.wait(0.05) and thread.is_alive():
             continue
+        assert started.is_set(), "the server ended before it listened"
         yield result
     finally:
         server.should_exit = True

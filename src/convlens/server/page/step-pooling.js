@@ -11,12 +11,12 @@ import { scaleOf, single } from "./step-terms.js";
 const MOST_CELLS = 200; // beyond, a sum shows its largest terms
 
 /** The chosen one stays where it is: shown with its digits. */
-export function chosen(step, { walk }) {
+export function chosen(step, told) {
   const decimals = decimalsFor([largestOf([step.inputs])]);
   const text = fixed(step.computed, decimals);
   const index = () => (depth(step.inputs) === 2 ? row(letter("i"), sign(","), letter("j")) : letter("i"));
   const which = step.op === "smallest" ? "min" : "max";
-  const window = gridded(step) ? windowOf(step, walk, decimals) : listed(step, walk);
+  const window = gridded(step) ? windowOf(step, told.walk, decimals) : listed(step, told);
   return {
     formula: formula(letter("y"), sign("="), indexed(words(which), index()), indexed(letter("x"), index())),
     body: element("div", { class: "pooled" }, window, arrow(), element("output", { class: "value" }, text)),
@@ -24,13 +24,13 @@ export function chosen(step, { walk }) {
   };
 }
 
-export function mean(step, { walk }) {
+export function mean(step, told) {
   const values = [step.inputs].flat(Infinity);
   const count = step.divisor ?? values.length;
   const decimals = decimalsFor([largestOf(values)]);
   const sum = gridded(step) ? agreeing(total(values), total(values.map((value) => Number(value.toFixed(decimals))))) : { text: significant(total(values)) };
   const result = agreeing(step.computed, valueOf(sum.text) / count);
-  const seen = gridded(step) ? windowOf(step, walk, decimals) : listed(step, walk);
+  const seen = gridded(step) ? windowOf(step, told.walk, decimals) : listed(step, told);
   const divided = formula(sign("="), fraction(number(sum.text, "sum"), number(String(count), "count")), sign("="), number(result.text, "value"));
   return {
     formula: formula(letter("y"), sign("="), fraction(number("1"), letter("n")), sumOver(letter("i")), indexed(letter("x"), letter("i"))),
@@ -39,15 +39,15 @@ export function mean(step, { walk }) {
   };
 }
 
-export function summed(step, { walk }) {
-  const sum = sumOfCells(step, walk);
+export function summed(step, told) {
+  const sum = sumOfCells(step, told);
   return { formula: formula(letter("y"), sign("="), sumOver(letter("i")), indexed(letter("x"), letter("i"))), body: sum.body, text: sum.text };
 }
 
 const arrow = () => element("span", { class: "operator", "aria-label": "gives" }, "→");
 const depth = (list) => (Array.isArray(list) ? 1 + depth(list[0]) : 0);
 const gridded = ({ inputs, reads }) => depth(inputs) === 2 && reads.rows && inputs.length * inputs[0].length <= MOST_CELLS;
-const listed = (step, walk) => sumOfCells(step, walk).body;
+const listed = (step, told) => sumOfCells(step, told).body;
 
 function windowOf(step, walk, decimals) {
   const { reads, inputs } = step;
@@ -62,11 +62,12 @@ function windowOf(step, walk, decimals) {
   return window;
 }
 
-function sumOfCells(step, walk) {
+function sumOfCells(step, { walk, colours }) {
   const scale = scaleOf([step.inputs]);
   const terms = cellsOf(step).map(({ value, place }) => {
     const lead = place.node === null ? null : walk(place);
-    return { value, label: spoken(place), step: lead, factors: () => single(value, scale, lead, spoken(place)) };
+    const label = spoken(place, colours);
+    return { value, label, step: lead, factors: () => single(value, scale, lead, label) };
   });
   return sumOf(terms, { first: 8, what: "numbers", value: total([step.inputs]), digits: 6 });
 }

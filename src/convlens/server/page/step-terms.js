@@ -31,13 +31,13 @@ export function scaleOf(numbers) {
   return { largest, decimals: decimalsFor([largest]) };
 }
 
-export function dense(step, { walk, digits }) {
+export function dense(step, { walk, digits, colours }) {
   const { alpha = 1, beta = 1 } = step;
   const products = step.inputs.map((x, at) => alpha * x * step.weights[at]);
   const scales = scalesOf(step.inputs.map((x, at) => [x, step.weights[at]]), decimalsOf(products, step.value, digits));
   const terms = cellsOf(step).map(({ value: x, place }, at) => {
     const lead = place.node === null ? null : walk(place);
-    return { value: products[at], label: spoken(place), step: lead, factors: () => product(x, step.weights[at], scales, lead) };
+    return { value: products[at], label: spoken(place, colours), step: lead, factors: () => product(x, step.weights[at], scales, lead) };
   });
   const bias = step.bias === undefined || beta === 0 ? null : biasTerm(beta * step.bias);
   const sum = sumOf(terms, { first: 8, last: bias, what: "inputs", value: step.value, digits });
@@ -85,9 +85,9 @@ function operandCell(one, walk) {
 }
 
 /** The number only stands elsewhere: another shape, a part of several maps joined. */
-export function moved(step, { walk, before }) {
+export function moved(step, { walk, before, colours }) {
   const text = before ?? significant(step.value);
-  const from = step.reads && element("button", { type: "button", class: "bare source", onclick: walk(placeOf(step.reads)), "data-tip": "step in" }, `${step.reads.layer}, ${spoken(step.reads)}`);
+  const from = step.reads && element("button", { type: "button", class: "bare source", onclick: walk(placeOf(step.reads)), "data-tip": "step in" }, `${step.reads.layer}, ${spoken(step.reads, colours)}`);
   return { body: element("p", { class: "moved" }, from ? ["from ", from] : "a constant", element("output", { class: "value" }, text)), text };
 }
 

@@ -18,10 +18,10 @@ const ENOUGH = 4; // digits of a result
 const MOST = 8; // digits of a sum
 
 class UnitArithmetic extends HTMLElement {
-  /** `unit` is an answer of /v1/unit; `classes` are the run's. Tells "step-in" with the position of an input. */
-  show(unit, { classes = [] } = {}) {
+  /** `unit` is an answer of /v1/unit; `classes` are the run's, `colours` how many channels its pictures have. Tells "step-in" with the position of an input. */
+  show(unit, { classes = [], colours = 3 } = {}) {
     const given = unit.node === -1 ? [pixelStep(unit)] : unit.steps;
-    const told = { walk: (place) => () => this.#stepIn(place), classes };
+    const told = { walk: (place) => () => this.#stepIn(place), classes, colours };
     this.replaceChildren(element("ol", { class: "steps" }, writtenSurely(given, told)), agreement(unit));
   }
 

@@ -7,6 +7,7 @@ import { numbersOf } from "./map-pictures.js";
 import { layerOf } from "./network-facts.js";
 import { problem, tell } from "./notices.js";
 import { significant } from "./numbers.js";
+import { colourName } from "./places.js";
 import "./receptive-field.js";
 import { slide } from "./sliding-window.js";
 import "./unit-arithmetic.js";
@@ -114,7 +115,7 @@ class UnitPanel extends HTMLElement {
     this.#value.textContent = significant(unit.value, 5);
     this.#said.textContent = `${name}: ${significant(unit.value, 4)}`;
     this.#sight.light(unit.receptive_field);
-    this.#sum.show(unit, { classes: this.#desk.run.classes });
+    this.#sum.show(unit, { classes: this.#desk.run.classes, colours: this.#desk.network.input.channels });
     this.#slide.disabled = true;
     this.dispatchEvent(new CustomEvent("unit", { bubbles: true, detail: { unit } }));
     this.unit = { ...unit, stride: layerOf(this.#desk.network, unit)?.stride };
@@ -190,7 +191,7 @@ const placeOf = ({ channel, row, column }) => [channel, row, column].filter((at)
 function nameOf(unit, network) {
   const { channel, row, column } = unit.position;
   const layer = network.layers.find((one) => one.path === unit.layer);
-  const which = layer?.names?.[channel] ?? `channel ${channel}`;
+  const which = unit.node === -1 ? colourName(channel, network.input.channels) : layer?.names?.[channel] ?? `channel ${channel}`;
   return `${unit.layer}, ${which}${row === undefined || row === null ? "" : `, row ${row}, column ${column}`}`;
 }
 
