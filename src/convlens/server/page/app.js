@@ -43,7 +43,7 @@ async function show(byUser) {
 
 function notYet() {
   const watch = element("a", { href: "#watch", class: "button first" }, "Watch it learn");
-  return empty("There is no run yet", "It is being trained: what this view shows is there once the training has ended.", watch);
+  return empty("There is no run yet", "It is being trained: this view shows it once the training has ended.", watch);
 }
 
 function change(next, byUser) {

@@ -11,10 +11,9 @@ import { empty, tell, withCode } from "./notices.js";
 import "./picture-source.js";
 import { IN_ORDER, MOST_SHOWN, barsHeight } from "./probability-bars.js";
 import { runChoice } from "./run-bar.js";
+import { classesApart, mapsApart } from "./runs-apart.js";
 import { slider } from "./slider.js";
-import { drawDifference } from "./map-difference.js";
 
-const LEAST = 0.0005; // of probability: what is shown as a difference
 
 class CompareView extends HTMLElement {
   #newest = new Newest();
@@ -101,7 +100,8 @@ async function side(name, old = {}) {
 async function about(one, picture, method) {
   const { run } = one;
   const { predictions: [prediction] } = await send(picture.blob, { run: run.name, all: true });
-  const shown = run.classes.length <= IN_ORDER ? prediction : { ...prediction, top: prediction.top.slice(0, MOST_SHOWN) };
+  const most = run.classes.length <= IN_ORDER ? run.classes.length : MOST_SHOWN;
+  const shown = { ...prediction, top: prediction.top.slice(0, most) };
   const share = element("span", { class: "number" }, percent(prediction.probability));
   one.best.replaceChildren(element("strong", {}, prediction.label), " ", share);
   one.bars.show(shown, run.classes, { truth: picture.label });
@@ -120,39 +120,6 @@ async function mapOf({ run, overlay, said }, picture, method) {
     said.replaceChildren(...withCode(error.message));
     return null;
   }
-}
-
-/** The classes about which they disagree most, in points of probability. */
-function classesApart(first, second, a, b) {
-  const other = new Map(second.prediction.top.map((entry) => [entry.label, entry.probability]));
-  const rows = first.prediction.top.filter(({ label }) => other.has(label))
-    .map(({ label, probability }) => ({ label, by: other.get(label) - probability }))
-    .sort((one, two) => Math.abs(two.by) - Math.abs(one.by));
-  const far = rows.filter(({ by }) => Math.abs(by) >= LEAST).slice(0, 6);
-  if (!far.length) return element("p", { class: "quiet" }, rows.length ? "They agree on every class." : "They have no class in common.");
-  return element("div", {}, element("h3", {}, "Probability, apart"),
-    sides(`← more in ${a}`, `more in ${b} →`),
-    element("ol", { class: "apart" }, far.map(row)));
-}
-
-function row({ label, by }) {
-  const fill = element("span", { class: by < 0 ? "fill less" : "fill more" });
-  fill.style.width = `${50 * Math.abs(by)}%`;
-  const said = `${by < 0 ? "−" : "+"}${percent(Math.abs(by))}`;
-  const middle = element("span", { class: "middle", "aria-hidden": "true" }, fill);
-  return element("li", {}, element("span", { class: "name" }, label), middle, element("span", { class: "number" }, said));
-}
-
-function mapsApart(first, second, a, b) {
-  if (!first?.values || !second?.values) return "";
-  const said = `Where ${a} looks and ${b} does not, and the other way round`;
-  const canvas = element("canvas", { role: "img", "aria-label": said });
-  drawDifference(canvas, first.values, second.values);
-  return element("div", { class: "maps-apart" }, element("h3", {}, "Attention, apart"), sides(`■ more ${a}`, `■ more ${b}`), canvas);
-}
-
-function sides(first, second) {
-  return element("p", { class: "quiet sides" }, element("span", {}, first), element("span", {}, second));
 }
 
 function alone() {

@@ -45,7 +45,8 @@ class ConfusionMatrix extends HTMLElement {
   }
 
   #pairs(pairs, classes) {
-    return element("ol", { class: "pairs" }, pairs.slice(0, MOST_PAIRS).map(({ truth, predicted: said, count: number, of }) => {
+    const worst = pairs.slice(0, MOST_PAIRS);
+    return element("ol", { class: "pairs" }, worst.map(({ truth, predicted: said, count: number, of }) => {
       const words = `${cellWords(classes, truth, said)}: ${count(number)} of ${count(of)}`;
       const made = button(words, () => this.#open(made, { truth, said, number }));
       return element("li", {}, made);

@@ -4,13 +4,15 @@ import { read } from "./api.js";
 import { cellWords } from "./confusion-matrix.js";
 import { classTable } from "./class-table.js";
 import { desk, follow } from "./desk.js";
-import { element } from "./dom.js";
+import { button, element } from "./dom.js";
 import { count, exact, percent, plural } from "./format.js";
 import { judgedPictures } from "./judged-pictures.js";
 import "./line-chart.js";
 import { empty, loading, problem } from "./notices.js";
 import { reliability } from "./reliability.js";
 import "./shaken-picture.js";
+
+const FIRST_SHOWN = 24; // of the mistakes
 
 class JudgeView extends HTMLElement {
   #run = null;
@@ -48,11 +50,12 @@ class JudgeView extends HTMLElement {
 
   #tiles(found) {
     const { ece = null, untempered = null } = found.calibration ?? {};
+    const before = untempered === null ? "" : `${percent(untempered)} untempered`;
     const held = found.part === "test" ? "held out from training" : `the part ${found.part || "given"}`;
     const tiles = element("dl", { class: "tiles" },
       tile("Accuracy", percent(found.accuracy), `95 %: ${percent(found.interval[0])} to ${percent(found.interval[1])}`),
       tile("Pictures", count(found.num_pictures), held),
-      ece !== null && tile("Calibration error", percent(ece), untempered === null ? "" : `${percent(untempered)} untempered`),
+      ece !== null && tile("Calibration error", percent(ece), before),
       tile("Mistakes", count(found.num_errors), `among ${count(found.classes.length)} classes`));
     if (found.names.length < 2) return tiles;
     const list = element("select", { "aria-label": "Evaluation", onchange: () => this.#open(list.value) },
@@ -62,7 +65,8 @@ class JudgeView extends HTMLElement {
 
   #confusions(found) {
     const matrix = element("confusion-matrix");
-    const pictures = element("div", { class: "opened", role: "status" }, empty("Open a cell", "Its pictures are shown here."));
+    const closed = empty("Open a cell", "Its pictures are shown here.");
+    const pictures = element("div", { class: "opened", role: "status" }, closed);
     matrix.addEventListener("cell", ({ detail }) => openCell(pictures, found, detail));
     matrix.show(found);
     const both = element("div", { class: "matrix-and-pictures" }, matrix, pictures);
@@ -79,7 +83,10 @@ function openCell(place, { cells, classes }, { truth, said, number }) {
 
 function errors({ errors: found }) {
   if (!found.length) return card("Surest mistakes", "It made none on these pictures.");
-  return card("Surest mistakes", "What it was most sure of and wrong about. Open one to ask why.", judgedPictures(found));
+  const pictures = element("div", { class: "mistakes" }, judgedPictures(found.slice(0, FIRST_SHOWN)));
+  const all = () => pictures.replaceChildren(judgedPictures(found));
+  if (found.length > FIRST_SHOWN) pictures.append(button(`Show all ${count(found.length)}`, all));
+  return card("Surest mistakes", "What it was most sure of and wrong about. Open one to ask why.", pictures);
 }
 
 function calibration({ calibration: found }) {

@@ -26,7 +26,8 @@ export function problem(error, again) {
 
 /** Stands where nothing is yet; `more` may lead on. */
 export function empty(title, text, ...more) {
-  return element("div", { class: "state" }, element("strong", {}, withCode(title)), element("p", {}, withCode(text)), more);
+  const words = [element("strong", {}, withCode(title)), element("p", {}, withCode(text))];
+  return element("div", { class: "state" }, words, more);
 }
 
 /** A place that keeps its size while its content is on the way. */

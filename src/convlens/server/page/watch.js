@@ -22,7 +22,7 @@ class WatchView extends HTMLElement {
   #facts = element("dl", { class: "tiles" });
   #loss = element("line-chart");
   #accuracy = element("line-chart");
-  #filters = element("img", { alt: "The filters of the first layer", hidden: true, onload: ({ target }) => enlarge(target) });
+  #filters = element("img", { alt: "The filters of the first layer", onload: ({ target }) => enlarge(target) });
   #stop = button("Stop and save…", () => this.#askStop(), { class: "danger" });
 
   connectedCallback() {
@@ -49,7 +49,8 @@ class WatchView extends HTMLElement {
 
   #listen() {
     const { signal } = this.#line;
-    follow("/v1/training/events", (name, data) => this.#take(name, data), { signal, broken: (error) => this.#broken(error) });
+    const broken = (error) => this.#broken(error);
+    follow("/v1/training/events", (name, data) => this.#take(name, data), { signal, broken });
   }
 
   /** "state" is everything, "step" and "done" are how far, "epoch" is a row of the history, "filters" a picture. */
@@ -85,7 +86,6 @@ class WatchView extends HTMLElement {
     this.#facts.replaceChildren(...facts(this.#state));
     this.#loss.data = chart("Loss", history, this.#state.points, "loss", LOSS);
     this.#accuracy.data = chart("Accuracy", history, this.#state.points, "accuracy", ACCURACY);
-    this.#filters.hidden = !this.#state.filters;
     if (this.#state.filters) this.#filters.src = this.#state.filters;
     this.querySelector(".filters").hidden = !this.#state.filters;
   }
@@ -93,10 +93,11 @@ class WatchView extends HTMLElement {
   #build() {
     const line = element("div", { class: "line" }, this.#headline, this.#stop);
     const lead = element("p", { class: "lead" }, "What the first layer looks for, as it forms.");
+    const heading = element("header", {}, element("h2", {}, "First filters"), lead);
     this.#body.replaceChildren(
       element("section", { class: "card now" }, line, this.#bar, this.#facts),
       element("section", { class: "card" }, this.#loss), element("section", { class: "card" }, this.#accuracy),
-      element("section", { class: "card filters" }, element("header", {}, element("h2", {}, "First filters"), lead), this.#filters));
+      element("section", { class: "card filters" }, heading, this.#filters));
   }
 
   async #askStop() {
@@ -135,7 +136,8 @@ function facts({ step, total_steps: steps, epoch, images_per_second: speed, seco
 }
 
 function chart(title, history, points, name, looks) {
-  const placed = (rows, key) => rows.filter((row) => Number.isFinite(row[key])).map((row) => ({ x: row.epoch, y: row[key] }));
+  const placed = (rows, key) =>
+    rows.filter((row) => Number.isFinite(row[key])).map((row) => ({ x: row.epoch, y: row[key] }));
   const series = [
     { name: "training", tone: "train", points: placed(points?.length ? points : history, name) },
     { name: "validation", tone: "validation", points: placed(history, `val_${name}`) },
