@@ -1,6 +1,7 @@
 // <channel-portrait>: one channel by itself: its filter, the pictures that excite it most, a picture grown for it.
 
 import { ask, read, showPicture } from "./api.js";
+import { lay } from "./boxes.js";
 import { button, element } from "./dom.js";
 import { greyOf } from "./map-pictures.js";
 import { isModule } from "./network-facts.js";
@@ -64,8 +65,9 @@ class ChannelPortrait extends HTMLElement {
 
   async #filterOf(signal) {
     const key = `${this.#desk.run.name} ${this.#convolution} ${this.#channel}`;
-    if (!this.#filters.has(key)) this.#filters.set(key, await read("/v1/filters", { run: this.#desk.run.name, layer: this.#convolution, channel: this.#channel }, { signal }));
-    return filterFigure(this.#filters.get(key), this.#channel);
+    const asked = { run: this.#desk.run.name, layer: this.#convolution, channel: this.#channel };
+    if (!this.#filters.has(key)) this.#filters.set(key, await read("/v1/filters", asked, { signal }));
+    return filterFigure(this.#filters.get(key), asked.channel);
   }
 
   async #exciting(signal) {
@@ -83,7 +85,9 @@ class ChannelPortrait extends HTMLElement {
   }
 }
 
-const column = (title, said, part) => element("section", { class: "portrait-column" }, element("h3", {}, title), element("p", { class: "quiet" }, said), part);
+function column(title, said, part) {
+  return element("section", { class: "portrait-column" }, element("h3", {}, title), element("p", { class: "quiet" }, said), part);
+}
 
 /** The kernels, strongest first; of a layer that sees colours one in colour. Grey 128 is zero. */
 async function filterFigure({ filters, sheet, columns, tile: [height, width], colour }, channel) {
@@ -91,13 +95,15 @@ async function filterFigure({ filters, sheet, columns, tile: [height, width], co
   const grey = await greyOf(sheet);
   const shown = filters.slice(0, MOST_PLANES).map((plane, place) => {
     const [top, left] = [Math.floor(place / columns) * height, (place % columns) * width];
-    const shares = Float32Array.from({ length: height * width }, (_, at) => (grey.data[4 * ((top + Math.floor(at / width)) * grey.width + left + (at % width))] - 128) / 127);
+    const greyAt = (row, column) => grey.data[4 * ((top + row) * grey.width + left + column)];
+    const shares = Float32Array.from({ length: height * width }, (_, at) => (greyAt(Math.floor(at / width), at % width) - 128) / 127);
     const canvas = element("canvas", { role: "img", "aria-label": `the kernel for channel ${plane.input}` });
     inTones(canvas, () => paint(canvas, shares, height, width));
     return element("figure", {}, canvas, element("figcaption", {}, plane.input));
   });
   const rest = filters.length - shown.length;
-  return [element("div", { class: "kernels" }, shown), element("p", { class: "quiet" }, rest > 0 ? `and ${rest} weaker ones` : "under each the channel that it reads")];
+  const said = rest > 0 ? `under each the channel that it reads, and ${rest} weaker ones` : "under each the channel that it reads";
+  return [element("div", { class: "kernels" }, shown), element("p", { class: "quiet" }, said)];
 }
 
 /** A thumbnail with the window [top, bottom, left, right] of the network's input. */
@@ -108,7 +114,7 @@ function excitingFigure({ url, value, window, label }, { height, width }) {
   if (window) {
     const [top, bottom, left, right] = window;
     const box = element("span", { class: "window" });
-    Object.assign(box.style, { top: `${(100 * top) / height}%`, left: `${(100 * left) / width}%`, height: `${(100 * (bottom - top + 1)) / height}%`, width: `${(100 * (right - left + 1)) / width}%` });
+    lay(box, { top, left, tall: bottom - top + 1, wide: right - left + 1 }, { height, width });
     frame.append(box);
   }
   return element("figure", {}, frame, element("figcaption", { class: "number" }, significant(value, 3)));

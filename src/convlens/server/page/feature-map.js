@@ -1,5 +1,6 @@
 // <feature-map>: one channel's map, enlarged; a unit of it is chosen by pointer or arrow keys.
 
+import { lay } from "./boxes.js";
 import { element } from "./dom.js";
 import { largestOf, significant } from "./numbers.js";
 import { inTones, paint } from "./tones.js";
@@ -86,13 +87,14 @@ class FeatureMap extends HTMLElement {
 
   #put(box, row, column, tall, wide) {
     const { height, width } = this.#map;
-    Object.assign(box.style, { top: `${(100 * row) / height}%`, left: `${(100 * column) / width}%`, height: `${(100 * tall) / height}%`, width: `${(100 * wide) / width}%` });
+    lay(box, { top: row, left: column, tall, wide }, { height, width });
   }
 
   #point(event) {
     const box = this.#canvas.getBoundingClientRect();
-    const within = (part, count) => Math.min(count - 1, Math.max(0, Math.floor(part * count)));
-    this.#choose(within((event.clientY - box.top) / box.height, this.#map.height), within((event.clientX - box.left) / box.width, this.#map.width));
+    const { height, width } = this.#map;
+    const [down, right] = [(event.clientY - box.top) / box.height, (event.clientX - box.left) / box.width];
+    this.#choose(within(Math.floor(down * height), height), within(Math.floor(right * width), width));
   }
 
   #key(event) {
@@ -103,7 +105,7 @@ class FeatureMap extends HTMLElement {
     event.preventDefault();
     const { height, width } = this.#map;
     if (!move) this.#choose(...this.strongest());
-    else this.#choose(Math.min(height - 1, Math.max(0, this.#at[0] + pace * move[0])), Math.min(width - 1, Math.max(0, this.#at[1] + pace * move[1])));
+    else this.#choose(within(this.#at[0] + pace * move[0], height), within(this.#at[1] + pace * move[1], width));
   }
 
   #choose(row, column) {
@@ -112,5 +114,7 @@ class FeatureMap extends HTMLElement {
     this.dispatchEvent(new CustomEvent("choose-unit", { bubbles: true, detail: { row, column } }));
   }
 }
+
+const within = (at, count) => Math.min(count - 1, Math.max(0, at));
 
 customElements.define("feature-map", FeatureMap);

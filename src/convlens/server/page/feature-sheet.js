@@ -71,7 +71,8 @@ class FeatureSheet extends HTMLElement {
   #afterwards() {
     const first = this.#tiles.firstElementChild;
     if (first && !this.#tiles.querySelector('[tabindex="0"]')) first.tabIndex = 0;
-    this.#end.replaceChildren(element("p", { class: "quiet" }, this.#drawn < this.#count ? `${this.#drawn} of ${this.#count} channels` : `all ${this.#count} channels`));
+    const said = this.#drawn < this.#count ? `${this.#drawn} of ${this.#count} channels` : `all ${this.#count} channels`;
+    this.#end.replaceChildren(element("p", { class: "quiet" }, said));
   }
 
   #tile(channel) {
@@ -80,7 +81,8 @@ class FeatureSheet extends HTMLElement {
     const name = this.#asked.layer.names?.[channel.channel] ?? channel.channel;
     const said = `Channel ${name}, from ${significant(channel.least, 3)} to ${significant(channel.most, 3)}`;
     const choose = () => this.dispatchEvent(new CustomEvent("choose-channel", { bubbles: true, detail: { channel: channel.channel } }));
-    return element("button", { type: "button", class: "map-tile", tabindex: -1, "data-channel": channel.channel, "aria-label": said, "aria-pressed": "false", onclick: choose },
+    const spoken = { "aria-label": said, "aria-pressed": "false" };
+    return element("button", { type: "button", class: "map-tile", tabindex: -1, "data-channel": channel.channel, onclick: choose, ...spoken },
       canvas,
       element("span", { class: "caption" }, element("span", {}, name), element("span", { class: "quiet" }, significant(channel.most, 3))));
   }

@@ -15,6 +15,8 @@ import { segments } from "./segments.js";
 import "./stage-layers.js";
 import "./unit-panel.js";
 
+const LEAD = "Every number of the network for this picture. Open a stage, a layer, a channel; click a unit to see the sum "
+  + "that it is, and step down to the pixels.";
 const ORDERS = [["strongest", "Strongest first"], ["number", "By number"]];
 
 class InsideView extends HTMLElement {
@@ -47,7 +49,7 @@ class InsideView extends HTMLElement {
       this.#unit,
       element("section", { class: "card portrait" }, element("header", {}, this.#titles.portrait), this.#portrait));
     this.append(
-      element("header", {}, element("h1", {}, "See inside"), element("p", { class: "lead" }, "Every number of the network for this picture. Open a stage, a layer, a channel; click a unit to see the sum that it is, and step down to the pixels."), element("picture-source")),
+      element("header", {}, element("h1", {}, "See inside"), element("p", { class: "lead" }, LEAD), element("picture-source")),
       this.#state, this.#body);
     this.#listen();
   }
@@ -101,7 +103,8 @@ class InsideView extends HTMLElement {
     const [sample] = desk.run.samples ?? [];
     this.#body.hidden = true;
     this.#seen = null;
-    if (!sample) return void this.#state.replaceChildren(empty("No picture yet", "Choose a picture, drop one or paste it: then every layer shows what it makes of it."));
+    const said = "Choose a picture, drop one or paste it: then every layer shows what it makes of it.";
+    if (!sample) return void this.#state.replaceChildren(empty("No picture yet", said));
     this.#state.replaceChildren(loading("A sample of the run"));
     return useSample(sample).catch(tell);
   }
@@ -123,7 +126,8 @@ class InsideView extends HTMLElement {
   }
 
   #openStage(stage) {
-    if (stage.kind === "picture") return this.#unit.open({ node: -1, channel: 0, row: Math.floor(this.#network.input.height / 2), column: Math.floor(this.#network.input.width / 2) });
+    const [row, column] = [this.#network.input.height, this.#network.input.width].map((side) => Math.floor(side / 2));
+    if (stage.kind === "picture") return this.#unit.open({ node: -1, channel: 0, row, column });
     return this.#openLayer(telling(stage));
   }
 
@@ -193,7 +197,8 @@ class InsideView extends HTMLElement {
 function telling({ layers, layer }) {
   const first = layers.findIndex((one) => one.spatial && one.parameters);
   if (first < 0) return layer;
-  const next = layers.findIndex((one, place) => place > first && (convolves(one) || !isModule(one) || String(one.shape) !== String(layers[first].shape)));
+  const another = (one) => convolves(one) || !isModule(one) || String(one.shape) !== String(layers[first].shape);
+  const next = layers.findIndex((one, place) => place > first && another(one));
   return layers[next < 0 ? layers.length - 1 : next - 1];
 }
 

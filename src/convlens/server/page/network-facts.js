@@ -16,7 +16,8 @@ function prepared(network, run) {
   const picture = { path: "picture", kind: "picture", title: "the picture", shape: [channels, height, width], layers: [] };
   const stages = network.stages.map((stage) => withLayers(stage, layers)).filter((stage) => stage.layer);
   const probabilities = layers.find((layer) => layer.path === "probabilities");
-  const last = probabilities && { path: "probabilities", kind: "probabilities", title: "probabilities", shape: [run.classes.length], layer: probabilities, layers: [probabilities], receptive_field: null };
+  const named = { path: "probabilities", kind: "probabilities", title: "probabilities" };
+  const last = probabilities && { ...named, shape: [run.classes.length], layer: probabilities, layers: [probabilities] };
   const output = layers.filter((layer) => layer !== probabilities).at(-1);
   for (const layer of [output, probabilities]) if (layer && layer.shape.at(-1) === run.classes.length) layer.names = run.classes;
   return { ...network, layers, stages: [picture, ...stages, ...(last ? [last] : [])] };

@@ -22,7 +22,8 @@ class NetworkStrip extends HTMLElement {
   /** Tells "choose-stage" with { stage } of the network. */
   build(network) {
     this.#network = network;
-    const most = { parameters: Math.max(1, ...network.stages.map((stage) => stage.parameters ?? 0)), macs: Math.max(1, ...network.stages.map((stage) => stage.macs ?? 0)) };
+    const mostOf = (what) => Math.max(1, ...network.stages.map((stage) => stage[what] ?? 0));
+    const most = { parameters: mostOf("parameters"), macs: mostOf("macs") };
     this.#row.replaceChildren(...network.stages.map((stage) => this.#card(stage, most)));
     this.#row.firstElementChild.tabIndex = 0;
   }
@@ -43,7 +44,8 @@ class NetworkStrip extends HTMLElement {
     const [first, last] = [this.#row.firstElementChild.querySelector("img"), this.#row.lastElementChild];
     showPicture(first, picturePath(picture.id, "seen", run.name)).catch(() => {});
     if (last.dataset.kind === "probabilities") last.querySelector(".face").replaceChildren(...mostProbable(picture.prediction));
-    const answer = await ask("/v1/features", { picture: { id: picture.id }, run: run.name, layers: asked.map((stage) => stage.last), count: MAPS }, { signal });
+    const layers = asked.map((stage) => stage.last);
+    const answer = await ask("/v1/features", { picture: { id: picture.id }, run: run.name, layers, count: MAPS }, { signal });
     await Promise.all(answer.features.map(async (feature, place) => {
       const channels = await channelsOf(feature);
       const card = [...this.#row.children].find((one) => one.dataset.stage === asked[place].path);
@@ -66,7 +68,8 @@ function face(stage) {
   if (stage.kind === "picture") return element("span", { class: "face whole" }, element("img", { alt: "" }));
   const maps = stage.spatial;
   if (stage.kind === "probabilities") return element("span", { class: "face classes" });
-  return element("span", { class: maps ? "face maps" : "face vector", "aria-hidden": "true" }, Array.from({ length: maps ? MAPS : 1 }, () => element("canvas")));
+  const canvases = Array.from({ length: maps ? MAPS : 1 }, () => element("canvas"));
+  return element("span", { class: maps ? "face maps" : "face vector", "aria-hidden": "true" }, canvases);
 }
 
 /** Parameters, MACs and receptive field; the bars compare stages with each other. */
@@ -76,9 +79,10 @@ function facts(stage, most, input) {
     fill.style.width = percent(share, 2).replace(/[<> ]/g, "");
     return element("span", { class: "track", "aria-hidden": "true" }, fill);
   };
+  const macs = stage.macs === null ? "MACs unknown" : stage.macs ? `${short(stage.macs)} MACs` : "no MACs";
   return element("span", { class: "facts" },
     element("span", {}, stage.parameters ? `${short(stage.parameters)} parameters` : "no parameters"), bar(stage.parameters / most.parameters),
-    element("span", {}, stage.macs === null ? "MACs unknown" : stage.macs ? `${short(stage.macs)} MACs` : "no MACs"), bar((stage.macs ?? 0) / most.macs),
+    element("span", {}, macs), bar((stage.macs ?? 0) / most.macs),
     fieldFact(stage.receptive_field, input));
 }
 

@@ -17,7 +17,8 @@ export function numberGrid(numbers, { decimals, largest, label, step, padded, ch
   holder.style.setProperty("--columns", columns);
   numbers.forEach((line, row) =>
     line.forEach((value, column) => {
-      const cell = padded?.[row]?.[column] ? outside(said(row, column)) : inside(value, said(row, column), { decimals, largest, step: step && (() => step(row, column)) });
+      const lead = step && (() => step(row, column));
+      const cell = padded?.[row]?.[column] ? outside(said(row, column)) : inside(value, said(row, column), { decimals, largest, step: lead });
       if (chosen?.[0] === row && chosen[1] === column) mark(cell);
       cell.dataset.place = `${row},${column}`;
       holder.append(cell);
@@ -59,7 +60,8 @@ function mark(cell) {
  */
 export function paired(patch, kernel, products) {
   const cells = [...patch.children];
-  const strongest = cells.reduce((best, cell, at) => (cell.matches("button") && (best < 0 || Math.abs(products[at]) > Math.abs(products[best])) ? at : best), -1);
+  const size = (at) => (cells[at]?.matches("button") ? Math.abs(products[at]) : -1);
+  const strongest = cells.reduce((best, _, at) => (size(at) > size(best) ? at : best), -1);
   cells.forEach((cell, at) => cell.matches("button") && (cell.tabIndex = at === strongest ? 0 : -1));
   const light = (event) => {
     const place = event.type === "pointerover" || event.type === "focusin" ? event.target.dataset?.place : undefined;

@@ -1,7 +1,7 @@
 // Where a number stands: the positions that a step reads, and how they are called.
 
 /** Position of an operand or of a moved number: what /v1/unit takes. */
-export const placeOf = (reads) => ({ node: reads.node, layer: reads.layer, channel: reads.channel, row: reads.row, column: reads.column, index: reads.index, output: reads.output });
+export const placeOf = ({ node, layer, channel, row, column, index, output }) => ({ node, layer, channel, row, column, index, output });
 
 /** The numbers of a window in their order, each with its position: the product of the indices of all dimensions. */
 export function cellsOf({ inputs, reads }) {

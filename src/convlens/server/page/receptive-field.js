@@ -1,6 +1,7 @@
 // <receptive-field>: the picture as the network sees it, what of it one unit sees, lit, and the same enlarged.
 
 import { picturePath, showPicture } from "./api.js";
+import { lay } from "./boxes.js";
 import { element } from "./dom.js";
 
 const SMALL = 97; // pixels: smaller pictures show their pixels as squares
@@ -11,7 +12,8 @@ class ReceptiveField extends HTMLElement {
   #frame = element("div", { class: "frame" }, this.#image, this.#window);
   #said = element("figcaption", {});
   #near = element("img", { alt: "", draggable: "false" });
-  #enlarged = element("figure", { class: "enlarged", hidden: true }, element("div", { class: "frame" }, this.#near), element("figcaption", {}, "enlarged"));
+  #enlarged = element("figure", { class: "enlarged", hidden: true },
+    element("div", { class: "frame" }, this.#near), element("figcaption", {}, "enlarged"));
   #size = { height: 1, width: 1 };
 
   connectedCallback() {
@@ -33,12 +35,9 @@ class ReceptiveField extends HTMLElement {
     if (!field) return void (this.#enlarged.hidden = true);
     this.#enlarge(field);
     const { height, width } = this.#size;
-    const cut = { top: Math.max(0, field.top), left: Math.max(0, field.left), bottom: Math.min(height - 1, field.bottom), right: Math.min(width - 1, field.right) };
-    const style = this.#window.style;
-    style.top = `${(100 * cut.top) / height}%`;
-    style.left = `${(100 * cut.left) / width}%`;
-    style.height = `${(100 * Math.max(0, cut.bottom - cut.top + 1)) / height}%`;
-    style.width = `${(100 * Math.max(0, cut.right - cut.left + 1)) / width}%`;
+    const [top, left] = [Math.max(0, field.top), Math.max(0, field.left)];
+    const [bottom, right] = [Math.min(height - 1, field.bottom), Math.min(width - 1, field.right)];
+    lay(this.#window, { top, left, tall: Math.max(0, bottom - top + 1), wide: Math.max(0, right - left + 1) }, { height, width });
   }
 
   /** Where the unit sees a small part: that part, as large as the picture, padding left blank. */
@@ -46,17 +45,19 @@ class ReceptiveField extends HTMLElement {
     const { height, width } = this.#size;
     const [tall, wide] = [bottom - top + 1, right - left + 1];
     this.#enlarged.hidden = Math.max(tall / height, wide / width) > 0.5;
-    Object.assign(this.#near.style, { width: `${(100 * width) / wide}%`, height: `${(100 * height) / tall}%`, left: `${(-100 * left) / wide}%`, top: `${(-100 * top) / tall}%` });
+    lay(this.#near, { top: -top, left: -left, tall: height, wide: width }, { height: tall, width: wide });
   }
 }
 
 function caption(field, { height, width }) {
   const [tall, wide] = [field.bottom - field.top + 1, field.right - field.left + 1];
-  if (field.top <= 0 && field.left <= 0 && field.bottom >= height - 1 && field.right >= width - 1) return `sees the whole picture, ${height} × ${width} pixels`;
+  const whole = field.top <= 0 && field.left <= 0 && field.bottom >= height - 1 && field.right >= width - 1;
+  if (whole) return `sees the whole picture, ${height} × ${width} pixels`;
   const beyond = field.top < 0 || field.left < 0 || field.bottom >= height || field.right >= width ? ", padding beyond the edge" : "";
   const most = field.exact === false ? "at most " : "";
   if (tall === 1 && wide === 1) return `one pixel: row ${field.top}, column ${field.left}`;
-  return `sees ${most}${tall} × ${wide} pixels: rows ${field.top} to ${field.bottom}, columns ${field.left} to ${field.right}${beyond}`.replaceAll("-", "−");
+  const where = `rows ${field.top} to ${field.bottom}, columns ${field.left} to ${field.right}`.replaceAll("-", "−");
+  return `sees ${most}${tall} × ${wide} pixels: ${where}${beyond}`;
 }
 
 customElements.define("receptive-field", ReceptiveField);

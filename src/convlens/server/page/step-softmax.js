@@ -10,7 +10,8 @@ const FIRST = 6;
 const FEW = 11; // so many others are all shown
 
 export function softmax(step, { walk, classes }) {
-  const terms = step.logits.map((logit, index) => ({ index, logit, exponential: step.exponentials[index], name: classes?.[index] ?? `class ${index}` }));
+  const name = (index) => classes?.[index] ?? `class ${index}`;
+  const terms = step.logits.map((logit, index) => ({ index, logit, exponential: step.exponentials[index], name: name(index) }));
   const own = terms[step.chosen];
   const others = terms.filter((term) => term !== own).sort((one, other) => other.exponential - one.exponential);
   const { sum } = step;
@@ -21,7 +22,9 @@ export function softmax(step, { walk, classes }) {
     const seen = [own, ...others.slice(0, shown)];
     const rows = seen.map((term) => termRow(term, term === own, { step, scale, decimals, walk, sum }));
     const rest = others.slice(shown);
-    body.replaceChildren(table(rows, rest, seen, { sum, decimals, tempered: step.temperature !== 1 }), ...(rest.length ? [more(rest.length, () => further(shown))] : []), shareOf(own, sum, result.text, decimals));
+    const shares = table(rows, rest, seen, { sum, decimals, tempered: step.temperature !== 1 });
+    const unfold = rest.length ? [more(rest.length, () => further(shown))] : [];
+    body.replaceChildren(shares, ...unfold, shareOf(own, sum, result.text, decimals));
   };
   const further = (shown) => {
     draw(shown + 24);
@@ -57,7 +60,8 @@ function table(rows, rest, seen, { sum, decimals, tempered }) {
     element("td", { class: "number exponential" }, fixed(left, decimals)));
   const sumRow = element("tr", { class: "all" }, element("th", { scope: "row", colspan: columns(tempered) }, "the sum"),
     element("td", { class: "number total" }, fixed(sum, decimals)));
-  const heads = ["class", "logit z", tempered && "z / T", "exponential"].filter(Boolean).map((text, at) => element("th", { scope: "col", class: at ? "number" : null }, text));
+  const head = (text, at) => element("th", { scope: "col", class: at ? "number" : null }, text);
+  const heads = ["class", "logit z", tempered && "z / T", "exponential"].filter(Boolean).map(head);
   return element("div", { class: "scroll" }, element("table", {},
     element("thead", {}, element("tr", {}, heads)), element("tbody", {}, rows, last, sumRow)));
 }
@@ -65,7 +69,8 @@ function table(rows, rest, seen, { sum, decimals, tempered }) {
 function termRow(term, own, { step, scale, decimals, walk, sum }) {
   const lead = walk(cellsOf({ inputs: step.logits, reads: step.reads })[term.index].place);
   const text = fixed(term.logit, scale);
-  const cell = lead ? button(text, lead, { class: "cell logit", "data-tip": "step in", "aria-label": `logit of ${term.name} ${text}: step in` }) : element("span", { class: "cell logit" }, text);
+  const said = { class: "cell logit", "data-tip": "step in", "aria-label": `logit of ${term.name} ${text}: step in` };
+  const cell = button(text, lead, said);
   const bar = element("span", { class: "share" });
   bar.style.setProperty("--part", `${(100 * term.exponential) / sum}%`);
   tint(cell, term.logit / Math.max(...step.logits.map(Math.abs)));
@@ -83,7 +88,8 @@ function shareOf(own, sum, text, decimals) {
 
 function theFormula(step, decimals) {
   const exponential = (index) => {
-    const shifted = step.greatest ? [sign("("), indexed(letter("z"), letter(index)), sign("−"), letter("m"), sign(")")] : [indexed(letter("z"), letter(index))];
+    const z = indexed(letter("z"), letter(index));
+    const shifted = step.greatest ? [sign("("), z, sign("−"), letter("m"), sign(")")] : [z];
     return power(letter("e"), row(...shifted, sign("/"), letter("T")));
   };
   const made = [letter("p"), sign("="), fraction(exponential("i"), row(sumOver(letter("j")), exponential("j")))];

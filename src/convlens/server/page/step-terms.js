@@ -1,6 +1,6 @@
 // What adds, multiplies or weighs single numbers: dense layers, sums of branches, gates, and whatever has no rule.
 
-import { element } from "./dom.js";
+import { button, element } from "./dom.js";
 import { formula, indexed, letter, number, row, sign, sumOver } from "./formula.js";
 import { agreeing, decimalsFor, fixed, largestOf, significant, valueOf } from "./numbers.js";
 import { cellsOf, placeOf, spoken } from "./places.js";
@@ -42,9 +42,10 @@ export function dense(step, { walk, digits, colours }) {
   const bias = step.bias === undefined || beta === 0 ? null : biasTerm(beta * step.bias);
   const sum = sumOf(terms, { first: 8, last: bias, what: "inputs", value: step.value, digits });
   sum.body.classList.add("products");
+  const factor = alpha === 1 ? [] : [number(significant(alpha)), sign("·")];
   const weighted = [sumOver(letter("c")), indexed(letter("w"), letter("c")), indexed(letter("x"), letter("c"))];
   return {
-    formula: formula(letter("y"), sign("="), ...(alpha === 1 ? [] : [number(significant(alpha)), sign("·")]), ...weighted, ...(bias ? [sign("+"), letter("b")] : [])),
+    formula: formula(letter("y"), sign("="), ...factor, ...weighted, ...(bias ? [sign("+"), letter("b")] : [])),
     body: sum.body, text: sum.text,
   };
 }
@@ -87,7 +88,8 @@ function operandCell(one, walk) {
 /** The number only stands elsewhere: another shape, a part of several maps joined. */
 export function moved(step, { walk, before, colours }) {
   const text = before ?? significant(step.value);
-  const from = step.reads && element("button", { type: "button", class: "bare source", onclick: walk(placeOf(step.reads)), "data-tip": "step in" }, `${step.reads.layer}, ${spoken(step.reads, colours)}`);
+  const leads = { class: "bare source", "data-tip": "step in" };
+  const from = step.reads && button(`${step.reads.layer}, ${spoken(step.reads, colours)}`, walk(placeOf(step.reads)), leads);
   return { body: element("p", { class: "moved" }, from ? ["from ", from] : "a constant", element("output", { class: "value" }, text)), text };
 }
 

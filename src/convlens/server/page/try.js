@@ -18,6 +18,7 @@ const WAYS = [["picture", "Picture", "picture"], ["draw", "Draw", "try"], ["came
 
 class TryView extends HTMLElement {
   #run = null;
+  #measured = null; // settles once the pad knows how the run's pictures are drawn
   #ways = segments("How to give a picture", WAYS, (way) => this.#use(way));
   #stage = element("div", { class: "stage" });
   #image = element("img", { alt: "", hidden: true });
@@ -44,8 +45,8 @@ class TryView extends HTMLElement {
   }
 
   /** `way` of the address, as #try/draw. */
-  async enter(way) {
-    if (desk.run !== this.#run) await this.#prepare();
+  enter(way) {
+    if (desk.run !== this.#run) this.#prepare();
     this.querySelector("map-card").refresh();
     if (WAYS.some(([name]) => name === way)) this.#use(way);
     this.#show();
@@ -71,12 +72,13 @@ class TryView extends HTMLElement {
     return element("section", { class: "card answer" }, header, this.#verdict, this.#bars, this.#foot);
   }
 
-  async #prepare() {
+  #prepare() {
     this.#run = desk.run;
     this.#ways.querySelector("[data-value=draw]").hidden = !desk.run.digits;
     this.#use(desk.run.digits && (!desk.picture || desk.picture.drawn) ? "draw" : "picture");
-    this.#bars.style.minHeight = barsHeight(desk.run.classes.length);
-    if (desk.run.digits) this.#pad.ink = await inkOf(desk.run);
+    this.style.setProperty("--bars", barsHeight(desk.run.classes.length));
+    this.classList.toggle("draws", desk.run.digits);
+    if (desk.run.digits) this.#measured = inkOf(desk.run).then((ink) => { this.#pad.ink = ink; });
   }
 
   #use(way) {
@@ -91,6 +93,7 @@ class TryView extends HTMLElement {
   async #sendDrawing() {
     if (this.#pad.empty) return void desk.clear();
     try {
+      await this.#measured;
       await desk.choose(await this.#pad.picture(), { name: "your drawing", drawn: true });
     } catch (error) {
       tell(error);

@@ -34,7 +34,9 @@ class UnitPanel extends HTMLElement {
   connectedCallback() {
     if (this.firstChild) return;
     this.append(
-      element("header", {}, element("div", { class: "unit-bar" }, this.#crumbs, this.#slide, keys()), element("div", { class: "unit-title" }, this.#title, this.#value), this.#said),
+      element("header", {},
+        element("div", { class: "unit-bar" }, this.#crumbs, this.#slide, keys()),
+        element("div", { class: "unit-title" }, this.#title, this.#value), this.#said),
       element("div", { class: "unit-body" },
         element("div", { class: "unit-where" }, part("On the picture", this.#sight), part("What it reads", this.#source), part("Its own map", this.#map)),
         this.#sum));
@@ -149,7 +151,8 @@ class UnitPanel extends HTMLElement {
     const key = `${node} ${channel}`;
     if (this.#maps.has(key)) return this.#maps.get(key);
     const { picture, run } = this.#desk;
-    const answer = await ask("/v1/features", { picture: { id: picture.id }, run: run.name, layers: [node], count: 1, first: channel, order: "number", values: true }, { signal });
+    const wanted = { layers: [node], count: 1, first: channel, order: "number", values: true };
+    const answer = await ask("/v1/features", { picture: { id: picture.id }, run: run.name, ...wanted }, { signal });
     const feature = answer.features[0];
     if (!feature || feature.vector) return null;
     const [height, width] = feature.tile;
@@ -160,7 +163,8 @@ class UnitPanel extends HTMLElement {
   }
 
   #focusFirst() {
-    const first = this.#sum.querySelector('button.cell[tabindex="0"], .product button.cell, button.source, button.cell') ?? this.#crumbs.querySelector("button:not(:disabled)");
+    const leading = 'button.cell[tabindex="0"], .product button.cell, button.source, button.cell';
+    const first = this.#sum.querySelector(leading) ?? this.#crumbs.querySelector("button:not(:disabled)");
     first?.focus({ preventScroll: true });
   }
 
@@ -210,7 +214,8 @@ const part = (title, ...children) => element("section", { class: "where" }, elem
 function keys() {
   const row = (key, does) => [element("dt", {}, element("kbd", {}, key)), element("dd", {}, does)];
   return element("details", { class: "keys" }, element("summary", {}, "Keys"),
-    element("dl", {}, row("← ↑ → ↓", "move on the map, among cells"), row("Shift + arrow", "five units on"), row("Home", "the strongest unit"), row("Enter", "step in"), row("Backspace", "step back")));
+    element("dl", {}, row("← ↑ → ↓", "move on the map, among cells"), row("Shift + arrow", "five units on"),
+      row("Home", "the strongest unit"), row("Enter", "step in"), row("Backspace", "step back")));
 }
 
 customElements.define("unit-panel", UnitPanel);
