@@ -67,9 +67,9 @@ async function start() {
   takeToken();
   takeArrivals();
   document.querySelector(".skip").addEventListener("click", () => main.focus());
-  window.addEventListener("hashchange", () => show(true));
   try {
     await desk.open();
+    window.addEventListener("hashchange", () => show(true)); // before, nobody knows whether there is a run
     if (!desk.run && !location.hash) location.replace("#watch");
     await show(false);
   } catch (error) {

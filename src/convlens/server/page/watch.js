@@ -67,7 +67,7 @@ class WatchView extends HTMLElement {
   #end() {
     Object.assign(this.#state, { running: false, ended: true });
     this.leave();
-    if (!desk.run) desk.open().catch(tell);
+    if (!desk.run && this.#state.phase === "done") desk.open().catch(tell);
   }
 
   #broken(error) {
