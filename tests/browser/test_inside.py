@@ -249,6 +249,23 @@ def test_a_probability_is_the_share_of_its_exponential_at_the_temperature_of_the
     assert abs(own_share[4] / own_share.sum() - share) < 1e-5
 
 
+def test_an_exponential_that_is_divided_is_never_nothing_but_zeros(page):
+    """Logits far apart, as a sure network of many classes has them: told by an answer in the server's place."""
+    logits = [30.0, -1.25, 4.0, 29.0, 7.5, -3.0, 12.0, 0.5, 2.0, 1.0]
+    exponentials = [float(np.exp(one - 30.0)) for one in logits]
+    share = exponentials[1] / sum(exponentials)
+    step = {"op": "softmax", "title": "softmax", "logits": logits, "greatest": 30.0, "temperature": 1, "chosen": 1}
+    step |= {"exponentials": exponentials, "sum": sum(exponentials), "computed": share, "value": share, "agrees": True}
+    reads = {"node": 0, "layer": "output", "index": [[0], list(range(10))], "channels": list(range(10))}
+    unit = {"value": share, "steps": [{**step, "reads": reads}]}
+    page.evaluate("unit => document.querySelector('unit-arithmetic').show(unit)", unit)
+    step = steps_of(page)[0]
+    rows = page.locator(".softmax tbody tr:not(.all) .exponential").all_inner_texts()
+    assert min(map(number, rows)) > 0
+    assert rows[0] == step.named["exponential"] and number(rows[0]) == pytest.approx(exponentials[1], rel=1e-5)
+    assert number(rows[0]) / number(step.named["sum"]) == pytest.approx(number(step.value), rel=1e-5)
+
+
 def test_branches_add_up_and_a_gate_multiplies(page):
     paths = page.evaluate("fetch('/v1/network').then(a => a.json()).then(a => a.layers.map(one => one.path))")
     assert {"add", "mul"} <= set(paths)
@@ -448,3 +465,58 @@ def test_the_networks_of_the_zoo_are_walked_alike(chromium, lens):
             still(page)
             assert len(seen) < 30
         assert {"softmax", "relu", "max pooling"} <= set(seen)
+
+
+def test_numpy_computes_the_same_unit_and_the_difference_is_shown(chromium, lens):
+    """By keys: the switch keeps the focus, the steps add up with NumPy's numbers too, and it holds one step further."""
+    with opened(chromium, lens, viewport=WIDE) as page:
+        begin(page)
+        go(page, "head.f6", 4)
+        switch = page.get_by_role("radiogroup", name="Who computes")
+        switch.get_by_role("radio", name="torch").focus()
+        page.keyboard.press("ArrowRight")
+        agreement = page.locator(".agreement")
+        agreement.get_by_text("NumPy's own number").wait_for()
+        still(page)
+        assert page.evaluate("document.activeElement.textContent") == "NumPy"
+        check_all(steps_of(page))
+        unit = _asked(page, layer="head.f6", channel=4)
+        assert number(agreement.locator(".own").inner_text()) == pytest.approx(unit["value"], rel=1e-6)
+        difference = unit["torch"]["difference"]
+        assert abs(difference) < 1e-5
+        if difference:
+            assert number(agreement.locator(".torch").inner_text()) == pytest.approx(unit["torch"]["value"], rel=1e-6)
+            assert number(agreement.locator(".difference").inner_text()) == pytest.approx(difference, rel=1e-2)
+        page.locator("unit-arithmetic button.cell").first.click()
+        page.locator("unit-trail li").nth(1).wait_for()
+        agreement.get_by_text("NumPy's own number").wait_for()
+        switch.get_by_role("radio", name="torch").click()
+        agreement.get_by_text("The network's own number").wait_for()
+
+
+def _asked(page: Any, **values: Any) -> Any:
+    """The server's answer about the page's picture, of the NumPy engine."""
+    name = page.locator(".sample[aria-pressed='true']").first.get_attribute("data-name")
+    return page.evaluate(
+        """([name, values]) => fetch('/v1/run').then(one => one.json()).then(({ samples }) => fetch('/v1/unit', {
+          method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({
+            picture: { id: samples.find(one => one.url === name).id }, engine: 'numpy', ...values }) }))
+          .then(answer => answer.json())""",
+        [name, values],
+    )
+
+
+def test_where_numpy_has_not_every_layer_there_is_no_switch(page):
+    assert page.locator("unit-panel").is_visible()
+    assert not page.get_by_role("radiogroup", name="Who computes").is_visible()
+
+
+def test_the_number_under_a_map_is_never_cut(chromium, lens):
+    """Of "8.08 × 10⁻⁵" the power is the half that counts."""
+    with opened(chromium, lens, viewport=WIDE) as page:
+        begin(page)
+        go(page, "probabilities", 0)
+        cut = page.locator(".map-tile .quiet").evaluate_all(
+            "all => all.filter(one => one.scrollWidth > one.clientWidth)"
+        )
+        assert page.locator(".map-tile .quiet").count() == 10 and cut == []

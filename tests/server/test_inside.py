@@ -130,6 +130,7 @@ def test_a_window_on_the_picture_has_its_pixels(client: httpx.Client, picture: s
 
 
 def test_the_numpy_engine_gives_the_same_unit_with_torch_beside_it(client: httpx.Client, picture: str) -> None:
+    assert client.get("/v1/network").json()["engines"] == ["torch", "numpy"]
     for node in ("head.act6", "stages.act1", "probabilities"):
         unit = asked(client, "/v1/unit", picture={"id": picture}, layer=node, channel=4, engine="numpy")
         beside = unit["torch"]

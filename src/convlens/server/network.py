@@ -9,6 +9,7 @@ from torch import nn
 from convlens.graph import bare_network
 from convlens.server.endpoint import Asked, Doc
 from convlens.server.inside import PROBABILITIES, Inside, Layer, given_by, inside
+from convlens.server.numpy_engine import engines_of
 from convlens.server.shelf import ServedRun
 
 TEXT, COUNT, LIST = {"type": "string"}, {"type": "integer"}, {"type": "array", "items": {"type": "object"}}
@@ -25,6 +26,7 @@ NETWORK_DOC = Doc(
         "parameters": COUNT,
         "macs": COUNT,
         "classes": {"type": "array", "items": TEXT},
+        "engines": {"type": "array", "items": TEXT, "description": "those that /v1/unit takes for this network"},
     },
 )
 
@@ -52,6 +54,7 @@ def network(asked: Asked) -> dict[str, Any]:
         "macs": known.measure.macs,
         "complete": known.measure.complete,
         "classes": served.run.classes,
+        "engines": engines_of(served),
     }
 
 

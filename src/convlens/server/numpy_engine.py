@@ -5,11 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from convlens.arithmetic import Recording
+from convlens.errors import NetworkError
 from convlens.graph import Graph
 from convlens.scratch import Dropout, Network
 from convlens.server.endpoint import Asked
+from convlens.server.shelf import ServedRun
 from convlens.workbench.scratch import scratch_network
 from convlens.workbench.scratch_layers import PADS, SAME
+
+TORCH, NUMPY = "torch", "numpy"
+
+
+def engines_of(served: ServedRun) -> list[str]:
+    """Whose values a unit can be shown with: torch's, and NumPy's where `convlens.scratch` has all of its layers."""
+    with served.lock:
+        if "engines" not in served.kept:
+            try:
+                scratch_network(served.run)
+                served.kept["engines"] = [TORCH, NUMPY]
+            except NetworkError:
+                served.kept["engines"] = [TORCH]
+        found: list[str] = served.kept["engines"]
+        return found
 
 
 def as_numpy_computes(asked: Asked, recording: Recording) -> Recording:

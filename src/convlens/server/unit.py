@@ -10,9 +10,8 @@ from convlens.arithmetic import UnitSum, take_apart
 from convlens.errors import UsageError
 from convlens.server.endpoint import ONE, Asked, Doc
 from convlens.server.inside import PROBABILITIES, inside, recording_of
-from convlens.server.numpy_engine import as_numpy_computes
+from convlens.server.numpy_engine import NUMPY, TORCH, as_numpy_computes
 
-TORCH, NUMPY = "torch", "numpy"
 PLACE = {"type": "integer", "minimum": 0, "maximum": 10_000_000}
 UNIT_DOC = Doc(
     "One unit of one layer as the sum it is: what it reads, the weights, and each step up to its value.",

@@ -8,6 +8,7 @@ import { tint } from "./tones.js";
 
 const FIRST = 6;
 const FEW = 11; // so many others are all shown
+const TINY = 1e-4; // below it numbers are written with a power of ten
 
 export function softmax(step, { walk, classes }) {
   const name = (index) => classes?.[index] ?? `class ${index}`;
@@ -43,7 +44,8 @@ function digitsOf(step, own) {
     const shown = (logit) => Number(logit.toFixed(scale));
     const errors = step.logits.map((logit, at) => Math.abs(Math.exp((shown(logit) - shown(step.greatest)) / temperature) - step.exponentials[at]));
     const decimals = Math.min(wanted, Math.floor(-Math.log10(2 * Math.max(...errors, 1e-16))));
-    if (decimals >= wanted || digits === 10) return { scale, decimals: Math.max(3, decimals) };
+    const sure = own.exponential >= TINY || errors[step.chosen] <= 1e-7 * own.exponential; // of its six digits
+    if ((decimals >= wanted && sure) || digits === 10) return { scale, decimals: Math.max(3, decimals) };
   }
 }
 
@@ -77,7 +79,14 @@ function termRow(term, own, { step, scale, decimals, walk, sum }) {
   return element("tr", { class: own ? "own" : null },
     element("th", { scope: "row" }, term.name), element("td", { class: "number" }, cell),
     step.temperature !== 1 && element("td", { class: "number scaled" }, fixed(term.logit / step.temperature, scale)),
-    element("td", { class: "number exponential" }, bar, fixed(term.exponential, decimals)));
+    element("td", { class: "number exponential" }, bar, exponentialOf(term, own, decimals)));
+}
+
+/** The one that is divided as it stands in the fraction; no other as nothing but zeros, however small it is. */
+function exponentialOf({ exponential }, own, decimals) {
+  if (own && exponential < TINY) return significant(exponential);
+  const text = fixed(exponential, decimals);
+  return exponential > 0 && Number(text) === 0 ? significant(exponential, 3) : text;
 }
 
 function shareOf(own, sum, text, decimals) {

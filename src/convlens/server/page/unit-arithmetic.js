@@ -61,8 +61,15 @@ function section(step, { formula, body }) {
 
 /** The network computes in 32 bits; the page in 64. Both are said, so that nobody has to trust the page. */
 function agreement(unit) {
-  return element("p", { class: "agreement quiet" },
-    "The network's own number, computed in 32 bits: ", element("output", { class: "own" }, significant(unit.value, 7)), ".");
+  const own = element("output", { class: "own" }, significant(unit.value, 7));
+  if (!unit.torch) return element("p", { class: "agreement quiet" }, "The network's own number, computed in 32 bits: ", own, ".");
+  return element("p", { class: "agreement quiet" }, "NumPy's own number, computed in 32 bits: ", own, ...beside(unit.torch));
+}
+
+/** What torch has for the same unit. */
+function beside({ value, difference }) {
+  if (difference === 0) return ["; torch has the same."];
+  return ["; torch's: ", element("output", { class: "torch" }, significant(value, 7)), "; the difference: ", element("output", { class: "difference" }, significant(difference, 3)), "."];
 }
 
 customElements.define("unit-arithmetic", UnitArithmetic);

@@ -9,10 +9,12 @@ import { problem, tell } from "./notices.js";
 import { significant } from "./numbers.js";
 import { colourName } from "./places.js";
 import "./receptive-field.js";
+import { segments } from "./segments.js";
 import { slide } from "./sliding-window.js";
 import "./unit-arithmetic.js";
 import "./unit-trail.js";
 
+const ENGINES = [["torch", "torch"], ["numpy", "NumPy"]];
 const PATIENCE = 150; // ms before "on its way" is said
 
 class UnitPanel extends HTMLElement {
@@ -29,13 +31,15 @@ class UnitPanel extends HTMLElement {
   #source = element("feature-map", { class: "source-map", hidden: true });
   #map = element("feature-map", { class: "own-map" });
   #slide = button("Slide the window", () => this.#toggleSlide(), { symbol: "inside", class: "slide" });
+  #engine = ENGINES[0][0]; // whose numbers are shown
+  #engines = segments("Who computes", ENGINES, (engine) => this.#compute(engine));
   #sum = element("unit-arithmetic");
 
   connectedCallback() {
     if (this.firstChild) return;
     this.append(
       element("header", {},
-        element("div", { class: "unit-bar" }, this.#crumbs, this.#slide, keys()),
+        element("div", { class: "unit-bar" }, this.#crumbs, this.#engines, this.#slide, keys()),
         element("div", { class: "unit-title" }, this.#title, this.#value), this.#said),
       element("div", { class: "unit-body" },
         element("div", { class: "unit-where" }, part("On the picture", this.#sight), part("What it reads", this.#source), part("Its own map", this.#map)),
@@ -51,6 +55,8 @@ class UnitPanel extends HTMLElement {
     if (this.#desk?.network !== network) this.#trail = [];
     this.#desk = { picture, run, network };
     this.#maps.clear();
+    this.#engines.hidden = network.engines.length < 2;
+    if (!network.engines.includes(this.#engine)) this.#engines.set(this.#engine = network.engines[0]);
     this.#sight.picture(picture, run).catch(tell);
     if (this.#trail.length) this.#show();
   }
@@ -75,6 +81,12 @@ class UnitPanel extends HTMLElement {
     if (steps && this.getBoundingClientRect().top < 0) this.scrollIntoView({ block: "start" });
   }
 
+  /** The same unit by the other engine. */
+  #compute(engine) {
+    this.#engine = engine;
+    if (this.#trail.length) this.#show();
+  }
+
   #move({ row, column }) {
     const here = this.#trail.at(-1);
     this.#trail = [...this.#trail.slice(0, -1), { ...here, row, column, index: undefined }];
@@ -91,12 +103,12 @@ class UnitPanel extends HTMLElement {
     this.#sliding?.();
     this.#stop.abort();
     const { signal } = (this.#stop = new AbortController());
-    const held = this.contains(document.activeElement) && !this.#map.contains(document.activeElement);
+    const held = this.contains(document.activeElement) && ![this.#map, this.#engines].some((one) => one.contains(document.activeElement));
     const slow = setTimeout(() => this.classList.add("waiting"), PATIENCE);
     try {
       const position = this.#trail.at(-1);
       const { picture, run } = this.#desk;
-      const unit = await ask("/v1/unit", { picture: { id: picture.id }, run: run.name, ...asked(position) }, { signal });
+      const unit = await ask("/v1/unit", { picture: { id: picture.id }, run: run.name, engine: this.#engine, ...asked(position) }, { signal });
       Object.assign(position, { ...unit.position, layer: unit.layer, node: unit.node });
       this.#write(unit);
       if (held) this.#focusFirst();
