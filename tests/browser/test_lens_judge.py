@@ -113,7 +113,7 @@ def test_the_prediction_follows_the_sliders_and_comes_back(page, tmp_path):
 
 def test_a_run_without_an_evaluation_says_how_to_get_one(chromium, report):
     plain = report.parent.parent / "plain"
-    with serving(plain) as address, opened(chromium, address, viewport=WIDE, forgiven="404") as page:
+    with serving(plain) as address, opened(chromium, address, viewport=WIDE) as page:
         show(page, "judge")
         page.locator(".found .state").wait_for()
         assert "convlens evaluate" in page.locator(".found .state").inner_text()

@@ -75,9 +75,9 @@ def test_a_thumbnail_that_is_not_there_has_no_address(judge, evaluated):
 
 def test_without_an_evaluation_the_command_is_named(judge, trained_run):
     answer = judge.get("/v1/evaluation", params={"run": trained_run.name})
-    assert answer.status_code == 404
-    assert "has not been evaluated" in answer.json()["error"]["what"]
-    assert f"convlens evaluate {trained_run}" in answer.json()["error"]["remedy"]
+    assert answer.status_code == 200 and answer.json()["names"] == []
+    assert "has not been evaluated" in answer.json()["remedy"]
+    assert f"convlens evaluate {trained_run}" in answer.json()["remedy"]
 
 
 def test_an_evaluation_that_is_not_there_is_said(judge):

@@ -29,7 +29,11 @@ EVALUATION_DOC = Doc(
     takes={"name": {**TEXT, "maxLength": 500, "description": "one of `names`; the run's own test part by default"}},
     answer={
         "run": TEXT,
-        "names": LIST,
+        "names": {
+            **LIST,
+            "description": "all evaluations of the run; where there is none, `remedy` alone goes with it",
+        },
+        "remedy": TEXT,
         "name": TEXT,
         "part": TEXT,
         "accuracy": NUMBER,
@@ -54,7 +58,8 @@ def evaluation(asked: Asked) -> dict[str, Any]:
     found = dict(ordered(served.run.evaluations))
     if not found:
         command = f"`convlens evaluate {quote(str(served.run.path))}`"
-        raise Refused(404, f"{served.name} has not been evaluated; run {command}, then look here again")
+        remedy = f"{served.name} has not been evaluated; run {command}, then look here again"
+        return {"run": served.name, "names": [], "remedy": remedy}
     name = asked.values.get("name") or next(iter(found))
     if name not in found:
         raise Refused(404, f"no evaluation is called {name!r:.60}{nearest(name, found)}; there is {', '.join(found)}")

@@ -35,10 +35,11 @@ class JudgeView extends HTMLElement {
   async #open(name) {
     this.#found.replaceChildren(loading("Reading the evaluation"));
     try {
-      this.#show(await read("/v1/evaluation", { run: desk.run.name, name }));
+      const found = await read("/v1/evaluation", { run: desk.run.name, name });
+      if (found.names.length) this.#show(found);
+      else this.#found.replaceChildren(empty(...found.remedy.split("; ")));
     } catch (error) {
-      const again = error.status === 404 ? null : () => this.#open(name);
-      this.#found.replaceChildren(again ? problem(error, again) : empty(error.message, error.remedy));
+      this.#found.replaceChildren(problem(error, () => this.#open(name)));
     }
   }
 
