@@ -167,3 +167,14 @@ def test_a_picture_that_unfolds_to_too_many_pixels_is_refused(client):
 
 def test_the_server_still_answers(client, digits):
     assert client.post("/v1/predict", files={"picture": digits[0]}).status_code == 200
+
+
+def test_a_field_of_a_form_that_is_an_object_is_json(client, digits):
+    files = {"picture": ("a.png", digits[0], "image/png")}
+    turned = client.post("/v1/changed", files=files, data={"changes": '{"rotation": 40}'})
+    picture = {"id": turned.json()["prediction"]["picture"]}
+    asked = {"picture": picture, "changes": {"rotation": 40}}
+    assert turned.status_code == 200 and turned.json()["seen"] == client.post("/v1/changed", json=asked).json()["seen"]
+    for wrong in ("{", "[1]", '{"rotation": NaN}', '{"rotation": 1e400}', "{" * 100_000, '{"a":' * 32 + "1" + "}" * 32):
+        answer = client.post("/v1/changed", files=files, data={"changes": wrong})
+        assert answer.status_code == 400 and "changes" in answer.json()["error"]["what"], wrong
