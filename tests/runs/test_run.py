@@ -168,6 +168,21 @@ def test_an_evaluation_whose_entries_are_of_another_kind_is_damaged(copied_run, 
         write_report(Run.load(copied_run))
 
 
+def test_an_evaluation_that_is_lists_in_lists_is_damaged(copied_run):
+    (copied_run / "evaluation").mkdir()
+    (copied_run / "evaluation" / "digits.json").write_text("[" * 100_000)
+    with pytest.raises(RunError, match=r"digits\.json is damaged .*; `convlens evaluate`"):
+        assert Run.load(copied_run).evaluations
+
+
+def test_a_history_or_manifest_that_is_lists_in_lists_is_no_traceback(copied_run):
+    (copied_run / "history.jsonl").write_text('{"step": 1}\n' + "[" * 100_000 + "\n")
+    assert Run.load(copied_run).history == [{"step": 1}]
+    (copied_run / "run.json").write_text("[" * 100_000)
+    with pytest.raises(RunError, match=r"run\.json is damaged"):
+        Run.load(copied_run)
+
+
 @pytest.mark.parametrize("text", ["[]", "3", "null"])
 def test_an_evaluation_or_a_caption_of_another_kind_is_damage_too(copied_run, text):
     for folder in ("evaluation", "explanations"):

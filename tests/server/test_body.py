@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import httpx
@@ -53,6 +56,33 @@ def test_broken_json_is_refused_with_what_is_wrong(client, name):
     error = answer.json()["error"]
     assert error["status"] == status and error["remedy"]
     assert words in f"{error['what']}; {error['remedy']}"
+
+
+def test_a_call_without_pictures_takes_no_more_text_than_others(client):
+    body = b'{"layer": "' + b"a" * (2 << 20) + b'"}'
+    answer = client.post("/v1/maximise", content=body, headers=JSON)
+    assert answer.status_code == 413 and "beside its pictures" in answer.json()["error"]["what"]
+
+
+def test_a_broken_form_writes_nothing_to_the_terminal():
+    code = """if True:
+        from convlens.server.body import read_body
+        from convlens.server.endpoint import Doc
+        from convlens.server.limits import Limits
+        from convlens.server.refused import Refused
+        try:
+            read_body(b"{no form}", "multipart/form-data; boundary=x", Doc("", pictures="one"), Limits())
+        except Refused:
+            print("refused")"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("refused\n", "")
+
+
+def test_what_is_wrong_with_a_unit_or_a_wish_comes_with_a_remedy(client, digits):
+    picture = {"base64": base64.b64encode(digits[0]).decode()}
+    outside = client.post("/v1/unit", json={"node": 0, "channel": 99, "row": 0, "column": 0, "picture": picture})
+    for answer in (outside, client.post("/v1/maximise", json={})):
+        assert answer.status_code == 400 and answer.json()["error"]["remedy"]
 
 
 @pytest.mark.parametrize(
@@ -137,3 +167,14 @@ def test_a_picture_that_unfolds_to_too_many_pixels_is_refused(client):
 
 def test_the_server_still_answers(client, digits):
     assert client.post("/v1/predict", files={"picture": digits[0]}).status_code == 200
+
+
+def test_a_field_of_a_form_that_is_an_object_is_json(client, digits):
+    files = {"picture": ("a.png", digits[0], "image/png")}
+    turned = client.post("/v1/changed", files=files, data={"changes": '{"rotation": 40}'})
+    picture = {"id": turned.json()["prediction"]["picture"]}
+    asked = {"picture": picture, "changes": {"rotation": 40}}
+    assert turned.status_code == 200 and turned.json()["seen"] == client.post("/v1/changed", json=asked).json()["seen"]
+    for wrong in ("{", "[1]", '{"rotation": NaN}', '{"rotation": 1e400}', "{" * 100_000, '{"a":' * 32 + "1" + "}" * 32):
+        answer = client.post("/v1/changed", files=files, data={"changes": wrong})
+        assert answer.status_code == 400 and "changes" in answer.json()["error"]["what"], wrong

@@ -229,6 +229,10 @@ def test_recordings_of_the_last_pictures_are_kept_within_their_bytes(run: Run, d
         for picture in pictures[1:]:
             kept.of(served, picture)
         assert kept.num_bytes == 2 * size and kept.of(served, pictures[0]) is not first
+        few = Recordings(most=2)
+        for one in pictures:
+            few.of(served, one)
+        assert few.num_bytes == 2 * size
         small = Recordings(most_bytes=size - 1)
         small.of(served, pictures[0])
         assert small.num_bytes == 0

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import ast
 import io
+import os
+import signal
+import socket
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -103,3 +109,19 @@ def test_a_signal_is_told_as_one(trained_run, monkeypatch):
     with pytest.raises(Stopped, match="the server has ended") as stopped:
         convlens.serve(trained_run, port=0)
     assert stopped.value.exit_status == 143
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has no SIGINT of its own")
+def test_a_second_ctrl_c_prints_no_traceback(trained_run):
+    command = [sys.executable, "-m", "convlens", "serve", str(trained_run), "--port", "0", "--no-open"]
+    half = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 9\r\n\r\nx"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        port = int(server.stdout.readline().partition("http://127.0.0.1:")[2].partition("/")[0])
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(half)
+            time.sleep(0.3)
+            server.send_signal(signal.SIGINT)
+            time.sleep(0.1)
+            server.send_signal(signal.SIGINT)
+            _, errors = server.communicate(timeout=30)
+    assert server.returncode == 130 and errors == "convlens: the server has ended\n"

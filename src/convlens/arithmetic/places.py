@@ -71,7 +71,8 @@ def checked_index(recording: Recording, node: int, position: Sequence[int]) -> I
         )
     if not all(0 <= at < size for at, size in zip(given, shape, strict=True)):
         raise UsageError(
-            f"the position {tuple(position)} is outside '{recording.layers[node]}', which has the shape {shape[1:]}"
+            f"the position {tuple(position)} is outside '{recording.layers[node]}'; "
+            f"its shape is {shape[1:]}, counted from 0"
         )
     return given
 

@@ -64,7 +64,7 @@ def read_manifest(path: Path) -> Manifest:
         raise RunError(_not_a_run(path.parent)) from error
     except OSError as error:
         raise RunError(f"{path} cannot be read ({error.strerror}); {RESTORE}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         cut = "it is empty" if not path.stat().st_size else f"it is no whole JSON: {error}"
         raise RunError(f"{path} is damaged ({cut}); {RESTORE}") from error
     found = values.get("format_version") if isinstance(values, dict) else None

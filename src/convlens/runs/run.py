@@ -198,7 +198,7 @@ def _read_json(path: Path, remedy: str) -> dict[str, Any]:
         if not isinstance(values, dict):
             raise ValueError("it holds no table")
         return values
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # RecursionError: lists in lists, a thousand deep
         raise RunError(f"{path} is damaged ({error}); {remedy}") from error
 
 

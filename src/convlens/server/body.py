@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from convlens.server.refused import Refused
 PICTURES = ("picture", "pictures")
 TAKEN = "application/json, multipart/form-data or image/*"
 DEEPEST = 32  # levels of JSON
+# A broken form is answered with 400, which is enough said; the parser would write a line of each to stderr.
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())
 NESTED = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
 
 
@@ -60,6 +63,8 @@ def read_body(body: bytes, content_type: str, doc: Doc, limits: Limits) -> Given
 
 
 def _from_json(body: bytes, doc: Doc, limits: Limits) -> Given:
+    if doc.pictures == NONE:
+        _check_text(len(body), limits.json_text)
     given = Given(values=_object(body, limits))
     if doc.pictures == NONE:
         return given
@@ -72,11 +77,13 @@ def _from_json(body: bytes, doc: Doc, limits: Limits) -> Given:
         raise Refused(413, f"more than {limits.pictures} pictures came in a request; send fewer at a time")
     given.pictures = [_picture(place, one) for place, one in enumerate(listed)]
     encoded = sum(len(one) for one in given.pictures if isinstance(one, bytes)) * 4 // 3
-    if len(body) - encoded > limits.json_text + 16 * len(listed):
-        raise Refused(
-            413, f"the JSON has {len(body) - encoded:,} bytes beside its pictures; {limits.json_text:,} are taken"
-        )
+    _check_text(len(body) - encoded, limits.json_text + 16 * len(listed))
     return given
+
+
+def _check_text(num_bytes: int, most: int) -> None:
+    if num_bytes > most:
+        raise Refused(413, f"the JSON has {num_bytes:,} bytes beside its pictures; send {most:,} at most")
 
 
 def _object(body: bytes, limits: Limits) -> dict[str, Any]:

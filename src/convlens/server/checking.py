@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +20,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "null": (type(None),),
 }
+MOST_OPENED = 32  # brackets in an object that is a field of a form
 LARGEST = (1 << 63) - 1  # what torch and NumPy have
 CALLED = {
     "string": "text",
@@ -73,6 +75,11 @@ def from_text(text: str, schema: Schema) -> Any:
         return text.lower() in ("true", "1")
     if "array" in kinds:
         return [from_text(part, schema.get("items", {})) for part in text.split(",") if part]
+    if "object" in kinds and text.count("{") + text.count("[") <= MOST_OPENED:
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
     for kind, make in (("integer", int), ("number", float)):
         if kind in kinds and len(text) < 40:
             try:

@@ -20,12 +20,13 @@ from convlens.errors import UsageError, unknown_name
 from convlens.graph import Graph, ModuleCall
 from convlens.measurement import LayerMeasure, NetworkMeasure, measure_network
 from convlens.server.kept import KeptPicture
+from convlens.server.limits import Limits
 from convlens.server.shelf import ServedRun, Shelf
 
 if TYPE_CHECKING:
     from convlens.server.endpoint import Asked
 
-KEPT_BYTES = 512 << 20  # of all recordings of a server together
+KEPT_BYTES = 512 << 20  # of all recordings of a server together, which are no more than the pictures it keeps
 PROBABILITIES = "probabilities"
 
 
@@ -112,8 +113,8 @@ def _layers(graph: Graph, measure: NetworkMeasure) -> tuple[Layer, ...]:
 class Recordings:
     """Of the last pictures, for all runs of a server together."""
 
-    def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
-        self._most = most_bytes
+    def __init__(self, most_bytes: int = KEPT_BYTES, most: int = Limits.kept_pictures) -> None:
+        self._most_bytes, self._most = most_bytes, most
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[ServedRun, str], Recording] = OrderedDict()
 
@@ -134,13 +135,16 @@ class Recordings:
     @property
     def num_bytes(self) -> int:
         with self._lock:
-            return sum(recording.size_bytes for recording in self._kept.values())
+            return self._sum()
 
     def _keep(self, key: tuple[ServedRun, str], recording: Recording) -> None:
         with self._lock:
             self._kept[key] = recording
-            while self._kept and sum(one.size_bytes for one in self._kept.values()) > self._most:
+            while self._kept and (len(self._kept) > self._most or self._sum() > self._most_bytes):
                 self._kept.popitem(last=False)
+
+    def _sum(self) -> int:
+        return sum(recording.size_bytes for recording in self._kept.values())
 
 
 _OF_SHELVES: WeakKeyDictionary[Shelf, Recordings] = WeakKeyDictionary()
@@ -161,7 +165,7 @@ def copied(served: ServedRun) -> Iterator[nn.Module]:
 
 def recordings(shelf: Shelf) -> Recordings:
     with _ONE_AT_A_TIME:
-        return _OF_SHELVES.setdefault(shelf, Recordings())
+        return _OF_SHELVES.setdefault(shelf, Recordings(most=shelf.limits.kept_pictures))
 
 
 def recording_of(asked: Asked) -> Recording:

@@ -20,6 +20,7 @@ from convlens.server.limits import Limits
 END_SECONDS = 1  # for the requests at hand when it is told to stop
 DRAIN_SECONDS = 5.0  # for the rest of a body that was refused, so that its sender gets to read why
 MOST_HEADERS = 1 << 15  # bytes of the headers of a request
+ENDING = ("graceful shutdown", "asyncio.exceptions.CancelledError")
 BUSY = b'{"error": {"status": 503, "what": "too many connections are open", "remedy": "try again in a second"}}'
 
 
@@ -121,7 +122,8 @@ class Quiet(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, asyncio.CancelledError) and "graceful shutdown" not in record.msg
+        told = str(record.msg)  # of a lifespan that a second Ctrl-C cut off, the traceback as text
+        return not isinstance(error, asyncio.CancelledError) and not any(word in told for word in ENDING)
 
 
 def make_server(app: ASGIApp, given: Limits) -> Server:

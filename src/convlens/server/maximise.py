@@ -62,7 +62,7 @@ def maximise(asked: Asked) -> dict[str, Any]:
 def _unit(asked: Asked) -> int:
     layer, channel, named = (asked.values[name] for name in ("layer", "channel", "class"))
     if (layer is None) != (channel is None) or (named is None) == (layer is None):
-        raise UsageError("give a class, or a layer and one of its channels")
+        raise UsageError("what is to be shown is not said; give a class, or a layer and one of its channels")
     if channel is not None:
         return int(channel)
     classes = asked.served.run.classes
