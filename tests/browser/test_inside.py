@@ -520,3 +520,13 @@ def test_the_number_under_a_map_is_never_cut(chromium, lens):
             "all => all.filter(one => one.scrollWidth > one.clientWidth)"
         )
         assert page.locator(".map-tile .quiet").count() == 10 and cut == []
+
+
+def test_on_a_phone_no_digit_of_a_patch_is_cut_or_covered(chromium, lens):
+    with opened(chromium, lens, viewport=PHONE) as page:
+        begin(page)
+        go(page, "stages.c1", 1, 4, 13)
+        grids = page.locator(".sum-line .number-grid")
+        cut = grids.locator(".cell").evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length")
+        assert grids.count() == 2 and cut == 0
+        assert page.locator(".factors").first.evaluate("one => one.scrollWidth <= one.clientWidth")
