@@ -25,6 +25,7 @@ from tests.browser.shown_sums import Step, check_products, check_running_sum, nu
 pytestmark = pytest.mark.browser
 
 NETWORK = f"{Path(__file__).with_name('every_kind.py')}:EveryKind"
+PICTURE = Path(__file__).parents[2] / "docs" / "images" / "lens-try.png"
 SIZES = {"desk": WIDE, "tablet": TABLET, "phone": PHONE}
 
 
@@ -520,3 +521,27 @@ def test_the_number_under_a_map_is_never_cut(chromium, lens):
             "all => all.filter(one => one.scrollWidth > one.clientWidth)"
         )
         assert page.locator(".map-tile .quiet").count() == 10 and cut == []
+
+
+def test_on_a_phone_no_digit_of_a_patch_is_cut_or_covered(chromium, lens):
+    with opened(chromium, lens, viewport=PHONE) as page:
+        begin(page)
+        go(page, "stages.c1", 1, 4, 13)
+        grids = page.locator(".sum-line .number-grid")
+        cut = grids.locator(".cell").evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length")
+        assert grids.count() == 2 and cut == 0
+        assert page.locator(".factors").first.evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
+def test_a_recurrent_network_opens_at_a_unit_of_one_of_its_steps(chromium, tmp_path):
+    run = convlens.create("lstm_rows", num_classes=10, out=tmp_path / "run").run
+    with running_server(run) as served, opened(chromium, served.url, viewport=WIDE) as page:
+        show(page, "inside")
+        page.locator("inside-view input[type=file]").set_input_files(PICTURE)
+        page.locator("unit-arithmetic .step").first.wait_for()
+        still(page)
+        assert page.locator(".map-tile").count() == 28  # the rows of the picture, one a step
+        assert page.locator("[role=alert]").count() == 0
+        chosen = page.locator(".map-tile[aria-pressed='true']")
+        most = chosen.locator(".quiet").inner_text()
+        assert number(page.locator(".unit-value").inner_text()) == pytest.approx(number(most), rel=5e-3)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.lens_page import WIDE, show, still, until, use_sample
+from tests.browser.lens_page import PHONE, WIDE, show, still, until, use_sample
 from tests.browser.lens_server import serving
 from tests.browser.opened_page import opened
 
@@ -81,3 +81,18 @@ def test_one_run_alone_says_how_two_are_served(chromium, report):
     with serving(report.parent) as address, opened(chromium, address, viewport=WIDE) as page:
         show(page, "compare")
         assert "convlens serve" in page.locator("compare-view .state").inner_text()
+
+
+def test_on_a_phone_nothing_sticks_out_of_its_card_or_lies_on_its_neighbour(chromium, lens):
+    with opened(chromium, f"{lens}#compare", viewport=PHONE) as page:
+        page.locator(".side").nth(1).wait_for()
+        use_sample(page, 8)
+        page.locator(".difference canvas").wait_for()
+        still(page)
+        outside = page.locator(".side").evaluate_all(
+            """sides => sides.flatMap(side => [...side.querySelectorAll("select, .number, .map, img")].filter(one =>
+              one.getBoundingClientRect().right > side.getBoundingClientRect().right).map(one => one.className))"""
+        )
+        assert outside == []
+        choice, picture = (page.locator(f"run-bar {one}").bounding_box() for one in ("select", ".current"))
+        assert choice["x"] + choice["width"] <= picture["x"]

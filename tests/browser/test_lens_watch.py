@@ -50,6 +50,27 @@ def test_before_the_end_other_views_say_so_and_then_show_the_run(chromium, tmp_p
         page.locator("try-view .sample, try-view digit-pad").first.wait_for()
 
 
+def test_whoever_waits_elsewhere_sees_the_run_by_itself(chromium, tmp_path):
+    with training(tmp_path / "run", epochs=6) as (_, address), opened(chromium, address, viewport=PHONE) as page:
+        page.evaluate("location.hash = '#try'")
+        page.locator("try-view .sample, try-view digit-pad").first.wait_for(timeout=60_000)
+
+
+def test_after_a_stop_no_view_says_that_it_is_still_trained(chromium, tmp_path):
+    with (
+        training(tmp_path / "run", epochs=2000) as (process, address),
+        opened(chromium, address, viewport=WIDE, forgiven="ERR_CONNECTION_REFUSED") as page,
+    ):
+        page.get_by_role("button", name="Stop and save…").click()
+        page.locator("dialog").get_by_role("button", name="Stop and save").click()
+        process.wait(60)
+        page.locator("watch-view .headline").get_by_text("Stopped and saved at step").wait_for()
+        assert page.locator(".notice").count() == 0
+        page.evaluate("location.hash = '#try'")
+        page.get_by_text("The server does not answer").wait_for()
+        assert page.get_by_text("It is being trained").count() == 0
+
+
 def test_a_server_that_watches_nothing_says_how_to_begin(chromium, lens):
     with opened(chromium, lens, viewport=WIDE) as page:
         show(page, "watch")

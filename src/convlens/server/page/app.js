@@ -9,6 +9,7 @@ import "./run-bar.js";
 import "./hover-tip.js";
 
 const VIEWS = ["try", "inside", "judge", "watch", "compare"];
+const WAIT = 2000; // ms between two questions whether a run is there
 const main = document.querySelector("main");
 const shown = new Map(); // name -> the view's element, made at its first visit
 
@@ -41,9 +42,21 @@ async function show(byUser) {
   }
 }
 
+/** Until a training has ended there is nothing to show; it is asked for as long as somebody waits here. */
 function notYet() {
   const watch = element("a", { href: "#watch", class: "button first" }, "Watch it learn");
-  return empty("There is no run yet", "It is being trained: this view shows it once the training has ended.", watch);
+  const made = empty("There is no run yet", "It is being trained: this view shows it once the training has ended.", watch);
+  const again = async () => {
+    if (!made.isConnected || desk.run) return;
+    try {
+      await desk.open();
+      setTimeout(again, WAIT);
+    } catch (error) {
+      if (made.isConnected) main.replaceChildren(problem(error, () => location.reload()));
+    }
+  };
+  setTimeout(again, WAIT);
+  return made;
 }
 
 function change(next, byUser) {

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { element, rove } from "./dom.js";
-import { channelsOf, ofVector } from "./map-pictures.js";
+import { channelsOf, ofSteps, ofVector } from "./map-pictures.js";
 import { loading, problem } from "./notices.js";
 import { significant } from "./numbers.js";
 import { inTones, paint } from "./tones.js";
@@ -95,7 +95,7 @@ async function channelsAsked({ picture, run, layer, order }, first, signal) {
   const probable = layer.path === "probabilities";
   const [feature] = probable ? [] : (await ask("/v1/features", { ...values, layers: [layer.path], count: BATCH, first, order }, { signal })).features;
   if (feature && !feature.vector) return channelsOf(feature);
-  const all = ofVector(feature?.vector ?? (await probabilities(values, signal)));
+  const all = layer.shape.length === 2 ? ofSteps(feature.vector, layer.shape) : ofVector(feature?.vector ?? (await probabilities(values, signal)));
   if (order === "strongest") all.sort((one, other) => other.most - one.most);
   return all.slice(first, first + BATCH);
 }

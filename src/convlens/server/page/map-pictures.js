@@ -17,6 +17,19 @@ export function ofVector(numbers) {
   return numbers.map((number, channel) => ({ channel, least: number, most: number, height: 1, width: 1, shares: [number / largest] }));
 }
 
+/** What a recurrent layer gives, steps × numbers: a map for each step, its numbers line by line. */
+export function ofSteps(numbers, [steps, width]) {
+  const lines = divisors(width).findLast((one) => one * one <= width);
+  return Array.from({ length: steps }, (_, channel) => {
+    const own = numbers.slice(channel * width, (channel + 1) * width);
+    const [least, most] = [Math.min(...own), Math.max(...own)];
+    const largest = Math.max(Math.abs(least), Math.abs(most)) || 1;
+    return { channel, least, most, height: lines, width: width / lines, shares: own.map((number) => number / largest) };
+  });
+}
+
+const divisors = (count) => Array.from({ length: count }, (_, place) => place + 1).filter((one) => count % one === 0);
+
 function shares({ least, most }, greyAt, height, width) {
   const largest = Math.max(Math.abs(least), Math.abs(most)) || 1;
   const made = new Float32Array(height * width);

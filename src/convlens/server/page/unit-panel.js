@@ -139,7 +139,7 @@ class UnitPanel extends HTMLElement {
     const { channel, row, column } = unit.position;
     const map = unit.node === -1 ? null : await this.#mapOf(unit.node, channel, signal).catch(() => null);
     if (signal.aborted) return;
-    this.#map.parentElement.hidden = !map || map.height * map.width === 1;
+    this.#map.parentElement.hidden = !map || map.line || map.height * map.width === 1;
     if (!this.#map.parentElement.hidden) this.#map.show({ ...map, name: `Channel ${channel} of ${unit.layer}` }, [row, column]);
   }
 
@@ -166,9 +166,8 @@ class UnitPanel extends HTMLElement {
     const wanted = { layers: [node], count: 1, first: channel, order: "number", values: true };
     const answer = await ask("/v1/features", { picture: { id: picture.id }, run: run.name, ...wanted }, { signal });
     const feature = answer.features[0];
-    if (!feature || feature.vector) return null;
-    const [height, width] = feature.tile;
-    const map = { values: numbersOf(feature.values), height, width };
+    const map = feature && mapIn(feature, channel);
+    if (!map) return null;
     if (this.#maps.size > 64) this.#maps.clear();
     this.#maps.set(key, map);
     return map;
@@ -201,6 +200,13 @@ class UnitPanel extends HTMLElement {
 const asked = ({ node, layer, channel, row, column, index, output }) => ({
   ...(node === undefined || node === null ? { layer } : { node }), channel, row, column, index, output,
 });
+
+/** Its numbers; of a recurrent layer those of one step, one below the other; null of a dense one. */
+function mapIn({ vector, shape, tile, values }, channel) {
+  if (!vector) return { values: numbersOf(values), height: tile[0], width: tile[1] };
+  const [, count] = shape;
+  return shape.length === 2 ? { values: vector.slice(channel * count, (channel + 1) * count), height: count, width: 1, line: true } : null;
+}
 
 const placeOf = ({ channel, row, column }) => [channel, row, column].filter((at) => at !== undefined && at !== null).join(", ");
 

@@ -9,6 +9,7 @@ import { brief, count, duration, percent } from "./format.js";
 import "./line-chart.js";
 import { empty, loading, problem, tell } from "./notices.js";
 
+const FAILED = ["stopped", "failed"]; // a training that leaves no run behind to show
 const ENLARGED = 3; // times: the filters of a first layer have few pixels
 const LOSS = { y: { least: 0 } };
 const ACCURACY = { y: { said: (share) => percent(share, 0), most: 1 } };
@@ -67,7 +68,7 @@ class WatchView extends HTMLElement {
   #end() {
     Object.assign(this.#state, { running: false, ended: true });
     this.leave();
-    if (!desk.run && this.#state.phase === "done") desk.open().catch(tell);
+    if (!desk.run && !FAILED.includes(this.#state.phase)) desk.open().catch(tell);
   }
 
   #broken(error) {
@@ -119,7 +120,7 @@ function enlarge(image) {
 
 function headline({ running, phase, words, step, total_steps: steps, seconds_left: left, stopping }) {
   if (stopping) return "Stopping and saving …";
-  if (!running || phase !== "train") return capital([phase, words].filter(Boolean).join(": "));
+  if (!running || phase !== "train") return capital(words?.startsWith(phase) ? words : [phase, words].filter(Boolean).join(": "));
   const share = steps ? percent(step / steps, 0) : "";
   return left === null || left === undefined ? `Training: ${share}` : `Training: ${share}, ${duration(left)} left`;
 }
