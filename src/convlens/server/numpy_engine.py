@@ -21,7 +21,7 @@ def engines_of(served: ServedRun) -> list[str]:
     with served.lock:
         if "engines" not in served.kept:
             try:
-                scratch_network(served.run)
+                scratch_network(served.model, served.run.input_shape)
                 served.kept["engines"] = [TORCH, NUMPY]
             except NetworkError:
                 served.kept["engines"] = [TORCH]
@@ -34,7 +34,7 @@ def as_numpy_computes(asked: Asked, recording: Recording) -> Recording:
     served = asked.served
     with served.lock:
         if "numpy engine" not in served.kept:
-            served.kept["numpy engine"] = scratch_network(served.run)
+            served.kept["numpy engine"] = scratch_network(served.model, served.run.input_shape)
         network: Network = served.kept["numpy engine"]
         picture = recording.picture.cpu().numpy()
         return recording.with_values(values_of(network, recording.graph, picture))
