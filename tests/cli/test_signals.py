@@ -24,7 +24,9 @@ def started(process, tmp_path: Path) -> subprocess.Popen[str]:
     return child
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_a_signal_saves_and_the_printed_command_goes_on_to_the_end(number, status, process, convlens, tmp_path):
     child = started(process, tmp_path)
     child.send_signal(number)

@@ -58,7 +58,7 @@ def cheap(line: str) -> bool:
     return bool(there) and "--resume" not in line and "--weights" not in line
 
 
-LONG = ("explain.md", "measure.md")
+LONG = ("explain.md", "measure.md", "shrink.md", "training.md")
 
 
 @pytest.mark.parametrize(

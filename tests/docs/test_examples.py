@@ -12,7 +12,10 @@ from .conftest import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 # with arguments that make them shorter
-SLOW: dict[str, list[str]] = {"seeds.py": ["1"], "gan.py": [], "dbn.py": [], "long_dependency.py": []}
+SLOW: dict[str, list[str]] = {
+    "seeds.py": ["1"],
+    **{name: [] for name in ("gan.py", "dbn.py", "long_dependency.py", "characters.py", "tones.py")},
+}
 
 
 def named(example):

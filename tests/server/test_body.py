@@ -64,6 +64,7 @@ def test_a_call_without_pictures_takes_no_more_text_than_others(client):
     assert answer.status_code == 413 and "beside its pictures" in answer.json()["error"]["what"]
 
 
+@pytest.mark.slow
 def test_a_broken_form_writes_nothing_to_the_terminal():
     code = """if True:
         from convlens.server.body import read_body

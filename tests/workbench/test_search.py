@@ -92,6 +92,7 @@ def test_where_nothing_keeps_within_the_nearest_is_said_and_nothing_is_written(t
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_search_that_is_stopped_leaves_nothing(trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def stop(self: Training, request: object) -> None:
         raise Stopped("stopped and saved", 130)
