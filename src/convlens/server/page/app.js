@@ -15,8 +15,17 @@ const shown = new Map(); // name -> the view's element, made at its first visit
 
 /** #inside/stages.0/3 -> ["inside", "stages.0", "3"]. */
 function address() {
-  const [name, ...parts] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  const [name, ...parts] = location.hash.slice(1).split("/").map(decoded);
   return VIEWS.includes(name) ? [name, ...parts] : ["try"];
+}
+
+/** An address that somebody mistyped is no error. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** A view is a custom element `NAME-view` of NAME.js; `enter(...parts)` and `leave()` tell it when it is seen. */
