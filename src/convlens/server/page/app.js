@@ -1,6 +1,6 @@
 // The shell: opens the run, shows the view that the address names, takes pictures dropped or pasted anywhere.
 
-import { takeToken } from "./api.js";
+import { ServerError, takeToken } from "./api.js";
 import { desk } from "./desk.js";
 import { element } from "./dom.js";
 import { empty, problem, tell } from "./notices.js";
@@ -31,11 +31,13 @@ function decoded(part) {
 /** A view is a custom element `NAME-view` of NAME.js; `enter(...parts)` and `leave()` tell it when it is seen. */
 async function view(name) {
   if (!shown.has(name)) {
-    await import(`./${name}.js`);
+    await import(`./${name}.js`).catch((error) => { throw error instanceof TypeError ? gone() : error; });
     shown.set(name, element(`${name}-view`, { class: "view", "data-view": name }));
   }
   return shown.get(name);
 }
+
+const gone = () => new ServerError(0, "The server does not answer.", "Start `convlens serve` again, then try again.");
 
 async function show(byUser) {
   const [name, ...parts] = address();
