@@ -545,3 +545,15 @@ def test_a_recurrent_network_opens_at_a_unit_of_one_of_its_steps(chromium, tmp_p
         chosen = page.locator(".map-tile[aria-pressed='true']")
         most = chosen.locator(".quiet").inner_text()
         assert number(page.locator(".unit-value").inner_text()) == pytest.approx(number(most), rel=5e-3)
+
+
+def test_an_address_of_a_unit_that_is_not_there_leaves_no_number_of_another_one(chromium, address):
+    with opened(chromium, address, viewport=WIDE, forgiven="400 (Bad Request)") as page:
+        begin(page)
+        page.evaluate("location.hash = '#inside/grouped.0/99/4/5'")
+        page.locator("unit-arithmetic").get_by_text("outside").wait_for()
+        assert page.locator("unit-panel h2").inner_text() == "grouped.0, 99, 4, 5"
+        assert page.locator(".unit-value").inner_text() == ""
+        page.evaluate("location.hash = '#inside/%E0%A4%A/3'")  # no address at all, and no error on the page
+        page.evaluate("location.hash = '#inside/grouped.0/3/4/5'")
+        page.locator("unit-panel h2", has_text="grouped.0, channel 3, row 4, column 5").wait_for()

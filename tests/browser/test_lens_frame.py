@@ -149,3 +149,11 @@ def test_a_server_that_has_gone_is_said_with_what_to_do(chromium, report, tmp_pa
     assert "does not answer" in notice.inner_text() and "convlens serve" in notice.inner_text()
     page.screenshot(path=tmp_path / "gone.png")
     own.close()
+
+
+def test_a_view_that_cannot_come_says_that_the_server_does_not_answer(chromium, lens):
+    with opened(chromium, lens, viewport=WIDE, forgiven="ERR_FAILED") as page:
+        page.locator(".sample:visible").first.wait_for()
+        page.route("**/page/judge.js", lambda route: route.abort())
+        page.evaluate("location.hash = '#judge'")
+        assert "convlens serve" in page.locator("main [role=alert]").inner_text()

@@ -1,6 +1,6 @@
 // The shell: opens the run, shows the view that the address names, takes pictures dropped or pasted anywhere.
 
-import { takeToken } from "./api.js";
+import { ServerError, takeToken } from "./api.js";
 import { desk } from "./desk.js";
 import { element } from "./dom.js";
 import { empty, problem, tell } from "./notices.js";
@@ -15,18 +15,29 @@ const shown = new Map(); // name -> the view's element, made at its first visit
 
 /** #inside/stages.0/3 -> ["inside", "stages.0", "3"]. */
 function address() {
-  const [name, ...parts] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  const [name, ...parts] = location.hash.slice(1).split("/").map(decoded);
   return VIEWS.includes(name) ? [name, ...parts] : ["try"];
+}
+
+/** An address that somebody mistyped is no error. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** A view is a custom element `NAME-view` of NAME.js; `enter(...parts)` and `leave()` tell it when it is seen. */
 async function view(name) {
   if (!shown.has(name)) {
-    await import(`./${name}.js`);
+    await import(`./${name}.js`).catch((error) => { throw error instanceof TypeError ? gone() : error; });
     shown.set(name, element(`${name}-view`, { class: "view", "data-view": name }));
   }
   return shown.get(name);
 }
+
+const gone = () => new ServerError(0, "The server does not answer.", "Start `convlens serve` again, then try again.");
 
 async function show(byUser) {
   const [name, ...parts] = address();

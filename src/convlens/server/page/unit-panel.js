@@ -115,11 +115,20 @@ class UnitPanel extends HTMLElement {
       await Promise.all([this.#showOwnMap(unit, signal), this.#showSource(unit, signal)]);
       if (!signal.aborted) [this.#slide.hidden, this.#slide.disabled] = [!this.#slides(unit), false];
     } catch (error) {
-      if (!signal.aborted && !isAbort(error)) this.#sum.replaceChildren(problem(error, () => this.#show()));
+      if (!signal.aborted && !isAbort(error)) this.#without(error);
     } finally {
       clearTimeout(slow);
       if (!signal.aborted) this.classList.remove("waiting");
     }
+  }
+
+  /** Nothing of the unit that stood here before stays beside the words. */
+  #without(error) {
+    const { layer, ...place } = this.#trail.at(-1);
+    this.#title.textContent = [layer, placeOf(place)].filter(Boolean).join(", ");
+    this.#value.textContent = this.#said.textContent = "";
+    this.#sight.parentElement.hidden = this.#source.parentElement.hidden = this.#map.parentElement.hidden = this.#slide.hidden = true;
+    this.#sum.replaceChildren(problem(error, () => this.#show()));
   }
 
   #write(unit) {
@@ -128,6 +137,7 @@ class UnitPanel extends HTMLElement {
     this.#title.textContent = name;
     this.#value.textContent = significant(unit.value, 5);
     this.#said.textContent = `${name}: ${significant(unit.value, 4)}`;
+    this.#sight.parentElement.hidden = false;
     this.#sight.light(unit.receptive_field);
     this.#sum.show(unit, { classes: this.#desk.run.classes, colours: this.#desk.network.input.channels });
     this.#slide.disabled = true;
