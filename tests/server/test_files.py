@@ -58,6 +58,7 @@ def test_a_picture_comes_back_as_it_was_given_and_as_the_network_sees_it(client,
 
 def test_an_unknown_address_and_an_unknown_method_are_answered_with_where_to_look(client):
     assert client.get("/v1/nothing").status_code == 404
+    assert client.get("/v1/health/").status_code == 404
     answer = client.put("/v1/predict")
     assert answer.status_code == 405 and answer.headers["allow"] == "POST"
     for one in (client.get("/v1/nothing"), answer):

@@ -64,6 +64,7 @@ def app_of(shelf: Shelf, token: str | None = None, hosts: Iterable[str] = ()) ->
     routes = [Route(one.path, handler(one, shelf), methods=[one.method]) for one in calls]
     routes += [Route("/", page_file), Route("/page/{name}", page_file)]
     inner = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: no_such_call})  # type: ignore[dict-item]
+    inner.router.redirect_slashes = False  # to another address is no answer
     return Guard(inner, hosts, token)
 
 

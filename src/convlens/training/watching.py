@@ -105,7 +105,8 @@ class Watch:
     def look(self, training: Training) -> None:
         """Between two steps; nearly always it is too early for another look."""
         now = time.monotonic()
-        if now - self._looked >= EVERY_S or training.tally.step == training.plan.total_steps:
+        last = self.stop_asked or training.tally.step == training.plan.total_steps
+        if last or now - self._looked >= EVERY_S:
             self._note(training, now)
             self.phase, self.words = "train", ""
             self.version += 1
