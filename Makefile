@@ -10,8 +10,9 @@ PEERS := .venv-peers
 demo: $(INSTALLED)
 	$(BIN)/convlens demo
 
+# One thread: these networks are too small for more. `make test-all` runs the same tests with all threads.
 test: lint types
-	$(BIN)/python -m pytest -m "not slow and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not browser"
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -m "not browser"

@@ -147,7 +147,7 @@ def test_without_the_packages_torch_is_taken_and_it_says_what_is_missing(
     for package in ("openvino", "onnxruntime"):
         monkeypatch.setitem(sys.modules, package, None)
     found = predict(copied_run, DIGITS, engine="auto", tell=told.append)
-    assert found.engine.startswith("torch, ")
+    assert found.engine.startswith(("torch, ", "plain, "))  # folded, or as it is where that is as fast
     assert "engine: onnxruntime is missing: pip install 'convlens[fast]'" in told
 
 

@@ -49,6 +49,7 @@ def test_it_is_divided_as_the_run_was_and_keeps_its_preprocessing(wide, narrow):
     assert narrow.num_pictures == before.splits.counts()["test"]
 
 
+@pytest.mark.slow
 def test_at_another_resolution_the_weights_of_the_run_learn_on_and_it_stays_as_it_is(wide, tmp_path, fingerprint):
     told: list[str] = []
     asked = {"teach": False, "tell": told.append, "learning_rate": 1e-12, **QUICK}
@@ -64,6 +65,7 @@ def test_at_another_resolution_the_weights_of_the_run_learn_on_and_it_stays_as_i
         torch.testing.assert_close(after.model.get_parameter(name), weight, atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_what_is_made_of_a_fine_tuned_run_is_fine_tuned_too(wide, tmp_path):
     weights = {"model": "mobilenet_v1", "weights": str(wide), **QUICK}
     tuned = train(str(wide.parent / "shapes"), out=tmp_path / "tuned", **weights).run
@@ -158,6 +160,7 @@ def test_a_pruned_run_can_be_pruned_again(trained_run: Path, tmp_path: Path) -> 
     assert torch.equal(run.model(images), Run.load(run.path).model(images))
 
 
+@pytest.mark.slow
 def test_a_pruned_run_takes_another_resolution_and_no_other_width(wide: Path, tmp_path: Path) -> None:
     options = {"teach": False, **QUICK}
     first = shrink(wide, prune=0.5, resolution=24, out=tmp_path / "first", **options).shrunk[0]
