@@ -23,22 +23,19 @@ MOST_OF_A_CELL = 60
 
 Evaluation = dict[str, Any]
 
-TEXT, NUMBER, LIST = ({"type": kind} for kind in ("string", "number", "array"))
+TEXT, LIST = ({"type": kind} for kind in ("string", "array"))
 EVALUATION_DOC = Doc(
     "The scores of a run on pictures that it was not trained on, as `convlens evaluate` left them.",
     takes={"name": {**TEXT, "maxLength": 500, "description": "one of `names`; the run's own test part by default"}},
     answer={
         "run": TEXT,
-        "names": {
-            **LIST,
-            "description": "all evaluations of the run; where there is none, `remedy` alone goes with it",
-        },
-        "remedy": TEXT,
+        "names": {**LIST, "description": "all evaluations of the run"},
+        "remedy": {**TEXT, "description": "where there is none: what to do; all else is empty then"},
         "name": TEXT,
         "part": TEXT,
-        "accuracy": NUMBER,
+        "accuracy": {"type": ["number", "null"]},
         "interval": LIST,
-        "num_pictures": {"type": "integer"},
+        "num_pictures": {"type": ["integer", "null"]},
         "num_errors": {"type": "integer"},
         "classes": LIST,
         "confusion": {"type": ["array", "null"], "description": "rows are the truth; null for more than 100 classes"},
@@ -59,11 +56,11 @@ def evaluation(asked: Asked) -> dict[str, Any]:
     if not found:
         command = f"`convlens evaluate {quote(str(served.run.path))}`"
         remedy = f"{served.name} has not been evaluated; run {command}, then look here again"
-        return {"run": served.name, "names": [], "remedy": remedy}
+        return {"run": served.name, "names": [], "remedy": remedy, "name": "", **_told(served, {})}
     name = asked.values.get("name") or next(iter(found))
     if name not in found:
         raise Refused(404, f"no evaluation is called {name!r:.60}{nearest(name, found)}; there is {', '.join(found)}")
-    return {"run": served.name, "names": list(found), "name": name, **_told(served, found[name])}
+    return {"run": served.name, "names": list(found), "remedy": "", "name": name, **_told(served, found[name])}
 
 
 def _told(served: ServedRun, one: Evaluation) -> dict[str, Any]:
