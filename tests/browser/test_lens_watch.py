@@ -28,8 +28,10 @@ def test_curves_throughput_and_filters_go_on_by_themselves_until_it_is_stopped(c
         page.screenshot(path=tmp_path / "watched.png", full_page=True)
         assert faint(page) == []
         page.get_by_role("button", name="Stop and save…").click()
+        page.locator("dialog").wait_for()
         page.keyboard.press("Escape")
-        assert page.locator("dialog").count() == 0 and process.poll() is None
+        page.locator("dialog").wait_for(state="detached")
+        assert process.poll() is None
         page.get_by_role("button", name="Stop and save…").click()
         page.locator("dialog").get_by_role("button", name="Stop and save").click()
         page.locator("watch-view .headline").get_by_text("top").wait_for()
