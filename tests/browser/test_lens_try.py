@@ -162,7 +162,7 @@ def test_what_is_no_picture_is_refused_with_what_to_do(chromium, lens, tmp_path)
         page.screenshot(path=tmp_path / "refused.png")
         assert "cannot be read" in notice.inner_text() and "another file" in notice.inner_text()
         notice.get_by_role("button").click()
-        assert notice.count() == 0
+        notice.wait_for(state="detached")
 
 
 def test_the_map_changes_with_method_and_class_and_fades_with_the_slider(page):
