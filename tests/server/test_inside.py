@@ -21,7 +21,7 @@ from convlens.measurement import measure_network
 from convlens.pictures import decode, thumbnail
 from convlens.runs import Run
 from convlens.server import Limits, running_server
-from convlens.server.inside import Recordings
+from convlens.server.recordings import Recordings
 from convlens.server.shelf import open_shelf
 from tests.arithmetic.recomputed import recomputed
 

@@ -53,6 +53,8 @@ def test_the_class_to_explain_can_be_named_or_numbered(copied_run):
     assert class_number(run, 3) == class_number(run, " 3") == 3
     by_name = explain(copied_run, digit(), target="4", sanity=False)
     assert by_name.pictures[0].target == "4" and by_name.sanity == ()
+    with pytest.raises(UsageError, match="no class is called '999"):
+        class_number(run, "9" * 5000)  # more digits than Python reads
     with pytest.raises(UsageError, match="no class is called 'seven'"):
         explain(copied_run, digit(), target="seven")
 

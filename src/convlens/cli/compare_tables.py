@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convlens.cli.output import console, print_table, share
-from convlens.cli.search_tables import sizes
+from convlens.cli.output import console, count, print_table, share
 from convlens.errors import counted
 
 if TYPE_CHECKING:
@@ -38,6 +37,13 @@ def _row(row: Compared, packed: bool) -> tuple[object, ...]:
         interval = f"{share(row.accuracy_low)} to {share(row.accuracy_high)}"
     stored = (_megabytes(row.weight_bytes), *([_megabytes(row.file_bytes)] if packed else []))
     return (*sizes(row), *stored, share(row.accuracy), interval)
+
+
+def sizes(row: Compared) -> tuple[object, ...]:
+    """Name, side in pixels, parameters, MACs."""
+    size = "×".join(str(side) for side in dict.fromkeys(row.image_size))
+    macs = count(row.macs) if row.complete else f"≥ {count(row.macs)}"
+    return (row.name, size, f"{row.parameters:,}", macs)
 
 
 def _megabytes(size_bytes: int | None) -> str | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convlens.cli.output import count, print_table, share
+from convlens.cli.compare_tables import sizes
+from convlens.cli.output import print_table, share
 from convlens.errors import counted
 
 if TYPE_CHECKING:
-    from convlens.workbench.compare import Compared
     from convlens.workbench.tried import Search, Tried
 
 
@@ -25,10 +25,3 @@ def _tried(one: Tried) -> tuple[object, ...]:
     row, met = one.figures, ", ".join(one.misses) or "kept"
     costs = (f"{one.size_bytes:,}", f"{one.latency.p50_ms:.3f} ± {one.latency.doubt:.0%}", one.engine)
     return (*sizes(row), *costs, share(row.accuracy), f"{100 * (0 - one.accuracy_loss):+.2f}", met, one.seconds or None)
-
-
-def sizes(row: Compared) -> tuple[object, ...]:
-    """Name, side in pixels, parameters, MACs."""
-    size = "×".join(str(side) for side in dict.fromkeys(row.image_size))
-    macs = count(row.macs) if row.complete else f"≥ {count(row.macs)}"
-    return (row.name, size, f"{row.parameters:,}", macs)

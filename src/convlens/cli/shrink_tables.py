@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convlens.cli.compare_tables import sizes
 from convlens.cli.output import console, print_table, share
-from convlens.cli.search_tables import print_trials, sizes
+from convlens.cli.search_tables import print_trials
 from convlens.errors import counted
 
 if TYPE_CHECKING:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +16,7 @@ from convlens.errors import PictureError
 from convlens.pictures import decode
 from convlens.server.endpoint import Asked, Doc
 from convlens.server.inside import copied, inside
+from convlens.server.recent import Recent, recent
 from convlens.server.refused import Refused
 from convlens.server.samples import thumbnails_of
 from convlens.server.shelf import ServedRun
@@ -56,7 +59,7 @@ def exciting(asked: Asked) -> dict[str, Any]:
 def _picture(served: ServedRun, file: Path, one: explanation.Excited) -> dict[str, Any]:
     return {
         "name": file.name,
-        "url": f"/v1/thumbnails/{file.name}?run={served.quoted}",
+        "url": served.thumbnail_address(file.name),
         "value": one.value,
         "row": one.position[0],
         "column": one.position[1],
@@ -66,17 +69,14 @@ def _picture(served: ServedRun, file: Path, one: explanation.Excited) -> dict[st
 
 def _looked_for(served: ServedRun, layer: str) -> tuple[list[Path], Found]:
     """All channels of the layer in one pass; kept, as the next channel is asked for soon."""
+    kept: Recent[tuple[list[Path], Found]] = recent(served, "exciting", KEPT_LAYERS)
     with copied(served) as model:
-        kept: dict[str, tuple[list[Path], Found]] = served.kept.setdefault("exciting", {})
-        if layer not in kept:
-            channels = _channels(served, layer)
-            files = _readable(served)
-            batches = _batches(served, files)
-            found = explanation.exciting(model, batches, layer, range(channels), top=32)
-            while len(kept) >= KEPT_LAYERS:
-                kept.pop(next(iter(kept)))
-            kept[layer] = (files, found)
-        return kept[layer]
+        if (known := kept.known(layer)) is not None:
+            return known
+        channels = range(_channels(served, layer))
+        readable = _readable(served)
+        found = explanation.exciting(model, _batches(served, list(readable.values())), layer, channels, top=32)
+        return kept.keep(layer, (list(readable), found))
 
 
 def _channels(served: ServedRun, layer: str) -> int:
@@ -87,24 +87,19 @@ def _channels(served: ServedRun, layer: str) -> int:
     return shape[1]
 
 
-def _readable(served: ServedRun) -> list[Path]:
-    """Spread over all thumbnails, whose order is that of the classes."""
+def _readable(served: ServedRun) -> dict[Path, np.ndarray]:
+    """Spread over all thumbnails, whose order is that of the classes: uint8 (C, H, W) as the network sees each."""
     there = list(thumbnails_of(served.run).values())
     if not there:
         raise Refused(404, "the run has no pictures to look at; `convlens evaluate` keeps some")
     step = max(1, -(-len(there) // MOST_PICTURES))
-    return [file for file in there[::step] if _pixels(served, file) is not None]
+    preprocess, readable = served.run.preprocess, {}
+    for file in there[::step]:
+        with suppress(PictureError):
+            readable[file] = preprocess.pixels(decode(file, short_side=preprocess.decode_side))
+    return readable
 
 
-def _batches(served: ServedRun, files: list[Path]) -> Iterator[Tensor]:
-    for first in range(0, len(files), BATCH):
-        pixels = [_pixels(served, file) for file in files[first : first + BATCH]]
-        yield served.run.preprocess.normalise(torch.stack([one for one in pixels if one is not None]))
-
-
-def _pixels(served: ServedRun, file: Path) -> Tensor | None:
-    preprocess = served.run.preprocess
-    try:
-        return torch.tensor(preprocess.pixels(decode(file, short_side=preprocess.decode_side)))
-    except PictureError:
-        return None
+def _batches(served: ServedRun, pixels: list[np.ndarray]) -> Iterator[Tensor]:
+    for first in range(0, len(pixels), BATCH):
+        yield served.run.preprocess.normalise(torch.from_numpy(np.stack(pixels[first : first + BATCH])))

@@ -143,7 +143,11 @@ EXPLAIN_DOC = Doc(
     "A map over the picture, as the network sees it, of what speaks for a class.",
     takes={
         "method": {"type": "string", "description": "a method that GET /v1/methods lists", "default": "grad_cam"},
-        "target": {"type": ["string", "integer", "null"], "description": "a class; the predicted one where null"},
+        "target": {
+            "type": ["string", "integer", "null"],
+            "maxLength": 500,
+            "description": "a class by name or number; the predicted one where null",
+        },
         "layer": {"type": ["string", "null"], "description": "a layer's path; the last with feature maps where null"},
         "sanity": {"type": "boolean", "description": "check the map too, which takes much longer", "default": False},
         "values": {"type": "boolean", "description": "the map as numbers too", "default": False},

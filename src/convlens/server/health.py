@@ -56,8 +56,7 @@ def run_facts(asked: Asked) -> dict[str, Any]:
         "metrics": run.manifest.metrics,
         "has_pictures": bool(samples),
         "samples": [
-            {"id": one.id, "url": f"/v1/thumbnails/{one.file.name}?run={served.quoted}", "label": one.label}
-            for one in samples
+            {"id": one.id, "url": served.thumbnail_address(one.file.name), "label": one.label} for one in samples
         ],
         "digits": takes_drawings(run),
         "ink": ink_of(run, samples),

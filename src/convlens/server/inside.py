@@ -1,16 +1,14 @@
-"""What is known of a served network's inside: its layers by name, and recordings of the last pictures."""
+"""What is known of a served network's inside: its graph, its measurement, its layers by name."""
 
 from __future__ import annotations
 
 import copy
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -19,14 +17,11 @@ from convlens.arithmetic import Recording, layer_names, record_values
 from convlens.errors import UsageError, unknown_name
 from convlens.graph import Graph, ModuleCall
 from convlens.measurement import LayerMeasure, NetworkMeasure, measure_network
-from convlens.server.kept import KeptPicture
-from convlens.server.limits import Limits
-from convlens.server.shelf import ServedRun, Shelf
 
 if TYPE_CHECKING:
     from convlens.server.endpoint import Asked
+    from convlens.server.shelf import ServedRun
 
-KEPT_BYTES = 512 << 20  # of all recordings of a server together, which are no more than the pictures it keeps
 PROBABILITIES = "probabilities"
 
 
@@ -110,47 +105,6 @@ def _layers(graph: Graph, measure: NetworkMeasure) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-class Recordings:
-    """Of the last pictures, for all runs of a server together."""
-
-    def __init__(self, most_bytes: int = KEPT_BYTES, most: int = Limits.kept_pictures) -> None:
-        self._most_bytes, self._most = most_bytes, most
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[ServedRun, str], Recording] = OrderedDict()
-
-    def of(self, served: ServedRun, picture: KeptPicture) -> Recording:
-        """That of this picture, made where it is not kept."""
-        key = (served, picture.id)  # another run may come under the same name
-        with served.lock:  # whoever waits for the same one finds it
-            with self._lock:
-                if key in self._kept:
-                    self._kept.move_to_end(key)
-                    return self._kept[key]
-            graph = inside(served).graph
-            pixels = torch.tensor(picture.pixels(served))[None]
-            recording = record_values(served.model, served.run.preprocess.normalise(pixels), graph=graph)
-            self._keep(key, recording)
-            return recording
-
-    @property
-    def num_bytes(self) -> int:
-        with self._lock:
-            return self._sum()
-
-    def _keep(self, key: tuple[ServedRun, str], recording: Recording) -> None:
-        with self._lock:
-            self._kept[key] = recording
-            while self._kept and (len(self._kept) > self._most or self._sum() > self._most_bytes):
-                self._kept.popitem(last=False)
-
-    def _sum(self) -> int:
-        return sum(recording.size_bytes for recording in self._kept.values())
-
-
-_OF_SHELVES: WeakKeyDictionary[Shelf, Recordings] = WeakKeyDictionary()
-_ONE_AT_A_TIME = threading.Lock()
-
-
 @contextmanager
 def copied(served: ServedRun) -> Iterator[nn.Module]:
     """A copy of the network, one at a time, for work of seconds: meanwhile the network answers what else is asked."""
@@ -163,11 +117,6 @@ def copied(served: ServedRun) -> Iterator[nn.Module]:
         yield served.kept["copy"]
 
 
-def recordings(shelf: Shelf) -> Recordings:
-    with _ONE_AT_A_TIME:
-        return _OF_SHELVES.setdefault(shelf, Recordings(most=shelf.limits.kept_pictures))
-
-
 def recording_of(asked: Asked) -> Recording:
     """Of the picture that is asked about."""
-    return recordings(asked.shelf).of(asked.served, asked.picture)
+    return asked.shelf.recordings.of(asked.served, asked.picture)

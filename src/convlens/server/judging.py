@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from shlex import quote
 from typing import Any
-from urllib.parse import quote as quoted
 
 from convlens.errors import nearest
 from convlens.reports.confusion import MOST_CELLS, Pair, worst_pairs
@@ -112,8 +111,7 @@ class Cards:
     """Judged pictures as a page shows them; a thumbnail has an address where the run has its file."""
 
     def __init__(self, served: ServedRun) -> None:
-        self._classes, self._there = served.run.classes, thumbnails_of(served.run)
-        self._run = served.quoted
+        self._served, self._classes, self._there = served, served.run.classes, thumbnails_of(served.run)
 
     def of(self, pair: Pair, judged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         return [self._card(pair, one) for one in judged[:MOST_OF_A_CELL]]
@@ -125,7 +123,7 @@ class Cards:
     def _card(self, pair: Pair, one: Mapping[str, Any]) -> dict[str, Any]:
         name = PurePosixPath(one.get("thumbnail") or "").name
         return {
-            "url": f"/v1/thumbnails/{quoted(name, safe='')}?run={self._run}" if name in self._there else None,
+            "url": self._served.thumbnail_address(name) if name in self._there else None,
             "key": str(one.get("key", "")),
             "label": self._classes[pair[0]],
             "predicted": self._classes[pair[1]],

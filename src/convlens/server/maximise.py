@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from convlens import explanation
-from convlens.errors import UsageError, unknown_name
+from convlens.errors import UsageError
+from convlens.server.drawn import png_address
 from convlens.server.endpoint import Asked, Doc
 from convlens.server.inside import copied
-from convlens.server.sheets import data_url
+from convlens.server.recent import Recent, recent
 from convlens.server.shelf import ServedRun
+from convlens.workbench.explain import class_number
 
 SECONDS = 12.0  # of growing
 MOST_STEPS, FEWEST_STEPS, TRIAL_STEPS = 256, 16, 2
@@ -22,7 +24,12 @@ MAXIMISE_DOC = Doc(
     takes={
         "layer": {"type": ["string", "null"], "default": None, "description": "the path of a layer; none for a class"},
         "channel": {"type": ["integer", "null"], "minimum": 0, "maximum": 1_000_000, "default": None},
-        "class": {"type": ["string", "integer", "null"], "default": None, "description": "its name or its number"},
+        "class": {
+            "type": ["string", "integer", "null"],
+            "default": None,
+            "maxLength": 500,
+            "description": "its name or its number",
+        },
         "steps": {
             "type": "integer",
             "minimum": 1,
@@ -49,31 +56,18 @@ def maximise(asked: Asked) -> dict[str, Any]:
     unit = _unit(asked)
     most = int(asked.values["steps"])
     key = (layer, unit, seed, most)
+    kept: Recent[dict[str, Any]] = recent(served, "maximised", KEPT_PICTURES)
     with copied(served) as model:
-        kept: dict[Any, dict[str, Any]] = served.kept.setdefault("maximised", {})
-        if key not in kept:
-            grown = _grown(model, served, Wish(unit, layer, seed, most))
-            while len(kept) >= KEPT_PICTURES:
-                kept.pop(next(iter(kept)))
-            kept[key] = grown
-        return kept[key]
+        return kept.known(key) or kept.keep(key, _grown(model, served, Wish(unit, layer, seed, most)))
 
 
 def _unit(asked: Asked) -> int:
     layer, channel, named = (asked.values[name] for name in ("layer", "channel", "class"))
     if (layer is None) != (channel is None) or (named is None) == (layer is None):
         raise UsageError("what is to be shown is not said; give a class, or a layer and one of its channels")
-    if channel is not None:
-        return int(channel)
-    classes = asked.served.run.classes
-    named = int(named) if isinstance(named, float) else named
-    if named in classes:
-        return classes.index(str(named))
-    if isinstance(named, int) and 0 <= named < len(classes):
-        return named
-    if isinstance(named, str) and named.isdigit() and int(named[:9]) < len(classes):
-        return int(named)
-    raise unknown_name("class", str(named)[:80], classes, f"there are {len(classes)}, counted from 0")
+    number = int(channel) if channel is not None else class_number(asked.served.run, named)
+    assert number is not None  # one of them came
+    return number
 
 
 class Wish(NamedTuple):
@@ -101,7 +95,7 @@ def _grown(model: nn.Module, served: ServedRun, wish: Wish) -> dict[str, Any]:
     return {
         "layer": wish.layer,
         "unit": wish.unit,
-        "picture": data_url(picture[:, :, 0] if picture.shape[2] == 1 else picture),
+        "picture": png_address(picture[:, :, 0] if picture.shape[2] == 1 else picture),
         "before": found.before[0],
         "value": found.values[0],
         "steps": steps,

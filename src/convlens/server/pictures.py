@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from convlens.pictures import png_bytes
+from convlens.server.drawn import upright
 from convlens.server.endpoint import Asked, Doc
 from convlens.server.refused import Refused
 from convlens.server.samples import thumbnails_of
@@ -23,8 +24,7 @@ def picture(asked: Asked) -> Any:
     kept = asked.shelf.picture(asked.values["id"])
     if asked.values["as"] == SHOWN:
         return _picture_response(png_bytes(kept.shown), "image/png")
-    pixels = kept.pixels(asked.served).transpose(1, 2, 0)
-    return _picture_response(png_bytes(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels), "image/png")
+    return _picture_response(png_bytes(upright(kept.pixels(asked.served))), "image/png")
 
 
 def thumbnail(asked: Asked) -> Any:

@@ -1,20 +1,14 @@
-"""Pictures for the page: many small tiles in one PNG, and PNG as a data URL."""
+"""Many small tiles in one PNG."""
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import numpy as np
 
-from convlens.pictures import png_bytes
+from convlens.server.drawn import png_address
 
 MOST_COLUMNS = 8
-
-
-def data_url(pixels: np.ndarray) -> str:
-    """uint8 (H, W) or (H, W, 3) -> "data:image/png;base64,…"."""
-    return "data:image/png;base64," + base64.b64encode(png_bytes(np.ascontiguousarray(pixels))).decode("ascii")
 
 
 def sheet(tiles: np.ndarray, columns: int | None = None) -> dict[str, Any]:
@@ -25,7 +19,7 @@ def sheet(tiles: np.ndarray, columns: int | None = None) -> dict[str, Any]:
     blank = np.zeros((rows * columns - count, *tiles.shape[1:]), np.uint8)
     grid = np.concatenate([tiles, blank]).reshape(rows, columns, height, width, *tiles.shape[3:])
     joined = grid.swapaxes(1, 2).reshape(rows * height, columns * width, *tiles.shape[3:])
-    return {"sheet": data_url(joined), "columns": columns, "tile": [height, width]}
+    return {"sheet": png_address(joined), "columns": columns, "tile": [height, width]}
 
 
 def columns_for(count: int) -> int:

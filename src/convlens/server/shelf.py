@@ -21,6 +21,7 @@ from convlens.server.batching import Batcher
 from convlens.server.kept import KeptPicture, KeptPictures
 from convlens.server.limits import Limits
 from convlens.server.metrics import Metrics
+from convlens.server.recordings import Recordings
 from convlens.server.refused import Refused
 from convlens.server.samples import Sample, samples_of
 from convlens.server.workers import Workers
@@ -46,10 +47,9 @@ class ServedRun:
         """In eval mode, float32; never to be changed."""
         return self.run.model
 
-    @property
-    def quoted(self) -> str:
-        """Its name in an address."""
-        return quote(self.name, safe="")
+    def thumbnail_address(self, file: str) -> str:
+        """Where the server gives the run's thumbnail of that name."""
+        return f"/v1/thumbnails/{quote(file, safe='')}?run={quote(self.name, safe='')}"
 
     @cached_property
     def samples(self) -> tuple[Sample, ...]:
@@ -61,7 +61,7 @@ class Shelf:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.kept = KeptPictures(limits)
+        self.kept, self.recordings = KeptPictures(limits), Recordings(most=limits.kept_pictures)
         self.runs: dict[str, ServedRun] = {}
         self.training: Watch | None = None
         self.streams: WeakSet[Any] = WeakSet()  # of events, to whoever watches it

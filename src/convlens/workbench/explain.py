@@ -196,7 +196,7 @@ def class_number(run: Run, target: str | int | None) -> int | None:
     name = str(target).strip()
     if name in run.classes:
         return run.classes.index(name)
-    if name.isascii() and name.isdigit() and int(name) < len(run.classes):
+    if name.isascii() and name.isdigit() and len(name) < 20 and int(name) < len(run.classes):
         return int(name)
     raise unknown_name("class", name, run.classes, f"the run knows {', '.join(run.classes[:12])}")
 
