@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,8 +19,10 @@ from convlens.server import ServeResult, running_server
 
 
 @pytest.fixture(scope="session")
-def served(trained_run: Path) -> Iterator[ServeResult]:
-    with running_server(trained_run) as result:
+def served(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeResult]:
+    """Of a copy: some calls write into the run."""
+    copy = Path(shutil.copytree(trained_run, tmp_path_factory.mktemp("served") / trained_run.name))
+    with running_server(copy) as result:
         yield result
 
 

@@ -105,3 +105,9 @@ def test_addresses_are_read_as_they_should_be():
     assert site_of("http://localhost:8000") == "localhost:8000"
     assert site_of("http://localhost:8000/path") is None and site_of("null") is None
     assert is_address("10.0.0.1") and not is_address("10.0.0.1.example")
+
+
+def test_headers_that_are_too_long_are_refused_however_they_arrive(client):
+    answer = client.get("/v1/health", headers={"X-Long": "a" * 40_000})
+    assert answer.status_code == 431 and "bytes" in answer.json()["error"]["what"]
+    assert client.get("/v1/health", headers={"X-Long": "a" * 30_000}).status_code == 200

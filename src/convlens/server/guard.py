@@ -14,6 +14,7 @@ from convlens.server.refused import Refused, as_json
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+MOST_HEADERS = 1 << 15  # bytes of the headers of a request
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -64,6 +65,8 @@ class Guard:
         await self._app(scope, receive, guarded_send)
 
     def _check(self, scope: Scope) -> None:
+        if (size := sum(len(name) + len(value) for name, value in scope["headers"])) > MOST_HEADERS:
+            raise Refused(431, f"the headers of the request have {size:,} bytes; send {MOST_HEADERS:,} at most")
         headers = [(name, value.decode("latin-1")) for name, value in scope["headers"]]
         hosts = [value for name, value in headers if name == b"host"]
         if len(hosts) != 1 or not self._is_ours(host_of(f"//{hosts[0]}")):

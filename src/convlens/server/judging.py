@@ -12,6 +12,7 @@ from convlens.reports.confusion import MOST_CELLS, Pair, worst_pairs
 from convlens.reports.gallery import by_pair
 from convlens.reports.write import ordered
 from convlens.server.endpoint import Asked, Doc
+from convlens.server.evaluating import PROGRESS, can_evaluate, under_way
 from convlens.server.refused import Refused
 from convlens.server.samples import thumbnails_of
 from convlens.server.shelf import ServedRun
@@ -45,21 +46,24 @@ EVALUATION_DOC = Doc(
         "per_class": LIST,
         "robustness": LIST,
         "beside": {"type": ["object", "null"]},
+        "can_evaluate": {"type": "boolean", "description": "the pictures are there: `/v1/evaluate` has them scored"},
+        "evaluating": {"type": ["object", "null"], "properties": PROGRESS},
     },
 )
 
 
 def evaluation(asked: Asked) -> dict[str, Any]:
     served = asked.served
+    now = {"can_evaluate": can_evaluate(served.run), "evaluating": under_way(served)}
     found = dict(ordered(served.run.evaluations))
     if not found:
         command = f"`convlens evaluate {quote(str(served.run.path))}`"
         remedy = f"{served.name} has not been evaluated; run {command}, then look here again"
-        return {"run": served.name, "names": [], "remedy": remedy, "name": "", **_told(served, {})}
+        return {"run": served.name, "names": [], "remedy": remedy, "name": "", **_told(served, {}), **now}
     name = asked.values.get("name") or next(iter(found))
     if name not in found:
         raise Refused(404, f"no evaluation is called {name!r:.60}{nearest(name, found)}; there is {', '.join(found)}")
-    return {"run": served.name, "names": list(found), "remedy": "", "name": name, **_told(served, found[name])}
+    return {"run": served.name, "names": list(found), "remedy": "", "name": name, **_told(served, found[name]), **now}
 
 
 def _told(served: ServedRun, one: Evaluation) -> dict[str, Any]:

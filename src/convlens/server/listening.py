@@ -15,11 +15,11 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from convlens.server.guard import MOST_HEADERS
 from convlens.server.limits import Limits
 
 END_SECONDS = 1  # for the requests at hand when it is told to stop
 DRAIN_SECONDS = 5.0  # for the rest of a body that was refused, so that its sender gets to read why
-MOST_HEADERS = 1 << 15  # bytes of the headers of a request
 ENDING = ("graceful shutdown", "asyncio.exceptions.CancelledError")
 BUSY = b'{"error": {"status": 503, "what": "too many connections are open", "remedy": "try again in a second"}}'
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from convlens.server.changing import CHANGED_DOC, CHANGES_DOC, change, list_changes
 from convlens.server.endpoint import Endpoint
+from convlens.server.evaluating import EVALUATE_DOC, evaluate
 from convlens.server.exciting import EXCITING_DOC, exciting
 from convlens.server.explaining import EXPLAIN_DOC, explain
 from convlens.server.features import FEATURES_DOC, features
@@ -35,6 +36,7 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("GET", "/v1/methods", list_methods, METHODS_DOC, long=True, light=False),
     Endpoint("GET", "/v1/changes", list_changes, CHANGES_DOC),
     Endpoint("POST", "/v1/changed", change, CHANGED_DOC, light=True),
+    Endpoint("POST", "/v1/evaluate", evaluate, EVALUATE_DOC, light=True),
     Endpoint("GET", "/v1/evaluation", evaluation, EVALUATION_DOC),
     Endpoint("GET", "/v1/training", training, TRAINING_DOC, light=True),
     Endpoint("GET", "/v1/training/events", events, EVENTS_DOC, raw=True, light=True),

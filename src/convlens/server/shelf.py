@@ -55,6 +55,12 @@ class ServedRun:
     def samples(self) -> tuple[Sample, ...]:
         return samples_of(self.run)
 
+    def forget_pictures(self) -> None:
+        """Where the run has others than before: they are looked for anew."""
+        self.__dict__.pop("samples", None)
+        with self.lock:
+            self.kept.pop("exciting", None)
+
 
 class Shelf:
     """The runs by name, the first one the default; `kept` pictures; the `training` that is being watched, if any."""
@@ -65,7 +71,8 @@ class Shelf:
         self.runs: dict[str, ServedRun] = {}
         self.training: Watch | None = None
         self.streams: WeakSet[Any] = WeakSet()  # of events, to whoever watches it
-        self.closing = False  # streams end then
+        self.closing = False  # streams and evaluations end then
+        self.starting = threading.Lock()  # of an evaluation: one at a time
         self.workers, self.metrics = Workers(limits), Metrics()
         self._open = ExitStack()
 
@@ -114,6 +121,7 @@ class Shelf:
 
     def close(self) -> None:
         """It may be called twice."""
+        self.closing = True
         self.workers.close()
         self._open.close()
 

@@ -37,5 +37,8 @@ export function duration(seconds) {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
+/** "it is saved" -> "It is saved". */
+export const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
 /** plural(1, "picture") -> "1 picture". */
 export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;

@@ -5,11 +5,12 @@ import { cellWords } from "./confusion-matrix.js";
 import { classTable } from "./class-table.js";
 import { desk, follow } from "./desk.js";
 import { button, element } from "./dom.js";
-import { count, exact, percent, plural } from "./format.js";
+import { capital, count, percent, plural } from "./format.js";
 import { judgedPictures } from "./judged-pictures.js";
 import "./line-chart.js";
 import { empty, loading, problem } from "./notices.js";
 import { reliability } from "./reliability.js";
+import "./run-evaluation.js";
 import "./shaken-picture.js";
 
 const FIRST_SHOWN = 24; // of the mistakes
@@ -37,7 +38,7 @@ class JudgeView extends HTMLElement {
     try {
       const found = await read("/v1/evaluation", { run: desk.run.name, name });
       if (found.names.length) this.#show(found);
-      else this.#found.replaceChildren(empty(...found.remedy.split("; ")));
+      else this.#found.replaceChildren(notYet(found));
     } catch (error) {
       this.#found.replaceChildren(problem(error, () => this.#open(name)));
     }
@@ -100,8 +101,15 @@ function classes({ per_class: rows }) {
   return rows?.length ? card("Class by class", "", classTable(rows)) : null;
 }
 
-function robustness({ robustness: found }) {
-  if (!found?.length) return null;
+/** Of the run's own test part it can be asked for; of other pictures the command does it. */
+function robustness(evaluation) {
+  const { robustness: found, can_evaluate: can, name, names } = evaluation;
+  if (!found?.length && !(can && name === names[0])) return null;
+  if (!found?.length) {
+    const text = "Up to 1,000 of its test pictures are turned, scaled, moved, blurred, noisy, compressed and covered.";
+    const asks = { title: "Not measured yet", text, words: "Measure it", robustness: true };
+    return card("As pictures get worse", "", evaluationOf(evaluation, asks));
+  }
   const charts = element("div", { class: "charts" }, found.map(robustnessChart));
   return card("As pictures get worse", "Accuracy on changed pictures, with its 95 % interval.", charts);
 }
@@ -112,6 +120,18 @@ function robustnessChart({ corruption, unit, points }) {
   const y = { said: (share) => percent(share, 0), least: 0, most: 1 };
   chart.data = { title: corruption, x: { name: unit }, y, series: [{ name: unit, tone: "validation", points: placed }] };
   return chart;
+}
+
+function notYet(evaluation) {
+  const [title, remedy] = evaluation.remedy.split("; ");
+  const text = `${capital(remedy)}${evaluation.can_evaluate ? "; or have it done here." : "."}`;
+  return evaluationOf(evaluation, { title, text, words: "Evaluate it now" });
+}
+
+function evaluationOf(evaluation, asks) {
+  const made = element("run-evaluation");
+  made.show(desk.run, evaluation, asks);
+  return made;
 }
 
 function card(title, lead, ...content) {

@@ -3,7 +3,7 @@
 import { ask, isAbort } from "./api.js";
 import { desk, follow } from "./desk.js";
 import { element } from "./dom.js";
-import { percent } from "./format.js";
+import { capital, percent } from "./format.js";
 import "./heat-overlay.js";
 import { fillMethods } from "./methods.js";
 import { Newest, still } from "./newest.js";
@@ -112,8 +112,6 @@ class MapCard extends HTMLElement {
     this.#check.replaceChildren();
   }
 }
-
-const capital = (words) => words[0].toUpperCase() + words.slice(1);
 
 function checkRow({ name, passed, reason }) {
   const word = passed ? "passed" : "failed";

@@ -4,6 +4,7 @@ import { ServerError, isAbort, useToken } from "./api.js";
 import { button, element } from "./dom.js";
 
 const SECONDS = 12;
+const MOST = 3; // at once
 
 /** A notice at the edge of the page. What was only overtaken by something newer is no error. */
 export function tell(error) {
@@ -14,6 +15,7 @@ export function tell(error) {
   const close = button("", () => notice.remove(), { symbol: "close", class: "bare", "aria-label": "Close this notice" });
   const notice = element("div", { class: "notice", "data-what": error.message }, words(error), close);
   place.append(notice);
+  if (place.children.length > MOST) place.firstElementChild.remove();
   setTimeout(() => notice.remove(), SECONDS * 1000);
 }
 

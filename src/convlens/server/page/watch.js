@@ -5,7 +5,7 @@ import { confirmed } from "./confirm.js";
 import { desk, follow as followDesk } from "./desk.js";
 import { button, element } from "./dom.js";
 import { follow } from "./event-stream.js";
-import { brief, count, duration, percent } from "./format.js";
+import { brief, capital, count, duration, percent } from "./format.js";
 import "./line-chart.js";
 import { empty, loading, problem, tell } from "./notices.js";
 
@@ -145,8 +145,6 @@ function chart(title, history, points, name, looks) {
   ];
   return { title, x: { name: "epoch", least: 0 }, ...looks, series };
 }
-
-const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 
 function nothing() {
   return empty("No training to watch", "`convlens train DATA --serve` opens this page on one as it goes.");

@@ -1,0 +1,88 @@
+// <run-evaluation>: has the server score the run, shows how far that is, and says when it is done.
+
+import { ServerError, ask, read } from "./api.js";
+import { desk } from "./desk.js";
+import { button, element } from "./dom.js";
+import { count } from "./format.js";
+import { empty, problem, tell } from "./notices.js";
+
+const LOOK = 700; // ms between two looks
+const PHASES = {
+  begin: "Beginning", scan: "Looking through the pictures", decode: "Reading the pictures",
+  read: "Reading and scoring the pictures", corrupt: "Scoring changed pictures", download: "Fetching the pictures",
+};
+
+/** `asks` are { title, text, words, robustness }: what stands there until it is begun. */
+class RunEvaluation extends HTMLElement {
+  #asks = {};
+  #run = null;
+  #timer = 0;
+  #words = element("p", { role: "status" });
+  #bar = element("progress", { max: 1, "aria-label": "How far the evaluation is" });
+
+  /** `found` is the answer of /v1/evaluation. */
+  show(run, { evaluating, can_evaluate: can }, asks) {
+    this.#run = run;
+    this.#asks = { ...asks, can };
+    this.#take(evaluating);
+  }
+
+  connectedCallback() {
+    if (this.#run) this.#look().catch(tell);
+  }
+
+  disconnectedCallback() {
+    clearTimeout(this.#timer);
+  }
+
+  #take(state) {
+    if (state?.failed) this.replaceChildren(problem(failure(state.failed), this.#asks.can && (() => this.#begin())));
+    else if (state?.running) this.#follow(state);
+    else this.replaceChildren(this.#idle());
+  }
+
+  #idle() {
+    const { title, text, words, can } = this.#asks;
+    return empty(title, text, can && button(words, () => this.#begin(), { class: "first" }));
+  }
+
+  async #begin() {
+    const { robustness = false } = this.#asks;
+    try {
+      this.#take(await ask("/v1/evaluate", { run: this.#run.name, robustness }));
+    } catch (error) {
+      this.replaceChildren(problem(error, () => this.#begin()));
+    }
+  }
+
+  #follow({ phase, done, total }) {
+    const known = total > 0;
+    this.#words.textContent = `${PHASES[phase] ?? phase}${known ? `: ${count(done)} of ${count(total)}` : ""} …`;
+    if (known) this.#bar.value = done / total;
+    else this.#bar.removeAttribute("value");
+    if (!this.#bar.isConnected) {
+      this.replaceChildren(element("div", { class: "state" }, element("strong", {}, "Evaluating"), this.#words, this.#bar));
+    }
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#look().catch((error) => this.replaceChildren(problem(error))), LOOK);
+  }
+
+  async #look() {
+    const { evaluating } = await read("/v1/evaluation", { run: this.#run.name });
+    if (!this.isConnected) return;
+    if (evaluating && !evaluating.running && !evaluating.failed && this.#bar.isConnected) await this.#end();
+    else this.#take(evaluating);
+  }
+
+  /** The run has more pictures to try now, and an evaluation to show. */
+  async #end() {
+    if (desk.run.name === this.#run.name) await desk.useRun(this.#run.name);
+  }
+}
+
+function failure(words) {
+  const [what, ...remedy] = words.split("; ");
+  return new ServerError(0, what, remedy.join("; "));
+}
+
+customElements.define("run-evaluation", RunEvaluation);
