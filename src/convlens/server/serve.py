@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convlens.engines import PLAIN
 from convlens.errors import Stopped, UsageError
@@ -62,11 +62,8 @@ def serve(
     Port 0 takes a free one. Raises UsageError for a port that is taken, RunError for a run that cannot be opened, and
     MissingExtra without the packages of the extra `serve`.
     """
-    check(port, token, engine)
-    with bound_socket(host, port) as listener:
-        if token is None and host not in ONLY_HERE:
-            tell(f"whoever reaches {host} may ask; --token keeps others out")
-        shelf = opened(runs, engine=engine, network=network, limits=limits, tell=tell)
+    given: dict[str, Any] = {"engine": engine, "network": network, "limits": limits, "tell": tell}
+    with shelf_at(host, port, token, runs, **given) as (shelf, listener):
         server, result = server_on(shelf, listener, host, token)
         server.on_started = (lambda: listening(result)) if listening else None
         server.run(sockets=[listener])
@@ -89,13 +86,24 @@ def running_server(
     tell: Tell = silent,
 ) -> Iterator[ServeResult]:
     """The same beside your own program, in a thread that ends with the block: for notebooks and tests."""
+    given: dict[str, Any] = {"engine": engine, "network": network, "limits": limits, "tell": tell}
+    with (
+        shelf_at(host, port, token, runs, **given) as (shelf, listener),
+        shelf_served(shelf, listener, host=host, token=token) as result,
+    ):
+        yield result
+
+
+@contextmanager
+def shelf_at(
+    host: str, port: int, token: str | None, runs: Runs, *, engine: str, tell: Tell, **given: Any
+) -> Iterator[tuple[Shelf, socket.socket]]:
+    """The runs on a shelf, and the socket to serve them at; all is checked before anything is opened."""
     check(port, token, engine)
     with bound_socket(host, port) as listener:
         if token is None and host not in ONLY_HERE:
             tell(f"whoever reaches {host} may ask; --token keeps others out")
-        shelf = opened(runs, engine=engine, network=network, limits=limits, tell=tell)
-        with shelf_served(shelf, listener, host=host, token=token) as result:
-            yield result
+        yield opened(runs, engine=engine, tell=tell, **given), listener
 
 
 @contextmanager

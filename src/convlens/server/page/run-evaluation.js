@@ -4,7 +4,7 @@ import { ServerError, ask, read } from "./api.js";
 import { desk } from "./desk.js";
 import { button, element } from "./dom.js";
 import { count } from "./format.js";
-import { empty, problem, tell } from "./notices.js";
+import { empty, problem } from "./notices.js";
 
 const LOOK = 700; // ms between two looks
 const PHASES = {
@@ -16,8 +16,9 @@ const PHASES = {
 class RunEvaluation extends HTMLElement {
   #asks = {};
   #run = null;
+  #running = false;
   #timer = 0;
-  #words = element("p", { role: "status" });
+  #words = element("p");
   #bar = element("progress", { max: 1, "aria-label": "How far the evaluation is" });
 
   /** `found` is the answer of /v1/evaluation. */
@@ -28,7 +29,7 @@ class RunEvaluation extends HTMLElement {
   }
 
   connectedCallback() {
-    if (this.#run) this.#look().catch(tell);
+    if (this.#running) this.#look(); // it was out of sight for a while
   }
 
   disconnectedCallback() {
@@ -36,6 +37,7 @@ class RunEvaluation extends HTMLElement {
   }
 
   #take(state) {
+    this.#running = Boolean(state?.running);
     if (state?.failed) this.replaceChildren(problem(failure(state.failed), this.#asks.can && (() => this.#begin())));
     else if (state?.running) this.#follow(state);
     else this.replaceChildren(this.#idle());
@@ -61,21 +63,26 @@ class RunEvaluation extends HTMLElement {
     if (known) this.#bar.value = done / total;
     else this.#bar.removeAttribute("value");
     if (!this.#bar.isConnected) {
-      this.replaceChildren(element("div", { class: "state" }, element("strong", {}, "Evaluating"), this.#words, this.#bar));
+      this.replaceChildren(element("div", { class: "state" }, element("strong", { role: "status" }, "Evaluating"), this.#words, this.#bar));
     }
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#look().catch((error) => this.replaceChildren(problem(error))), LOOK);
+    this.#timer = setTimeout(() => this.#look(), LOOK);
   }
 
   async #look() {
-    const { evaluating } = await read("/v1/evaluation", { run: this.#run.name });
-    if (!this.isConnected) return;
-    if (evaluating && !evaluating.running && !evaluating.failed && this.#bar.isConnected) await this.#end();
-    else this.#take(evaluating);
+    try {
+      const { evaluating } = await read("/v1/evaluation", { run: this.#run.name });
+      if (!this.isConnected) return;
+      if (evaluating?.running || evaluating?.failed) this.#take(evaluating);
+      else await this.#end();
+    } catch (error) {
+      this.replaceChildren(problem(error, () => this.#look()));
+    }
   }
 
   /** The run has more pictures to try now, and an evaluation to show. */
   async #end() {
+    this.#running = false;
     if (desk.run.name === this.#run.name) await desk.useRun(this.#run.name);
   }
 }
