@@ -6,9 +6,9 @@ import copy
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -27,7 +27,10 @@ PROBABILITIES = "probabilities"
 
 @dataclass(frozen=True)
 class Layer:
-    """A row of the measurement: `path` is a name that no other has, `node` gave its output (None: it never ran)."""
+    """A row of the measurement: `path` is a name that no other has, `node` gave its output (None: it never ran).
+
+    Of a module that ran several times `row` is of them all at its last run, and of the output alone at the others.
+    """
 
     path: str
     node: int | None
@@ -85,6 +88,44 @@ def inside(served: ServedRun) -> Inside:
 
 
 def _layers(graph: Graph, measure: NetworkMeasure) -> tuple[Layer, ...]:
+    """The rows of the measurement in the order in which they ran, a module that ran several times once for each run."""
+    rows = _last_runs(graph, measure)
+    layers = [row for row in rows if row.row.calls <= 1]
+    for last in (row for row in rows if row.row.calls > 1):
+        for run in (*_earlier_runs(graph, last), last):
+            layers.insert(_place(layers, run), run)
+    return tuple(layers)
+
+
+def _place(layers: list[Layer], run: Layer) -> int:
+    """Before the first that ran after it."""
+    if run.node is None:
+        return len(layers)
+    later = (place for place, layer in enumerate(layers) if layer.node is not None and layer.node > run.node)
+    return next(later, len(layers))
+
+
+def _earlier_runs(graph: Graph, last: Layer) -> list[Layer]:
+    """What the module costs stands at its last run."""
+    names = layer_names(graph)
+    nodes = [call.node for call in graph.finished if call.is_leaf and call.path == last.row.path]
+    return [
+        Layer(names[node], node, replace(last.row, **_of_output(graph, node), parameters=0, macs=0, flops=0))
+        for node in nodes
+        if node is not None and node != last.node and names[node].startswith(f"{last.row.path}:")
+    ]
+
+
+def _of_output(graph: Graph, node: int) -> dict[str, Any]:
+    shape, field = graph.nodes[node].output_shape, graph.receptive_field(node)
+    if field is None:
+        return {"output_shape": shape, "receptive_field": None, "stride": None, "whole_picture": False}
+    whole = all(field.whole)
+    facts = {"receptive_field": field.size, "stride": field.stride, "whole_picture": whole, "exact": field.exact}
+    return {"output_shape": shape, **facts}
+
+
+def _last_runs(graph: Graph, measure: NetworkMeasure) -> list[Layer]:
     """The rows of the measurement: of a leaf module its last run's output, of an operation its own."""
     outputs = {call.path: call.node for call in graph.finished if call.is_leaf}
     names = layer_names(graph)
@@ -102,7 +143,7 @@ def _layers(graph: Graph, measure: NetworkMeasure) -> tuple[Layer, ...]:
             waiting.pop(0)
         index = waiting.pop(0)
         layers.append(Layer(names[index], index, row))
-    return tuple(layers)
+    return layers
 
 
 @contextmanager

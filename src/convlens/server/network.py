@@ -140,7 +140,7 @@ def _probabilities(served: ServedRun, stages: list[str]) -> dict[str, Any]:
 
 def title_of(known: Inside, layer: Layer) -> str:
     """The kind, and of a convolution or a pooling its window."""
-    call = next((one for one in known.graph.finished if one.path == layer.path and one.is_leaf), None)
+    call = next((one for one in known.graph.finished if one.path == layer.row.path and one.is_leaf), None)
     inner = known.graph.nodes[call.first : call.last] if call is not None else ()
     for node in inner:
         given = node.attributes
