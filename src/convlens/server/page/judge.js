@@ -118,7 +118,8 @@ function robustnessChart({ corruption, unit, points }) {
   const chart = element("line-chart");
   const placed = points.map(({ level, accuracy, low, high }) => ({ x: level, y: accuracy, low, high }));
   const y = { said: (share) => percent(share, 0), least: 0, most: 1 };
-  chart.data = { title: corruption, x: { name: unit }, y, series: [{ name: unit, tone: "validation", points: placed }] };
+  const title = corruption === "jpeg" ? "JPEG" : corruption;
+  chart.data = { title, x: { name: unit }, y, series: [{ name: unit, tone: "validation", points: placed }] };
   return chart;
 }
 
