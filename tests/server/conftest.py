@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,10 +18,8 @@ from convlens.server import ServeResult, running_server
 
 
 @pytest.fixture(scope="session")
-def served(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeResult]:
-    """Of a copy: some calls write into the run."""
-    copy = Path(shutil.copytree(trained_run, tmp_path_factory.mktemp("served") / trained_run.name))
-    with running_server(copy) as result:
+def served(trained_run: Path) -> Iterator[ServeResult]:
+    with running_server(trained_run) as result:
         yield result
 
 

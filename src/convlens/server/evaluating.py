@@ -12,7 +12,7 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from convlens.errors import ConvlensError, Stopped
+from convlens.errors import ConvlensError
 from convlens.runs import Run
 from convlens.server.endpoint import Asked, Doc
 from convlens.server.refused import Refused
@@ -85,7 +85,7 @@ def can_evaluate(run: Run) -> bool:
 def _work(shelf: Shelf, served: ServedRun, state: Evaluating, robustness: bool) -> None:
     def progress(phase: str, done: int, total: int, unit: str) -> None:
         if shelf.closing:
-            raise Stopped("the server has ended")
+            raise Refused(503, "the server has ended; start it again")
         state.phase, state.done, state.total, state.unit = phase, done, total, unit
 
     try:
