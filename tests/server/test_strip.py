@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from convlens.layers.fake_quantised import InputScale, fake_quantised
 from convlens.measurement import measure_network
 from convlens.pictures import Preprocess
 from convlens.server.network import network
@@ -84,3 +85,11 @@ def test_a_module_that_runs_several_times_is_there_once_for_each_run() -> None:
     assert (rows["relu:1"]["receptive_field"], rows["relu"]["receptive_field"]) == ((3, 3), (5, 5))
     assert (rows["relu:1"]["title"], rows["relu:1"]["calls"], rows["relu"]["calls"]) == ("ReLU", 2, 2)
     assert all(graph.nodes[row["node"]].output_shape[1:] == row["shape"] for row in list(rows.values())[:-1])
+
+
+def test_a_layer_that_rounds_is_called_what_it_is_in_eight_bits() -> None:
+    plain = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 10))
+    scale = InputScale(step=0.1, zero_point=0)
+    found, _ = strip_of(fake_quantised(plain, {"0": scale, "2": scale}), 1, (8, 8))
+    titles = [row["title"] for row in found["layers"]]
+    assert titles == ["Conv2d 3×3, 8 bits", "Flatten", "Linear, 8 bits", "softmax"]

@@ -12,6 +12,7 @@ from convlens.server.inside import PROBABILITIES, Inside, Layer, given_by, insid
 from convlens.server.numpy_engine import engines_of
 from convlens.server.shelf import ServedRun
 
+ROUNDING = "FakeQuantised"  # before the kind of a layer of a run in 8 bits
 TEXT, COUNT, LIST = {"type": "string"}, {"type": "integer"}, {"type": "array", "items": {"type": "object"}}
 NETWORK_DOC = Doc(
     "The stages and layers of a network, with shapes, parameters, multiply-accumulates and receptive fields.",
@@ -139,20 +140,26 @@ def _probabilities(served: ServedRun, stages: list[str]) -> dict[str, Any]:
 
 
 def title_of(known: Inside, layer: Layer) -> str:
-    """The kind, and of a convolution or a pooling its window."""
+    """The kind, and of a convolution or a pooling its window; of a layer that rounds, that it does."""
+    kind = layer.row.kind.removeprefix(ROUNDING)
+    bits = "" if kind == layer.row.kind else ", 8 bits"
+    return f"{kind}{_window(known, layer)}{bits}"
+
+
+def _window(known: Inside, layer: Layer) -> str:
     call = next((one for one in known.graph.finished if one.path == layer.row.path and one.is_leaf), None)
     inner = known.graph.nodes[call.first : call.last] if call is not None else ()
     for node in inner:
         given = node.attributes
         kernel = given.get("kernel_size")
         if kernel:
-            words = f"{layer.row.kind} {'×'.join(map(str, kernel))}"
+            words = f" {'×'.join(map(str, kernel))}"
             stride = given.get("stride") or kernel
             words += f", stride {stride[0]}" if max(stride) > 1 else ""
             groups = given.get("groups", 1)
             depthwise = groups > 1 and node.operands()[0].shape[1] == groups
             return f"{words}, depthwise" if depthwise else f"{words}, {groups} groups" if groups > 1 else words
-    return layer.row.kind
+    return ""
 
 
 def is_within(path: str, stage: str) -> bool:
