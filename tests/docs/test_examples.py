@@ -19,6 +19,10 @@ SLOW: dict[str, list[str]] = {
 }
 
 DRAWING = ("boltzmann.py", "dbn.py", "gan.py", "rows.py", "text.py", "tones.py", "xor.py")
+FOLDERS = {
+    "hopfield.py": {"hopfield.png", "capacity.png"},
+    "rbm.py": {"rbm-filters.png", "rbm-rebuilt.png", "rbm-samples.png"},
+}
 
 
 def named(example):
@@ -42,6 +46,14 @@ def test_an_example_draws_its_picture_where_it_is_asked_to(name, tmp_path, monke
     runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert min(sheet.size) > 150 and len(set(sheet.convert("L").tobytes())) > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FOLDERS)
+def test_an_example_draws_its_pictures_into_a_folder_that_it_makes(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [name, str(tmp_path / "new")])
+    runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+    assert {file.name for file in (tmp_path / "new").iterdir()} == FOLDERS[name]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
