@@ -37,6 +37,7 @@ def main(folder: str | None = None) -> None:
     for one in measured:
         print(f"{one.load:5.3f} patterns a unit: {one.recalled:6.1%} recalled, {one.bits_right:.1%} of the bits right")
     if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
         rows_sheet(rows, (8, 8), tile=64).save(Path(folder) / "hopfield.png")
         capacity_plot({"400 units": measured}).save(Path(folder) / "capacity.png")
 

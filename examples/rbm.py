@@ -39,6 +39,7 @@ def main(folder: str | None = None) -> None:
 
     samples = rbm.samples(60, steps=500, seed=0)
     if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
         filters_sheet(rbm, (8, 8), num=60).save(Path(folder) / "rbm-filters.png")
         pairs = {"held out": held_out[:10], "rebuilt": rbm.reconstruct(held_out[:10])}
         rows_sheet(pairs, (8, 8), tile=64).save(Path(folder) / "rbm-rebuilt.png")

@@ -7,6 +7,7 @@ import runpy
 import sys
 
 import pytest
+from PIL import Image
 
 from .conftest import ROOT
 
@@ -14,7 +15,13 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 # with arguments that make them shorter
 SLOW: dict[str, list[str]] = {
     "seeds.py": ["1"],
-    **{name: [] for name in ("gan.py", "dbn.py", "long_dependency.py", "characters.py", "tones.py")},
+    **{name: [] for name in ("gan.py", "dbn.py", "long_dependency.py", "characters.py", "rows.py", "tones.py")},
+}
+
+DRAWING = ("boltzmann.py", "dbn.py", "gan.py", "rows.py", "text.py", "tones.py", "xor.py")
+FOLDERS = {
+    "hopfield.py": {"hopfield.png", "capacity.png"},
+    "rbm.py": {"rbm-filters.png", "rbm-rebuilt.png", "rbm-samples.png"},
 }
 
 
@@ -30,6 +37,23 @@ def test_an_example_runs_and_finds_its_result_right(example, tmp_path, monkeypat
     runpy.run_path(str(example), run_name="__main__")
     assert "%" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DRAWING)
+def test_an_example_draws_its_picture_where_it_is_asked_to(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [name, str(tmp_path / "sheet.png")])
+    runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert min(sheet.size) > 150 and len(set(sheet.convert("L").tobytes())) > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FOLDERS)
+def test_an_example_draws_its_pictures_into_a_folder_that_it_makes(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [name, str(tmp_path / "new")])
+    runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+    assert {file.name for file in (tmp_path / "new").iterdir()} == FOLDERS[name]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)

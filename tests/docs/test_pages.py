@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,14 @@ def test_the_page_of_exporting_shows_the_program_that_is_printed_and_names_every
     assert snippet("onnx", Path("runs/demo/exports/model.onnx")) in blocks(DOCS["export"], "python")
     assert all(f"| `{name}` |" in DOCS["export"] for name in FORMATS)
     assert all(f"`{key}`" in DOCS["export"] for key in KEYS)
+
+
+def test_the_page_of_classics_tells_the_recipes_that_its_benchmarks_follow():
+    classics, gan = (runpy.run_path(str(ROOT / "benchmarks" / f"{name}.py")) for name in ("classics", "gan"))
+    recipes = [*classics["RBM_OPTIONS"].values()]
+    recipes += [classics[name] for name in ("DBN_OPTIONS", "TUNING", "DREAM_OPTIONS")] + [gan["PLAIN"], gan["TRAINING"]]
+    for recipe in recipes:
+        assert ", ".join(f"{name}={value}" for name, value in recipe.items()) in DOCS["classics"]
 
 
 def test_the_page_of_explanations_names_every_method():

@@ -9,6 +9,7 @@ from torch import nn
 from convlens import zoo
 from convlens.errors import NetworkError, UsageError
 from convlens.explanation import ngrams_picture, strongest_ngrams
+from convlens.explanation.ngrams import _drawn
 
 SENTENCES = torch.randint(1, 50, (6, 9), generator=torch.Generator().manual_seed(0))
 
@@ -51,6 +52,19 @@ def test_the_picture_grows_with_its_rows() -> None:
     texts = [[str(word) for word in sentence] for sentence in SENTENCES.tolist()]
     few, many = (ngrams_picture(found, texts, most=most, title="words") for most in (2, 8))
     assert few.width == many.width and few.height < many.height
+
+
+def test_the_picture_says_which_colour_is_which_width() -> None:
+    found = strongest_ngrams(network(), SENTENCES)
+    texts = [[str(word) for word in sentence] for sentence in SENTENCES.tolist()]
+    (axes,) = _drawn(found, texts, None).axes
+    legend = axes.get_legend()
+    colours = dict(zip([text.get_text() for text in legend.get_texts()], legend.legend_handles, strict=True))
+    assert list(colours) == ["2 words", "3 words"]
+    bars = {bar.get_y() + bar.get_height() / 2: bar for bar in axes.patches}
+    for row, one in enumerate(found):
+        assert bars[row].get_width() == pytest.approx(one.response)
+        assert bars[row].get_facecolor() == colours[f"{one.width} words"].get_facecolor()
 
 
 def test_what_reads_no_words_one_by_one_is_refused() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from convlens.errors import UsageError
+from convlens.errors import DataError, UsageError
 from convlens.layers import ThresholdUnit, common_point, novikoff_bound, separator
 
 CORNERS = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -89,3 +89,27 @@ def test_labels_that_are_not_a_0_or_1_for_each_input_are_refused(labels: list[in
         separator(CORNERS, torch.tensor(labels))
     with pytest.raises(UsageError, match="labels of 0 or 1"):
         ThresholdUnit(2).fit(CORNERS, torch.tensor(labels))
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e200])
+def test_inputs_that_are_no_finite_numbers_are_never_taken_for_such_as_no_line_divides(number: float) -> None:
+    inputs, labels = CORNERS.double(), torch.tensor([0, 0, 0, 1])
+    inputs[3, 1] = number
+    for ask in (ThresholdUnit(2).double().fit, separator, common_point, novikoff_bound):
+        with pytest.raises(DataError, match=r"inputs hold NaN, infinity or numbers past 1e\+30; expected finite ones"):
+            ask(inputs, labels)
+
+
+def test_what_a_unit_cannot_learn_from_is_told() -> None:
+    labels = torch.tensor([0, 0, 0, 1])
+    with pytest.raises(UsageError, match="inputs and labels came as ndarray and list; expected tensors"):
+        separator(CORNERS.numpy(), labels.tolist())
+    with pytest.raises(UsageError, match="N and D of at least 1"):
+        separator(CORNERS[:0], labels[:0])
+    with pytest.raises(UsageError, match=r"inputs came with shape \(4, 2\); expected \(N, 3\)"):
+        ThresholdUnit(3).fit(CORNERS, labels)
+    for passes in (0, 2.5):
+        with pytest.raises(UsageError, match=r"max_passes is .*, expected a whole number of at least 1"):
+            ThresholdUnit(2).fit(CORNERS, labels, max_passes=passes)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="inputs is 0, expected a whole number of at least 1"):
+        ThresholdUnit(0)

@@ -184,6 +184,14 @@ def test_max_pooling_of_nan_and_infinity_is_torch_s(case, odd):
     compare(MaxPooling(kernel, stride=stride, padding=padding), nn.MaxPool2d(kernel, stride, padding), x)
 
 
+@pytest.mark.parametrize("kernel", [(16, 16), (1, 257), (20, 18)])
+def test_a_maximum_of_a_window_of_any_size_is_torch_s(kernel):
+    odd = drawn(2, 2, 41, 540)
+    odd[1, 1, 7:30, 9:300] = np.nan
+    for x in (drawn(2, 2, 41, 540, seed=3), odd):
+        compare(MaxPooling(kernel, stride=(9, 100)), nn.MaxPool2d(kernel, (9, 100)), x)
+
+
 def test_average_pooling_without_a_size_takes_the_whole_map():
     compare(AveragePooling(), nn.AdaptiveAvgPool2d(1), drawn(2, 3, 5, 7))
 

@@ -43,7 +43,6 @@ MAPS = np.zeros((2, 4, 4, 3))
             r"expected \(3, H, W, N\): inside a network the batch is the last",
         ),
         (lambda: MaxPooling(2, padding=2), "whole windows would be margin"),
-        (lambda: MaxPooling(16), "at most 255 pixels"),
         (lambda: MaxPooling(2).forward(np.zeros((8, 3))), r"MaxPooling got .*expected \(C, H, W, N\)"),
         (lambda: AveragePooling(5).forward(MAPS), "a window of 5 does not fit"),
         (lambda: Dense(32, 10).forward(MAPS), r"put Flatten\(\) before it"),

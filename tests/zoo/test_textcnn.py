@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import convlens.zoo as zoo
-from convlens.errors import UsageError
+from convlens.errors import DataError, UsageError
 from convlens.graph import trace
 from convlens.measurement import measure_network
 
@@ -118,6 +118,28 @@ def test_fit_says_what_it_takes(words: torch.Tensor, labels: torch.Tensor) -> No
         small().fit(words, labels, epochs=1)
 
 
+def test_words_and_labels_that_the_network_has_not_are_told_before_it_learns() -> None:
+    words, labels = sentences(), torch.tensor([0, 1, 1, 0])
+    network = small()
+    before = [parameter.clone() for parameter in network.parameters()]
+    for wrong, text in ((words + 49, r"words go from \d+ to \d+; expected 0 to 49"), (words - 60, "words go from -")):
+        with pytest.raises(DataError, match=text):
+            network.fit(wrong, labels, epochs=1)
+    with pytest.raises(DataError, match="labels go from 1 to 2; expected 0 to 1"):
+        network.fit(words, labels + 1, epochs=1)
+    with pytest.raises(UsageError, match="words and labels came as ndarray and list; expected tensors"):
+        network.fit(words.numpy(), labels.tolist(), epochs=1)  # type: ignore[arg-type]
+    for rate in (0.0, -1.0, float("nan")):
+        with pytest.raises(UsageError, match=r"learning_rate is .*; expected a number above 0"):
+            network.fit(words, labels, epochs=1, learning_rate=rate)
+    assert all(torch.equal(*pair) for pair in zip(before, network.parameters(), strict=True))
+
+
+def test_learning_that_diverges_is_told() -> None:
+    with pytest.raises(DataError, match="TextCNN diverged: its weights are no finite numbers any more"):
+        small().fit(sentences(), torch.tensor([0, 1, 1, 0]), epochs=40, learning_rate=1e36)
+
+
 def test_it_is_not_in_the_registry_whose_networks_read_pictures() -> None:
     assert "textcnn" not in zoo.names()
 
@@ -128,6 +150,7 @@ def test_it_is_not_in_the_registry_whose_networks_read_pictures() -> None:
         ({"widths": ()}, r"widths is \(\), expected how many words each filter sees, such as \(3, 4, 5\)"),
         ({"widths": (3, 0)}, "a width in widths is 0, expected a whole number"),
         ({"maps": 0}, "maps is 0, expected a whole number"),
+        ({"dropout": 1.5}, "dropout is 1.5; expected a number of at least 0 and less than 1"),
     ],
 )
 def test_a_wrong_option_is_refused_with_what_was_expected(options: dict[str, Any], message: str) -> None:

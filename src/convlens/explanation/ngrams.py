@@ -10,12 +10,16 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from convlens.errors import NetworkError, UsageError, check_count
+from convlens.errors import NetworkError, UsageError, check_count, counted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -54,20 +58,29 @@ def ngrams_picture(
     found: Sequence[NGram], texts: Sequence[Sequence[str]], *, most: int = 24, title: str | None = None
 ) -> Image.Image:
     """The first `most` as bars of their responses, beside the words of `texts` (those of each sentence)."""
+    written = io.BytesIO()
+    _drawn(list(found)[: check_count("most", most)], texts, title).savefig(written, format="png")
+    return Image.open(written).convert("RGB")
+
+
+def _drawn(shown: Sequence[NGram], texts: Sequence[Sequence[str]], title: str | None) -> Figure:
+    """A colour for each number of words that a filter sees, which the legend names."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    shown = list(found)[: check_count("most", most)]
     figure = Figure(figsize=(7, 0.6 + 0.24 * len(shown)), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    axes.barh(range(len(shown)), [one.response for one in shown], color=[f"C{one.width % 10}" for one in shown])
+    for width in sorted({one.width for one in shown}):
+        rows = [row for row, one in enumerate(shown) if one.width == width]
+        label = counted(width, "word")
+        axes.barh(rows, [shown[row].response for row in rows], color=f"C{width % 10}", label=label)
     axes.set_yticks(range(len(shown)), [_named(one, texts) for one in shown])
     axes.invert_yaxis()
     axes.set(xlabel="response", title=title or "")
-    written = io.BytesIO()
-    figure.savefig(written, format="png")
-    return Image.open(written).convert("RGB")
+    if shown:
+        axes.legend(loc="lower right")
+    return figure
 
 
 def _named(one: NGram, texts: Sequence[Sequence[str]]) -> str:

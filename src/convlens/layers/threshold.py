@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import UsageError
+from convlens.errors import DataError, UsageError, check_count
+
+LARGEST = 1e30  # of what is given: squares of its sums are numbers still
 
 
 class ThresholdUnit(nn.Module):
@@ -24,7 +26,7 @@ class ThresholdUnit(nn.Module):
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
-        self.register_buffer("weight", torch.zeros(inputs))
+        self.register_buffer("weight", torch.zeros(check_count("inputs", inputs)))
         self.register_buffer("bias", torch.zeros(()))
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -40,8 +42,10 @@ class ThresholdUnit(nn.Module):
     def fit(self, inputs: Tensor, labels: Tensor, *, max_passes: int = 1000) -> int | None:
         """One input after the other until a whole pass needs no correction -> corrections; None where none did."""
         _signs(inputs, labels)
+        if inputs.shape[1] != len(self.weight):
+            raise UsageError(f"inputs came with shape {tuple(inputs.shape)}; expected (N, {len(self.weight)})")
         corrections = 0
-        for _ in range(max_passes):
+        for _ in range(check_count("max_passes", max_passes)):
             wrong = sum(self.correct(x, int(label)) for x, label in zip(inputs, labels, strict=True))
             if not wrong:
                 return corrections
@@ -89,7 +93,7 @@ def _nearest(inputs: Tensor, labels: Tensor) -> tuple[np.ndarray, np.ndarray, fl
     """
     from scipy.optimize import nnls  # takes half a second to import
 
-    points = (_signs(inputs, labels)[:, None] * _with_one(inputs)).numpy()
+    points = (_signs(inputs, labels)[:, None] * _with_one(inputs.detach())).numpy()
     length = float(np.linalg.norm(points, axis=1).max())
     matrix = np.vstack([points.T / length, np.ones(len(points))])
     target = np.r_[np.zeros(points.shape[1]), 1.0]
@@ -102,10 +106,16 @@ def _with_one(inputs: Tensor) -> Tensor:
 
 
 def _signs(inputs: Tensor, labels: Tensor) -> Tensor:
-    """Labels 1, 0 -> 1, -1; UsageError where they are others, or not as many as the inputs."""
-    if inputs.dim() != 2 or labels.shape != inputs.shape[:1] or not set(labels.tolist()) <= {0, 1}:
+    """Labels 1, 0 -> 1, -1; UsageError where they are others or not as many as the inputs, DataError for NaN."""
+    if not isinstance(inputs, Tensor) or not isinstance(labels, Tensor):
+        came = f"{type(inputs).__name__} and {type(labels).__name__}"
+        raise UsageError(f"inputs and labels came as {came}; expected tensors: torch.as_tensor makes them")
+    fit = inputs.dim() == 2 and inputs.numel() and labels.shape == inputs.shape[:1]
+    if not fit or not set(labels.tolist()) <= {0, 1}:
         raise UsageError(
             f"inputs of shape {tuple(inputs.shape)} came with labels {labels.tolist()!r:.80}; expected (N, D), and N "
-            "labels of 0 or 1"
+            "labels of 0 or 1, N and D of at least 1"
         )
+    if not inputs.double().abs().max() < LARGEST:
+        raise DataError(f"inputs hold NaN, infinity or numbers past {LARGEST:g}; expected finite ones: scale them")
     return 2 * labels.double() - 1

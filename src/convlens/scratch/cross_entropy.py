@@ -6,7 +6,12 @@ With p = softmax(x / T) of one picture, whose class is t:
 
 and for a batch the mean over its pictures.
 
-Backward. The logarithm undoes the exponential, and what is left is as simple as it can be:
+Backward. Of the first term, by the chain rule through the logarithm and the sum, one power of which has x[j]:
+
+    d/dx[j] log(sum over i of exp(x[i] / T)) = exp(x[j] / T) / T / (sum over i of exp(x[i] / T)) = p[j] / T
+
+The second has the slope 1 / T at x[t] and 0 elsewhere. The logarithm has undone the exponential, and what is left is as
+simple as it can be:
 
     dE/dx[j] = (p[j] - (j = t)) / T        divided by N, for the mean
 

@@ -40,10 +40,7 @@ class MaxPooling(Layer):
         (down, across), margins = self.windows.kernel, self.windows.padding
         if not isinstance(margins, str) and (max(margins[0]) >= down or max(margins[1]) >= across):
             raise UsageError(f"padding {padding} around a window of {down} x {across}: whole windows would be margin")
-        if down * across > 255:
-            raise UsageError(
-                f"the window is {down} x {across}, expected at most 255 pixels: winners are kept in a byte"
-            )
+        self.number = np.min_scalar_type(down * across - 1)  # of a pixel in its window: a byte, where that is enough
         self.output_shape: tuple[int, ...] | None = None
 
     def forward(self, x: np.ndarray, *, training: bool = False) -> np.ndarray:
@@ -52,10 +49,10 @@ class MaxPooling(Layer):
         self.padded_shape = padded.shape
         (_, _, y), *others = self.windows.views(padded)
         y = y.copy()
-        self.winner = np.zeros(y.shape, np.uint8)  # which pixel of its window, row by row
+        self.winner = np.zeros(y.shape, self.number)  # which pixel of its window, row by row
         for number, (_, _, view) in enumerate(others, start=1):
             wins = (view > y).view(np.uint8)
-            np.maximum(self.winner, wins * np.uint8(number), out=self.winner)  # later numbers are larger
+            np.maximum(self.winner, wins * self.number.type(number), out=self.winner)  # later numbers are larger
             np.maximum(y, view, out=y)
         self.output_shape = y.shape
         if not np.isfinite(y).all():

@@ -7,9 +7,10 @@ Forward, at temperature T:
 A high temperature makes all classes alike, a low one lets the best take all. Adding one number to all scores changes
 nothing, so the largest is taken off first: exp never overflows.
 
-Backward. Each probability hangs on every score:
+Backward. Each probability hangs on every score, through the sum S below it, and on its own above it too. By the
+quotient rule, with e[i] = exp(x[i] / T), whose slope by x[i] is e[i] / T:
 
-    dy[i] / dx[j] = y[i] ((i = j) - y[j]) / T
+    dy[i] / dx[j] = ((i = j) e[i] S - e[i] e[j]) / (T S^2) = y[i] ((i = j) - y[j]) / T
     delta_x[j]    = y[j] (delta[j] - sum over i of  delta[i] y[i]) / T
 
 For training see `cross_entropy`, which takes the scores themselves: there the two derivatives cancel to y - target.

@@ -14,12 +14,13 @@ channels; a sentence has a vocabulary. N sentences of T words; word 0 is padding
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import UsageError, check_count
+from convlens.errors import DataError, UsageError, check_count, check_number
 from convlens.layers import sequence
 
 # fmt: off
@@ -88,6 +89,7 @@ class TextCNN(nn.Module):
             raise UsageError(f"widths is {widths!r}, expected how many words each filter sees, such as (3, 4, 5)")
         for width in widths:
             check_count("a width in widths", width)
+        check_number("dropout", dropout, 0, 1)
         self.stem = WordVectors(num_words, embedding, max(widths))
         self.stages = Widths(embedding, widths, maps)
         self.head = sequence(dropout=nn.Dropout(dropout), linear=nn.Linear(len(widths) * maps, num_classes))
@@ -109,9 +111,11 @@ class TextCNN(nn.Module):
         """Go on learning from (N, T) numbers of words and labels (N,); `progress` hears each epoch's loss.
 
         Order and dropout follow from `seed`; torch's generators are as before afterwards. Ends in evaluation mode.
+        DataError for words and labels that the network has not, and where it diverges.
         """
-        _check_sentences(words, labels)
-        optimiser = torch.optim.Adadelta(self.parameters(), lr=learning_rate)
+        self._check_sentences(words, labels)
+        rate = check_number("learning_rate", learning_rate, 0, above=True)
+        optimiser = torch.optim.Adadelta(self.parameters(), lr=rate)
         with torch.random.fork_rng([words.device] if words.is_cuda else []):
             torch.manual_seed(check_count("seed", seed, 0))
             for epoch in range(1, check_count("epochs", epochs) + 1):
@@ -124,6 +128,7 @@ class TextCNN(nn.Module):
                     optimiser.step()
                     self.constrain()
                     total += loss.item() * len(rows)
+                self._check_finite(total)
                 if progress:
                     progress("fit", epoch, epochs, f"loss {total / len(words):.4f}")
         return self.eval()
@@ -134,11 +139,24 @@ class TextCNN(nn.Module):
         weight = self.head.get_submodule("linear").get_parameter("weight")
         weight.copy_(weight.renorm(2, 0, longest))
 
+    def _check_sentences(self, words: Tensor, labels: Tensor) -> None:
+        if not isinstance(words, Tensor) or not isinstance(labels, Tensor):
+            came = f"{type(words).__name__} and {type(labels).__name__}"
+            raise UsageError(f"words and labels came as {came}; expected tensors: torch.as_tensor makes them")
+        whole = not words.is_floating_point() and not labels.is_floating_point()
+        if not whole or words.ndim != 2 or labels.shape != words.shape[:1] or not words.numel():
+            raise UsageError(
+                f"words came as {tuple(words.shape)} of {words.dtype} and labels as {tuple(labels.shape)} of "
+                f"{labels.dtype}; expected whole numbers, (N, T) and (N,), N and T of at least 1"
+            )
+        classes = self.head.get_submodule("linear").get_parameter("bias")
+        for what, given, num in (("words", words, self.stem.words.num_embeddings), ("labels", labels, len(classes))):
+            if given.min() < 0 or given.max() >= num:
+                raise DataError(f"{what} go from {given.min()} to {given.max()}; expected 0 to {num - 1}")
 
-def _check_sentences(words: Tensor, labels: Tensor) -> None:
-    whole = not words.is_floating_point() and not labels.is_floating_point()
-    if not whole or words.ndim != 2 or labels.shape != words.shape[:1] or not words.numel():
-        raise UsageError(
-            f"words came as {tuple(words.shape)} of {words.dtype} and labels as {tuple(labels.shape)} of "
-            f"{labels.dtype}; expected whole numbers, (N, T) and (N,), N and T of at least 1"
-        )
+    def _check_finite(self, loss: float) -> None:
+        if not isfinite(loss) or not all(weight.isfinite().all() for weight in self.parameters()):
+            raise DataError(
+                "TextCNN diverged: its weights are no finite numbers any more; make it anew and fit it with a smaller "
+                "learning_rate"
+            )
