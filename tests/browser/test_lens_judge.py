@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,85 @@ def test_the_prediction_follows_the_sliders_and_comes_back(page, tmp_path):
     page.get_by_role("button", name="Back to the picture as it is").click()
     until(page, "before => document.querySelector('shaken-picture .bars').innerText === before", before)
     assert seen.get_attribute("src") == picture
+
+
+@pytest.fixture
+def fresh(report: Path, tmp_path: Path) -> Path:
+    """A run that nobody evaluated yet, and that has no pictures."""
+    run = Path(shutil.copytree(report.parent.parent / "plain", tmp_path / "fresh"))
+    for name in ("evaluation", "thumbnails"):
+        shutil.rmtree(run / name, ignore_errors=True)
+    return run
+
+
+def test_a_run_is_evaluated_at_the_press_of_a_button(chromium, fresh, tmp_path):
+    """By keys: how far it is stands there, then what it found; and there are pictures to try."""
+    with serving(fresh) as address, opened(chromium, f"{address}#judge", viewport=WIDE) as page:
+        button = page.get_by_role("button", name="Evaluate it now")
+        button.wait_for()
+        assert page.locator(".sample").count() == 0
+        page.screenshot(path=tmp_path / "idle.png")
+        button.focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("progressbar", name="How far the evaluation is").wait_for()
+        assert page.evaluate("document.activeElement.matches('run-evaluation .state')")
+        page.screenshot(path=tmp_path / "progress.png")
+        page.locator("confusion-matrix table").wait_for(timeout=60_000)
+        still(page)
+        page.screenshot(path=tmp_path / "found.png")
+        assert page.evaluate("document.activeElement.matches('.found')")
+        found = json.loads((fresh / "evaluation" / "digits.json").read_text())
+        assert f"{found['accuracy'] * 100:.1f} %" in page.locator(".tiles").inner_text()
+        use_sample(page)
+        assert page.get_by_role("button", name="Measure it").is_visible()  # on changed pictures
+
+
+def test_the_pictures_that_an_evaluation_keeps_are_there_in_the_views_seen_before(chromium, fresh):
+    with serving(fresh) as address, opened(chromium, address, viewport=WIDE) as page:
+        page.locator("try-view").wait_for()
+        show(page, "judge")
+        page.get_by_role("button", name="Evaluate it now").click()
+        page.locator("confusion-matrix table").wait_for(timeout=60_000)
+        show(page, "try")
+        page.locator(".sample:visible").first.wait_for()
+
+
+def test_the_picture_that_is_shaken_is_the_one_chosen_meanwhile_in_another_view(page):
+    was = page.locator("shaken-picture .was")
+    use_sample(page, 7)
+    until(page, "() => document.querySelector('shaken-picture .was').textContent !== ''")
+    before = was.inner_text()
+    show(page, "try")
+    use_sample(page, 2)
+    chosen = page.locator(".sample[aria-pressed='true']:visible").get_attribute("data-name")
+    show(page, "judge")
+    until(page, "before => document.querySelector('shaken-picture .was').textContent !== before", before)
+    assert page.locator(".sample[aria-pressed='true']:visible").get_attribute("data-name") == chosen
+
+
+def test_an_evaluation_that_cannot_be_followed_for_a_moment_is_followed_again(chromium, fresh):
+    broken = "Failed to load resource"
+    with serving(fresh) as address, opened(chromium, f"{address}#judge", forgiven=broken, viewport=WIDE) as page:
+        button = page.get_by_role("button", name="Evaluate it now")
+        button.wait_for()
+        page.route("**/v1/evaluation?*", lambda route: route.abort())
+        button.click()
+        again = page.get_by_role("alert").get_by_role("button", name="Try again")
+        again.wait_for()
+        page.unroute("**/v1/evaluation?*")
+        again.click()
+        page.locator("confusion-matrix table").wait_for(timeout=60_000)
+
+
+def test_why_an_evaluation_failed_stands_there_and_it_can_be_tried_again(chromium, fresh):
+    splits = (fresh / "splits.csv").read_bytes()
+    (fresh / "splits.csv").write_text("no table")
+    with serving(fresh) as address, opened(chromium, f"{address}#judge", viewport=WIDE) as page:
+        page.get_by_role("button", name="Evaluate it now").click()
+        page.get_by_role("alert").get_by_text("splits.csv").wait_for()
+        (fresh / "splits.csv").write_bytes(splits)
+        page.get_by_role("alert").get_by_role("button", name="Try again").click()
+        page.locator("confusion-matrix table").wait_for(timeout=60_000)
 
 
 def test_a_run_without_an_evaluation_says_how_to_get_one(chromium, report):

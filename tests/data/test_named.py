@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from convlens.data import named as named_module
-from convlens.data.named import NAMED, SETS, File, Mirror
+from convlens.data.named import NAMED, SETS, File, Mirror, at_hand
 from convlens.data.open import open_images
 from convlens.errors import DataError, DownloadError
 from convlens.storage import cache_dir, sha256_file
@@ -139,6 +139,19 @@ def test_cifar10_and_cifar100_are_told_apart(tmp_path: Path) -> None:
         (tmp_path / folder / f"{name}.bin").write_bytes(bytes(size))
     assert len(open_images("cifar100", data_dir=tmp_path).classes) == 100
     assert len(open_images("cifar10", data_dir=tmp_path).classes) == 10
+
+
+def test_whether_a_set_is_at_hand_is_known_without_opening_it(tmp_path: Path) -> None:
+    assert at_hand("digits") and at_hand(str(tmp_path)) and not at_hand("mnist") and not at_hand("cifar10")
+    lay_idx(tmp_path / "data" / "MNIST" / "raw")
+    assert at_hand("mnist", data_dir=tmp_path / "data") and not at_hand("fashion_mnist", data_dir=tmp_path / "other")
+    (tmp_path / "data" / "MNIST" / "raw" / IDX_NAMES[0]).unlink()
+    assert not at_hand("mnist", data_dir=tmp_path / "data")
+    lay_cifar10_archive(cache_dir() / "data" / "cifar10")
+    assert at_hand("cifar10") and not at_hand("cifar100")
+    (tmp_path / "cifar-100-binary").mkdir()
+    (tmp_path / "cifar-100-binary" / "train.bin").write_bytes(bytes(3074))
+    assert at_hand("cifar100", data_dir=tmp_path)
 
 
 def test_an_incomplete_folder_is_not_the_set(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import shutil
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,9 @@ import pytest
 
 import convlens
 from convlens.runs import Run
-from convlens.server import evaluating, running_server
+from convlens.server import Limits, evaluating, running_server
+from convlens.server.endpoint import Asked
+from convlens.server.shelf import open_shelf
 
 PATIENCE_S = 120.0
 
@@ -108,6 +113,44 @@ def test_a_run_that_was_not_trained_here_names_the_command(tmp_path):
         answer = api.post("/v1/evaluate", json={})
     assert answer.status_code == 400
     assert "was not trained here" in answer.json()["error"]["what"] and "give DATA" in answer.json()["error"]["remedy"]
+
+
+def test_pictures_that_would_have_to_be_downloaded_are_not_there(copied_run, monkeypatch, tmp_path):
+    """The server asks for nothing from the network."""
+    monkeypatch.setenv("CONVLENS_CACHE", str(tmp_path / "cache"))
+    manifest = json.loads((copied_run / "run.json").read_text())
+    manifest["data"] |= {"source": "mnist", "data_dir": None}
+    (copied_run / "run.json").write_text(json.dumps(manifest))
+    with running_server(copied_run) as found, httpx.Client(base_url=found.url, timeout=30) as api:
+        assert api.get("/v1/evaluation").json()["can_evaluate"] is False
+        answer = api.post("/v1/evaluate", json={})
+        assert api.get("/v1/evaluation").json()["evaluating"] is None
+    assert answer.status_code == 400 and "is not here any more" in answer.json()["error"]["what"]
+    assert answer.json()["error"]["remedy"] == f"`convlens evaluate {copied_run}` downloads it"
+
+
+def test_an_explanation_that_has_hooks_on_the_network_is_waited_for(trained_run, tmp_path, monkeypatch):
+    """A network of the user's own is copied; what hangs on it for a moment must not be copied too."""
+    run = Path(shutil.copytree(trained_run, tmp_path / "own"))
+    opened = Run.load(run)
+    given = replace(opened, given_model=copy.deepcopy(opened.model))
+    seen: list[int] = []
+    done = threading.Event()
+
+    def evaluate(run: Run, *, robustness: bool, progress: Any) -> None:
+        seen.append(sum(len(module._forward_hooks) for module in run.model.modules()))
+        done.set()
+
+    monkeypatch.setattr(evaluating, "evaluate_run", evaluate)
+    shelf = open_shelf([given], Limits())
+    served = shelf.served()
+    with served.lock:
+        hook = next(served.model.children()).register_forward_hook(lambda *_: None)
+        evaluating.evaluate(Asked(shelf, {"robustness": False}))
+        assert not done.wait(0.3)
+        hook.remove()
+    assert done.wait(PATIENCE_S) and seen == [0]
+    shelf.close()
 
 
 def test_what_goes_wrong_is_said_and_can_be_tried_again(api, copied_run):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from convlens.data.archive import unpack
-from convlens.data.cifar import LAYOUTS, Batches, find_cifar, open_cifar
+from convlens.data.cifar import LAYOUTS, Batches, Layout, find_cifar, open_cifar
 from convlens.data.idx import Files, find_idx, open_idx
 from convlens.data.images import Images, images_of_arrays
 from convlens.errors import DownloadError
@@ -131,6 +131,26 @@ def open_named(name: str, *, data_dir: str | Path | None = None, progress: Progr
     return images
 
 
+def at_hand(name: str, *, data_dir: str | Path | None = None) -> bool:
+    """Whether a source needs no download, as far as the names of its files tell; only names of NAMED may need one."""
+    wanted = next((wanted for wanted in SETS if wanted.name == name), None)
+    if wanted is None:
+        return True
+    return any(folder.is_dir() and _seems_whole(wanted, folder) for folder in _places(wanted, data_dir))
+
+
+def _seems_whole(wanted: NamedSet, folder: Path) -> bool:
+    if all((folder / file.name).is_file() for file in wanted.files):
+        return True
+    if not wanted.name.startswith("cifar"):
+        return sum({"images", "labels"} <= part.keys() for part in find_idx(folder).values()) == 2
+    return find_cifar(folder, _layouts(wanted)) is not None
+
+
+def _layouts(wanted: NamedSet) -> list[Layout]:
+    return [layout for layout in LAYOUTS if layout.title.replace("-", "").lower() == wanted.name]
+
+
 def _places(wanted: NamedSet, data_dir: str | Path | None) -> Iterator[Path]:
     """Folders that may hold the set: below the data folder, that folder itself, the cache."""
     if data_dir is not None:
@@ -162,7 +182,7 @@ def _belongs_to_another(wanted: NamedSet, files: Files) -> bool:
 def _cifar_batches(wanted: NamedSet, folder: Path, progress: Progress | None) -> Batches | None:
     """The batches in a folder, or those in the archive that lies there."""
     archive = folder / wanted.files[0].name
-    layouts = [layout for layout in LAYOUTS if layout.title.replace("-", "").lower() == wanted.name]
+    layouts = _layouts(wanted)
     if batches := find_cifar(folder, layouts):
         return batches
     return find_cifar(unpack(archive, progress=progress), layouts) if archive.is_file() else None

@@ -10,9 +10,11 @@ import copy
 import logging
 import threading
 from dataclasses import asdict, dataclass
+from shlex import quote
 from typing import Any
 
-from convlens.errors import ConvlensError
+from convlens.data.named import at_hand
+from convlens.errors import ConvlensError, UsageError
 from convlens.runs import Run
 from convlens.server.endpoint import Asked, Doc
 from convlens.server.refused import Refused
@@ -55,7 +57,7 @@ class Evaluating:
 def evaluate(asked: Asked) -> dict[str, Any]:
     """The one that is under way where there is one; Refused with 503 while another run is evaluated."""
     shelf, served = asked.shelf, asked.served
-    own_source(served.run, None)
+    check_source(served.run)
     with shelf.starting:
         if (now := under_way(served)) is not None and now.running:
             return asdict(now)
@@ -73,10 +75,18 @@ def under_way(served: ServedRun) -> Evaluating | None:
     return found
 
 
+def check_source(run: Run) -> None:
+    """UsageError where the pictures that it was trained on are not there: a server downloads nothing."""
+    source, data_dir = own_source(run, None)
+    if not at_hand(source, data_dir=data_dir):
+        command = f"`convlens evaluate {quote(str(run.path))}`"
+        raise UsageError(f"{source}, on which {run.path} was trained, is not here any more; {command} downloads it")
+
+
 def can_evaluate(run: Run) -> bool:
     """Whether the pictures that it was trained on are still there."""
     try:
-        own_source(run, None)
+        check_source(run)
     except ConvlensError:
         return False
     return True
@@ -90,7 +100,9 @@ def _work(shelf: Shelf, served: ServedRun, state: Evaluating, robustness: bool) 
 
     try:
         with computing():
-            own = Run.load(served.run.path, model=copy.deepcopy(served.run.given_model))
+            with served.lock:  # explanations hang hooks on it
+                given = copy.deepcopy(served.run.given_model)
+            own = Run.load(served.run.path, model=given)
             evaluate_run(own, robustness=robustness, progress=progress)
         served.forget_pictures()
     except ConvlensError as error:

@@ -17,7 +17,7 @@ const FIRST_SHOWN = 24; // of the mistakes
 
 class JudgeView extends HTMLElement {
   #run = null;
-  #found = element("div", { class: "found" });
+  #found = element("div", { class: "found", tabindex: -1, role: "group", "aria-label": "The evaluation" });
 
   connectedCallback() {
     if (this.firstChild) return;
@@ -34,6 +34,7 @@ class JudgeView extends HTMLElement {
   }
 
   async #open(name) {
+    const held = this.#found.contains(document.activeElement);
     this.#found.replaceChildren(loading("Reading the evaluation"));
     try {
       const found = await read("/v1/evaluation", { run: desk.run.name, name });
@@ -42,6 +43,7 @@ class JudgeView extends HTMLElement {
     } catch (error) {
       this.#found.replaceChildren(problem(error, () => this.#open(name)));
     }
+    if (held) (this.#found.querySelector("select") ?? this.#found).focus({ preventScroll: true });
   }
 
   #show(found) {

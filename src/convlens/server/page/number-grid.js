@@ -8,17 +8,17 @@ import { tint } from "./tones.js";
  * A grid of numbers [[…] …] with so many decimals, coloured by their share of `largest`.
  *
  * `step(row, column)` makes the cells buttons that lead to what they come from. `padded[row][column]` marks cells
- * outside the map, which count as zero and lead nowhere; `chosen` is the place [row, column] that a pooling took;
+ * outside the map, which count as zero, or for nothing where they are `ignored`, and lead nowhere; `chosen` is the place [row, column] that a pooling took;
  * `said(row, column)` names a cell's place for those who listen.
  */
-export function numberGrid(numbers, { decimals, largest, label, step, padded, chosen, said = counted }) {
+export function numberGrid(numbers, { decimals, largest, label, step, padded, ignored = false, chosen, said = counted }) {
   const columns = numbers[0].length;
   const holder = element("div", { class: "number-grid", role: "group", "aria-label": label });
   holder.style.setProperty("--columns", columns);
   numbers.forEach((line, row) =>
     line.forEach((value, column) => {
       const lead = step && (() => step(row, column));
-      const cell = padded?.[row]?.[column] ? outside(said(row, column)) : inside(value, said(row, column), { decimals, largest, step: lead });
+      const cell = padded?.[row]?.[column] ? outside(said(row, column), ignored) : inside(value, said(row, column), { decimals, largest, step: lead });
       if (chosen?.[0] === row && chosen[1] === column) mark(cell);
       cell.dataset.place = `${row},${column}`;
       holder.append(cell);
@@ -44,9 +44,9 @@ function inside(value, said, { decimals, largest, step }) {
   return cell;
 }
 
-function outside(said) {
-  const words = `${said}: padding, counts as 0`;
-  return element("span", { class: "cell padded", role: "img", "aria-label": words, "data-tip": words }, "0");
+function outside(said, ignored) {
+  const words = `${said}: padding, ${ignored ? "which takes no part" : "counts as 0"}`;
+  return element("span", { class: "cell padded", role: "img", "aria-label": words, "data-tip": words }, ignored ? "·" : "0");
 }
 
 function mark(cell) {

@@ -46,14 +46,27 @@ export function valueOf(text) {
 /**
  * A result with as many digits, at most six, as it has when it is computed of what is shown: { text, digits }.
  *
- * `shown` is the result of the rounded numbers on the page, `exact` that of the numbers themselves.
+ * `shown` is the result of the rounded numbers on the page, `exact` that of the numbers themselves. `own` is the
+ * network's: digits that it has otherwise are no part of the text.
  */
-export function agreeing(exact, shown) {
-  for (let digits = 6; digits > 1; digits--) {
-    const same = valueOf(rounded(exact, digits)) === valueOf(fixedLike(exact, shown, digits));
-    if (same) return { text: significant(exact, digits), digits };
+export function agreeing(exact, shown, own = exact) {
+  const digits = sharedDigits(exact, [shown], 6);
+  return { text: significant(exact, Math.max(2, sharedDigits(exact, [shown, own], digits))), digits };
+}
+
+/** The most digits, at most so many, with which the others are rounded as `exact` is; 1 where there are none. */
+function sharedDigits(exact, others, most) {
+  for (let digits = most; digits > 1; digits--) {
+    const said = valueOf(rounded(exact, digits));
+    if (others.every((other) => said === valueOf(fixedLike(exact, other, digits)))) return digits;
   }
-  return { text: significant(exact, 2), digits: 1 };
+  return 1;
+}
+
+/** The most decimals, from `most` down to `least`, with which both are written alike; `most` where there are none. */
+export function sharedDecimals(one, other, most, least = 0) {
+  for (let decimals = most; decimals >= least; decimals--) if (fixed(one, decimals) === fixed(other, decimals)) return decimals;
+  return most;
 }
 
 /** `shown` with the decimals that so many digits of `exact` have. */

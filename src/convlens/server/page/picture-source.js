@@ -7,11 +7,12 @@ import { button, element, rove } from "./dom.js";
 import { tell } from "./notices.js";
 
 class PictureSource extends HTMLElement {
+  #run = null; // whose samples are shown
   #file = element("input", { type: "file", accept: "image/*", hidden: true });
   #samples = element("div", { class: "samples", role: "group", "aria-label": "Samples of the run" });
 
   connectedCallback() {
-    if (this.firstChild) return;
+    if (this.firstChild) return void this.#catchUp();
     this.#file.addEventListener("change", () => {
       take(this.#file.files[0]);
       this.#file.value = "";
@@ -28,7 +29,14 @@ class PictureSource extends HTMLElement {
     this.#file.click();
   }
 
+  /** What changed while another view was open. */
+  #catchUp() {
+    if (this.#run === desk.run) this.#markChosen();
+    else this.#showSamples();
+  }
+
   #showSamples() {
+    this.#run = desk.run;
     const samples = desk.run?.samples ?? [];
     this.#samples.hidden = !samples.length;
     this.#samples.replaceChildren(...samples.map(sampleButton));

@@ -9,7 +9,7 @@ import { empty, problem } from "./notices.js";
 const LOOK = 700; // ms between two looks
 const PHASES = {
   begin: "Beginning", scan: "Looking through the pictures", decode: "Reading the pictures",
-  read: "Reading and scoring the pictures", corrupt: "Scoring changed pictures", download: "Fetching the pictures",
+  read: "Reading and scoring the pictures", corrupt: "Scoring changed pictures",
 };
 
 /** `asks` are { title, text, words, robustness }: what stands there until it is begun. */
@@ -19,6 +19,7 @@ class RunEvaluation extends HTMLElement {
   #running = false;
   #timer = 0;
   #words = element("p");
+  #told = element("p", { class: "unseen", role: "status" }); // without the numbers, which never rest
   #bar = element("progress", { max: 1, "aria-label": "How far the evaluation is" });
 
   /** `found` is the answer of /v1/evaluation. */
@@ -52,6 +53,7 @@ class RunEvaluation extends HTMLElement {
     const { robustness = false } = this.#asks;
     try {
       this.#take(await ask("/v1/evaluate", { run: this.#run.name, robustness }));
+      this.querySelector(".state").focus({ preventScroll: true }); // the button is gone
     } catch (error) {
       this.replaceChildren(problem(error, () => this.#begin()));
     }
@@ -59,12 +61,15 @@ class RunEvaluation extends HTMLElement {
 
   #follow({ phase, done, total }) {
     const known = total > 0;
-    this.#words.textContent = `${PHASES[phase] ?? phase}${known ? `: ${count(done)} of ${count(total)}` : ""} …`;
+    const at = PHASES[phase] ?? phase;
+    this.#words.textContent = `${at}${known ? `: ${count(done)} of ${count(total)}` : ""} …`;
     if (known) this.#bar.value = done / total;
     else this.#bar.removeAttribute("value");
     if (!this.#bar.isConnected) {
-      this.replaceChildren(element("div", { class: "state" }, element("strong", { role: "status" }, "Evaluating"), this.#words, this.#bar));
+      const parts = [element("strong", {}, "Evaluating"), this.#words, this.#bar, this.#told];
+      this.replaceChildren(element("div", { class: "state", tabindex: -1 }, parts));
     }
+    if (this.#told.textContent !== at) this.#told.textContent = at;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#look(), LOOK);
   }

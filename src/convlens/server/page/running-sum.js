@@ -1,7 +1,7 @@
 // A sum, term by term: where each comes from, what it is made of, and a waterfall of the running sum.
 
 import { button, element } from "./dom.js";
-import { decimalsFor, largestOf, runningSum, total } from "./numbers.js";
+import { decimalsFor, largestOf, runningSum, sharedDecimals, total } from "./numbers.js";
 
 const MORE = 24;
 
@@ -16,15 +16,21 @@ export const biasTerm = (bias) => (bias === null || bias === undefined ? null : 
  */
 export function sumOf(terms, { first = 8, last = null, what = "terms", value, digits }) {
   const ordered = [...terms].sort((one, other) => Math.abs(other.value) - Math.abs(one.value));
-  const decimals = decimalsOf(ordered.map((term) => term.value), value, digits);
+  const decimals = decimalsOf(ordered.map((term) => term.value), value, { digits, last: last?.value });
   const body = element("div", { class: "running-sum" });
   const draw = (shown) => body.replaceChildren(...lines(ordered, shown, { last, what, decimals }), ...further(ordered, shown, draw, body));
   draw(ordered.length <= first + 2 ? ordered.length : first);
   return { body, text: body.querySelector(".value")?.textContent ?? "0" };
 }
 
-/** Enough digits for the largest term and, where terms cancel, for what is left of them. */
-export const decimalsOf = (terms, value, digits = 5) => Math.min(9, Math.max(decimalsFor(terms, digits), decimalsFor([value], digits - 1)));
+/**
+ * Enough digits for the largest term and, where terms cancel, for what is left of them; as long as the sum of the
+ * terms and `last` is, with so many, the network's own number, `value`.
+ */
+export function decimalsOf(terms, value, { digits = 5, last = 0 } = {}) {
+  const wanted = Math.min(9, Math.max(decimalsFor(terms, digits), decimalsFor([value], digits - 1)));
+  return sharedDecimals(total(terms) + last, value, wanted, decimalsFor(terms, 3));
+}
 
 /**
  * The digits of inputs and weights that make each term, as its cells show it, the term that is shown.

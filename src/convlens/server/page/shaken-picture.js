@@ -22,7 +22,7 @@ class ShakenPicture extends HTMLElement {
   #place = element("div", { class: "sliders" });
 
   async connectedCallback() {
-    if (this.firstChild) return;
+    if (this.firstChild) return void (await this.#ask()); // there may be another picture than when it was left
     const reset = button("Back to the picture as it is", () => this.#reset(), { symbol: "undo" });
     this.append(
       element("picture-source"),

@@ -9,7 +9,7 @@ import { product } from "./step-terms.js";
 
 export function convolution(step, { walk, digits }) {
   const pairs = step.inputs.map((patch, place) => [patch, step.weights[place]]);
-  const scales = scalesOf(pairs, decimalsOf(step.channel_sums, step.value, digits));
+  const scales = scalesOf(pairs, decimalsOf(step.channel_sums, step.value, { digits, last: step.bias }));
   const terms = step.channel_sums.map((value, place) => channelTerm(step, place, value, scales, walk));
   const single = step.weights[0].length * step.weights[0][0].length === 1;
   const first = single ? 8 : step.weights[0].length > 5 ? 3 : 4;

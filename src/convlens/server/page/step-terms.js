@@ -2,8 +2,9 @@
 
 import { button, element } from "./dom.js";
 import { formula, indexed, letter, number, row, sign, sumOver } from "./formula.js";
-import { agreeing, decimalsFor, fixed, largestOf, significant, valueOf } from "./numbers.js";
+import { agreeing, decimalsFor, fixed, largestOf, significant } from "./numbers.js";
 import { cellsOf, placeOf, spoken } from "./places.js";
+import { reckoned } from "./reckoned.js";
 import { biasTerm, decimalsOf, scalesOf, sumOf } from "./running-sum.js";
 import { tint } from "./tones.js";
 import { written } from "./written.js";
@@ -34,12 +35,13 @@ export function scaleOf(numbers) {
 export function dense(step, { walk, digits, colours }) {
   const { alpha = 1, beta = 1 } = step;
   const products = step.inputs.map((x, at) => alpha * x * step.weights[at]);
-  const scales = scalesOf(step.inputs.map((x, at) => [x, step.weights[at]]), decimalsOf(products, step.value, digits));
+  const bias = step.bias === undefined || beta === 0 ? null : biasTerm(beta * step.bias);
+  const decimals = decimalsOf(products, step.value, { digits, last: bias?.value });
+  const scales = scalesOf(step.inputs.map((x, at) => [x, step.weights[at]]), decimals);
   const terms = cellsOf(step).map(({ value: x, place }, at) => {
     const lead = place.node === null ? null : walk(place);
     return { value: products[at], label: spoken(place, colours), step: lead, factors: () => product(x, step.weights[at], scales, lead) };
   });
-  const bias = step.bias === undefined || beta === 0 ? null : biasTerm(beta * step.bias);
   const sum = sumOf(terms, { first: 8, last: bias, what: "inputs", value: step.value, digits });
   sum.body.classList.add("products");
   const factor = alpha === 1 ? [] : [number(significant(alpha)), sign("·")];
@@ -54,8 +56,7 @@ export function dense(step, { walk, digits, colours }) {
 export function meeting(step, { walk, digits }) {
   if (step.formula === "a + b" || step.formula === "a − b") return added(step, walk, digits);
   const texts = Object.fromEntries(Object.entries(step.numbers ?? {}).map(([name, value]) => [name, significant(value)]));
-  const exact = step.formula === "a · b" ? valueOf(texts.a) * valueOf(texts.b) : step.computed;
-  const result = agreeing(step.computed, exact);
+  const result = agreeing(step.computed, reckoned(step.formula, texts) ?? step.computed, step.value);
   const body = element("div", { class: "worked" },
     element("div", { class: "factor-row" }, step.operands.map((one) => operandCell(one, walk))),
     formula(sign("="), written(step.formula, texts), sign("="), number(result.text, "value")));
