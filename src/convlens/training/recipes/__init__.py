@@ -11,11 +11,19 @@ from convlens.training.recipes.lenet5 import LENET5_99_2, LENET5_99_4
 from convlens.training.recipes.mnist import MNIST, MNIST_99_6
 from convlens.training.recipes.perceptrons import MLP_99, PERCEPTRON_92
 from convlens.training.recipes.record import Record
-from convlens.training.recipes.rows import LSTM_ROWS_99
+from convlens.training.recipes.rows import (
+    BILSTM_ROWS_99,
+    CIFG_ROWS_99,
+    GRU_ROWS_99,
+    LSTM_ROWS_99,
+    PEEPHOLE_LSTM_ROWS_99,
+    RNN_ROWS_95,
+)
 
 # fmt: off
 PUBLISHED = (
-    MNIST, MNIST_99_6, LENET5_99_2, LENET5_99_4, PERCEPTRON_92, MLP_99, LSTM_ROWS_99,
+    MNIST, MNIST_99_6, LENET5_99_2, LENET5_99_4, PERCEPTRON_92, MLP_99,
+    RNN_ROWS_95, LSTM_ROWS_99, PEEPHOLE_LSTM_ROWS_99, CIFG_ROWS_99, GRU_ROWS_99, BILSTM_ROWS_99,
     CIFAR10, CIFAR10_GPU, CIFAR10_96,
 )
 # fmt: on
