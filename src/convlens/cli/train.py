@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from convlens.cli import STARTED
 from convlens.cli.guard import guarded
 from convlens.cli.named_values import augmentations, model_options
+from convlens.cli.next_steps import next_steps
 from convlens.cli.options import Augmentation, CheckpointSeconds, DataDir, Json, ModelOption, Precision, Threads, shares
 from convlens.cli.output import print_facts, print_json, share
 from convlens.cli.progress import Bars
@@ -71,10 +71,9 @@ def train(
                 checkpoint_seconds=checkpoint_seconds, progress=bars, tell=bars.tell, watch=page.watch)
         if as_json:
             return print_json(result)
-        excluded, folder = f", {result.num_excluded:,} left out" if result.num_excluded else "", quote(str(result.run))
+        excluded = f", {result.num_excluded:,} left out" if result.num_excluded else ""
         print_facts(f"{result.name}: trained in {result.seconds:.1f} s", [
             ("validation accuracy", share(result.val_accuracy)),
             ("seen", f"{counted(result.epochs, 'epoch')}, {counted(result.steps, 'step')}{excluded}"),
-            ("the run", f"{result.run}/"), ("the report", result.report),
-            ("score it", f"convlens evaluate {folder}"), ("see why", f"convlens explain {folder} PICTURES")])
+            ("the run", f"{result.run}/"), ("the report", result.report), *next_steps(result.run, network)])
         page.stay(result.run, network)
