@@ -12,7 +12,7 @@ ConvlensError                 what came, what was expected, what to do; exit sta
 ├── ExplanationError          the method is not defined for this network
 ├── ExportError               a network does not go into this format, or the file does not agree with it
 ├── MissingExtra              an optional package is not installed; says how to install it
-└── Stopped                   the user stopped a training; it was saved; exit status 130 or 143
+└── Stopped                   the user stopped a command, which says what is saved; exit status 130 or 143
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class MissingExtra(ConvlensError):
 
 
 class Stopped(ConvlensError):
-    """A training was stopped by a signal after it had saved itself."""
+    """Stopped by a signal; the text says what is saved, and what goes on with it."""
 
     def __init__(self, message: str, exit_status: int) -> None:
         super().__init__(message)

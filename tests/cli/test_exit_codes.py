@@ -137,6 +137,25 @@ def test_an_export_below_a_file_is_one_line_and_leaves_nothing(convlens, copied_
     assert not (copied_run / "exports").exists()
 
 
+def test_a_drawing_that_cannot_be_written_is_one_line_before_anything_is_made(convlens, copied_run, tmp_path):
+    (tmp_path / "file").touch()
+    outcome = convlens(
+        "shrink", copied_run, "--cluster", "4", "--out", tmp_path / "new", "--plot", tmp_path / "file" / "a.svg"
+    )
+    assert outcome.status == 1
+    assert "a file stands where a folder is needed; choose another place with --plot" in outcome.complaint
+    assert not (tmp_path / "new").exists()
+
+
+def test_where_runs_cannot_be_made_is_one_line_before_anything_is_learnt(convlens, copied_run, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "runs").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    outcome = convlens("shrink", copied_run, "--cluster", "4", "--epochs", "1")
+    assert outcome.status == 1
+    assert "a file stands where a folder is needed; choose another place with --out" in outcome.complaint
+
+
 def test_too_many_bad_pictures_end_with_the_bound(convlens, classes, tmp_path):
     (classes / "circle" / "0.png").write_bytes(b"")
     (classes / "circle" / "1.png").write_bytes(b"")

@@ -134,7 +134,7 @@ DISAGREEMENTS = {
 def test_a_file_that_disagrees_is_not_kept(case, network, facts, pixels, tmp_path):
     change, says = DISAGREEMENTS[case]
     with pytest.raises(ExportError) as found:
-        export_network(network, tmp_path / "new" / "m", format=wrong(WEIGHTS, change), facts=facts, pixels=pixels)
+        export_network(network, tmp_path / "new/deep/m", format=wrong(WEIGHTS, change), facts=facts, pixels=pixels)
     assert says in str(found.value) and "no file was kept" in str(found.value) and "\n" not in str(found.value)
     assert files_in(tmp_path) == []
 

@@ -1,4 +1,4 @@
-"""Every network of the zoo goes into ONNX, and ONNX Runtime and OpenVINO give its answers.
+"""Every network of the zoo goes into ONNX, TextCNN too, and ONNX Runtime and OpenVINO give its answers.
 
 The networks are built for 32 px, a quarter as wide where their family allows, with the channels of their paper. The
 differences that docs/export.md names are printed by `pytest tests/exporting/test_zoo.py -s`.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from PIL import Image
@@ -16,7 +17,8 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from convlens import zoo
-from convlens.exporting import EXACT, FORMATS, Facts, export_network, open_openvino, prove
+from convlens.errors import ExportError, UsageError
+from convlens.exporting import EXACT, FORMATS, INSIDE, Exported, Facts, export_network, open_openvino, prove
 from convlens.exporting.proof import reference_logits
 from convlens.pictures import Preprocess
 
@@ -59,10 +61,60 @@ def test_it_goes_into_onnx_and_both_runtimes_agree_with_torch(name: str, tmp_pat
     channels = network.architecture.in_channels
     preprocess = Preprocess((SIDE, SIDE), channels=channels, mean=(0.5,) * channels, std=(0.5,) * channels)
     facts, pixels = Facts(tuple("0123456789"), preprocess), digits(channels)
-    exported = export_network(network, tmp_path / "m", format=FORMATS["onnx"], facts=facts, pixels=pixels)
+    check(name, network, facts, pixels, tmp_path)
+
+
+def check(name: str, network: nn.Module, facts: Facts, given: np.ndarray, folder: Path) -> Exported:
+    exported = export_network(network, folder / "m", format=FORMATS["onnx"], facts=facts, pixels=given)
     again = prove(
-        reference_logits(network, pixels, facts), open_openvino(exported.files), pixels, facts=facts, bound=EXACT
+        reference_logits(network, given, facts), open_openvino(exported.files), given, facts=facts, bound=EXACT
     )
     for by, found in (("ONNX Runtime", exported.agreement), ("OpenVINO", again)):
         print(f"\n{name} by {by}: {found.largest_probability_difference:.1e} of a probability", end="")
         assert found.top1_agreement == 1.0
+    return exported
+
+
+def sentences(length: int = 9) -> tuple[np.ndarray, int]:
+    """The licence, int64 (N, length), each word by its place in the vocabulary; and how many words that has."""
+    words = (Path(__file__).parents[2] / "LICENSE").read_text(encoding="utf-8").lower().split()
+    number = {word: place for place, word in enumerate(dict.fromkeys(words), 1)}
+    numbers = np.array([number[word] for word in words[: 7 * length]])
+    return numbers.reshape(7, length), 1 + len(number)
+
+
+def textcnn() -> zoo.TextCNN:
+    torch.manual_seed(0)
+    return zoo.TextCNN(sentences()[1], num_classes=3, maps=8, embedding=16).eval()
+
+
+TEXT = Facts(("a", "b", "c"), None, 0.5)
+
+
+def test_a_network_of_words_goes_into_onnx_and_both_runtimes_agree_with_torch(tmp_path: Path) -> None:
+    exported = check("TextCNN", textcnn(), TEXT, sentences()[0], tmp_path)
+    session = onnxruntime.InferenceSession(exported.files[0])
+    (given,) = session.get_inputs()
+    assert (given.name, given.type, given.shape[1:]) == ("inputs", "tensor(int64)", [9])
+    assert Facts.from_texts(session.get_modelmeta().custom_metadata_map) == TEXT
+
+
+@pytest.mark.parametrize("name", ["torch-export", "safetensors"])
+def test_a_network_of_words_goes_where_torch_reads_it_too(name: str, tmp_path: Path) -> None:
+    files = export_network(textcnn(), tmp_path / "m", format=FORMATS[name], facts=TEXT, pixels=sentences()[0])
+    assert files.agreement.top1_agreement == 1.0 and files.agreement.largest_probability_difference < 1e-6
+
+
+def test_pictures_are_nothing_for_a_network_of_words_which_is_one_line_and_no_file(tmp_path: Path) -> None:
+    facts, pixels = Facts(TEXT.classes, Preprocess((SIDE, SIDE))), digits(3)
+    with pytest.raises(ExportError, match=r"TextCNN cannot read float32 of \(5, 3, 32, 32\) \(.*; give pict") as error:
+        export_network(textcnn(), tmp_path / "m", format=FORMATS["onnx"], facts=facts, pixels=pixels)
+    assert "\n" not in str(error.value) and list(tmp_path.iterdir()) == []
+
+
+def test_eight_bits_and_pixels_are_refused_where_there_are_no_pictures(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"onnx-int8 is calibrated on pictures, .*; take onnx"):
+        export_network(textcnn(), tmp_path / "m", format=FORMATS["onnx-int8"], facts=TEXT, pixels=sentences()[0])
+    with pytest.raises(UsageError, match="none can be in the graph; leave INSIDE out"):
+        Facts(("a", "b"), None, signature=INSIDE)
+    assert list(tmp_path.iterdir()) == []

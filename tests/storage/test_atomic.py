@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from convlens.errors import StorageError
-from convlens.storage import guard, remove_leftovers, replacing, write_bytes, write_json, write_text
+from convlens.storage import check_writable, guard, remove_leftovers, replacing, write_bytes, write_json, write_text
 
 FAILURES = [
     (errno.ENOSPC, "the disk is full; free some space"),
@@ -125,6 +125,24 @@ def test_an_interrupted_writer_leaves_the_old_file(error: BaseException, tmp_pat
         temporary.write_text("half")
         raise error
     assert (tmp_path / "a").read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_whether_a_file_can_be_written_is_asked_without_leaving_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_writable(tmp_path / "new" / "deep" / "plot.svg")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"file/a/plot\.svg: a file stands where a folder .* place with --plot$"):
+        check_writable(tmp_path / "file" / "a" / "plot.svg", option="--plot")
+
+    def refuse(self: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(StorageError, match=r"plot\.svg: permission denied; choose another place with --out"):
+        check_writable(tmp_path / "plot.svg")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_guard_names_what_other_writers_could_not_write(tmp_path: Path) -> None:

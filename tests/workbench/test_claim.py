@@ -65,6 +65,30 @@ def test_a_start_that_fails_after_the_division_leaves_no_folder(tmp_path, whole_
     assert not list((tmp_path / "runs").iterdir())
 
 
+@pytest.mark.parametrize(
+    "there", [("weights.safetensors", "splits.csv"), ("history.jsonl", "checkpoints/best.safetensors")]
+)
+def test_what_stands_in_a_new_folder_without_a_manifest_goes_with_it(there, tmp_path):
+    with ExitStack() as held:
+        claim(held, tmp_path / "new")
+        write(tmp_path / "new", *there)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("there", ["run.json", "checkpoints/last.safetensors", "notes.txt"])
+def test_a_run_a_checkpoint_and_what_nobody_knows_stay(there, tmp_path):
+    with ExitStack() as held:
+        claim(held, tmp_path / "new")
+        write(tmp_path / "new", "weights.safetensors", there)
+    assert (tmp_path / "new" / there).exists() and (tmp_path / "new" / "weights.safetensors").exists()
+
+
+def write(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+
+
 def test_a_folder_that_was_there_before_stays_after_a_failed_start(tmp_path):
     (tmp_path / "mine").mkdir()
     with ExitStack() as held:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from convlens.exporting import onnx_bytes
 from convlens.layers.fake_quantised import float_network
 from convlens.runs import Run
 from convlens.workbench import shrink
+from convlens.workbench.where import whole_already
 from tests.docs.test_run_format import check
 
 
@@ -107,6 +109,33 @@ def test_a_network_that_does_not_go_into_onnx_leaves_nothing_behind(
     with pytest.raises(ExportError, match="it does not go into ONNX"):
         shrink(trained_run, quantise="int8", out=tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_what_onnx_lacks_is_told_before_anything_learns(
+    trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> bytes:
+        raise ExportError("it does not go into ONNX")
+
+    monkeypatch.setattr("convlens.workbench.fewer_bits.onnx_bytes", refuse)
+    monkeypatch.setattr("convlens.shrinking.quantise", lambda *_, **__: pytest.fail("it was quantised"))
+    with pytest.raises(ExportError, match="it does not go into ONNX"):
+        shrink(trained_run, quantise="int8", epochs=3, out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_ctrl_c_after_the_new_run_is_saved_names_it_and_how_to_judge_it(
+    trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(import_module("convlens.workbench.shrink"), "judged_as_files", interrupted)
+    with pytest.raises(Stopped, match=f"whole and saved: {tmp_path}/new; .*convlens compare {trained_run} {tmp_path}"):
+        shrink(trained_run, cluster=4, out=tmp_path / "new")
+    assert Run.load(tmp_path / "new").model
+    with pytest.raises(KeyboardInterrupt), whole_already(Run.load(trained_run), []):
+        raise KeyboardInterrupt
 
 
 def test_a_training_that_diverges_leaves_nothing_behind(trained_run: Path, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +18,8 @@ from convlens.shrinking.search import Candidate, Figures, Limits
 from convlens.training.loop import Training
 from convlens.workbench import shipped, shrink
 from convlens.workbench.compare import Compared
+from convlens.workbench.search import Length, Searcher
+from convlens.workbench.search_record import Record
 from convlens.workbench.shrunk import ShrinkResult
 from convlens.workbench.tried import Tried, chosen, misses_of, name_of, verdict_of
 from tests.docs.test_run_format import check
@@ -26,9 +30,10 @@ QUICK = {"epochs": 1, "threads": 1, "precision": "fp32"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def in_a_moment() -> Iterator[None]:
+def in_a_moment(tmp_path_factory) -> Iterator[None]:
     """Engines are timed for a moment only."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONVLENS_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(shipped, "CHOOSING_S", 0.2)
         patch.setattr(shipped, "TIMED_S", 0.02)
         patch.setattr(shipped, "ATTEMPTS", 1)
@@ -92,22 +97,83 @@ def test_where_nothing_keeps_within_the_nearest_is_said_and_nothing_is_written(t
     assert not (tmp_path / "run").exists()
 
 
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Searches that did not end are known to this test alone."""
+    monkeypatch.setenv("CONVLENS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "searches"
+
+
 @pytest.mark.slow
-def test_a_search_that_is_stopped_leaves_nothing(trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def stop(self: Training, request: object) -> None:
+def test_a_search_that_is_stopped_leaves_no_run_and_the_same_command_goes_on(
+    trained_run: Path, tmp_path: Path, own_cache: Path
+):
+    def stopped(self: Training) -> None:
         raise Stopped("stopped and saved", 130)
 
-    def asked(self: Training) -> None:
-        stop(self, None)
+    options = {"prune": 0.2, "quantise": "int8", "trials": 2, "max_accuracy_loss": 0.5, "out": tmp_path / "run"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "_one_step", stopped)
+        with pytest.raises(Stopped, match="after 1 of 2 trials; no run was saved: the same command goes on with them"):
+            shrink(trained_run, latency_ms=1000.0, **options, **QUICK)
+    assert not (tmp_path / "run").exists() and len(list(own_cache.iterdir())) == 1
+    told: list[str] = []
+    found = shrink(trained_run, latency_ms=900.0, tell=told.append, **options, **QUICK)
+    assert "going on with 1 trial of such a search, which did not end" in told
+    lines = [line for line in told if line.startswith("trial ")]
+    assert lines[0].startswith("trial 1 of 2: as it is, int8: ") and lines[0].endswith("; as it was judged before")
+    assert lines[1].startswith("trial 2 of 2: pruned0.2, int8: ") and not lines[1].endswith("before")
+    assert found.search.winner is not None and Run.load(found.shrunk[0].run).model
+    assert list(own_cache.iterdir()) == []
 
-    monkeypatch.setattr(Training, "_one_step", asked)
-    with pytest.raises(Stopped, match="search was stopped after 1 of 2 trials; nothing was saved"):
-        options = {"prune": 0.2, "quantise": "int8", "trials": 2, "latency_ms": 100.0}
-        shrink(trained_run, out=tmp_path / "run", **options, **QUICK)
-    assert not (tmp_path / "run").exists()
+
+def record(about: str = "this", limits: Limits | None = None) -> Record:
+    return Record({"run": about}, limits or LIMITS)
 
 
-def test_a_signal_between_trainings_ends_it_too(trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_trials_are_kept_with_their_figures_until_the_search_ends(own_cache: Path) -> None:
+    one, other = tried(300, 0.0), replace(tried(200, 0.02), candidate=Candidate(resolution=20), seconds=1.5)
+    first = record()
+    assert (first.before, first.kept) == ({}, False)
+    first.keep([one])
+    record().keep([other])  # another process, or one that came to other candidates first
+    again = record()
+    assert again.before == {one.candidate: one, other.candidate: other} and again.kept
+    assert record("another run").before == {}
+    looser = record(limits=Limits(accuracy_loss=0.05)).before[other.candidate]
+    assert other.misses and not looser.misses
+    again.forget()
+    assert record().before == {} and list(own_cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"tried": [{}]}', '{"tried": [{"latency": {"p50_ms": "x"}}]}'])
+def test_a_record_that_is_damaged_is_none(own_cache: Path, text: str) -> None:
+    record().keep([tried(300, 0.0)])
+    record().path.write_text(text)
+    assert record().before == {}
+
+
+def test_a_cache_that_takes_nothing_keeps_nothing_and_breaks_nothing(own_cache: Path) -> None:
+    own_cache.parent.mkdir()
+    own_cache.touch()
+    full = record()
+    full.keep([tried(300, 0.0)])
+    full.forget()
+    assert not full.kept
+
+
+@pytest.mark.parametrize(("kept", "says"), [(True, "the same command goes on with them"), (False, "begin again")])
+def test_a_second_ctrl_c_is_told_in_one_line_too(kept: bool, says: str) -> None:
+    searcher = SimpleNamespace(found=[None], length=Length(3, 60.0), record=SimpleNamespace(kept=kept))
+    stoppable = Searcher._stoppable(searcher)  # type: ignore[arg-type]
+    with pytest.raises(Stopped, match=f"after 1 of 3 trials; no run was saved: {says}") as error, stoppable:
+        raise KeyboardInterrupt
+    assert error.value.exit_status == 130
+
+
+def test_a_signal_between_trainings_ends_it_too(
+    trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path
+):
     def heard(candidate: Candidate) -> str:
         signal.raise_signal(signal.SIGTERM)
         return name_of(candidate)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +39,9 @@ OTHERS = [("crop", 3, "onnx", "inside"), ("letterbox", 1, "onnx", "outside"), ("
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Two photographs in all that a folder may hold: large, turned, translucent, of 16 bits, with a palette, narrow."""
+    """Two photographs in all that a folder may hold: large, turned, translucent, of 16 bits, with a palette, narrow,
+    and with one grey or colour that means nothing, of every depth of PNG.
+    """
     folder = tmp_path_factory.mktemp("photographs")
     china, flower = (Image.fromarray(array) for array in load_sample_images().images)
     china.save(folder / "large.jpg", quality=92)
@@ -53,7 +57,31 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     china.resize((120, 80)).quantize(16).save(folder / "palette.gif")
     flower.convert("L").resize((33, 40)).save(folder / "grey.png")
     flower.crop((0, 0, 400, 45)).save(folder / "narrow.png")
+    few = np.asarray(china.resize((40, 30))).astype(int) // 64  # 0 to 3 in each channel
+    for bits in (1, 2, 4, 8, 16):
+        values = few * (2**bits // 4) + 77 * (bits == 16) if bits > 1 else few != few[15, 20]
+        (folder / f"part-{bits}.png").write_bytes(partly(values[..., 1], bits))
+        if bits >= 8:
+            (folder / f"part-{bits}-colour.png").write_bytes(partly(values, bits))
     return [str(file) for file in sorted(folder.iterdir())]
+
+
+def partly(values: np.ndarray, bits: int) -> bytes:
+    """A PNG of whole numbers (H, W) or (H, W, 3), of which the one in the middle, grey or colour, means nothing."""
+    height, width = values.shape[:2]
+    binary = (values.reshape(height, -1, 1) >> np.arange(bits)[::-1]) & 1
+    rows = np.packbits(binary.reshape(height, -1).astype(np.uint8), axis=1)
+    kind = 0 if values.ndim == 2 else 2
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0),
+        b"tRNS": np.array([values[height // 2, width // 2]], ">u2").tobytes(),
+        b"IDAT": zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows)),
+        b"IEND": b"",
+    }
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks.items()
+    )
 
 
 def a_run(folder: Path, fit: str, channels: int) -> Path:
@@ -97,6 +125,16 @@ def test_it_prepares_the_very_pixels_that_a_run_sees(size, fit, channels, photog
         expected = preprocess.pixels(decode(file, short_side=preprocess.decode_side))
         found = standalone.pixels(file, **preprocess.to_dict())
         np.testing.assert_array_equal(found.transpose(2, 0, 1), expected, err_msg=file)
+
+
+def test_the_grey_or_colour_that_means_nothing_is_white_at_every_depth(photographs):
+    parts = [file for file in photographs if "part-" in file]
+    assert len(parts) == 7
+    for file in parts:
+        seen = np.asarray(standalone.upright(file, 1000, 3))
+        assert (seen[len(seen) // 2, seen.shape[1] // 2] == 255).all(), file
+        shown = (seen < 255).any(axis=2).mean()
+        assert shown == 0 if "part-1.png" in file else 0.02 < shown < 0.99, file  # black is nothing there, and white
 
 
 @pytest.mark.parametrize("cases", [SOME, pytest.param(OTHERS, marks=pytest.mark.slow)], ids=["some", "others"])

@@ -42,7 +42,8 @@ def guarded(command: Command) -> Command:
             raise typer.Exit(error.exit_status) from error
         except KeyboardInterrupt as error:
             print(
-                "convlens: stopped; nothing was begun, or it was saved before and goes on with --resume",
+                "convlens: stopped; nothing half-written is left: a training that had begun goes on with --resume, all "
+                "else is begun again",
                 file=sys.stderr,
             )
             raise typer.Exit(130) from error

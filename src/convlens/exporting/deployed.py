@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from convlens.exporting.metadata import INSIDE, OUTSIDE, Facts, Signature
+from convlens.exporting.metadata import AS_THEY_ARE, INSIDE, OUTSIDE, Facts, Signature
 from convlens.graph import bare_network
 from convlens.pictures import Preprocess
 
 TRACED_BATCH = 2  # torch.export takes a batch of one for a constant
+Given = Sequence[int] | Tensor  # the shape (C, H, W) of one picture; or inputs (N, …) as a network takes them
 
 
 def at_rest(network: nn.Module) -> nn.Module:
@@ -46,16 +48,20 @@ class Deployed(nn.Module):
 def deployed(network: nn.Module, facts: Facts) -> nn.Module:
     """A copy at rest with the signature that the facts ask for."""
     copied = at_rest(network)
-    return Deployed(copied, facts.preprocess, facts.temperature) if facts.signature == INSIDE else copied
+    return Deployed(copied, facts.of_pictures, facts.temperature) if facts.signature == INSIDE else copied
 
 
-def signature_in(network: nn.Module) -> Signature:
+def signature_in(network: nn.Module, given: Given) -> Signature:
+    if isinstance(given, Tensor):
+        return AS_THEY_ARE
     return network.signature if isinstance(network, Deployed) else OUTSIDE
 
 
-def example(network: nn.Module, input_shape: tuple[int, int, int]) -> Tensor:
-    """Zeros to trace with: two pictures of (C, H, W)."""
-    channels, height, width = input_shape
-    if signature_in(network) == INSIDE:
+def example(network: nn.Module, given: Given) -> Tensor:
+    """To trace with: two pictures of zeros, or the first of the inputs twice."""
+    if isinstance(given, Tensor):
+        return torch.cat([given[:1]] * TRACED_BATCH)
+    channels, height, width = given
+    if signature_in(network, given) == INSIDE:
         return torch.zeros(TRACED_BATCH, height, width, channels, dtype=torch.uint8)
-    return torch.zeros(TRACED_BATCH, *input_shape)
+    return torch.zeros(TRACED_BATCH, channels, height, width)

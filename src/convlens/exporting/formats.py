@@ -28,6 +28,7 @@ from convlens.exporting.packages import check_installed
 from convlens.exporting.program import program_bytes
 from convlens.exporting.proof import Bound
 from convlens.exporting.safetensors import safetensors_bytes
+from convlens.pictures import Preprocess
 
 EXACT = Bound(top1_agreement=1.0, probability_difference=1e-4)
 INT8 = Bound(top1_agreement=0.98, probability_difference=1.0)
@@ -60,22 +61,24 @@ class Format:
 
 
 def _encode(write: Callable[..., bytes | tuple[bytes, ...]]) -> Encode:
-    def encode(network: nn.Module, facts: Facts, _: np.ndarray) -> tuple[bytes, ...]:
-        written = write(deployed(network, facts), _shape(facts), metadata=facts.to_texts())
+    def encode(network: nn.Module, facts: Facts, inputs: np.ndarray) -> tuple[bytes, ...]:
+        given = torch.from_numpy(inputs) if facts.preprocess is None else _shape(facts.preprocess)
+        written = write(deployed(network, facts), given, metadata=facts.to_texts())
         return written if isinstance(written, tuple) else (written,)
 
     return encode
 
 
 def _encode_int8(network: nn.Module, facts: Facts, calibration: np.ndarray) -> tuple[bytes, ...]:
-    images = facts.preprocess.normalise(torch.from_numpy(calibration)).numpy()
-    data = int8_network_bytes(network, _shape(facts), [images], metadata=facts.to_texts())
-    return (with_arithmetic(data, facts.preprocess, facts.temperature) if facts.signature == INSIDE else data,)
+    preprocess = facts.of_pictures
+    images = preprocess.normalise(torch.from_numpy(calibration)).numpy()
+    data = int8_network_bytes(network, _shape(preprocess), [images], metadata=facts.to_texts())
+    return (with_arithmetic(data, preprocess, facts.temperature) if facts.signature == INSIDE else data,)
 
 
-def _shape(facts: Facts) -> tuple[int, int, int]:
-    height, width = facts.preprocess.size
-    return (facts.preprocess.channels, height, width)
+def _shape(preprocess: Preprocess) -> tuple[int, int, int]:
+    height, width = preprocess.size
+    return (preprocess.channels, height, width)
 
 
 ONNX = ("onnx", "onnxscript", "onnxruntime")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
 from convlens.errors import ExportError
-from convlens.exporting.deployed import at_rest, example, signature_in
+from convlens.exporting.deployed import Given, at_rest, example, signature_in
 from convlens.exporting.metadata import OUTSIDE
 from convlens.exporting.packages import check_installed
 from convlens.exporting.quiet import quietly, reason
@@ -17,22 +17,22 @@ from convlens.exporting.quiet import quietly, reason
 INPUT, OUTPUT = OUTSIDE.input, OUTSIDE.output
 
 
-def onnx_bytes(network: nn.Module, input_shape: Sequence[int], *, metadata: Mapping[str, str] | None = None) -> bytes:
+def onnx_bytes(network: nn.Module, given: Given, *, metadata: Mapping[str, str] | None = None) -> bytes:
     """A network and the shape of one picture (C, H, W) -> the bytes of one ONNX file.
 
     Its input `images` is float32 (N, C, H, W) with N free, its output `logits`; of a `Deployed` network they are
-    `pixels` and `probabilities`. `metadata` goes into the file's properties, and no path of this machine. The network
-    itself stays as it is. Raises MissingExtra without onnx and onnxscript, ExportError for what torch.export or ONNX
-    cannot express.
+    `pixels` and `probabilities`. Where a tensor is given in place of the shape, such as the numbers of words (N, T),
+    the input is called `inputs` and has its type, and its sizes but for N. `metadata` goes into the file's properties,
+    and no path of this machine. The network itself stays as it is. Raises MissingExtra without onnx and onnxscript,
+    ExportError for what torch.export or ONNX cannot express.
     """
     check_installed("onnx", "onnxscript", purpose="an ONNX file")
-    copied, signature = at_rest(network), signature_in(network)
-    channels, height, width = input_shape
+    copied, signature = at_rest(network), signature_in(network, given)
     try:
         with quietly(), torch.no_grad():
             program = torch.onnx.export(
                 copied,
-                (example(copied, (channels, height, width)),),
+                (example(copied, given),),
                 dynamo=True,
                 verbose=False,
                 input_names=[signature.input],

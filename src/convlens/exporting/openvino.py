@@ -6,24 +6,25 @@ from torch, a way that reports to OpenVINO's makers. The weights stay float32: O
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from torch import nn
 
 from convlens.errors import ExportError
+from convlens.exporting.deployed import Given
 from convlens.exporting.onnx import onnx_bytes
 from convlens.exporting.packages import load
 from convlens.exporting.quiet import reason
 
 
 def openvino_bytes(
-    network: nn.Module, input_shape: Sequence[int], *, metadata: Mapping[str, str] | None = None
+    network: nn.Module, given: Given, *, metadata: Mapping[str, str] | None = None
 ) -> tuple[bytes, bytes]:
     """-> the bytes of (.xml, .bin); inputs, outputs and errors are those of `onnx_bytes`."""
     openvino = load("openvino", "OpenVINO's IR")
-    data = onnx_bytes(network, input_shape, metadata=metadata)
+    data = onnx_bytes(network, given, metadata=metadata)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "model.xml"
         try:

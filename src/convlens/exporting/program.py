@@ -7,33 +7,30 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 
 from convlens.errors import ExportError
-from convlens.exporting.deployed import at_rest, example
+from convlens.exporting.deployed import Given, at_rest, example
 from convlens.exporting.quiet import quietly, reason
 
 FACTS_FILE = "convlens.json"
 
 
-def program_bytes(
-    network: nn.Module, input_shape: Sequence[int], *, metadata: Mapping[str, str] | None = None
-) -> bytes:
-    """A network and the shape of one picture (C, H, W) -> the bytes of one .pt2 file, its batch free.
+def program_bytes(network: nn.Module, given: Given, *, metadata: Mapping[str, str] | None = None) -> bytes:
+    """A network and the shape of one picture (C, H, W), or an input -> the bytes of one .pt2 file, its batch free.
 
     Raises ExportError for what torch.export cannot express.
     """
     copied = at_rest(network)
-    channels, height, width = input_shape
     archive = io.BytesIO()
     try:
         with quietly(), torch.no_grad():
             program = torch.export.export(
                 copied,
-                (example(copied, (channels, height, width)),),
+                (example(copied, given),),
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
             )
             _forget_the_source(program)

@@ -7,7 +7,7 @@ over the batch, shows in nothing else.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from convlens.errors import ExportError, counted
 from convlens.exporting.deployed import at_rest
-from convlens.exporting.metadata import INSIDE, Facts
+from convlens.exporting.metadata import INSIDE, OUTSIDE, Facts
 from convlens.exporting.opened import Opened
+from convlens.exporting.quiet import reason
 
 BATCHES = (1, 2, 5)
 TIE = 1e-6  # of a probability: which of two classes that are as likely is named first means nothing
@@ -71,9 +72,10 @@ def prove(
 def reference_logits(network: nn.Module, pixels: np.ndarray, facts: Facts) -> Tensor:
     """By torch in float32, as the run's own commands prepare pictures: (N, K)."""
     module, rows = at_rest(network), []
-    with torch.inference_mode():
-        for start in range(0, len(pixels), max(BATCHES)):
-            rows.append(module(facts.preprocess.normalise(torch.from_numpy(pixels[start : start + max(BATCHES)]))))
+    given = facts if facts.signature != INSIDE else replace(facts, signature=OUTSIDE)
+    for start in range(0, len(pixels), max(BATCHES)):
+        inputs = file_inputs(pixels[start : start + max(BATCHES)], given)
+        rows.append(_by_the_network(module, torch.from_numpy(inputs)))
     whole = all(isinstance(row, Tensor) and row.shape[1:] == (len(facts.classes),) for row in rows)
     if not whole or not rows or not torch.cat(rows).isfinite().all():
         raise ExportError(
@@ -83,8 +85,22 @@ def reference_logits(network: nn.Module, pixels: np.ndarray, facts: Facts) -> Te
     return torch.cat(rows).float()
 
 
+def _by_the_network(module: nn.Module, inputs: Tensor) -> Tensor:
+    try:
+        with torch.inference_mode():
+            answer: Tensor = module(inputs)
+            return answer
+    except Exception as error:
+        raise ExportError(
+            f"{type(module).__name__} cannot read {str(inputs.dtype).removeprefix('torch.')} of {tuple(inputs.shape)} "
+            f"({reason(error)}); give pictures with their preprocessing, or without one what the network takes"
+        ) from error
+
+
 def file_inputs(pixels: np.ndarray, facts: Facts) -> np.ndarray:
-    """uint8 (N, C, H, W) -> what the file takes."""
+    """uint8 (N, C, H, W) -> what the file takes; without a preprocessing it comes as it is."""
+    if facts.preprocess is None:
+        return np.ascontiguousarray(pixels)
     if facts.signature == INSIDE:
         return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
     return facts.preprocess.normalise(torch.from_numpy(pixels)).numpy()

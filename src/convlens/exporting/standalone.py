@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -21,13 +22,30 @@ def upright(path: str, side: int, channels: int) -> Image.Image:
     with Image.open(path) as file:
         if (times := min(file.size) // side) >= 2:
             file.draft(None, (file.width // times, file.height // times))
-        image = ImageOps.exif_transpose(file)
+        image, bits = ImageOps.exif_transpose(file), Path(path).read_bytes()[24] if file.format == "PNG" else 8
+    nothing = transparent(image, bits)
     if image.mode.startswith("I;16"):
         image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
     if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
         image, above = Image.new("RGB", image.size, "white"), image.convert("RGBA")
         image.paste(above, mask=above)
-    return image.convert("RGB").convert("L" if channels == 1 else "RGB")
+    image = image.convert("RGB")
+    if nothing is not None:
+        image.paste("white", mask=nothing)
+    return image.convert("L" if channels == 1 else "RGB")
+
+
+def transparent(image: Image.Image, bits: int) -> Image.Image | None:
+    """Where a picture without an alpha channel has the one grey or colour that a PNG may say means nothing."""
+    if image.mode not in ("1", "L", "I;16", "RGB") or "transparency" not in image.info:
+        return None
+    value = np.array(image.info.pop("transparency"))
+    if bits in (2, 4):  # which Pillow stretches to 8, and of colours of 16 bits it keeps the upper half
+        value = value * 255 // (2**bits - 1)
+    elif image.mode == "RGB":
+        value = value >> 8 if bits == 16 else value & 255
+    same = np.asarray(image.convert("L") if image.mode == "1" else image) == value
+    return Image.fromarray(same if same.ndim == 2 else same.all(axis=2))
 
 
 def pixels(path: str, size: list, fit: str, channels: int, mean: list, std: list, crop_ratio: float) -> np.ndarray:

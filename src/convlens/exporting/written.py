@@ -36,12 +36,15 @@ def export_network(
 ) -> Exported:
     """Any network -> proved files; `path` is the first, up to its ending, `pixels` are uint8 (N, C, H, W).
 
-    `calibration` are such pictures of the training part, for a format that is calibrated; by default it is the others.
-    They are written under other names, read back and compared, and renamed when they agree. Whatever is raised
-    (MissingExtra, ExportError, StorageError), no new file is left and an old one is as before; of two files the second
-    is renamed first.
+    Where the facts have no preprocessing, because the network reads no pictures, they are what it takes: the numbers
+    of words, int64 (N, T). `calibration` are such pictures of the training part, for a format that is calibrated; by
+    default it is the others. The files are written under other names, read back and compared, and renamed when they
+    agree. Whatever is raised (UsageError, MissingExtra, ExportError, StorageError), no new file is left and an old one
+    is as before; of two files the second is renamed first.
     """
     format.check()
+    if format.calibrated and facts.preprocess is None:
+        raise UsageError(f"{format.name} is calibrated on pictures, and facts without a preprocessing came; take onnx")
     if not len(pixels):
         raise UsageError("no picture came to prove the file on; give at least one")
     expected = reference_logits(network, pixels, facts)
@@ -63,12 +66,12 @@ def export_network(
 
 @contextmanager
 def _folder_for(path: Path) -> Iterator[None]:
-    """A folder that was made for a file which did not come to be goes with it."""
-    was_there = path.parent.exists()
+    """Folders that were made for a file which did not come to be go with it."""
+    made = [folder for folder in path.parents if not folder.exists()]
     try:
         yield
     except BaseException:
-        if not was_there:
-            with suppress(OSError):
-                path.parent.rmdir()
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()
         raise

@@ -95,6 +95,18 @@ def write_json(path: str | Path, value: Any, *, option: str | None = "--out") ->
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", option=option)
 
 
+def check_writable(path: str | Path, *, option: str | None = "--out") -> None:
+    """StorageError where no file could be written at `path`: asked before hours of work. Nothing is left or made."""
+    with guard(path, option=option):
+        folder = next(one for one in Path(path).absolute().parents if one.exists())
+        probe = folder / f"{PREFIX}{secrets.token_hex(6)}{SUFFIX}"
+        try:
+            probe.touch(exist_ok=False)
+        finally:
+            with suppress(OSError):
+                probe.unlink(missing_ok=True)
+
+
 def remove_leftovers(folder: str | Path) -> None:
     """Remove the temporary files that killed processes left in `folder` itself; call it while holding its lock."""
     for leftover in Path(folder).glob(f"{PREFIX}*{SUFFIX}"):

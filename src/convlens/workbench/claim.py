@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -46,12 +47,16 @@ def sweep(folder: RunFolder) -> None:
 
 def _refuse_strangers(folder: RunFolder) -> None:
     """Hidden files apart, only what a training leaves that ended before its first checkpoint, or was interrupted."""
-    ours = {folder.splits, folder.looks, folder.history, folder.last, folder.best, folder.path / MARK}
+    ours = _of_a_training(folder)
     if strangers := sorted(str(file.relative_to(folder.path)) for file in _visible(folder) if file not in ours):
         more = f" and {len(strangers) - 1:,} more" if len(strangers) > 1 else ""
         raise RunError(
             f"{folder.path} holds {strangers[0]}{more}, which no training left there; choose another folder with --out"
         )
+
+
+def _of_a_training(folder: RunFolder) -> set[Path]:
+    return {folder.splits, folder.looks, folder.history, folder.last, folder.best, folder.path / MARK}
 
 
 def _visible(folder: RunFolder) -> Iterator[Path]:
@@ -63,14 +68,16 @@ def _visible(folder: RunFolder) -> Iterator[Path]:
 
 
 def _leave_nothing(folder: RunFolder, made: bool) -> None:
-    """A command that failed before its first checkpoint leaves no folder that it made, and no lock."""
+    """A command that failed before its first checkpoint leaves no folder that it made, and no lock.
+
+    Weights that no manifest describes, as a full disk or Ctrl-C leaves them, are not kept either.
+    """
+    ours = _of_a_training(folder) | {folder.weights, folder.packed}
     with suppress(OSError):  # some systems do not remove a file that is open
-        names = {file.name for file in folder.path.iterdir()}
-        if made and names <= {LOCK, folder.splits.name, folder.looks.name}:
-            for name in sorted(names, reverse=True):
-                (folder.path / name).unlink()
-            folder.path.rmdir()
-        elif names == {LOCK}:
+        kept = folder.manifest.exists() or folder.last.exists()
+        if made and not kept and all(file in ours for file in _visible(folder)):
+            shutil.rmtree(folder.path)
+        elif {file.name for file in folder.path.iterdir()} == {LOCK}:
             (folder.path / LOCK).unlink()
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from convlens.errors import UsageError
+from convlens.storage import check_writable
 
 OF_FILES = (".svg", ".png", ".gif", ".jpg", ".jpeg", ".webp", ".pdf", ".html", ".npy")
 
 
 def drawing_file(option: str, path: str | Path | None) -> Path | None:
-    """The file, if one is wanted; raises UsageError for a folder, and for another ending than that of an SVG."""
+    """The file, if one is wanted; raises UsageError for a folder, and for another ending than that of an SVG,
+    StorageError where none can be written.
+    """
     if path is None:
         return None
     path = Path(path)
@@ -20,6 +23,7 @@ def drawing_file(option: str, path: str | Path | None) -> Path | None:
     if path.suffix.lower() != ".svg":
         like = path.with_suffix(".svg")
         raise UsageError(f"{option} came as {path}; an SVG is drawn, so expected a name like {like}")
+    check_writable(path, option=option)
     return path
 
 

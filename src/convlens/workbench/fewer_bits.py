@@ -27,6 +27,7 @@ from convlens.workbench.gather import Gathered
 from convlens.workbench.own_pictures import drawn_for, recipe_of
 from convlens.workbench.results import Progress, Tell
 from convlens.workbench.task import prepare
+from convlens.workbench.where import whole_already
 
 CALIBRATED = 256  # training pictures that scales are read off
 BATCH = 32
@@ -91,21 +92,25 @@ class BitLearner:
     calibrated: int = CALIBRATED
 
     def make(self, bits: Bits, place: Path | None) -> FewerBits:
-        """The new run, saved; nothing is where it cannot be made."""
+        """The new run, saved; nothing is where it cannot be made, and what ONNX lacks is told before it learns."""
         quantised, files = bits.quantise is not None, tuple[bytes, ...]()
         with ExitStack() as held:
             held.enter_context(torch.random.fork_rng(devices=[]))
             folder = None if place is None else claim(held, place)
+            if quantised:
+                files = (onnx_bytes(float_network(self.run.model), self.run.input_shape[1:]),)
             model = self.quantised(bits) if quantised else self._clustered(bits)
             _check_finite(model)
             if quantised:
-                files = (onnx_bytes(float_network(self.run.model), self.run.input_shape[1:]), self.int8_file(model))
+                files = (*files, self.int8_file(model))
             folder = folder or claim_free(held, f"{self.run.manifest.name}-{bits.label}")
             made = self.save(folder, model, packed=not quantised)
         if quantised:
             self.tell("bytes and latency are those of the ONNX files, by ONNX Runtime: convlens export writes them")
             sizes = (len(files[0]), len(files[1]))
-            return FewerBits(made, sizes, _latencies(files, made.input_shape), files[1])
+            with whole_already(self.run, [made]):
+                times = _latencies(files, made.input_shape)
+            return FewerBits(made, sizes, times, files[1])
         self.tell("bytes are those of the files of weights; in memory, and in time, the network is as it was")
         before, after = (run.weights_file.stat().st_size for run in (self.run, made))
         return FewerBits(made, (before, after))

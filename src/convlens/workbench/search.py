@@ -29,6 +29,7 @@ from convlens.workbench.contenders import of_run
 from convlens.workbench.fewer_bits import BitLearner, Bits
 from convlens.workbench.gather import Gathered
 from convlens.workbench.results import silent
+from convlens.workbench.search_record import Record, about
 from convlens.workbench.shipped import Shipped, opened, shipped_file, shipped_network, steady_latencies
 from convlens.workbench.smaller import Way, design_smaller
 from convlens.workbench.teach import Teaching
@@ -89,6 +90,7 @@ class Searcher:
             )
         self.rows = rows[np.unique(np.linspace(0, len(rows) - 1, MOST_JUDGED).round().astype(int))]
         self.labels = self.gathered.images.labels[self.rows]
+        self.record = Record(about(self.teaching, self.gathered, self.pruning), self.limits)
 
     def run(self) -> tuple[Made | None, Search]:
         """The candidate that keeps within the limits, if one does, and all that was tried."""
@@ -111,17 +113,20 @@ class Searcher:
         number = f"trial {self.begun} of {trials}"
         if self.teaching.progress:
             self.teaching.progress("search", self.begun - 1, trials, name_of(candidate))
+        before = None if is_the_run(candidate) else self.record.before.get(candidate)
         try:
-            tried = self._made(candidate, short=True).tried
+            tried = before or self._made(candidate, short=True).tried
         except (Stopped, StorageError):
             raise
         except ConvlensError as error:
             self.teaching.tell(f"{number}: {name_of(candidate)} cannot be had: {error}")
             return None
-        tried = replace(tried, seconds=round(time.monotonic() - began, 1))
+        took = "as it was judged before" if before else f"{time.monotonic() - began:.0f} s"
+        tried = before or replace(tried, seconds=round(time.monotonic() - began, 1))
         self.longest_s = max(self.longest_s, tried.seconds)
         self.found.append(tried)
-        self.teaching.tell(f"{number}: {tried.name}: {tried.words}; {tried.seconds:.0f} s")
+        self.record.keep(self.found)
+        self.teaching.tell(f"{number}: {tried.name}: {tried.words}; {took}")
         return tried.judged
 
     def _tell_what_comes(self) -> None:
@@ -132,6 +137,8 @@ class Searcher:
             f"as it is: {before.words}; each candidate is taught for {counted(short, 'epoch')}{more}, the winner for "
             f"{self._epochs(True, short=False):,}"
         )
+        if known := len(self.record.before):
+            self.teaching.tell(f"going on with {counted(known, 'trial')} of such a search, which did not end")
 
     def _finals(self) -> tuple[Made | None, list[Tried]]:
         """Those chosen are taught for longer, one after the other, until one keeps within the limits."""
@@ -186,6 +193,7 @@ class Searcher:
         return max(1, round(TAUGHT * whole)) if short else whole
 
     def _judged(self, candidate: Candidate, run: Run, shipped: Shipped) -> Tried:
+        self._stop_if_asked()
         with opened([shipped]) as (engine,):
             (latency,) = steady_latencies([engine])
             scores = score(self._logits(engine, run.preprocess), self.labels, run.classes, temperature=run.temperature)
@@ -214,14 +222,16 @@ class Searcher:
 
     @contextmanager
     def _stoppable(self) -> Iterator[None]:
-        """What a training that was stopped says of going on holds for none of these."""
+        """What a training that was stopped says of going on holds for none of these: the search itself goes on."""
         with StopRequest() as self.asked_to_stop:
             try:
                 yield
                 self._stop_if_asked()
-            except Stopped as error:
-                tried = f"after {len(self.found)} of {self.length.trials} trials"
-                raise Stopped(f"the search was stopped {tried}; nothing was saved", error.exit_status) from error
+            except (Stopped, KeyboardInterrupt) as error:
+                tried = f"the search was stopped after {len(self.found)} of {self.length.trials} trials"
+                again = "the same command goes on with them" if self.record.kept else "begin again"
+                status = error.exit_status if isinstance(error, Stopped) else 130
+                raise Stopped(f"{tried}; no run was saved: {again}", status) from error
 
     def _stop_if_asked(self) -> None:
         if self.asked_to_stop.signal is not None:

@@ -16,6 +16,7 @@ from convlens.data import usable_cpus
 from convlens.errors import UsageError
 from convlens.runs import Run
 from convlens.shrinking.search import Limits
+from convlens.storage import check_writable
 from convlens.workbench.claim import keep_apart
 from convlens.workbench.compare import side_by_side
 from convlens.workbench.drawing_file import drawing_file
@@ -31,7 +32,7 @@ from convlens.workbench.shrunk import ShrinkResult, judged, judged_as_files
 from convlens.workbench.smaller import Choices, check_way, design_smaller
 from convlens.workbench.teach import Teaching
 from convlens.workbench.typed import typed
-from convlens.workbench.where import Where
+from convlens.workbench.where import Where, whole_already
 from convlens.workbench.within_limits import BUDGET_S, TRIALS, WithinLimits
 
 
@@ -83,7 +84,8 @@ def shrink(
     all of it allows. Nothing is shrunk where none keeps within; the result's `search` tells by how much. `out` is the
     new run, or the folder of several; `plot` an SVG of accuracy against latency. `network` (file.py:Class) goes
     with a run of your own. The run itself stays as it is. Raises UsageError, NetworkError for what its network cannot
-    have, DataError where its pictures have changed; Stopped after a signal, once saved, and `train --resume` goes on.
+    have, DataError where its pictures have changed; Stopped after a signal, once saved, and `train --resume` goes on;
+    with a search goes on the same call.
     """
     began = time.monotonic()
     torch.set_num_threads(usable_cpus())
@@ -101,6 +103,8 @@ def shrink(
     budget_s = None if budget is None else training.parse_duration(budget)
     job = _job(Limits(latency_ms, max_accuracy_loss, max_bytes), choices, bits, trials, budget_s)
     job.check(run)
+    if out is None:
+        check_writable(Path("runs") / "run.json")
     drawn = drawing_file("--plot", plot)
     asked = {"seed": recipe_options.pop("seed", run.manifest.seed or 0), "epochs": epochs, **recipe_options}
     recipe = recipe_of(
@@ -154,7 +158,9 @@ class InBits:
     def make(self, teaching: Teaching, where: Where, _: float) -> ShrinkResult:
         run, seed = teaching.run, teaching.recipe.seed
         made = BitLearner(run, where.gather(), seed, teaching.progress, teaching.tell).make(self.bits, where.place)
-        return judged_as_files(run, made, where.answers([run, made.run]), plot=where.plot, progress=teaching.progress)
+        with whole_already(run, [made.run]):
+            answers = where.answers([run, made.run])
+            return judged_as_files(run, made, answers, plot=where.plot, progress=teaching.progress)
 
 
 @dataclass(frozen=True)
@@ -177,12 +183,13 @@ class ByWays:
     def make(self, teaching: Teaching, where: Where, _: float) -> ShrinkResult:
         run, place, ways = teaching.run, where.place, self.choices.ways
         smaller = [design_smaller(run, way, teaching.recipe.seed, teaching.own_network) for way in ways]
-        gathered, runs = where.gather(), []
-        for way, made_smaller in zip(ways, smaller, strict=True):
-            its_place = place / way.label if place is not None and len(ways) > 1 else place
-            runs.append(teaching.learn(way, made_smaller, gathered, its_place))
-        answers = where.answers([run, *runs])
-        found = side_by_side([run, *runs], answers, latency=True, plot=where.plot, progress=teaching.progress)
+        gathered, runs = where.gather(), list[Run]()
+        with whole_already(run, runs):
+            for way, made_smaller in zip(ways, smaller, strict=True):
+                its_place = place / way.label if place is not None and len(ways) > 1 else place
+                runs.append(teaching.learn(way, made_smaller, gathered, its_place))
+            answers = where.answers([run, *runs])
+            found = side_by_side([run, *runs], answers, latency=True, plot=where.plot, progress=teaching.progress)
         return judged(run, runs, [one.stayed for one in smaller], found)
 
 

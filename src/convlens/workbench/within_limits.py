@@ -30,7 +30,8 @@ from convlens.workbench.shipped import Shipped, opened, steady_latencies
 from convlens.workbench.shrunk import ShrinkResult, judged_as_files
 from convlens.workbench.smaller import Choices, Way, check_way, weights_fit
 from convlens.workbench.teach import Teaching
-from convlens.workbench.where import Where
+from convlens.workbench.tried import Search
+from convlens.workbench.where import Where, whole_already
 
 WIDTHS = (0.75, 0.5, 0.25)  # MobileNet v1, tables 6 and 7, and as shares of a side its 192, 160 and 128 of 224 px
 SIDES = (6 / 7, 5 / 7, 4 / 7)
@@ -72,16 +73,25 @@ class WithinLimits:
             asked = (self.limits, space, dict(self.choices.pruning), scratch, self.length, began)
             searcher = Searcher(teaching, where.gather(), *asked)
             made, found = searcher.run()
-            draw_front(where.plot, on_front(found.rows), "ms")
             if made is None:
-                alone = side_by_side([run], where.answers([run]), latency=False)
-                size = searcher.own.shipped.size_bytes
-                return ShrinkResult(alone.rows[0], size, (), alone.num_pictures, where.plot, found)
+                return _none(searcher, found, where)
             folder = folder or claim_free(held, f"{run.manifest.name}-{made.run.manifest.name}")
             new = _saved(made, folder, searcher)
         tell("bytes and latency are those of ONNX files, each by its fastest engine here: convlens export writes them")
-        result = judged_as_files(run, new, where.answers([run, new.run]), plot=None, progress=teaching.progress)
+        with whole_already(run, [new.run]):
+            searcher.record.forget()
+            draw_front(where.plot, on_front(found.rows), "ms")
+            result = judged_as_files(run, new, where.answers([run, new.run]), plot=None, progress=teaching.progress)
         return replace(result, plot=where.plot, search=found)
+
+
+def _none(searcher: Searcher, found: Search, where: Where) -> ShrinkResult:
+    """Nothing keeps within the limits: the run stands alone."""
+    draw_front(where.plot, on_front(found.rows), "ms")
+    run, size = searcher.teaching.run, searcher.own.shipped.size_bytes
+    alone = side_by_side([run], where.answers([run]), latency=False)
+    searcher.record.forget()
+    return ShrinkResult(alone.rows[0], size, (), alone.num_pictures, where.plot, found)
 
 
 def space_of(run: Run, choices: Choices, bits: Bits) -> Space:
