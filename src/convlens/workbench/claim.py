@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -70,13 +69,19 @@ def _visible(folder: RunFolder) -> Iterator[Path]:
 def _leave_nothing(folder: RunFolder, made: bool) -> None:
     """A command that failed before its first checkpoint leaves no folder that it made, and no lock.
 
-    Weights that no manifest describes, as a full disk or Ctrl-C leaves them, are not kept either.
+    Weights that no manifest describes, as a full disk or Ctrl-C leaves them, are not kept either; the demo's mark is.
     """
     ours = _of_a_training(folder) | {folder.weights, folder.packed}
     with suppress(OSError):  # some systems do not remove a file that is open
-        kept = folder.manifest.exists() or folder.last.exists()
-        if made and not kept and all(file in ours for file in _visible(folder)):
-            shutil.rmtree(folder.path)
+        kept = any(file.exists() for file in (folder.manifest, folder.last, folder.path / MARK))
+        files = list(_visible(folder))
+        if made and not kept and all(file in ours for file in files):
+            sweep(folder)
+            for file in (*files, folder.path / LOCK):
+                file.unlink()
+            with suppress(FileNotFoundError):
+                folder.last.parent.rmdir()
+            folder.path.rmdir()
         elif {file.name for file in folder.path.iterdir()} == {LOCK}:
             (folder.path / LOCK).unlink()
 

@@ -46,12 +46,12 @@ export function valueOf(text) {
 /**
  * A result with as many digits, at most six, as it has when it is computed of what is shown: { text, digits }.
  *
- * `shown` is the result of the rounded numbers on the page, `exact` that of the numbers themselves. `own` is the
+ * `shown` is the result of the rounded numbers on the page (a list where several lines give it), `exact` that of the numbers themselves. `own` is the
  * network's: digits that it has otherwise are no part of the text.
  */
 export function agreeing(exact, shown, own = exact) {
-  const digits = sharedDigits(exact, [shown], 6);
-  return { text: significant(exact, Math.max(2, sharedDigits(exact, [shown, own], digits))), digits };
+  const digits = sharedDigits(exact, [shown].flat(), 6);
+  return { text: significant(exact, Math.max(2, sharedDigits(exact, [shown, own].flat(), digits))), digits };
 }
 
 /** The most digits, at most so many, with which the others are rounded as `exact` is; 1 where there are none. */

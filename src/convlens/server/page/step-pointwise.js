@@ -22,7 +22,8 @@ export function normalisation(step, { before }) {
   const ofShown = numbersOf(text);
   const worked = [ofShown.x - ofShown.mean, Math.sqrt(ofShown.variance + ofShown.epsilon)];
   const [difference, deviation] = [agreeing(x - mean, worked[0]), agreeing(Math.sqrt(variance + epsilon), worked[1])];
-  const result = agreeing(step.computed, (valueOf(difference.text) / valueOf(deviation.text)) * ofShown.weight + ofShown.bias, step.value);
+  const lines = [worked[0] / worked[1], valueOf(difference.text) / valueOf(deviation.text)]; // each line gives the result
+  const result = agreeing(step.computed, lines.map((scaled) => scaled * ofShown.weight + ofShown.bias), step.value);
   const scaled = fraction(number(difference.text, "difference"), number(deviation.text, "deviation"));
   const general = fraction(row(letter("x"), sign("−"), letter("μ")), root(row(power(letter("σ"), number("2")), sign("+"), letter("ε"))));
   return {
