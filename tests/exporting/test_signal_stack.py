@@ -32,6 +32,7 @@ PROGRAM = """
 """
 
 
+@pytest.mark.slow
 def test_a_signal_after_two_networks_of_openvino_is_handled():
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(PROGRAM)], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "asked\n"), done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 import convlens.zoo as zoo
@@ -30,6 +31,7 @@ def test_the_order_of_layers_comes_back_to_an_npz_file_with_sorted_names(tmp_pat
     assert all(torch.equal(loaded[name], state[name]) for name in state)
 
 
+@pytest.mark.slow
 def test_real_weights_classify_real_pictures(shared_data: Path) -> None:
     """61.4 and 83.3 % of 1,000 pictures of this kind were right; the standard errors of 120 are 4.5 and 3.4 points."""
     network = zoo.create("squeezenet1_1", weights=shared_data / "weights" / "squeezenet1_1.npz").eval()

@@ -46,8 +46,8 @@ export function valueOf(text) {
 /**
  * A result with as many digits, at most six, as it has when it is computed of what is shown: { text, digits }.
  *
- * `shown` is the result of the rounded numbers on the page (a list where several lines give it), `exact` that of the numbers themselves. `own` is the
- * network's: digits that it has otherwise are no part of the text.
+ * `shown` is the result of the rounded numbers on the page, a list where several lines give it, `exact` that of the
+ * numbers themselves. `own` is the network's: digits that it has otherwise are no part of the text.
  */
 export function agreeing(exact, shown, own = exact) {
   const digits = sharedDigits(exact, [shown].flat(), 6);
