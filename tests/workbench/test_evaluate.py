@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from convlens.data import open_images
-from convlens.errors import DataError, RunError, UsageError
+from convlens.errors import DataError, RunError, StorageError, UsageError
 from convlens.measurement.corruptions import CORRUPTIONS
 from convlens.runs import Run
 from convlens.workbench import create, evaluate, explain, measure, predict, train
@@ -420,3 +420,13 @@ def test_unreadable_pictures_are_named(copied_run, tmp_path):
 def test_a_run_beside_itself_is_refused(copied_run):
     with pytest.raises(UsageError, match="the run itself"):
         evaluate(copied_run, beside=copied_run)
+
+
+def test_a_run_that_is_deleted_meanwhile_is_not_made_again(copied_run):
+    def delete(phase, *_):
+        if phase == "read" and copied_run.exists():
+            shutil.rmtree(copied_run)
+
+    with pytest.raises(StorageError, match="cannot write"):
+        evaluate(copied_run, progress=delete)
+    assert not copied_run.exists()

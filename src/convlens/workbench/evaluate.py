@@ -126,7 +126,7 @@ def evaluate(
     curves, compared = curves_of(given, kept, other, progress) if robustness or other else ((), None)
     facts |= {"robustness": plain(curves), "beside": plain(compared)} if curves else {}
     with guard(file, option=None):
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(exist_ok=True)
     write_json(file, {**scores.to_dict(), **facts}, option=None)
     report = write_report(run)
     seconds = round(time.monotonic() - began, 3)

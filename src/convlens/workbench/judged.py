@@ -102,7 +102,7 @@ def _keep_thumbnails(given: Candidates, indices: list[int]) -> list[str | None]:
     if not given.run.manifest.keep_pictures or not indices:
         return [None] * len(indices)
     with guard(folder, option=None):
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
     there = {file.name for file in folder.iterdir()}
     names = [f"{given.scan.hashes[index]}.jpg" for index in indices]
     for index, name in list(zip(indices, names, strict=True))[:MAX_OF_ONE]:
@@ -125,7 +125,7 @@ def _keep_overlays(given: Candidates, indices: list[int], classes: list[int]) ->
     except (ExplanationError, RuntimeError):  # a network without feature maps, or whose maps no gradient reaches
         return [None] * len(indices)
     with guard(folder, option=None):
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
     files: list[str | None] = []
     for index, number, picture, heat in zip(indices, classes, pictures, heats, strict=True):
         shown = enlarged(picture, SIDE)
