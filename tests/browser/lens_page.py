@@ -66,8 +66,9 @@ def show(page: Any, view: str) -> None:
 def use_sample(page: Any, number: int = 0) -> None:
     """Click one of the samples, and wait for the picture to be the current one."""
     sample = page.locator(".sample:visible").nth(number)
+    name = sample.get_attribute("data-name")
     sample.click()
-    page.locator(".sample[aria-pressed='true']:visible").wait_for()
+    page.locator(f".sample[data-name='{name}'][aria-pressed='true']:visible").wait_for()
 
 
 def until(page: Any, expression: str, value: Any = None, *, seconds: float = 20) -> None:
