@@ -99,13 +99,14 @@ def test_a_run_of_clustered_weights_takes_a_fifth_of_the_bytes(
     assert "file" in capsys.readouterr().out.splitlines()[2]
 
 
+def refused(*_: object, **__: object) -> bytes:
+    raise ExportError("it does not go into ONNX")
+
+
 def test_a_network_that_does_not_go_into_onnx_leaves_nothing_behind(
     trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object, **__: object) -> bytes:
-        raise ExportError("it does not go into ONNX")
-
-    monkeypatch.setattr("convlens.workbench.fewer_bits.int8_network_bytes", refuse)
+    monkeypatch.setattr("convlens.workbench.fewer_bits.int8_network_bytes", refused)
     with pytest.raises(ExportError, match="it does not go into ONNX"):
         shrink(trained_run, quantise="int8", out=tmp_path / "new")
     assert not (tmp_path / "new").exists()
@@ -114,10 +115,7 @@ def test_a_network_that_does_not_go_into_onnx_leaves_nothing_behind(
 def test_what_onnx_lacks_is_told_before_anything_learns(
     trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object, **__: object) -> bytes:
-        raise ExportError("it does not go into ONNX")
-
-    monkeypatch.setattr("convlens.workbench.fewer_bits.onnx_bytes", refuse)
+    monkeypatch.setattr("convlens.workbench.fewer_bits.onnx_bytes", refused)
     monkeypatch.setattr("convlens.shrinking.quantise", lambda *_, **__: pytest.fail("it was quantised"))
     with pytest.raises(ExportError, match="it does not go into ONNX"):
         shrink(trained_run, quantise="int8", epochs=3, out=tmp_path / "new")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,5 +81,5 @@ def _tried(stored: Mapping[str, Any], limits: Limits) -> Tried:
     latency, row = Latency(**stored["latency"]), stored["figures"]
     figures = Compared(**{**row, "image_size": tuple(row["image_size"]), "latency": latency})
     values = {**stored, "figures": figures, "latency": latency, "candidate": Candidate(**stored["candidate"])}
-    found = Tried(**{**values, "misses": ()})
-    return Tried(**{**vars(found), "misses": misses_of(limits, found.judged)})
+    found = Tried(**values)
+    return replace(found, misses=misses_of(limits, found.judged))

@@ -8,8 +8,8 @@ import { tint } from "./tones.js";
  * A grid of numbers [[…] …] with so many decimals, coloured by their share of `largest`.
  *
  * `step(row, column)` makes the cells buttons that lead to what they come from. `padded[row][column]` marks cells
- * outside the map, which count as zero, or for nothing where they are `ignored`, and lead nowhere; `chosen` is the place [row, column] that a pooling took;
- * `said(row, column)` names a cell's place for those who listen.
+ * outside the map, which count as zero, or for nothing where they are `ignored`, and lead nowhere; `chosen` is the
+ * place [row, column] that a pooling took; `said(row, column)` names a cell's place for those who listen.
  */
 export function numberGrid(numbers, { decimals, largest, label, step, padded, ignored = false, chosen, said = counted }) {
   const columns = numbers[0].length;
