@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.lens_page import PHONE, TABLET, VIEWS, WIDE, faint, overhang, show, still, use_sample, walked
+from tests.browser.lens_page import PHONE, TABLET, VIEWS, WIDE, faint, overhang, show, still, until, use_sample, walked
 from tests.browser.lens_server import serving
 from tests.browser.opened_page import opened
 
@@ -87,6 +87,26 @@ def test_the_address_names_the_view_and_going_back_returns(page):
     page.locator("[data-view='watch']").wait_for()
     assert page.title().startswith("Watch")
     assert page.evaluate("document.activeElement.tagName") == "MAIN"
+
+
+def test_a_unit_that_comes_late_does_not_call_back_whoever_has_gone_on(page):
+    units, views = [], []
+    page.route("**/v1/unit", lambda route: units.append(route))
+    page.locator("nav.views a[href='#inside']").click()
+    while not units:
+        page.wait_for_timeout(20)
+    page.route("**/page/judge.js", lambda route: views.append(route))
+    page.locator("nav.views a[href='#judge']").click()
+    while not views:
+        page.wait_for_timeout(20)
+    page.unroute("**/v1/unit")
+    for route in units:
+        route.continue_()
+    until(page, "document.querySelector('inside-view .portrait h2').textContent !== ''")
+    for route in views:
+        route.continue_()
+    page.locator("[data-view='judge']").wait_for()
+    assert page.url.endswith("#judge")
 
 
 def test_the_first_tab_skips_to_the_view(page):

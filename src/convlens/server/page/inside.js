@@ -181,6 +181,7 @@ class InsideView extends HTMLElement {
     if (!layer) return;
     this.#titles.portrait.textContent = `Channel ${unit.position.channel} of ${layer.path}`;
     this.#portrait.show(this.#seen, layer, unit.position.channel, this.#filterOf(unit));
+    if (!/^#inside(\/|$)/.test(location.hash)) return; // whoever goes on to another view is not called back
     const place = [layer.path, unit.position.channel, unit.position.row, unit.position.column].filter((at) => at !== undefined && at !== null);
     history.replaceState(null, "", `#inside/${place.map(encodeURIComponent).join("/")}`);
   }
