@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from convlens.workbench.shrink import shrink
     from convlens.workbench.train import train
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "ConvClassifier",

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from convlens.training import depthwise
 from convlens.training.depthwise import QuickDepthwise, has_slow_depthwise
 from convlens.training.precision import Choice
 from convlens.zoo import create
@@ -45,6 +46,16 @@ def test_gradients_are_those_of_float64_to_the_rounding_of_bf16(kernel, padding,
         assert quick.dtype == torch.float32
         assert quick.shape == true.shape
         assert (quick - true).abs().max() < ROUNDING * true.abs().max()
+
+
+@pytest.mark.parametrize("near", [1, 6000, 1 << 20], ids=["two at a time", "an odd last one", "all at once"])
+def test_pictures_that_come_a_few_at_a_time_have_the_same_gradients(near, monkeypatch):
+    torch.manual_seed(0)
+    images, weight = torch.randn(5, 4, 9, 11).bfloat16(), torch.randn(4, 1, 3, 3)
+    slopes, shape = torch.randn(5, 4, 5, 6).bfloat16(), {"stride": (2, 2), "padding": (1, 1), "groups": 4}
+    monkeypatch.setattr(depthwise, "NEAR", near)
+    exact = torch.nn.grad.conv2d_input(images.shape, weight, slopes.float(), **shape)
+    assert torch.equal(depthwise.by_input(images, weight, slopes, shape), exact.bfloat16())
 
 
 def calls(*shape: int, **options: object) -> str:

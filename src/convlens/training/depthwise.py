@@ -17,6 +17,7 @@ from torch.nn.functional import pad
 from torch.overrides import TorchFunctionMode
 
 WIDEST = 3  # of the filters for whose gradient oneDNN has a kernel in bf16
+NEAR = 8 << 20  # bytes
 Pair = tuple[int, int]
 
 
@@ -92,11 +93,17 @@ class _Depthwise(torch.autograd.Function):
 
 
 def by_input(images: Tensor, weight: Tensor, gradient: Tensor, shape: Mapping[str, Any]) -> Tensor:
-    """(N, C, H, W), of the type of `images`."""
-    dtype = torch.float32 if max(shape["stride"]) > 1 else images.dtype
-    its_like = torch.empty_like(images, dtype=dtype)  # whose values take no part
-    found, *_ = _backward(gradient.to(dtype), its_like, weight.to(dtype), shape, (True, False, False))
-    return found.to(images.dtype)
+    """(N, C, H, W), of the type of `images`; in float32 a few pictures at a time, which stay near the processor."""
+    wanted = (True, False, False)
+    if max(shape["stride"]) == 1:
+        return _backward(gradient, images, weight.to(images.dtype), shape, wanted)[0]
+    wide, at_once = weight.float(), max(2, NEAR // (4 * images[0].numel()))
+    found = torch.empty_like(images)
+    for first in range(0, len(images), at_once):
+        part = slice(first, first + at_once)
+        its_like = torch.empty_like(images[part], dtype=torch.float32)  # whose values take no part
+        found[part] = _backward(gradient[part].float(), its_like, wide, shape, wanted)[0]
+    return found
 
 
 def by_filters(images: Tensor, weight: Tensor, gradient: Tensor, shape: Mapping[str, Any]) -> Tensor:
