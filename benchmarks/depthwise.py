@@ -68,11 +68,11 @@ def backward_of(layer: Layer, choice: Choice, batch: int, *, ours: bool) -> Call
     conv = choice.laid_out(layer.build())
     images = torch.randn(batch, layer.channels, layer.side, layer.side, dtype=choice.dtype)
     images = images.contiguous(memory_format=LAST).requires_grad_()
-    learner = choice.learner(conv, images.device)
+    forward = choice.forward_of(conv, images.device)
 
     def backward() -> float:
         if ours:
-            found = learner(images)
+            found = forward(images)
         else:
             with choice.autocast(images.device):
                 found = conv(images)

@@ -23,7 +23,7 @@ def gradients(conv: nn.Module, images: Tensor, slopes: Tensor, *, quick: bool) -
     """By the pictures, the filters and the bias."""
     images = images.clone().requires_grad_()
     conv.zero_grad()
-    found = BF16.learner(conv, CPU)(images) if quick else conv(images)
+    found = BF16.forward_of(conv, CPU)(images) if quick else conv(images)
     found.backward(slopes.to(found.dtype))
     return [images.grad, *(weight.grad for weight in conv.parameters())]  # type: ignore[list-item]
 
@@ -94,9 +94,20 @@ def test_the_others_are_left_to_torch(shape, options):
     assert calls(*shape, **options) != "_DepthwiseBackward"
 
 
+def test_a_part_that_a_network_keeps_in_float32_or_float64_stays_so():
+    conv, images = nn.Conv2d(6, 6, 5, 2, groups=6), torch.randn(2, 6, 12, 12)
+    with torch.autocast("cpu", torch.bfloat16), QuickDepthwise():
+        with torch.autocast("cpu", enabled=False):
+            kept = conv(images)
+        double = copy.deepcopy(conv).double()(images.double())
+    assert torch.equal(kept, conv(images))
+    assert kept.dtype == torch.float32
+    assert double.dtype == torch.float64
+
+
 def slow_calls(choice: Choice, network: nn.Module) -> int:
     """How many convolutions of a step have gradients of ours."""
-    waiting, seen = [choice.learner(network, CPU)(torch.randn(2, 3, 64, 64)).grad_fn], set()
+    waiting, seen = [choice.forward_of(network, CPU)(torch.randn(2, 3, 64, 64)).grad_fn], set()
     while waiting:
         function = waiting.pop()
         if function is not None and function not in seen:
@@ -135,7 +146,7 @@ def test_a_whole_network_has_the_gradients_that_torch_gives_it_in_bf16():
     exact = gradient(torch.float32, network)
     quick, plain = (
         F.cosine_similarity(exact, gradient(torch.float32, call), dim=0)
-        for call in (BF16.learner(network, CPU), plainly)
+        for call in (BF16.forward_of(network, CPU), plainly)
     )
     assert quick > 0.95
     assert 1 - quick < 1.1 * (1 - plain)
@@ -144,7 +155,7 @@ def test_a_whole_network_has_the_gradients_that_torch_gives_it_in_bf16():
 def test_nothing_stays_on_the_network():
     network = create("mobilenet_v3_small", num_classes=4, image_size=32)
     before = {name: set(vars(layer)) for name, layer in network.named_modules()}
-    BF16.learner(network, CPU)(torch.randn(2, 3, 32, 32)).sum().backward()
+    BF16.forward_of(network, CPU)(torch.randn(2, 3, 32, 32)).sum().backward()
     assert {name: set(vars(layer)) for name, layer in network.named_modules()} == before
     assert type(network(torch.randn(2, 3, 32, 32)).grad_fn).__name__ == "AddmmBackward0"
 
@@ -152,7 +163,7 @@ def test_nothing_stays_on_the_network():
 def test_a_gradient_can_be_differentiated_again():
     conv = nn.Conv2d(2, 2, 5, 2, 2, groups=2)
     images = torch.randn(2, 2, 9, 9, requires_grad=True)
-    (slopes,) = torch.autograd.grad(BF16.learner(conv, CPU)(images).square().sum(), images, create_graph=True)
+    (slopes,) = torch.autograd.grad(BF16.forward_of(conv, CPU)(images).square().sum(), images, create_graph=True)
     slopes.square().sum().backward()
     assert conv.weight.grad is not None
     assert conv.weight.grad.abs().max() > 0

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 WIDEST = 3  # of the filters for whose gradient oneDNN has a kernel in bf16
 NEAR = 8 << 20  # bytes
+CAST = {torch.float32, torch.bfloat16}  # what autocast makes bf16; it leaves float64 alone
 Pair = tuple[int, int]
 
 
@@ -31,7 +32,7 @@ def has_slow_depthwise(network: nn.Module) -> bool:
 
 
 class QuickDepthwise(TorchFunctionMode):
-    """While it lasts, in this thread: the same convolutions, whatever layer calls them, with quick gradients."""
+    """While it lasts, in this thread and under autocast, whatever layer calls a convolution: its quick gradients."""
 
     def __torch_function__(
         self,
@@ -40,7 +41,7 @@ class QuickDepthwise(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if func is torch.conv2d and torch.is_grad_enabled():
+        if func is torch.conv2d and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu"):
             found = _quick(*args, **(kwargs or {}))
             if found is not None:
                 return found
@@ -57,7 +58,7 @@ def _quick(
     groups: int = 1,
 ) -> Tensor | None:
     """As torch.conv2d, or None where that is as quick."""
-    if input.ndim != 4 or isinstance(padding, str):
+    if input.ndim != 4 or isinstance(padding, str) or not {input.dtype, weight.dtype} <= CAST:
         return None
     if not _is_slow(groups, input.shape[1], weight, _pair(stride), _pair(dilation)):
         return None

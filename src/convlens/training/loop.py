@@ -65,7 +65,7 @@ class Training:
         self.device = torch.device(plan.device)
         self.batches = nearest_to(self.device, task.batches)
         self.network = self.choice.laid_out(network.to(self.device)).train()
-        self.learner = self.choice.learner(self.network, self.device)
+        self.forward = self.choice.forward_of(self.network, self.device)
         if plan.pretrained:
             keep_statistics(self.network)
         self.teacher = task.teacher
@@ -159,7 +159,7 @@ class Training:
 
     def _learn(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Forward, backward, and the weights moved: loss and logits."""
-        logits = self.learner(images)
+        logits = self.forward(images)
         loss = self._loss(logits.float(), labels)
         if self.teacher is not None:
             loss = self._taught(loss, images, logits.float())

@@ -31,7 +31,7 @@ TIMED_SHARE = 0.01  # of the training to come
 FEWEST_PICTURES = 8  # on which ways to run a step still rank as on a whole batch
 STEPS_TO_TIME = 15  # five choices, three steps each
 
-Network = Callable[[Tensor], Tensor]  # (N, C, H, W) -> (N, K), logits
+Forward = Callable[[Tensor], Tensor]  # (N, C, H, W) -> (N, K), logits
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,16 @@ class Choice:
     def autocast(self, device: torch.device) -> Any:
         return torch.autocast(device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
 
-    def learner(self, network: nn.Module, device: torch.device) -> Network:
+    def forward_of(self, network: nn.Module, device: torch.device) -> Forward:
         """`network` as it is called in training: in this precision, with the quickest gradients there are for it."""
         has_quicker = self.precision == "bf16" and device.type == "cpu" and has_slow_depthwise(network)
 
-        def call(images: Tensor) -> Tensor:
+        def forward(images: Tensor) -> Tensor:
             with self.autocast(device), QuickDepthwise() if has_quicker else nullcontext():
                 logits: Tensor = network(images)
             return logits
 
-        return call
+        return forward
 
     def memory(self) -> AbstractContextManager[None]:
         return kept_memory(self.allocator == "kept")
@@ -113,12 +113,12 @@ class Trial:
     def _step_ms(self, network: nn.Module, choice: Choice) -> float:
         network = choice.laid_out(network)
         images = self.images.contiguous(memory_format=choice.memory_format)
-        learner = choice.learner(network, images.device)
+        forward = choice.forward_of(network, images.device)
         times: list[float] = []
         started = time.perf_counter()
         while len(times) < 3 or time.perf_counter() - started < min(TIMED_S, TIMED_SHARE * self.steps * min(times)):
             begin = time.perf_counter()
-            F.cross_entropy(learner(images).float(), self.labels).backward()
+            F.cross_entropy(forward(images).float(), self.labels).backward()
             network.zero_grad(set_to_none=True)
             times.append(time.perf_counter() - begin)
             if len(times) >= 2 and time.perf_counter() - started > 8 * TIMED_S:

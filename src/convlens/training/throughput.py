@@ -58,12 +58,12 @@ def training_throughput(
 def step_of(network: nn.Module, choice: Choice) -> Step:
     """One step of training after another, by `choice`, without augmentation or schedule."""
     network = choice.laid_out(network).train()
-    learner = choice.learner(network, torch.device("cpu"))
+    forward = choice.forward_of(network, torch.device("cpu"))
     optimiser = build_optimiser(network, Recipe())
     optimiser.set_rate(RATE)
 
     def step(images: Tensor, labels: Tensor) -> float:
-        logits = learner(images.contiguous(memory_format=choice.memory_format))
+        logits = forward(images.contiguous(memory_format=choice.memory_format))
         loss = F.cross_entropy(logits.float(), labels)
         loss.backward()
         optimiser.step()
