@@ -90,6 +90,26 @@ def test_a_step_orthogonalised_in_bf16_is_near_that_in_the_type_of_the_step() ->
     assert 1e-4 < difference < 0.05
 
 
+@pytest.mark.parametrize("iterations", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("shape", [(8, 24), (24, 8), (8, 3, 3, 3)])
+def test_an_orthogonalised_step_is_that_of_iterations_one_by_one(shape: tuple[int, ...], iterations: int) -> None:
+    step = torch.randn(shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    one_by_one = step.flatten(1) / step.norm()
+    for _ in range(iterations):
+        gram = one_by_one @ one_by_one.T
+        one_by_one = 3.4445 * one_by_one + (-4.7750 * gram + 2.0315 * gram @ gram) @ one_by_one
+    for given in (step, step.contiguous(memory_format=torch.channels_last) if step.ndim == 4 else step.T.clone().T):
+        torch.testing.assert_close(orthogonalise(given, iterations).flatten(1), one_by_one, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("iterations", [3, 10])
+def test_a_step_in_bf16_does_not_grow_where_singular_values_are_small(iterations: int) -> None:
+    generator = torch.Generator().manual_seed(6)
+    left, right = (torch.linalg.qr(torch.randn(n, 64, generator=generator)).Q for n in (64, 216))
+    step = (left * torch.arange(1.0, 65) ** -2) @ right.T
+    assert torch.linalg.matrix_norm(orthogonalise(step, iterations, torch.bfloat16), 2) < 1.3
+
+
 def test_on_the_sphere_every_bank_of_k_filters_starts_a_step_at_norm_root_k() -> None:
     filters = nn.Parameter(7 * torch.randn(9, 4, 3, 3))
     optimiser = Optimiser([Group([filters], Muon(0.6, on_sphere=True))])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 
 import convlens.zoo as zoo
 from convlens.layers import BiasNorm2d
+from convlens.zoo.sprint import PooledConv2d
 
 
 def settled(name: str) -> zoo.Network:
@@ -94,7 +97,7 @@ def test_a_network_computes_what_its_file_says(of, written) -> None:
 
 
 def test_convolutions_start_by_handing_their_inputs_on() -> None:
-    layer = zoo.create("sprint_cifar").stages[1].conv1
+    layer = zoo.create("sprint_cifar").eval().stages[1].conv1
     images = torch.rand(2, 64, 9, 9)
     torch.testing.assert_close(layer(images)[:, :64], images)
 
@@ -106,3 +109,28 @@ def test_running_statistics_are_those_of_nineteen_batches() -> None:
 
 def test_half_of_the_width_has_half_of_the_channels() -> None:
     assert zoo.create("sprint_mnist", width=0.5).stages[2].conv.weight.shape == (32, 16, 3, 3)
+
+
+@pytest.mark.parametrize("side", [32, 28, 24, 20, 13])
+@pytest.mark.parametrize("name", ["sprint_cifar", "sprint_cifar_deep"])
+def test_places_that_a_pooling_drops_are_left_out_and_nothing_else_changes(name: str, side: int) -> None:
+    """A step of training against one with the same weights, whose convolutions compute every place."""
+    torch.manual_seed(0)
+    network = zoo.create(name, image_size=side, width=0.25).double().train()
+    plain = copy.deepcopy(network)
+    shapes: dict[type[nn.Conv2d], list[torch.Size]] = {PooledConv2d: [], nn.Conv2d: []}
+    images, labels = torch.randn(6, 3, side, side, dtype=torch.float64), torch.arange(6) % 10
+    for one, kind in ((network, PooledConv2d), (plain, nn.Conv2d)):
+        for layer in [layer for layer in one.modules() if type(layer) is PooledConv2d]:
+            layer.__class__ = kind
+            layer.register_forward_hook(lambda _, __, found, kind=kind: shapes[kind].append(found.shape[2:]))
+        F.cross_entropy(one(images), labels).backward()
+    assert [[size - size % 2 for size in shape] for shape in shapes[nn.Conv2d]] == [
+        list(s) for s in shapes[PooledConv2d]
+    ]
+    assert shapes[nn.Conv2d] != shapes[PooledConv2d]
+    for key, weight in plain.named_parameters():
+        if weight.requires_grad:
+            torch.testing.assert_close(network.get_parameter(key).grad, weight.grad, rtol=0, atol=1e-12)
+    for key, value in plain.named_buffers():
+        torch.testing.assert_close(network.get_buffer(key), value, rtol=0, atol=1e-12)

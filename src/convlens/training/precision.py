@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from convlens.data import usable_cpus
 from convlens.training.allocator import can_keep_memory, kept_memory
-from convlens.training.depthwise import QuickDepthwise, has_slow_depthwise
+from convlens.training.gradients import QuickGradients, has_slow_gradients
 from convlens.training.machine import has_fast_bf16
 from convlens.training.recipe import Recipe
 
@@ -60,10 +60,10 @@ class Choice:
 
     def forward_of(self, network: nn.Module, device: torch.device) -> Forward:
         """`network` as it is called in training: in this precision, with the quickest gradients there are for it."""
-        has_quicker = self.precision == "bf16" and device.type == "cpu" and has_slow_depthwise(network)
+        has_quicker = self.precision == "bf16" and device.type == "cpu" and has_slow_gradients(network)
 
         def forward(images: Tensor) -> Tensor:
-            with self.autocast(device), QuickDepthwise() if has_quicker else nullcontext():
+            with self.autocast(device), QuickGradients() if has_quicker else nullcontext():
                 logits: Tensor = network(images)
             return logits
 

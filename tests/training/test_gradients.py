@@ -1,8 +1,9 @@
-"""Depthwise convolutions in bf16: their gradients against those in float64, and who gets them."""
+"""Convolutions in bf16 with quicker gradients: against those in float64, and who gets them."""
 
 from __future__ import annotations
 
 import copy
+from collections import Counter
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.training import depthwise
-from convlens.training.depthwise import QuickDepthwise, has_slow_depthwise
+from convlens.training.convolution import Shape
+from convlens.training.gradients import DEPTHWISE, SMALL_MAPS, QuickGradients, Way, has_slow_gradients
 from convlens.training.precision import Choice
 from convlens.zoo import create
 
@@ -34,9 +36,41 @@ def gradients(conv: nn.Module, images: Tensor, slopes: Tensor, *, quick: bool) -
     ("kernel", "padding"), [(3, 1), (3, 0), (5, 2), (5, 0), (7, 3), (4, 1), ((3, 5), (1, 2)), ((5, 2), 1), ((1, 9), 0)]
 )
 def test_gradients_are_those_of_float64_to_the_rounding_of_bf16(kernel, padding, stride, bias):
-    torch.manual_seed(0)
     conv = nn.Conv2d(6, 6, kernel, stride, padding, groups=6, bias=bias)
-    images = torch.randn(4, 6, 14, 17).bfloat16().float().contiguous(memory_format=torch.channels_last)
+    assert way_of(conv, torch.randn(4, 6, 14, 17)) in (DEPTHWISE, None)
+    check_gradients(conv, (14, 17))
+
+
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "side"),
+    [
+        (3, 1, 1, (4, 4)),
+        (3, 1, 1, (1, 1)),
+        (3, 1, 1, (2, 3)),
+        (3, 1, 0, (3, 3)),
+        (3, 2, 1, (7, 8)),
+        (1, 1, 0, (3, 3)),
+        (1, 2, 0, (7, 5)),
+        ((1, 3), (1, 2), (0, 1), (2, 9)),
+        ((3, 2), (2, 1), (1, 0), (5, 4)),
+    ],
+)
+def test_gradients_to_small_maps_are_those_of_float64_too(kernel, stride, padding, side, bias):
+    conv = nn.Conv2d(64, 72, kernel, stride, padding, bias=bias)
+    assert way_of(conv, torch.randn(4, 64, *side)) is SMALL_MAPS
+    check_gradients(conv, side)
+
+
+def way_of(conv: nn.Conv2d, images: Tensor) -> Way | None:
+    """Of the gradients that a convolution has in training."""
+    found = BF16.forward_of(conv, CPU)(images).grad_fn
+    return found.way if type(found).__name__ == "_ConvolutionBackward" else None  # type: ignore[union-attr]
+
+
+def check_gradients(conv: nn.Conv2d, side: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    images = torch.randn(4, conv.in_channels, *side).bfloat16().float().contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
         for weight in conv.parameters():
             weight.copy_(weight.bfloat16())  # so that only sums are rounded
@@ -52,14 +86,14 @@ def test_gradients_are_those_of_float64_to_the_rounding_of_bf16(kernel, padding,
 def test_pictures_that_come_a_few_at_a_time_have_the_same_gradients(near, monkeypatch):
     torch.manual_seed(0)
     images, weight = torch.randn(5, 4, 9, 11).bfloat16(), torch.randn(4, 1, 3, 3)
-    slopes, shape = torch.randn(5, 4, 5, 6).bfloat16(), {"stride": (2, 2), "padding": (1, 1), "groups": 4}
+    slopes, shape = torch.randn(5, 4, 5, 6).bfloat16(), Shape((2, 2), (1, 1), 4)
     monkeypatch.setattr(depthwise, "NEAR", near)
-    exact = torch.nn.grad.conv2d_input(images.shape, weight, slopes.float(), **shape)
+    exact = torch.nn.grad.conv2d_input(images.shape, weight, slopes.float(), (2, 2), (1, 1), groups=4)
     assert torch.equal(depthwise.by_input(images, weight, slopes, shape), exact.bfloat16())
 
 
 def calls(*shape: int, **options: object) -> str:
-    with torch.autocast("cpu", torch.bfloat16), QuickDepthwise():
+    with torch.autocast("cpu", torch.bfloat16), QuickGradients():
         weight = torch.randn(*shape, requires_grad=True)
         return type(F.conv2d(torch.randn(2, 6, 12, 12), weight, **options).grad_fn).__name__  # type: ignore[arg-type]
 
@@ -74,7 +108,7 @@ def calls(*shape: int, **options: object) -> str:
     ids=["stride", "wide", "wide one way"],
 )
 def test_the_slow_ones_have_gradients_of_ours(shape, options):
-    assert calls(*shape, **options) == "_DepthwiseBackward"
+    assert calls(*shape, **options) == "_ConvolutionBackward"
 
 
 @pytest.mark.parametrize(
@@ -91,12 +125,12 @@ def test_the_slow_ones_have_gradients_of_ours(shape, options):
     ids=["narrow", "tall", "dense", "grouped", "two filters a channel", "dilated", "padding by name"],
 )
 def test_the_others_are_left_to_torch(shape, options):
-    assert calls(*shape, **options) != "_DepthwiseBackward"
+    assert calls(*shape, **options) != "_ConvolutionBackward"
 
 
 def test_a_part_that_a_network_keeps_in_float32_or_float64_stays_so():
     conv, images = nn.Conv2d(6, 6, 5, 2, groups=6), torch.randn(2, 6, 12, 12)
-    with torch.autocast("cpu", torch.bfloat16), QuickDepthwise():
+    with torch.autocast("cpu", torch.bfloat16), QuickGradients():
         with torch.autocast("cpu", enabled=False):
             kept = conv(images)
         double = copy.deepcopy(conv).double()(images.double())
@@ -105,34 +139,58 @@ def test_a_part_that_a_network_keeps_in_float32_or_float64_stays_so():
     assert double.dtype == torch.float64
 
 
-def slow_calls(choice: Choice, network: nn.Module) -> int:
-    """How many convolutions of a step have gradients of ours."""
-    waiting, seen = [choice.forward_of(network, CPU)(torch.randn(2, 3, 64, 64)).grad_fn], set()
+def ways_of(choice: Choice, network: nn.Module, side: int) -> Counter[Way]:
+    """To the gradients of the convolutions of a step, where these are ours."""
+    waiting, seen = [choice.forward_of(network, CPU)(torch.randn(2, 3, side, side)).grad_fn], set()
     while waiting:
         function = waiting.pop()
         if function is not None and function not in seen:
             seen.add(function)
             waiting += [before for before, _ in function.next_functions]
-    return sum(type(function).__name__ == "_DepthwiseBackward" for function in seen)
+    return Counter(function.way for function in seen if type(function).__name__ == "_ConvolutionBackward")
 
 
 def test_a_training_in_bf16_has_them_and_one_in_float32_has_not():
     network = create("mobilenet_v3_large", num_classes=4, image_size=64).train()
-    assert has_slow_depthwise(network)
-    assert slow_calls(BF16, network) == 8  # table 1: six of 5 x 5, and two of 3 x 3 with stride 2
-    assert slow_calls(Choice("fp32", "channels_last", 1), network) == 0
+    assert has_slow_gradients(network)
+    ways = ways_of(BF16, network, 64)
+    assert ways[DEPTHWISE] == 8  # table 1: six of 5 x 5, and two of 3 x 3 with stride 2
+    assert ways[SMALL_MAPS] == 16  # ten of squeeze-and-excite, to one place, and six 1 x 1 to 4 x 4 places
+    assert not ways_of(Choice("fp32", "channels_last", 1), network, 64)
+
+
+def test_maps_are_small_when_the_pictures_are():
+    network = create("resnet18", num_classes=4, image_size=32).train()
+    assert has_slow_gradients(network)
+    assert ways_of(BF16, network, 32) == {SMALL_MAPS: 5}  # the last stage: four of 3 x 3, and the shortcut
+    assert not ways_of(BF16, network, 64)
+
+
+def test_a_map_of_more_than_16_places_is_not_small():
+    conv = nn.Conv2d(64, 64, 3, padding=1)
+    assert way_of(conv, torch.randn(2, 64, 2, 8)) is SMALL_MAPS
+    assert way_of(conv, torch.randn(2, 64, 1, 17)) is None
+
+
+@pytest.mark.parametrize("conv", [nn.Conv2d(3, 512, 3), nn.Conv2d(64, 64, 5), nn.Conv2d(64, 64, 3, dilation=2)])
+def test_few_channels_wide_filters_and_dilated_ones_are_left_to_torch_on_small_maps_too(conv):
+    assert not has_slow_gradients(conv)
+    with torch.autocast("cpu", torch.bfloat16), QuickGradients():
+        found = conv(torch.randn(2, conv.in_channels, 5, 5))
+    assert type(found.grad_fn).__name__ == "ConvolutionBackward0"
 
 
 def test_a_network_without_such_layers_is_called_as_it_is():
-    network = create("resnet18", num_classes=4, image_size=64).train()
-    assert not has_slow_depthwise(network)
-    assert slow_calls(BF16, network) == 0
+    network = create("lenet5", num_classes=4, in_channels=3).train()
+    assert not has_slow_gradients(network)
+    assert not ways_of(BF16, network, 28)
 
 
-def test_a_whole_network_has_the_gradients_that_torch_gives_it_in_bf16():
+@pytest.mark.parametrize(("name", "side"), [("mobilenet_v2", 64), ("resnet18", 32)])
+def test_a_whole_network_has_the_gradients_that_torch_gives_it_in_bf16(name, side):
     torch.manual_seed(0)
-    network = create("mobilenet_v2", num_classes=4, image_size=64).eval()
-    images, labels = torch.randn(8, 3, 64, 64), torch.arange(8) % 4
+    network = create(name, num_classes=4, image_size=side).eval()
+    images, labels = torch.randn(8, 3, side, side), torch.arange(8) % 4
 
     def gradient(dtype: torch.dtype, call: object) -> Tensor:
         network.zero_grad()
