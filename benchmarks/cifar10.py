@@ -1,9 +1,9 @@
 """CIFAR-10: convlens' own recipe beside the record recipe for one GPU, put on this machine, in turns.
 
-    python benchmarks/cifar10.py FOLDER [--recipe cifar10] [--seeds 5] [--first 0]
+    python benchmarks/cifar10.py FOLDER [--recipe cifar10] [--seeds 5] [--first 0] [--alone]
 
 FOLDER holds the binary batches; seeds are counted from --first, so that ten pairs, two hours, can be had in two parts.
-A pair of `--recipe cifar10_96` takes two hours and a half by itself.
+A pair of `--recipe cifar10_96` takes two hours and a half by itself; --alone leaves the peer out.
 Both train on the last 45,000 training pictures, and are scored on the other 5,000 and whatever test pictures there are,
 without and with the same test-time augmentation (six views). The recipe was tuned with the last 5,000 or 10,000 held
 out, and never scored on these. Seconds of training are, of ours, its steps and, of the peer
@@ -106,6 +106,7 @@ def main() -> None:
     parser.add_argument("--recipe", choices=PEERS, default="cifar10")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--alone", action="store_true")
     asked = parser.parse_args()
     with TemporaryDirectory() as place:
         sets = Path(place) / "sets"
@@ -115,6 +116,8 @@ def main() -> None:
             "peer": lambda seed: peer(PEERS[asked.recipe], sets, seed),
             "convlens": lambda seed: convlens(asked.recipe, sets, seed, Path(place) / f"run{seed}", expected),
         }
+        if asked.alone:
+            del ways["peer"]
         rows: dict[str, list[Trained]] = {who: [] for who in ways}
         for seed in range(asked.first, asked.first + asked.seeds):
             for who in sorted(ways, reverse=seed % 2 == 0):
@@ -122,9 +125,11 @@ def main() -> None:
             print(f"seed {seed}: " + "; ".join(f"{who} {them[-1]}" for who, them in rows.items()), flush=True)
     for who, them in rows.items():
         times = spread([one.seconds for one in them], " s")
-        print(
-            f"{who}: {times}, {mean_of([one.plain for one in them])}, six views {mean_of([one.views for one in them])}"
-        )
+        whole = spread([one.whole for one in them], " s in all")
+        scores = f"{mean_of([one.plain for one in them])}, six views {mean_of([one.views for one in them])}"
+        print(f"{who}: {times}, {whole}, {scores}")
+    if asked.alone:
+        return
     pairs = list(zip(rows["convlens"], rows["peer"], strict=True))
     print("convlens / peer, training:", spread([mine.seconds / its.seconds for mine, its in pairs], "", 2))
     print("the whole of convlens train / peer:", spread([mine.whole / its.seconds for mine, its in pairs], "", 2))
