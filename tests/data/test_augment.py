@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from convlens.data import Augment
+from convlens.data import Augment, geometry
 from convlens.data import augment as augment_file
-from convlens.data.augment import augment, boxes
+from convlens.data.augment import augment, boxes, mirrored
 from convlens.data.draws import Draws
 from convlens.data.light import principal_colours
 
@@ -168,3 +169,28 @@ def test_each_changes_the_pictures_and_leaves_those_that_came_alone(name):
     assert torch.equal(batch, pictures())
     again = augment(batch, Augment(**{name: 0.4}), draws(epoch=1), SIZE, colours=colours)
     assert not torch.equal(seen, again)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["planes", "side by side"])
+def test_crops_of_chosen_pictures_are_those_of_each_alone(layout: torch.memory_format) -> None:
+    images = torch.randint(0, 256, (9, 3, 40, 30), dtype=torch.uint8).contiguous(memory_format=layout)
+    chosen = torch.tensor([8, 0, 3, 3, 7, 1, 2, 5, 6, 4, 0, 8, 8])
+    own = Draws(0, 1, chosen.numpy())
+    drawn, which = boxes(0.3, own, (40, 30)), mirrored(own, alternate=False)
+    assert 0 < which.sum() < len(which)
+    one_by_one = [
+        F.interpolate(images[place : place + 1, :, t : t + h, l : l + w], SIZE, mode="bilinear", antialias=True)
+        for place, (t, l, h, w) in zip(chosen, drawn.tolist(), strict=True)
+    ]
+    expected = torch.cat([one.flip(3) if turned else one for one, turned in zip(one_by_one, which, strict=True)])
+    seen = geometry.crop(images, drawn, SIZE, mirrored=which, chosen=chosen)
+    assert torch.equal(seen, expected) and seen.is_contiguous(memory_format=layout)
+    assert torch.equal(geometry.crop(geometry.taken(images, chosen), drawn, SIZE, mirrored=which), expected)
+
+
+@pytest.mark.parametrize("ask", [Augment(flip=True), Augment(shift=1), Augment(zoom=0.5, flip=True)], ids=str)
+def test_pictures_chosen_from_a_set_are_augmented_as_they_are_alone(ask: Augment) -> None:
+    images, chosen = pictures(20), torch.tensor([4, 19, 0, 4])
+    own = Draws(0, 2, chosen.numpy())
+    whole = augment(images, ask, own, SIZE, chosen=chosen)
+    assert torch.equal(whole, augment(images[chosen], ask, own, SIZE))

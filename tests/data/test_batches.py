@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from convlens.data import Augment, Batches, batch_seed, decode_pixels, mean_and_std, open_images, permutation, uniform
+from convlens.data import batches as files
 from convlens.data import pixels as pixels_file
 from convlens.data.images import ArrayReader
 from convlens.data.mixing import draw_mixture
+from convlens.data.threads import side_by_side
 from convlens.errors import UsageError
 from convlens.pictures import Preprocess
 
@@ -218,3 +220,28 @@ def test_mean_and_deviation_are_those_of_the_pixels():
 
 def test_a_constant_channel_has_a_deviation_above_zero():
     assert mean_and_std(torch.zeros(3, 1, 4, 4, dtype=torch.uint8))[1][0] > 0
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["planes", "side by side"])
+def test_batches_made_in_pieces_have_the_same_bits(
+    layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = torch.randint(0, 256, (40, 3, 160, 150), dtype=torch.uint8).contiguous(memory_format=layout)
+    ask = Augment(flip=True, zoom=0.4, brightness=0.2, saturation=0.2, lighting=0.1, cutout=20)
+    given = (pixels, torch.arange(40) % 3, Preprocess((150, 140), mean=(0.4, 0.5, 0.6)), ask)
+    assert files.WORTH_THREADS < 17 * 3 * 150 * 140
+    calls: list[int] = []
+    monkeypatch.setattr(files, "side_by_side", lambda works: (calls.append(len(works)), side_by_side(works)))
+    monkeypatch.setattr(files, "usable_cpus", lambda: 3)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        with torch.inference_mode():
+            in_pieces = [Batches(*given, batch=17, seed=0)(step)[0].clone() for step in range(4)]
+    finally:
+        torch.set_num_threads(before)
+    assert calls == [3] * 4
+    monkeypatch.setattr(files, "WORTH_THREADS", 1 << 40)
+    whole = [Batches(*given, batch=17, seed=0)(step)[0] for step in range(4)]
+    assert calls == [3] * 4
+    assert all(torch.equal(one, other) for one, other in zip(in_pieces, whole, strict=True))

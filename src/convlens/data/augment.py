@@ -17,13 +17,23 @@ RELATIVE = {"contrast": light.contrast, "brightness": light.brightness, "saturat
 
 
 def augment(
-    images: Tensor, ask: Augment, draws: Draws, size: tuple[int, int], *, colours: Tensor | None = None
+    images: Tensor,
+    ask: Augment,
+    draws: Draws,
+    size: tuple[int, int],
+    *,
+    colours: Tensor | None = None,
+    chosen: Tensor | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
-    """(N, C, H0, W0) uint8 -> (N, C, H, W) float32 in 0..255; lighting needs the `principal_colours` of the set."""
-    moved = move(images, ask, draws, size)
+    """(N, C, H0, W0) uint8 -> (N, C, H, W) float32 in 0..255; lighting needs the `principal_colours` of the set.
+
+    With `chosen`, (N,), `images` are a set from which these are taken; `out` is where the result is to be.
+    """
+    moved = move(images, ask, draws, size, chosen)
+    seen = torch.empty_like(moved, dtype=torch.float32) if out is None else out
     if not ask.changes_colours:
-        return moved.to(torch.float32)
-    seen = torch.empty_like(moved, dtype=torch.float32)
+        return seen.copy_(moved)
     count = max(1, len(seen) // max(3, AT_ONCE // seen[0].numel())) if moved.device.type == "cpu" else 1
     for part, into, own in zip(moved.tensor_split(count), seen.tensor_split(count), draws.split(count), strict=True):
         planes = part.contiguous() if ask.takes_channels_apart else part
@@ -31,13 +41,14 @@ def augment(
     return seen
 
 
-def move(images: Tensor, ask: Augment, draws: Draws, size: tuple[int, int]) -> Tensor:
+def move(images: Tensor, ask: Augment, draws: Draws, size: tuple[int, int], chosen: Tensor | None = None) -> Tensor:
     """(N, C, H0, W0) uint8 -> (N, C, H, W), of float32 where they are rotated."""
     which = mirrored(draws, alternate=ask.alternate) if ask.flip else None
     if ask.zoom < 1:
-        seen = geometry.crop(images, boxes(ask.zoom, draws, images.shape[2:]), size, mirrored=which)
+        drawn = boxes(ask.zoom, draws, images.shape[2:])
+        seen = geometry.crop(images, drawn, size, mirrored=which, chosen=chosen)
     else:
-        seen = geometry.centre(images, size)
+        seen = geometry.centre(images if chosen is None else geometry.taken(images, chosen), size)
         seen = seen if which is None else geometry.mirror(seen, which)
     if ask.shift:
         rows, columns = (draws.whole(f"shift {name}", 2 * ask.shift + 1) for name in ("rows", "columns"))

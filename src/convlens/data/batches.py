@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -14,7 +14,10 @@ from convlens.data.augmentation import Augment
 from convlens.data.draws import Draws, batch_seed, permutation
 from convlens.data.light import principal_colours
 from convlens.data.mixing import draw_mixture, mixed, soft_labels
+from convlens.data.threads import side_by_side, usable_cpus
 from convlens.pictures import Preprocess
+
+WORTH_THREADS = 1 << 20  # numbers of a batch
 
 
 class Batches:
@@ -69,16 +72,34 @@ class Batches:
         indices = self._order[place * self.batch : (place + 1) * self.batch]
         draws = Draws(self.seed, epoch, indices.numpy(), self.pixels.device)
         chosen = indices.to(self.pixels.device, non_blocking=True)
-        seen = augment(self._taken(chosen), self.augment, draws, self.preprocess.size, colours=self._colours)
-        if size is not None and size != self.preprocess.size:
-            seen = geometry.reduced(seen, size)
-        return self._mixed(self.preprocess.normalise(seen, in_place=True), self.labels[chosen], step)
+        if size is None or size == self.preprocess.size:
+            images = self._made(chosen, draws)
+        else:
+            whole = augment(*self._shown(draws), colours=self._colours, chosen=chosen)
+            images = self.preprocess.normalise(geometry.reduced(whole, size), in_place=True)
+        return self._mixed(images, self.labels[chosen], step)
 
-    def _taken(self, chosen: Tensor) -> Tensor:
-        """Whole pictures, their channels in memory as the set has them."""
-        if self.pixels.is_contiguous():
-            return self.pixels.index_select(0, chosen)
-        return self.pixels.permute(0, 2, 3, 1).index_select(0, chosen).permute(0, 3, 1, 2)
+    def _made(self, chosen: Tensor, draws: Draws) -> Tensor:
+        """(B, C, H, W) normalised; batches of large crops in pieces, on every thread, with the same bits."""
+        shape = (len(chosen), self.preprocess.channels, *self.preprocess.size)
+        layout = torch.contiguous_format if self.pixels.is_contiguous() else torch.channels_last
+        with torch.inference_mode(False):  # a mode of this thread alone, and others write here too
+            made = torch.empty(shape, device=self.pixels.device, memory_format=layout)
+        colours, on_cpu = self._colours, self.pixels.device.type == "cpu"
+        many = on_cpu and self.augment.zoom < 1 and made.numel() >= WORTH_THREADS
+        pieces = min(torch.get_num_threads(), usable_cpus()) if many else 1
+
+        def make(some: Tensor, own: Draws, into: Tensor) -> None:
+            augment(*self._shown(own), colours=colours, chosen=some, out=into)
+            self.preprocess.normalise(into, in_place=True)
+
+        parts = zip(chosen.tensor_split(pieces), draws.split(pieces), made.tensor_split(pieces), strict=True)
+        works = [partial(make, *part) for part in parts]
+        side_by_side(works) if many else works[0]()
+        return made
+
+    def _shown(self, draws: Draws) -> tuple[Tensor, Augment, Draws, tuple[int, int]]:
+        return self.pixels, self.augment, draws, self.preprocess.size
 
     @cached_property
     def _colours(self) -> Tensor | None:
