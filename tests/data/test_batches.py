@@ -11,7 +11,7 @@ from convlens.data import batches as files
 from convlens.data import pixels as pixels_file
 from convlens.data.images import ArrayReader
 from convlens.data.mixing import draw_mixture
-from convlens.data.threads import side_by_side
+from convlens.data.threads import run_together
 from convlens.errors import UsageError
 from convlens.pictures import Preprocess
 
@@ -227,11 +227,11 @@ def test_batches_made_in_pieces_have_the_same_bits(
     layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pixels = torch.randint(0, 256, (40, 3, 160, 150), dtype=torch.uint8).contiguous(memory_format=layout)
-    ask = Augment(flip=True, zoom=0.4, brightness=0.2, saturation=0.2, lighting=0.1, cutout=20)
+    ask = Augment(flip=True, zoom=0.4, brightness=0.2, contrast=0.3, saturation=0.2, lighting=0.1, cutout=20)
     given = (pixels, torch.arange(40) % 3, Preprocess((150, 140), mean=(0.4, 0.5, 0.6)), ask)
     assert files.WORTH_THREADS < 17 * 3 * 150 * 140
     calls: list[int] = []
-    monkeypatch.setattr(files, "side_by_side", lambda works: (calls.append(len(works)), side_by_side(works)))
+    monkeypatch.setattr(files, "run_together", lambda works: (calls.append(len(works)), run_together(works)))
     monkeypatch.setattr(files, "usable_cpus", lambda: 3)
     before = torch.get_num_threads()
     try:
@@ -245,3 +245,18 @@ def test_batches_made_in_pieces_have_the_same_bits(
     whole = [Batches(*given, batch=17, seed=0)(step)[0] for step in range(4)]
     assert calls == [3] * 4
     assert all(torch.equal(one, other) for one, other in zip(in_pieces, whole, strict=True))
+
+
+@pytest.mark.parametrize(("number", "pieces"), [(2, None), (5, None), (7, 2), (9, 3), (40, 3)])
+def test_a_piece_has_three_pictures_at_least(number, pieces, monkeypatch):
+    pixels = torch.randint(0, 256, (number, 1, 40, 40), dtype=torch.uint8)
+    ask = Augment(zoom=0.4, brightness=0.2, contrast=0.3)
+    given = (pixels, torch.arange(number), Preprocess((40, 40), channels=1, mean=(0.5,), std=(0.5,)), ask)
+    whole = Batches(*given, batch=number, seed=0)(0)[0]
+    calls: list[int] = []
+    monkeypatch.setattr(files, "run_together", lambda works: calls.append(len(works)) or [work() for work in works])
+    monkeypatch.setattr(files, "usable_cpus", lambda: 3)
+    monkeypatch.setattr(files, "WORTH_THREADS", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert torch.equal(Batches(*given, batch=number, seed=0)(0)[0], whole)
+    assert calls == ([] if pieces is None else [pieces])

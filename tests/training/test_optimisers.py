@@ -91,7 +91,7 @@ def test_a_step_orthogonalised_in_bf16_is_near_that_in_the_type_of_the_step() ->
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("shape", [(8, 24), (24, 8), (8, 3, 3, 3)])
+@pytest.mark.parametrize("shape", [(8, 24), (24, 8), (8, 8), (8, 3, 3, 3)])
 def test_an_orthogonalised_step_is_that_of_iterations_one_by_one(shape: tuple[int, ...], iterations: int) -> None:
     step = torch.randn(shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     one_by_one = step.flatten(1) / step.norm()

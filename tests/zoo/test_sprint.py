@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import convlens.zoo as zoo
 from convlens.layers import BiasNorm2d
-from convlens.zoo.sprint import PooledConv2d
+from convlens.zoo.sprint import EvenConv2d
 
 
 def settled(name: str) -> zoo.Network:
@@ -118,19 +118,26 @@ def test_places_that_a_pooling_drops_are_left_out_and_nothing_else_changes(name:
     torch.manual_seed(0)
     network = zoo.create(name, image_size=side, width=0.25).double().train()
     plain = copy.deepcopy(network)
-    shapes: dict[type[nn.Conv2d], list[torch.Size]] = {PooledConv2d: [], nn.Conv2d: []}
+    shapes: dict[type[nn.Conv2d], list[torch.Size]] = {EvenConv2d: [], nn.Conv2d: []}
     images, labels = torch.randn(6, 3, side, side, dtype=torch.float64), torch.arange(6) % 10
-    for one, kind in ((network, PooledConv2d), (plain, nn.Conv2d)):
-        for layer in [layer for layer in one.modules() if type(layer) is PooledConv2d]:
+    for one, kind in ((network, EvenConv2d), (plain, nn.Conv2d)):
+        for layer in [layer for layer in one.modules() if type(layer) is EvenConv2d]:
             layer.__class__ = kind
             layer.register_forward_hook(lambda _, __, found, kind=kind: shapes[kind].append(found.shape[2:]))
         F.cross_entropy(one(images), labels).backward()
-    assert [[size - size % 2 for size in shape] for shape in shapes[nn.Conv2d]] == [
-        list(s) for s in shapes[PooledConv2d]
-    ]
-    assert shapes[nn.Conv2d] != shapes[PooledConv2d]
+    assert [[size - size % 2 for size in shape] for shape in shapes[nn.Conv2d]] == [list(s) for s in shapes[EvenConv2d]]
+    assert shapes[nn.Conv2d] != shapes[EvenConv2d]
     for key, weight in plain.named_parameters():
         if weight.requires_grad:
             torch.testing.assert_close(network.get_parameter(key).grad, weight.grad, rtol=0, atol=1e-12)
     for key, value in plain.named_buffers():
         torch.testing.assert_close(network.get_buffer(key), value, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 7), (2, 3, 7, 8), (2, 3, 8, 8), (3, 8, 7), (3, 7, 7)])
+def test_before_a_pooling_the_layer_is_as_any_convolution(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    layer, images = EvenConv2d(3, 4, 3, padding=1).train(), torch.randn(shape)
+    plain = F.conv2d(images, layer.weight, layer.bias, padding=1)
+    torch.testing.assert_close(F.max_pool2d(layer(images), 2), F.max_pool2d(plain, 2))
+    torch.testing.assert_close(layer.eval()(images), plain)

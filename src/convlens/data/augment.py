@@ -12,29 +12,26 @@ from convlens.data.augmentation import Augment
 from convlens.data.draws import Draws
 
 AT_ONCE = 1 << 18  # numbers whose colours are changed together: 1 MiB of float32 stays in a core's cache
+FEWEST = 3  # pictures together: of fewer torch divides one's sum among threads, and other bits come out
 ASPECT = 4 / 3  # of a random crop's sides, at most
 RELATIVE = {"contrast": light.contrast, "brightness": light.brightness, "saturation": light.saturation}
 
 
 def augment(
-    images: Tensor,
-    ask: Augment,
-    draws: Draws,
-    size: tuple[int, int],
-    *,
-    colours: Tensor | None = None,
-    chosen: Tensor | None = None,
-    out: Tensor | None = None,
+    images: Tensor, ask: Augment, draws: Draws, size: tuple[int, int], *, colours: Tensor | None = None
 ) -> Tensor:
-    """(N, C, H0, W0) uint8 -> (N, C, H, W) float32 in 0..255; lighting needs the `principal_colours` of the set.
+    """(N, C, H0, W0) uint8 -> (N, C, H, W) float32 in 0..255; lighting needs the `principal_colours` of the set."""
+    return paint(move(images, ask, draws, size), ask, draws, colours=colours)
 
-    With `chosen`, (N,), `images` are a set from which these are taken; `out` is where the result is to be.
-    """
-    moved = move(images, ask, draws, size, chosen)
-    seen = torch.empty_like(moved, dtype=torch.float32) if out is None else out
+
+def paint(
+    moved: Tensor, ask: Augment, draws: Draws, *, colours: Tensor | None = None, out: Tensor | None = None
+) -> Tensor:
+    """(N, C, H, W) uint8 or float32 -> float32 in 0..255, in `out` if given: colours changed, a part cut out."""
     if not ask.changes_colours:
-        return seen.copy_(moved)
-    count = max(1, len(seen) // max(3, AT_ONCE // seen[0].numel())) if moved.device.type == "cpu" else 1
+        return moved.to(torch.float32) if out is None else out.copy_(moved)
+    seen = torch.empty_like(moved, dtype=torch.float32) if out is None else out
+    count = max(1, len(seen) // max(FEWEST, AT_ONCE // seen[0].numel())) if moved.device.type == "cpu" else 1
     for part, into, own in zip(moved.tensor_split(count), seen.tensor_split(count), draws.split(count), strict=True):
         planes = part.contiguous() if ask.takes_channels_apart else part
         into.copy_(cutout(recolour(planes.to(torch.float32), ask, own, colours), ask, own))

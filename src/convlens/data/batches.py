@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import copy
+import math
 from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
 from convlens.data import geometry
-from convlens.data.augment import augment
+from convlens.data.augment import FEWEST, move, paint
 from convlens.data.augmentation import Augment
 from convlens.data.draws import Draws, batch_seed, permutation
 from convlens.data.light import principal_colours
 from convlens.data.mixing import draw_mixture, mixed, soft_labels
-from convlens.data.threads import side_by_side, usable_cpus
+from convlens.data.threads import run_together, usable_cpus
 from convlens.pictures import Preprocess
 
 WORTH_THREADS = 1 << 20  # numbers of a batch
@@ -72,34 +73,31 @@ class Batches:
         indices = self._order[place * self.batch : (place + 1) * self.batch]
         draws = Draws(self.seed, epoch, indices.numpy(), self.pixels.device)
         chosen = indices.to(self.pixels.device, non_blocking=True)
-        if size is None or size == self.preprocess.size:
-            images = self._made(chosen, draws)
-        else:
-            whole = augment(*self._shown(draws), colours=self._colours, chosen=chosen)
-            images = self.preprocess.normalise(geometry.reduced(whole, size), in_place=True)
+        images = self._make(chosen, draws, None if size == self.preprocess.size else size)
         return self._mixed(images, self.labels[chosen], step)
 
-    def _made(self, chosen: Tensor, draws: Draws) -> Tensor:
+    def _make(self, chosen: Tensor, draws: Draws, size: tuple[int, int] | None) -> Tensor:
         """(B, C, H, W) normalised; batches of large crops in pieces, on every thread, with the same bits."""
         shape = (len(chosen), self.preprocess.channels, *self.preprocess.size)
+        pieces = min(torch.get_num_threads(), usable_cpus(), len(chosen) // FEWEST)
+        is_large = self.augment.zoom < 1 and math.prod(shape) >= WORTH_THREADS
+        if size is not None or not is_large or pieces < 2 or self.pixels.device.type != "cpu":
+            return self._make_some(chosen, draws, size=size)
         layout = torch.contiguous_format if self.pixels.is_contiguous() else torch.channels_last
         with torch.inference_mode(False):  # a mode of this thread alone, and others write here too
-            made = torch.empty(shape, device=self.pixels.device, memory_format=layout)
-        colours, on_cpu = self._colours, self.pixels.device.type == "cpu"
-        many = on_cpu and self.augment.zoom < 1 and made.numel() >= WORTH_THREADS
-        pieces = min(torch.get_num_threads(), usable_cpus()) if many else 1
-
-        def make(some: Tensor, own: Draws, into: Tensor) -> None:
-            augment(*self._shown(own), colours=colours, chosen=some, out=into)
-            self.preprocess.normalise(into, in_place=True)
-
+            made = torch.empty(shape, memory_format=layout)
         parts = zip(chosen.tensor_split(pieces), draws.split(pieces), made.tensor_split(pieces), strict=True)
-        works = [partial(make, *part) for part in parts]
-        side_by_side(works) if many else works[0]()
+        run_together([partial(self._make_some, some, own, out=into) for some, own, into in parts])
         return made
 
-    def _shown(self, draws: Draws) -> tuple[Tensor, Augment, Draws, tuple[int, int]]:
-        return self.pixels, self.augment, draws, self.preprocess.size
+    def _make_some(
+        self, chosen: Tensor, draws: Draws, *, size: tuple[int, int] | None = None, out: Tensor | None = None
+    ) -> Tensor:
+        moved = move(self.pixels, self.augment, draws, self.preprocess.size, chosen=chosen)
+        seen = paint(moved, self.augment, draws, colours=self._colours, out=out)
+        if size is not None:
+            seen = geometry.reduced(seen, size)
+        return self.preprocess.normalise(seen, in_place=True)
 
     @cached_property
     def _colours(self) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""A convolution's shape, and its gradients as torch computes them."""
+"""A convolution of two dimensions, and its gradients as torch computes them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Shape:
-    """Of a 2d convolution that is not dilated; pairs are of height and width."""
+class Convolution:
+    """One that is not dilated; pairs are of height and width."""
 
     stride: Pair = (1, 1)
     padding: Pair = (0, 0)
@@ -25,11 +25,11 @@ class Shape:
         return (height + 2 * above - tall) // down + 1, (width + 2 * beside - wide) // across + 1
 
     def by_input(self, images: Tensor, weight: Tensor, gradient: Tensor) -> Tensor:
-        """The gradient by `images`, which give their shape alone."""
+        """The gradient by `images`, of which the shape counts alone."""
         return self._backward(images, weight, gradient, (True, False, False))[0]
 
     def by_filters(self, images: Tensor, weight: Tensor, gradient: Tensor) -> Tensor:
-        """The gradient by `weight`, which gives its shape alone."""
+        """The gradient by `weight`, of which the shape counts alone."""
         return self._backward(images, weight, gradient, (False, True, False))[1]
 
     def _backward(

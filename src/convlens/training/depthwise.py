@@ -12,43 +12,49 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from convlens.training.convolution import Shape
+from convlens.training.convolution import Convolution
 
 WIDEST = 3  # of the filters for whose gradient oneDNN has a kernel in bf16
 NEAR = 8 << 20  # bytes
 
 
-def is_slow(weight: Tensor, channels: int, stride: Sequence[int], groups: int) -> bool:
-    """Whether a convolution of `channels` by `weight`, (K, C, R, S), is depthwise and has one of these gradients."""
-    if groups == 1 or not groups == channels == len(weight):
-        return False
-    return max(stride) > 1 or weight.shape[3] > WIDEST
+def has_slow(layer: nn.Conv2d) -> bool:
+    """Whether a layer has one of these gradients."""
+    return _is_slow(layer.groups, layer.in_channels, layer.out_channels, layer.stride, layer.kernel_size)
 
 
-def by_input(images: Tensor, weight: Tensor, gradient: Tensor, shape: Shape) -> Tensor:
+def is_slow(images: Tensor, weight: Tensor, conv: Convolution) -> bool:
+    return _is_slow(conv.groups, images.shape[1], len(weight), conv.stride, weight.shape[2:])
+
+
+def _is_slow(groups: int, channels: int, filters: int, stride: Sequence[int], size: Sequence[int]) -> bool:
+    return groups > 1 and groups == channels == filters and (max(stride) > 1 or size[1] > WIDEST)
+
+
+def by_input(images: Tensor, weight: Tensor, gradient: Tensor, conv: Convolution) -> Tensor:
     """(N, C, H, W), of the type of `images`; in float32 a few pictures at a time, which stay near the processor."""
-    if max(shape.stride) == 1:
-        return shape.by_input(images, weight.to(images.dtype), gradient)
+    if max(conv.stride) == 1:
+        return conv.by_input(images, weight.to(images.dtype), gradient)
     wide, at_once = weight.float(), max(2, NEAR // (4 * images[0].numel()))
     found = torch.empty_like(images)
     for first in range(0, len(images), at_once):
         part = slice(first, first + at_once)
         its_like = torch.empty_like(images[part], dtype=torch.float32)  # whose values take no part
-        found[part] = shape.by_input(its_like, wide, gradient[part].float())
+        found[part] = conv.by_input(its_like, wide, gradient[part].float())
     return found
 
 
-def by_filters(images: Tensor, weight: Tensor, gradient: Tensor, shape: Shape) -> Tensor:
+def by_filters(images: Tensor, weight: Tensor, gradient: Tensor, conv: Convolution) -> Tensor:
     """(C, 1, height, width), of the type of `weight`: side by side, each that of a narrower filter on a part."""
     narrow = weight.to(images.dtype)
     if weight.shape[3] <= WIDEST:
-        return shape.by_filters(images, narrow, gradient).to(weight.dtype)
-    (above, beside), (_, stride) = shape.padding, shape.stride
+        return conv.by_filters(images, narrow, gradient).to(weight.dtype)
+    (above, beside), (_, stride) = conv.padding, conv.stride
     padded, covered = pad(images, (beside, beside, above, above)), (gradient.shape[3] - 1) * stride
-    alone = replace(shape, padding=(0, 0))
+    alone = replace(conv, padding=(0, 0))
     found, first = [], 0
     for part in narrow.tensor_split(-(-weight.shape[3] // WIDEST), dim=3):
         width = part.shape[3]

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from convlens.training import depthwise, small_maps
-from convlens.training.convolution import Pair, Shape
+from convlens.training.convolution import Convolution, Pair
 
-Gradient = Callable[[Tensor, Tensor, Tensor, Shape], Tensor]  # of pictures, filters and the gradient by the maps
+Gradient = Callable[[Tensor, Tensor, Tensor, Convolution], Tensor]  # of pictures, filters and the gradient by the maps
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,7 @@ CAST = {torch.float32, torch.bfloat16}  # what autocast makes bf16; it leaves fl
 def has_slow_gradients(network: nn.Module) -> bool:
     """Whether a layer of it has, or may have on small pictures, a gradient for which there is a quicker way."""
     return any(
-        max(layer.dilation) == 1
-        and (
-            depthwise.is_slow(layer.weight, layer.in_channels, layer.stride, layer.groups)
-            or small_maps.may_be_slow(layer.weight, layer.groups)
-        )
+        max(layer.dilation) == 1 and (depthwise.has_slow(layer) or small_maps.may_have_slow(layer))
         for layer in network.modules()
         if isinstance(layer, nn.Conv2d)
     )
@@ -71,36 +67,40 @@ def _quick(
     """As torch.conv2d, or None where that is as quick."""
     if input.ndim != 4 or isinstance(padding, str) or not {input.dtype, weight.dtype} <= CAST:
         return None
-    shape = Shape(_pair(stride), _pair(padding), groups)
+    conv = Convolution(_pair(stride), _pair(padding), groups)
     if max(_pair(dilation)) > 1:
         return None
-    if depthwise.is_slow(weight, input.shape[1], shape.stride, groups):
+    if depthwise.is_slow(input, weight, conv):
         way = DEPTHWISE
-    elif small_maps.is_slow(weight, input, shape):
+    elif small_maps.is_slow(input, weight, conv):
         way = SMALL_MAPS
     else:
         return None
-    found: Tensor = _Convolution.apply(input.bfloat16(), weight, bias, shape, way)
+    # cast here: what is saved must be what torch's own saves, for a part that is computed again in the backward pass
+    found: Tensor = _QuickConvolution.apply(input.bfloat16(), weight.bfloat16(), bias, conv, way)
     return found
 
 
-class _Convolution(torch.autograd.Function):
+class _QuickConvolution(torch.autograd.Function):
     """Torch's, with the gradients that `way` finds."""
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None, shape: Shape, way: Way) -> Tensor:
-        ctx.save_for_backward(images, weight)
-        ctx.shape, ctx.way = shape, way
+    def forward(images: Tensor, weight: Tensor, bias: Tensor | None, conv: Convolution, way: Way) -> Tensor:
         narrow = None if bias is None else bias.bfloat16()
-        return torch.conv2d(images, weight.bfloat16(), narrow, shape.stride, shape.padding, groups=shape.groups)
+        return torch.conv2d(images, weight, narrow, conv.stride, conv.padding, groups=conv.groups)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        images, weight, _, ctx.conv, ctx.way = inputs
+        ctx.save_for_backward(images, weight)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, weight = ctx.saved_tensors
         by_images, by_weight, by_bias, *_ = ctx.needs_input_grad
         return (
-            ctx.way.by_input(images, weight, gradient, ctx.shape) if by_images else None,
-            ctx.way.by_filters(images, weight, gradient, ctx.shape) if by_weight else None,
+            ctx.way.by_input(images, weight, gradient, ctx.conv) if by_images else None,
+            ctx.way.by_filters(images, weight, gradient, ctx.conv) if by_weight else None,
             gradient.float().sum((0, 2, 3)) if by_bias else None,
             None,
             None,

@@ -15,6 +15,7 @@ from convlens.training.optimisers.optimiser import Rate, State
 
 QUINTIC = (3.4445, -4.7750, 2.0315)  # slope at zero as steep as it can be: singular values end in 0.7 to 1.2
 AT_ONCE = 2  # iterations, see `turn_of`
+WORTH = 1.5  # columns for each row: a square G is no smaller than X
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,16 @@ def orthogonalise(step: Tensor, iterations: int, dtype: torch.dtype | None = Non
     matrix = (matrix / matrix.norm().clamp(min=1e-7)).to(dtype or step.dtype)
     tall = matrix.shape[0] > matrix.shape[1]
     matrix = matrix.T if tall else matrix
+    at_once = AT_ONCE if matrix.shape[1] >= WORTH * matrix.shape[0] else 1
     while iterations > 0:
-        matrix = turn_of(matrix @ matrix.T, min(iterations, AT_ONCE)) @ matrix
-        iterations -= AT_ONCE
+        matrix = turn_of(matrix @ matrix.T, min(iterations, at_once)) @ matrix
+        iterations -= at_once
     found = (matrix.T if tall else matrix).to(step.dtype).reshape(in_memory.shape)
     return found.movedim(-1, 1) if step.ndim > 2 else found
 
 
 def turn_of(gram: Tensor, iterations: int) -> Tensor:
-    """What so many iterations multiply X by, from the smaller G = XXᵀ: X by P = aI + bG + cG² each, and G by P twice.
+    """(K, K) G = XXᵀ -> (K, K) T, for which TX is X after so many iterations: P = aI + bG + cG², X <- PX, G <- PGP.
 
     The G that is carried along drifts from XXᵀ as rounding adds up; of 5 in bf16 a step comes out thousands of times
     too long, of 2 as near the exact one as if X itself were multiplied each time.

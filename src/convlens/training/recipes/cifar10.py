@@ -14,7 +14,7 @@ which nothing was tuned and 1,000 test pictures; last step; accuracy over one vi
 six:
 this recipe        265.2 s of training (261.1 to 266.2), 279.5 s for the whole process (275.1 to 281.8); 5 seeds;
                    93.20 +- 0.25 %, 94.17 +- 0.22 %
-the same in turns with its peer, before the same steps were computed a tenth faster (0.3.0), 10 seeds:
+version 0.3.0, whose steps took a tenth longer, in turns with its peer, 10 seeds:
                    290.1 s of training (287.0 to 301.9); 93.17 +- 0.20 %, 94.17 +- 0.12 %
 airbench94_muon    379.9 s of training (368.0 to 387.3); 93.42 +- 0.15 %, 94.24 +- 0.17 %
 `cifar10_96`, one seed: 95.15 %, over six views 96.12 %, in 3,934 s of training beside tests, which took a part of both
