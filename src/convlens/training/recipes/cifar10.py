@@ -17,8 +17,9 @@ this recipe        265.2 s of training (261.1 to 266.2), 279.5 s for the whole p
 version 0.3.0, whose steps took a tenth longer, in turns with its peer, 10 seeds:
                    290.1 s of training (287.0 to 301.9); 93.17 +- 0.20 %, 94.17 +- 0.12 %
 airbench94_muon    379.9 s of training (368.0 to 387.3); 93.42 +- 0.15 %, 94.24 +- 0.17 %
-`cifar10_96`, one seed: 95.15 %, over six views 96.12 %, in 3,934 s of training beside tests, which took a part of both
-cores; a quiet machine has not timed it yet, nor its peer, airbench96. On one H200 (torch 2.11.0), 10 seeds in turns:
+`cifar10_96`       3,349 s of training, 3,382 s for the whole process, four minutes in which it was halted and short
+                   tests beside it included; one seed: 95.17 %, 95.92 % (version 0.3.0: 95.15 %, 96.12 %)
+Its peer, airbench96, was not run here. On one H200 (torch 2.11.0), version 0.3.0, 10 seeds in turns:
 `cifar10_gpu`      1.67 s of training (1.63 to 1.73); 93.21 +- 0.29 %, over six views 94.16 +- 0.18 %
 airbench94_muon    1.66 s of training (1.60 to 2.21); 93.36 +- 0.04 %, over six views 94.16 +- 0.16 %
 `cifar10_96`       14.22 s of training (14.16 to 14.31); 95.25 +- 0.12 %, over six views 96.03 +- 0.18 %
