@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from convlens.data import Augment, geometry
 from convlens.data import augment as augment_file
-from convlens.data.augment import augment, boxes, mirrored, move
+from convlens.data.augment import boxes, mirrored, move, paint
 from convlens.data.draws import Draws
 from convlens.data.light import principal_colours
 
@@ -24,6 +24,10 @@ def pictures(count=16, height=12, width=10):
 
 def draws(count=16, epoch=0):
     return Draws(0, epoch, np.arange(count))
+
+
+def augment(images, ask, drawn, size, *, colours=None):
+    return paint(move(images, ask, drawn, size), ask, drawn, colours=colours)
 
 
 def test_nothing_asked_changes_nothing():

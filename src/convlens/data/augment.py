@@ -17,17 +17,13 @@ ASPECT = 4 / 3  # of a random crop's sides, at most
 RELATIVE = {"contrast": light.contrast, "brightness": light.brightness, "saturation": light.saturation}
 
 
-def augment(
-    images: Tensor, ask: Augment, draws: Draws, size: tuple[int, int], *, colours: Tensor | None = None
-) -> Tensor:
-    """(N, C, H0, W0) uint8 -> (N, C, H, W) float32 in 0..255; lighting needs the `principal_colours` of the set."""
-    return paint(move(images, ask, draws, size), ask, draws, colours=colours)
-
-
 def paint(
     moved: Tensor, ask: Augment, draws: Draws, *, colours: Tensor | None = None, out: Tensor | None = None
 ) -> Tensor:
-    """(N, C, H, W) uint8 or float32 -> float32 in 0..255, in `out` if given: colours changed, a part cut out."""
+    """(N, C, H, W) uint8 or float32 -> float32 in 0..255, in `out` if given: colours changed, a part cut out.
+
+    Lighting needs the `principal_colours` of the set.
+    """
     if not ask.changes_colours:
         return moved.to(torch.float32) if out is None else out.copy_(moved)
     seen = torch.empty_like(moved, dtype=torch.float32) if out is None else out
@@ -39,7 +35,7 @@ def paint(
 
 
 def move(images: Tensor, ask: Augment, draws: Draws, size: tuple[int, int], chosen: Tensor | None = None) -> Tensor:
-    """(N, C, H0, W0) uint8 -> (N, C, H, W), of float32 where they are rotated."""
+    """(N, C, H0, W0) uint8 -> (N, C, H, W), of float32 where they are rotated; of a set, those `chosen`, (N,)."""
     which = mirrored(draws, alternate=ask.alternate) if ask.flip else None
     if ask.zoom < 1:
         drawn = boxes(ask.zoom, draws, images.shape[2:])

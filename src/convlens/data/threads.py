@@ -12,6 +12,8 @@ from threading import Lock
 
 import torch
 
+_one_at_a_time = Lock()
+
 
 def usable_cpus() -> int:
     """Processors granted to this process: OMP_NUM_THREADS, else the affinity mask and the container's quota."""
@@ -38,7 +40,8 @@ def run_together(works: Sequence[Callable[[], object]]) -> None:
         jobs: list[Future[object]] = []
         try:
             torch.set_num_threads(1)  # of this thread, and of a new one when it first asks
-            jobs += [_helpers(os.getpid()).submit(work) for work in works[1:]]
+            for work in works[1:]:
+                jobs.append(_helpers(os.getpid()).submit(work))
             works[0]()
         finally:
             try:
@@ -47,9 +50,6 @@ def run_together(works: Sequence[Callable[[], object]]) -> None:
                 torch.set_num_threads(before)
     for job in jobs:
         job.result()
-
-
-_one_at_a_time = Lock()
 
 
 @cache

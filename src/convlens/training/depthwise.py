@@ -37,7 +37,7 @@ def _is_slow(groups: int, channels: int, filters: int, stride: Sequence[int], si
 def by_input(images: Tensor, weight: Tensor, gradient: Tensor, conv: Convolution) -> Tensor:
     """(N, C, H, W), of the type of `images`; in float32 a few pictures at a time, which stay near the processor."""
     if max(conv.stride) == 1:
-        return conv.by_input(images, weight.to(images.dtype), gradient)
+        return conv.by_input(images, weight, gradient)
     wide, at_once = weight.float(), max(2, NEAR // (4 * images[0].numel()))
     found = torch.empty_like(images)
     for first in range(0, len(images), at_once):
@@ -48,17 +48,16 @@ def by_input(images: Tensor, weight: Tensor, gradient: Tensor, conv: Convolution
 
 
 def by_filters(images: Tensor, weight: Tensor, gradient: Tensor, conv: Convolution) -> Tensor:
-    """(C, 1, height, width), of the type of `weight`: side by side, each that of a narrower filter on a part."""
-    narrow = weight.to(images.dtype)
+    """(C, 1, height, width): side by side, each that of a narrower filter on a part."""
     if weight.shape[3] <= WIDEST:
-        return conv.by_filters(images, narrow, gradient).to(weight.dtype)
+        return conv.by_filters(images, weight, gradient)
     (above, beside), (_, stride) = conv.padding, conv.stride
     padded, covered = pad(images, (beside, beside, above, above)), (gradient.shape[3] - 1) * stride
     alone = replace(conv, padding=(0, 0))
     found, first = [], 0
-    for part in narrow.tensor_split(-(-weight.shape[3] // WIDEST), dim=3):
+    for part in weight.tensor_split(-(-weight.shape[3] // WIDEST), dim=3):
         width = part.shape[3]
         seen = padded[..., first : first + covered + width].contiguous(memory_format=torch.channels_last)
         found.append(alone.by_filters(seen, part.contiguous(), gradient))
         first += width
-    return torch.cat(found, 3).to(weight.dtype)
+    return torch.cat(found, 3)

@@ -18,7 +18,7 @@ Gradient = Callable[[Tensor, Tensor, Tensor, Convolution], Tensor]  # of picture
 
 @dataclass(frozen=True)
 class Way:
-    """To the gradients of a convolution by its pictures and by its filters."""
+    """To the gradients of a convolution by its pictures and by its filters, all of one type."""
 
     by_input: Gradient
     by_filters: Gradient
