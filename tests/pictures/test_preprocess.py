@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -63,6 +64,16 @@ def test_pixels_for_crops_are_the_pixels_to_half_a_pixel_of_the_picture(fit: str
     inside = (slice(1, -1), slice(1, -1))
     steepest = max(np.abs(np.diff(exact, axis=axis)[inside]).max() for axis in (0, 1))
     assert np.abs(quick - exact)[inside].max() <= 1 + steepest
+
+
+@pytest.mark.parametrize(("height", "width"), [(375, 500), (333, 500), (97, 641), (64, 49), (31, 7), (1, 1)])
+def test_pixels_for_crops_are_resized_planes_to_the_bit_with_channels_side_by_side(height: int, width: int) -> None:
+    picture = RNG.integers(0, 256, (height, width, 3), np.uint8)
+    planes = torch.from_numpy(picture.transpose(2, 0, 1).copy())[None]
+    expected = F.interpolate(planes, (64, 48), mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
+    quick = Preprocess((64, 48), "resize").pixels_for_crops(picture)
+    assert np.array_equal(quick, expected)
+    assert quick.flags.c_contiguous
 
 
 def test_grey_for_crops_is_grey() -> None:

@@ -65,7 +65,8 @@ class Preprocess:
         top, left, bottom, right = (round(edge) for edge in geometry.box)
         seen = picture[top:bottom, left:right]
         if seen.shape[:2] != geometry.target_size:
-            planes = torch.from_numpy(np.ascontiguousarray(seen)).permute(2, 0, 1)[None]
+            # [None] before the permutation: else torch takes the one picture for planes, and makes planes of it
+            planes = torch.from_numpy(np.ascontiguousarray(seen))[None].permute(0, 3, 1, 2)
             planes = F.interpolate(planes, geometry.target_size, mode="bilinear", antialias=True)
             seen = planes[0].permute(1, 2, 0).numpy()
         return self._on_ground(seen, geometry)
