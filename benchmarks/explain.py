@@ -165,7 +165,7 @@ def peak(case: Case, name: str) -> float:
 def products(case: Case) -> None:
     """Those of convolutions and matrices, counted by torch; of single windows every fifth."""
     network, images = loaded(case)
-    incremental.packed = lambda recorded, _sizes: recorded  # torch counts only operators of its own
+    incremental.packed = lambda recorded: recorded  # torch counts only operators of its own
     with torch.no_grad():
         plain = counted(lambda: network(images))
         changing = Incremental(replayable(network, images), images)

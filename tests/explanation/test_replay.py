@@ -16,6 +16,7 @@ from convlens.explanation import explain, occluded
 from convlens.explanation.occluded import alike
 from convlens.explanation.occlusion import windows
 from convlens.explanation.replay import Incremental, NotRecordedError, Patch, folded, record, replayable
+from convlens.explanation.replay.packed import OPERATORS, PackedConvolution
 from convlens.explanation.replay.patches import Unchanged
 from convlens.explanation.replay.spans import Reach, Spans, spanning
 
@@ -241,3 +242,17 @@ def test_a_patch_lies_in_the_frame_where_it_was():
     assert frame.value[0, 0].tolist() == [[9, 9, 9, 9], [0, -1, -1, 3], [6, -1, -1, 9], [12, 13, 14, 15]]
     assert frame.value[1, 0, 1].tolist() == [27, -1, -1, 9]
     assert frame.value[1, 0, 3].tolist() == [9, 9, 9, 9]
+
+
+@pytest.mark.skipif(not all(hasattr(torch.ops.mkldnn, name) for name in OPERATORS), reason="torch without oneDNN")
+def test_weights_are_laid_out_once_for_a_shape_and_kept_once_for_a_layout():
+    weight, bias = torch.randn(1024, 256, 1, 1).contiguous(memory_format=torch.channels_last), torch.randn(1024)
+    run = PackedConvolution("relu")
+    for pictures, side in [(1, 14), (8, 14), (8, 10), (2, 10), (8, 7)] * 2:
+        images = torch.randn(pictures, 256, side, side).contiguous(memory_format=torch.channels_last)
+        found = run(images, weight, bias, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
+        torch.testing.assert_close(found, F.conv2d(images, weight, bias).relu(), rtol=1e-4, atol=1e-4)
+    kept = list(run._for_shape.values())
+    assert len(kept) == 5
+    assert {id(one) for one in kept} == {id(one) for one in run._layouts.values()}
+    assert len(run._layouts) < 5

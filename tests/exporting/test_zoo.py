@@ -23,7 +23,6 @@ from convlens.exporting.proof import reference_logits
 from convlens.pictures import Preprocess
 
 QUICK = {"lenet5", "squeezenet1_1"}
-DEEPEST = {"resnet1202"}  # one class with resnet110, which is exported in its place
 SIDE = 32
 
 
@@ -50,11 +49,7 @@ def digits(channels: int) -> np.ndarray:
 @pytest.mark.timeout(900)  # the deepest trace for minutes where the machine is busy
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
-        for name in zoo.names()
-        if name not in DEEPEST
-    ],
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in zoo.names()],
 )
 def test_it_goes_into_onnx_and_both_runtimes_agree_with_torch(name: str, tmp_path: Path) -> None:
     network = settled(name)

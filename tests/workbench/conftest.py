@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 import struct
@@ -112,3 +113,20 @@ def whole_lesson(tmp_path_factory: pytest.TempPathFactory) -> Lesson:
 def lesson(whole_lesson: Lesson, tmp_path: Path) -> Lesson:
     """The same with a run folder for this test alone."""
     return Lesson(Path(shutil.copytree(whole_lesson.run, tmp_path / "run")), whole_lesson.data)
+
+
+@pytest.fixture
+def read_only(monkeypatch) -> Callable[[Path], None]:
+    """Makes a folder one in which no new file can be begun, for whoever runs the tests."""
+
+    def forbid(folder: Path) -> None:
+        begin = Path.touch
+
+        def touch(self: Path, *given: object, **options: object) -> None:
+            if self.is_relative_to(folder):
+                raise PermissionError(errno.EACCES, "Permission denied", str(self))
+            begin(self, *given, **options)
+
+        monkeypatch.setattr(Path, "touch", touch)
+
+    return forbid

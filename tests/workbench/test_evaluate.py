@@ -52,6 +52,14 @@ def total(result) -> int:
     return result.scores.num_pictures + sum(result.left_out.values())
 
 
+def test_a_run_that_cannot_be_written_is_refused_before_it_is_scored(lesson, read_only, monkeypatch):
+    read_only(lesson.run)
+    module = importlib.import_module("convlens.workbench.evaluate")
+    monkeypatch.setattr(module, "logits_on", lambda *_, **__: pytest.fail("scored in vain"))
+    with pytest.raises(StorageError, match="permission denied; make its folder writable, or copy the run to another"):
+        evaluate(lesson.run)
+
+
 @pytest.mark.parametrize("copy", [renamed, zipped], ids=["other names and PNG", "inside a zip"])
 def test_a_trained_picture_is_never_scored_wherever_its_copy_lies(copy, lesson, tmp_path):
     result = evaluate(lesson.run, copy(lesson.data, tmp_path / "other"))

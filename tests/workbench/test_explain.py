@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import re
@@ -16,7 +17,7 @@ import torch
 from PIL import Image
 
 from convlens.data import open_images
-from convlens.errors import ExplanationError, UsageError
+from convlens.errors import ExplanationError, StorageError, UsageError
 from convlens.measurement import probabilities
 from convlens.pictures import decode
 from convlens.runs import Run
@@ -279,6 +280,19 @@ def test_an_unreadable_picture_is_listed_and_the_others_are_explained(copied_run
 def test_pictures_go_where_they_are_asked_to(copied_run, tmp_path):
     result = explain(copied_run, digit(), out=tmp_path / "here", sanity=False)
     assert result.files[0].parent == tmp_path / "here"
+    assert not (copied_run / "explanations").exists()
+
+
+def test_a_run_that_cannot_be_written_is_explained_elsewhere_and_refused_before_a_map_is_drawn(
+    copied_run, read_only, tmp_path, monkeypatch
+):
+    read_only(copied_run)
+    result = explain(copied_run, digit(), out=tmp_path / "here", sanity=False)
+    assert result.files[0].is_file() and result.report is None
+    module = importlib.import_module("convlens.workbench.explain")
+    monkeypatch.setattr(module, "draw_maps", lambda *_: pytest.fail("drawn in vain"))
+    with pytest.raises(StorageError, match=r"cannot write .*explanations.*: permission denied; .* with --out"):
+        explain(copied_run, digit(), sanity=False)
     assert not (copied_run / "explanations").exists()
 
 

@@ -76,7 +76,7 @@ def demo(
         num_test_pictures=judged.scores.num_pictures,
         explanation=seen.files[0],
         picture_says=f"{first.target} ({100 * first.probability:.1f} %)",
-        report=seen.report,
+        report=run.folder.report,
         seconds=round(time.monotonic() - started, 2),
     )
 

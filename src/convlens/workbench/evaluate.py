@@ -20,7 +20,7 @@ from convlens.errors import DataError, PictureError, RunError, UsageError, count
 from convlens.measurement import RobustnessCurve, Scores, check_tta, score
 from convlens.reports import write_report
 from convlens.runs import Run, read_evaluation
-from convlens.storage import guard, write_json
+from convlens.storage import check_writable, guard, write_json
 from convlens.workbench.corrupted import Beside, curves_of, open_beside
 from convlens.workbench.create import published_accuracy
 from convlens.workbench.gather import check_data_dir, lasting_name
@@ -99,6 +99,7 @@ def evaluate(
     check_tta(tta)
     check_engine_name(engine)
     other = None if beside is None else open_beside(beside, run)
+    check_writable(run.folder.report, option=None)
     if data is None:
         data, data_dir = own_source(run, data_dir)
     else:

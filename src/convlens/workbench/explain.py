@@ -14,8 +14,9 @@ from convlens.explanation import METHODS, SanityCheck
 from convlens.explanation.methods import find_method
 from convlens.reports import write_report
 from convlens.runs import Run
+from convlens.storage import check_writable
 from convlens.workbench.drawing_file import drawing_folder
-from convlens.workbench.drawn_files import Sheet, write_arrays, write_sheets
+from convlens.workbench.drawn_files import PAGE, Sheet, write_arrays, write_sheets
 from convlens.workbench.layer_sweep import last_layer, receptive_field
 from convlens.workbench.map_sheets import Asked, Explained, Seen, draw_maps
 from convlens.workbench.own_network import open_run
@@ -34,6 +35,7 @@ class ExplainResult:
 
     `refused` are methods that are not defined for this network, each with the reason; `layer` is that of the last
     method which looks at one, and `receptive_field` what a unit of it sees: (height, width) in pixels of the input.
+    `report` is the run's, which shows them; None where they lie elsewhere.
     """
 
     run: Path
@@ -45,7 +47,7 @@ class ExplainResult:
     unreadable: tuple[str, ...]
     sanity: tuple[SanityCheck, ...]
     refused: tuple[str, ...]
-    report: Path
+    report: Path | None
 
 
 @typed
@@ -78,6 +80,7 @@ def explain(
     opened = open_run(run, network)
     names = method_names(method)
     folder = drawing_folder("--out", out) if out is not None else opened.folder.explanations
+    check_writable(folder / PAGE)
     _check_given(names, dict(options or {}), layer, unit, sweep)
     if names[0] in INSIDES:
         _check_needed(names[0], {"--target": target, "--shuffled": shuffled, "--save-arrays": save_arrays or None})
@@ -94,7 +97,7 @@ def explain(
     files = write_sheets(folder, drawn.sheets, opened.manifest.name, drawn.refused)
     if save_arrays:
         files += write_arrays(folder, drawn.arrays)
-    return _result(opened, method, drawn.layer, files, drawn.said, unreadable, drawn.checks, drawn.refused)
+    return _result(opened, method, drawn.layer, files, drawn.said, unreadable, drawn.checks, drawn.refused, folder)
 
 
 def _twin(run: Run, other: Run) -> Run:
@@ -222,7 +225,7 @@ def _insides(
         layer = last_layer(run) if layer is None and name == "feature_maps" else layer
         draw = feature_map_sheets if name == "feature_maps" else exciting_sheets
         sheets = draw(run, seen, layer, unit)
-    return _result(run, name, layer, write_sheets(folder, sheets), (), unreadable, (), ())
+    return _result(run, name, layer, write_sheets(folder, sheets), (), unreadable, (), (), folder)
 
 
 def _result(
@@ -234,6 +237,8 @@ def _result(
     unreadable: tuple[str, ...],
     checks: tuple[SanityCheck, ...],
     refused: tuple[str, ...],
+    folder: Path,
 ) -> ExplainResult:
     field = None if layer is None else receptive_field(run, layer)
-    return ExplainResult(run.path, method, layer, field, files, said, unreadable, checks, refused, write_report(run))
+    report = write_report(run) if folder.resolve() == run.folder.explanations.resolve() else None
+    return ExplainResult(run.path, method, layer, field, files, said, unreadable, checks, refused, report)

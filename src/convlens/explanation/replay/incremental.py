@@ -25,10 +25,7 @@ def replayable(model: nn.Module, image: Tensor) -> Recorded:
 
     Raises NotRecordedError.
     """
-    network = folded(record(model, image))
-    image = image.contiguous(memory_format=torch.channels_last)
-    sizes = {index: tuple(value.shape) for index, value in network.run(image)}
-    return packed(network, {0: tuple(image.shape), **sizes})
+    return packed(folded(record(model, image)))
 
 
 class Incremental:
