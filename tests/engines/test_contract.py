@@ -240,3 +240,35 @@ def test_no_engine_tells_anybody_that_it_runs(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", WATCHED], input=file, env=environment, check=True, capture_output=True)
     assert ran.stdout.decode().strip() == "ran [] False"
     assert not (tmp_path / "intel").exists()
+
+
+class Two(nn.Module):
+    """An auxiliary head comes first."""
+
+    def __init__(self, as_dict: bool) -> None:
+        super().__init__()
+        self.aux, self.head, self.as_dict = nn.Linear(3, 2), nn.Linear(3, 7), as_dict
+
+    def forward(self, images: Tensor) -> object:
+        means = images.mean((2, 3))
+        found = {"aux": self.aux(means), "logits": self.head(means)}
+        return found if self.as_dict else tuple(found.values())
+
+
+@pytest.mark.parametrize("as_dict", [True, False])
+@pytest.mark.parametrize("name", list(ENGINES))
+def test_none_of_several_outputs_is_taken_for_the_logits(name: str, as_dict: bool) -> None:
+    with pytest.raises(NetworkError, match=r"gives .*; engines run networks that give logits \(N, K\)"):
+        open_engine(name, Two(as_dict).eval(), SHAPE)(torch.zeros(2, *SHAPE))
+
+
+@pytest.mark.parametrize("name", list(ENGINES))
+def test_weights_of_another_type_or_without_values_are_refused(name: str) -> None:
+    with pytest.raises(NetworkError, match=r"is of torch\.float16; give network\.float\(\)"):
+        open_engine(name, network().half(), SHAPE)
+    with pytest.raises(NetworkError, match="has no values yet"):
+        open_engine(name, nn.Sequential(nn.Flatten(), nn.LazyLinear(3)), SHAPE)
+
+
+def test_pictures_that_want_gradients_are_answered(engine: Engine) -> None:
+    assert not engine(torch.zeros(2, *SHAPE).requires_grad_()).requires_grad

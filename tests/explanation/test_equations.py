@@ -253,3 +253,14 @@ def test_cam_is_refused_for_a_curved_head_of_one_position() -> None:
     head = nn.Sequential(nn.Conv2d(1, 1, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Tanh(), nn.Linear(1, 2))
     with pytest.raises(ExplanationError, match="comes more"):
         explain(head, torch.randn(1, 1, 3, 3), 0, method="cam", layer="0")
+
+
+def test_smooth_grad_draws_the_same_noise_however_many_copies_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 3 x 7 x 5 numbers: torch draws sixteen at a time, and another way where these do not come out even."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(90, 2))
+    images = torch.randn(2, 3, 7, 5)
+    together = explain(network, images, 0, method="smooth_grad", samples=5).maps
+    monkeypatch.setattr(memory, "BOUND", 1)  # one at a time
+    apart = explain(network, images, 0, method="smooth_grad", samples=5).maps
+    np.testing.assert_allclose(apart, together, rtol=1e-4, atol=1e-6)

@@ -222,3 +222,28 @@ def test_buffers_are_given_back_as_they_were(residual: nn.Module, images: Tensor
         with pytest.raises(ExplanationError, match="hangs on the others"):
             ask(counting)
         assert difference(before, network_state(counting)) == ""
+
+
+class OfTwo(nn.Module):
+    """For two pictures at a time and no other number, as an exported network may be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(images.relu().reshape(2, 3, -1).mean(2))
+
+
+def test_a_network_that_fails_in_a_check_is_told_in_one_line() -> None:
+    images = torch.randn(2, 3, 12, 12)
+    explain(OfTwo(), images, method="saliency")
+    with pytest.raises(ExplanationError, match="OfTwo failed on pictures"):
+        sanity_check(OfTwo(), images, method="saliency")
+
+
+@pytest.mark.parametrize("clip", [2.0, -0.1])
+def test_a_share_of_pixels_lies_between_none_and_all(clip: float) -> None:
+    found = explain(nn.Sequential(nn.Flatten(), nn.Linear(48, 2)), torch.randn(1, 3, 4, 4), method="saliency")
+    with pytest.raises(UsageError, match=r"clip came as .*; expected 0 to 1"):
+        found.heat(clip=clip)

@@ -259,3 +259,27 @@ def test_pictures_and_networks_without_values_are_refused() -> None:
     ):
         with pytest.raises(UsageError, match=r"weights lie on the meta device.*'features.weight'"):
             ask()
+
+
+class Steered(nn.Module):
+    """What it does hangs on attributes that no module names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(4, 3)
+        self.deep, self.drops = False, 0.0
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.first(images).relu()
+        maps = self.second(maps).relu() if self.deep else maps
+        return self.head(F.dropout(maps, self.drops, training=True).mean((2, 3)))
+
+
+def test_a_network_whose_attributes_change_is_asked_anew() -> None:
+    network = Steered()
+    assert explain(network, IMAGES).layer == "first"
+    network.deep = True
+    assert explain(network, IMAGES).layer == "second"
+    network.drops = 0.5
+    with pytest.raises(ExplanationError):
+        explain(network, IMAGES, 0, method="saliency")

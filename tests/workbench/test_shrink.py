@@ -85,7 +85,9 @@ def test_where_the_weights_do_not_fit_the_size_a_new_network_begins(lesson, tmp_
 
 @pytest.mark.slow
 def test_several_widths_and_sizes_make_a_run_each_and_a_curve(wide, tmp_path):
-    found = shrink(wide, width=(0.5, 0.25), resolution=24, out=tmp_path / "all", plot=tmp_path / "curve.svg", **QUICK)
+    found = shrink(
+        wide, width=(0.5, 0.25, 0.5), resolution=24, out=tmp_path / "all", plot=tmp_path / "curve.svg", **QUICK
+    )
     names = [one.run.relative_to(tmp_path).as_posix() for one in found.shrunk]
     assert names == ["all/width0.5-24px", "all/width0.25-24px"]
     assert "<svg" in (tmp_path / "curve.svg").read_text()

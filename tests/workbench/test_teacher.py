@@ -11,6 +11,7 @@ import pytest
 from convlens.errors import RunError, UsageError
 from convlens.runs import Run
 from convlens.workbench import train
+from convlens.workbench.teacher import same_teacher
 from tests.workbench.test_resume import stop_after
 
 
@@ -74,6 +75,43 @@ def test_it_does_not_go_on_with_another_teacher(tmp_path, whole_lesson, teacher,
     train(whole_lesson.data, out=own, **{**quickly, "seed": 1})
     with pytest.raises(RunError, match="has other weights than when this training began"):
         train(resume=tmp_path / "run")
+
+
+def test_it_goes_on_from_another_folder_though_its_teacher_was_named_from_here(
+    tmp_path, whole_lesson, teacher, quickly, monkeypatch
+):
+    monkeypatch.chdir(teacher.parent)
+    options = {**quickly, "epochs": 2, "teacher": teacher.name}
+    stop_after(1, whole_lesson.data, out=tmp_path / "run", **options, checkpoint_seconds=1e-6)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"--teacher came as .*elsewhere, and this training began with"):
+        train(resume=tmp_path / "run", teacher="elsewhere")
+    assert train(resume=tmp_path / "run").steps == 4
+
+
+OWN = """
+from torch import nn
+
+class Own(nn.Sequential):
+    def __init__(self, num_classes, in_channels):
+        super().__init__(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * in_channels, num_classes))
+"""
+
+
+def test_a_network_of_ones_own_teaches_and_goes_on_teaching(tmp_path, whole_lesson, quickly):
+    (tmp_path / "net.py").write_text(OWN)
+    network = f"{tmp_path / 'net.py'}:Own"
+    quick = {**quickly, "model": "auto", "network": network}
+    own = train(whole_lesson.data, out=tmp_path / "own", **quick).run
+    with pytest.raises(UsageError, match=r"is a network of your own .* with --teacher-network net\.py:Own"):
+        train(whole_lesson.data, out=tmp_path / "run", teacher=own, **quickly)
+    train(whole_lesson.data, out=tmp_path / "taught", teacher=own, teacher_network=network, **quickly)
+    longer = {**quick, "epochs": 2, "teacher": own, "checkpoint_seconds": 1e-6}
+    stop_after(1, whole_lesson.data, out=tmp_path / "run", **longer)
+    assert train(resume=tmp_path / "run", network=network).steps == 4
+    shutil.rmtree(own)
+    with pytest.raises(RunError, match=r"the teacher .* is there no longer; put it back to go on"):
+        same_teacher(Run.load(tmp_path / "run").manifest.plan["teacher"], ["circle", "square"])
 
 
 def test_a_run_without_a_teacher_says_so(whole_lesson):

@@ -65,14 +65,13 @@ def checked_index(recording: Recording, node: int, position: Sequence[int]) -> I
     given = tuple(position)
     if len(given) == len(shape) - 1 and shape[:1] == (1,):
         given = (0, *given)
+    sizes = shape[1:] if shape[:1] == (1,) else shape
     if not all(isinstance(at, int) and not isinstance(at, bool) for at in given) or len(given) != len(shape):
-        raise UsageError(
-            f"the position is {tuple(position)}; expected {len(shape[1:])} whole numbers within {shape[1:]}"
-        )
+        raise UsageError(f"the position is {tuple(position)}; expected {len(sizes)} whole numbers within {sizes}")
     if not all(0 <= at < size for at, size in zip(given, shape, strict=True)):
         raise UsageError(
             f"the position {tuple(position)} is outside '{recording.layers[node]}'; "
-            f"its shape is {shape[1:]}, counted from 0"
+            f"its shape is {sizes}, counted from 0"
         )
     return given
 

@@ -38,6 +38,7 @@ def train(
     split: Annotated[str, typer.Option(help="Shares of train, val and test where the source has none.")] = "0.8,0.1,0.1",  # noqa: E501
     weights: Annotated[str, typer.Option(help="To begin with: auto, none, imagenet, a file or a run.")] = "auto",
     teacher: Annotated[Path | None, typer.Option(metavar="RUN", help="Learn from this run's answers too.")] = None,
+    teacher_network: Annotated[str | None, typer.Option(help="Of a teacher of your own, as file.py:Class.")] = None,
     option: ModelOption = None, data_dir: DataDir = None, augmentation: Augmentation = None,
     max_bad: Annotated[float, typer.Option(help="Share of unreadable pictures at which to refuse.")] = 0.1,
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Keep no thumbnails, no decoded pixels.")] = False,
@@ -63,12 +64,12 @@ def train(
             result = workbench.train(
                 data, model=model, recipe=recipe, network=network, budget=budget, epochs=epochs, out=out, resume=resume,
                 seed=seed, device=device, image_size=image_size, fit=fit, split=shares(split), weights=weights,
-                teacher=teacher, model_options=model_options(option), data_dir=data_dir, max_bad=max_bad, batch=batch,
-                keep_pictures=not no_pictures, optimiser=optimiser, learning_rate=learning_rate, schedule=schedule,
-                started=STARTED, weight_decay=weight_decay, label_smoothing=label_smoothing, l1=l1, ema=ema,
-                progressive=progressive, class_weights=class_weights, shuffle_labels=shuffle_labels,
-                augment=augmentations(augment, augmentation), precision=precision, threads=threads,
-                checkpoint_seconds=checkpoint_seconds, progress=bars, tell=bars.tell, watch=page.watch)
+                teacher=teacher, teacher_network=teacher_network, model_options=model_options(option), ema=ema, l1=l1,
+                data_dir=data_dir, max_bad=max_bad, batch=batch, keep_pictures=not no_pictures, optimiser=optimiser,
+                learning_rate=learning_rate, schedule=schedule, started=STARTED, weight_decay=weight_decay,
+                label_smoothing=label_smoothing, progressive=progressive, class_weights=class_weights,
+                shuffle_labels=shuffle_labels, augment=augmentations(augment, augmentation), precision=precision,
+                threads=threads, checkpoint_seconds=checkpoint_seconds, progress=bars, tell=bars.tell, watch=page.watch)
         if as_json:
             return print_json(result)
         excluded = f", {result.num_excluded:,} left out" if result.num_excluded else ""

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from convlens.engines.engine import checked_logits
 from convlens.engines.torch_engine import with_threads
-from convlens.errors import NetworkError
 from convlens.measurement import probabilities
 
 BOUNDS = {"fp32": 1e-4, "bf16": 0.05}
@@ -87,7 +87,7 @@ def reference_of(
     rows: list[Tensor] = []
     with with_threads(threads), torch.inference_mode():
         for part in images.split(max(batch, AT_ONCE)):
-            rows.append(_checked(own(part), type(network).__name__))
+            rows.append(checked_logits(own(part), type(network).__name__))
             if time.perf_counter() - began > seconds:
                 break
         plain_ms = min(_milliseconds(own, images[:batch]) for _ in range(2))
@@ -100,10 +100,3 @@ def _milliseconds(network: nn.Module, images: Tensor) -> float:
     began = time.perf_counter()
     network(images)
     return 1000 * (time.perf_counter() - began)
-
-
-def _checked(logits: object, name: str) -> Tensor:
-    if isinstance(logits, Tensor) and logits.ndim == 2:
-        return logits
-    shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    raise NetworkError(f"{name} gives {shape}; engines run networks that give logits (N, K)")

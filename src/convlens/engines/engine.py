@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from convlens.errors import UsageError, check_count, unknown_name
+from convlens.errors import NetworkError, UsageError, check_count, unknown_name
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -42,6 +42,20 @@ class Settings:
         return asdict(self)
 
 
+def checked_logits(found: object, name: str) -> Tensor:
+    """What a network gave, if it is (N, K); else NetworkError."""
+    if isinstance(found, Tensor) and found.ndim == 2:
+        return found
+    what = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+    raise NetworkError(f"{name} gives {what}; engines run networks that give logits (N, K)")
+
+
+def check_outputs(count: int) -> None:
+    """NetworkError for a file with other outputs beside the logits: none says which of them they are."""
+    if count != 1:
+        raise NetworkError(f"the exported network gives {count} outputs; engines run networks that give logits (N, K)")
+
+
 class Engine(ABC):
     """(N, C, H, W) float32 -> (N, K) float32 logits on the CPU, for any N; `close` frees what it holds.
 
@@ -69,7 +83,7 @@ class Engine(ABC):
             )
         if len(images) == 0:
             return self._logits(torch.zeros(1, *self.input_shape))[:0]
-        return self._logits(images)
+        return self._logits(images.detach())
 
     def close(self) -> None:
         """It may be called twice."""

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
-from convlens.errors import ConvlensError, ExportError, UsageError, check_count
+from convlens.errors import ConvlensError, ExportError, NetworkError, UsageError, check_count
 from convlens.exporting import onnx_bytes
 from convlens.graph import bare_network
 from convlens.storage import make_room, touch, write_bytes
@@ -26,7 +28,7 @@ class Model:
     ) -> None:
         if not isinstance(source, nn.Module | bytes | str | Path):
             raise UsageError(f"a {type(source).__name__} came; expected an nn.Module or an ONNX file")
-        self.source = bare_network(source) if isinstance(source, nn.Module) else source
+        self.source = _in_float32(bare_network(source)) if isinstance(source, nn.Module) else source
         self.input_shape = tuple(check_count("a size of the input shape", size) for size in input_shape)
         self.kept = kept
         self._failed: ConvlensError | None = None
@@ -66,6 +68,16 @@ class Model:
             touch(self.kept)
         except ConvlensError:
             self.kept = None  # a full disk costs the next command a few seconds, and this one nothing
+
+
+def _in_float32(network: nn.Module) -> nn.Module:
+    """The network itself; NetworkError where its weights are of another type, or have no values yet."""
+    for name, weight in network.named_parameters():
+        if is_lazy(weight) or weight.is_meta:
+            raise NetworkError(f"'{name}' of {type(network).__name__} has no values yet; run or load the network first")
+        if weight.is_floating_point() and weight.dtype != torch.float32:
+            raise NetworkError(f"'{name}' of {type(network).__name__} is of {weight.dtype}; give network.float()")
+    return network
 
 
 def _read(path: Path) -> bytes:

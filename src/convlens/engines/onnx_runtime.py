@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convlens.engines.engine import Engine, Settings
+from convlens.engines.engine import Engine, Settings, check_outputs
 from convlens.engines.model import Model
 from convlens.errors import ExportError, UsageError
 from convlens.exporting import load
@@ -31,6 +31,7 @@ class OnnxRuntimeEngine(Engine):
         except Exception as error:
             raise ExportError(f"ONNX Runtime cannot open the file: {' '.join(str(error).split())[:200]}") from error
         self._input = self._session.get_inputs()[0].name
+        check_outputs(len(self._session.get_outputs()))
 
     def _logits(self, images: Tensor) -> Tensor:
         found = self._session.run(None, {self._input: images.contiguous().numpy()})[0]

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.engines.engine import Engine, Settings
+from convlens.engines.engine import Engine, Settings, check_outputs
 from convlens.engines.model import Model
-from convlens.errors import ExportError, UsageError
+from convlens.errors import ExportError, NetworkError, UsageError
 from convlens.exporting import load, signal_stack_kept
 
 PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16"}
@@ -76,10 +76,13 @@ class OpenVinoEngine(Engine):
     def _compile(self, size: int) -> list[Any]:
         try:
             model = self._core.read_model(self._file)
+            check_outputs(len(model.outputs))
             model.reshape([size, *self.input_shape])
             with signal_stack_kept():
                 compiled = self._core.compile_model(model, "CPU", _options(self.settings))
                 return [compiled.create_infer_request() for _ in range(self.settings.streams)]
+        except NetworkError:
+            raise
         except Exception as error:
             raise ExportError(f"OpenVINO cannot open the file: {' '.join(str(error).split())[:200]}") from error
 

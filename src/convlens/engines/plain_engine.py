@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor
 
-from convlens.engines.engine import Engine, Settings
+from convlens.engines.engine import Engine, Settings, checked_logits
 from convlens.engines.model import Model
 from convlens.engines.torch_engine import with_threads
 from convlens.errors import UsageError
@@ -25,8 +25,8 @@ class PlainEngine(Engine):
 
     def _logits(self, images: Tensor) -> Tensor:
         with with_threads(self.settings.threads), torch.inference_mode():
-            found: Tensor = self._network(images.contiguous(memory_format=torch.channels_last))
-            return found.float()
+            found = self._network(images.contiguous(memory_format=torch.channels_last))
+            return checked_logits(found, type(self._network).__name__).float()
 
     def _free(self) -> None:
         del self._network

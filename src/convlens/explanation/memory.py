@@ -14,6 +14,7 @@ from convlens.graph import Graph, trace
 BOUND = 1 << 30  # bytes of activations of one pass that keeps them for a gradient
 NEAR = 96 << 20  # of one that does not: more no longer lies near the processor, and is slower (docs/speed-notes.md)
 T = TypeVar("T")
+SETTING = bool | int | float | str
 UNTRACED = 8  # pictures at once, where nothing is known of the network
 
 _KNOWN: WeakKeyDictionary[nn.Module, dict[object, Any]] = WeakKeyDictionary()
@@ -22,14 +23,21 @@ _KNOWN: WeakKeyDictionary[nn.Module, dict[object, Any]] = WeakKeyDictionary()
 def remembered(model: nn.Module, images: Tensor, what: str, find: Callable[[], T]) -> T:
     """`find()`, asked once for a network and such pictures while its modules stay the same.
 
-    Modules are the same by name, type and what they say of themselves, such as kernel and stride: 1 ms for DenseNet.
+    Modules are the same by name, type, what they say of themselves, such as kernel and stride, and attributes that
+    are numbers or words: what else could steer them.
     """
-    parts = tuple((name, type(part), part.extra_repr()) for name, part in model.named_modules())
+    parts = tuple((name, type(part), part.extra_repr(), _settings(part)) for name, part in model.named_modules())
     key = (what, tuple(images.shape[1:]), images.dtype, parts)
     known = _KNOWN.setdefault(model, {})
     if key not in known:
         known[key] = find()
     return cast(T, known[key])
+
+
+def _settings(part: nn.Module) -> tuple[tuple[str, object], ...]:
+    return tuple(
+        (name, value) for name, value in vars(part).items() if isinstance(value, SETTING) and name != "training"
+    )
 
 
 def traced(model: nn.Module, images: Tensor) -> Graph:

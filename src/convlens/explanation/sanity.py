@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from convlens.errors import ExplanationError, UsageError, check_count
 from convlens.explanation.faithfulness import Faithfulness, faithfulness
 from convlens.explanation.methods import Method
-from convlens.explanation.preparation import as_input, prepared
+from convlens.explanation.preparation import as_input, failures_told, prepared
 from convlens.explanation.question import Question, Target, TargetLike
 from convlens.explanation.randomisation import LARGEST_SIMILARITY, RandomisationCheck, randomisation_check
 from convlens.explanation.similarity import likeness
@@ -124,7 +124,8 @@ def sanity_check(
     with prepared(model):
         inputs = as_input(model, images)
         question = Question(model, inputs, Target(list(original.targets), len(inputs)))
-        faithful = faithfulness(question, original.maps, seed=check_seed)
+        with failures_told(model, inputs, "faithfulness"):
+            faithful = faithfulness(question, original.maps, seed=check_seed)
     steady = stability(model, images, original, check_seed=check_seed, **asked)
     return SanityCheck(original.method, len(images), drawn, labels, faithful, steady, unasked)
 

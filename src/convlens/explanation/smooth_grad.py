@@ -22,6 +22,7 @@ def smooth_grad(question: Question, *, samples: int = 25, noise: float = 0.15, s
     question.settle()
     total = torch.zeros(images.shape, dtype=torch.float32, device=images.device)
     for count in question.in_turns(samples):
-        noises = torch.randn((count, 1, *images.shape[1:]), generator=drawn).to(images)
+        each = [torch.randn((1, *images.shape[1:]), generator=drawn) for _ in range(count)]  # the same in any turn
+        noises = torch.stack(each).to(images)
         total += question.gradients_of(images + deviation * noises).float().sum(0)
     return total / samples

@@ -49,6 +49,8 @@ class Explanation:
         In 0..1, or in -1..1 where the method is `signed`: then what is below 0 speaks against the class. Signed shares
         of single pixels are summed up first, under a normal blob: of two colours pixel by pixel no eye sees anything.
         """
+        if not 0 <= clip <= 1:
+            raise UsageError(f"clip came as {clip}; expected 0 to 1, the share of the pixels below full colour")
         maps = self.maps
         if self.signed and self.attributions is not None:
             maps = blurred(torch.from_numpy(maps)[:, None], max(maps.shape[1:]) * SEEN)[:, 0].numpy()

@@ -21,7 +21,7 @@ from convlens.workbench.gather import Gathered, check_data_dir, gather, same_pic
 from convlens.workbench.own_network import load_network
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.task import prepare
-from convlens.workbench.teacher import same_teacher
+from convlens.workbench.teacher import same_teacher, teacher_path
 from convlens.zoo import Architecture, build
 
 
@@ -30,6 +30,7 @@ def go_on(
     data: str | Path | None = None,
     *,
     network: str | None = None,
+    teacher_network: str | None = None,
     data_dir: str | Path | None = None,
     asked: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -59,7 +60,8 @@ def go_on(
         gathered = replace(gathered, splits=before)
         preprocess = Preprocess.from_dict(facts["preprocess"])
         lessons = prepare(gathered, preprocess, augment, recipe, progress=progress, tell=tell)
-        task = lessons.task(recipe, plan.batch, facts, same_teacher(plan.teacher, facts["classes"]))
+        teacher = same_teacher(plan.teacher, facts["classes"], teacher_network or network)
+        task = lessons.task(recipe, plan.batch, facts, teacher)
         tell(f"going on with {path}: {counted(plan.total_steps, 'step')} in all, as planned when it began")
         built = _rebuild(facts, network)
         run = training.go_on(built, task, recipe, plan, folder, progress=progress, watch=watch)
@@ -77,7 +79,7 @@ def _refuse_changes(
         **_as_options(augment.to_dict()),
         "model": facts["architecture"].get("name"),
         "recipe": recipe.name,
-        "teacher": (plan.teacher or {}).get("run"),
+        "teacher": None if plan.teacher is None else str(teacher_path(plan.teacher["run"])),
         "image_size": facts["preprocess"]["size"][0],
     }
     usual = {**training.Recipe().to_dict(), "model": "auto", "recipe": None, "teacher": None, "image_size": None}

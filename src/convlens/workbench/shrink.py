@@ -194,7 +194,7 @@ class ByWays:
 
 
 def _all(values: Any) -> tuple[Any, ...]:
-    """One or several; none where none came."""
+    """One or several, each once; none where none came."""
     if values is None:
         return ()
-    return tuple(values) if isinstance(values, Sequence) else (values,)
+    return tuple(dict.fromkeys(values)) if isinstance(values, Sequence) else (values,)

@@ -77,7 +77,8 @@ def check_way(run: Run, way: Way) -> None:
     if "name" not in run.manifest.architecture:
         raise UsageError(
             f"{run.path} holds a network of your own, of which no multipliers are known; take --prune, or build it "
-            f"smaller and train it with --network file.py:Class --teacher {run.path}"
+            f"smaller and train it with --network file.py:Class --teacher {run.path} "
+            f"--teacher-network {run.manifest.architecture.get('network')}"
         )
     described = room.Architecture.from_dict(run.manifest.architecture)
     options = room.entry(described.name).options

@@ -65,6 +65,7 @@ def train(
     split: tuple[float, float, float] = (0.8, 0.1, 0.1),
     weights: str = "auto",
     teacher: Run | str | Path | None = None,
+    teacher_network: str | None = None,
     model_options: dict[str, Any] | None = None,
     augment: bool | Mapping[str, Any] = True,
     data_dir: str | Path | None = None,
@@ -81,10 +82,11 @@ def train(
     `budget` ("5m", or seconds) or `epochs` sets the length; with neither, about 600,000 pictures are shown, in 10 to
     60 epochs. `recipe` is the name of a published one, which decides about all else; a named set has one of its own,
     taken where nothing else is asked. From a `teacher`, a run of the same classes, the network learns beside the
-    labels. `augment` is whether, or fields of `data.Augment` by name that are to be other than by default.
-    `recipe_options` are the fields of `training.Recipe`. With `resume`, an interrupted training goes on, and all else
-    stands in its checkpoint. `watch` is looked at from other threads, and may stop it. Raises DataError, UsageError,
-    StorageError; Stopped after a signal, once saved.
+    labels; `teacher_network` (file.py:Class) goes with one of your own, and is `network` by default. `augment` is
+    whether, or fields of `data.Augment` by name that are to be other than by default. `recipe_options` are the fields
+    of `training.Recipe`. With `resume`, an interrupted training goes on, and all else stands in its checkpoint. `watch`
+    is looked at from other threads, and may stop it. Raises DataError, UsageError, StorageError; Stopped after a
+    signal, once saved.
     """
     started = time.monotonic() if started is None else started
     progress = progress if watch is None else watch.beside(progress)
@@ -95,7 +97,7 @@ def train(
     if resume is not None:
         asked = {**recipe_options, "seed": seed, "model": model, "recipe": recipe, "image_size": image_size}
         asked |= {"augment": augment, "teacher": None if teacher is None else str(teacher_path(teacher))}
-        more: dict[str, Any] = {"progress": progress, "tell": tell, "watch": watch}
+        more: dict[str, Any] = {"progress": progress, "tell": tell, "watch": watch, "teacher_network": teacher_network}
         return _result(*go_on(resume, data, network=network, data_dir=data_dir, asked=asked, **more), started)
     if data is None:
         raise UsageError("nothing to train on; give a folder of pictures or a name such as digits, or --resume RUN")
@@ -105,7 +107,7 @@ def train(
     target = str(training.choose_device(device))
     ask = Request(model, network, image_size, fit, str(weights_file(weights)), model_options or {})
     if teacher is not None:
-        teacher = check_teacher(teacher, wanted)
+        teacher = check_teacher(teacher, wanted, teacher_network or network)
         ask = replace(ask, teacher=str(teacher.path))
     record = published(recipe, data, ask, wanted, augment)
     if record is not None:
