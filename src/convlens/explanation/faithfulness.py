@@ -72,8 +72,8 @@ class Faithfulness:
         if not self._is_evidence:
             whole, grey = self.map.deletion[0], self.map.deletion[-1]
             return (
-                f"the picture is no evidence for this class (probability {whole:.2g}, of a grey one {grey:.2g}), so no "
-                "place of it can be shown to matter"
+                f"the picture is no evidence for this class (probability by the logits as they are {whole:.2g}, of a "
+                f"grey one {grey:.2g}), so no place of it can be shown to matter"
             )
         than = "more" if self.passed else "no more"
         text = (

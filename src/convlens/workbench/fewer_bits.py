@@ -106,7 +106,10 @@ class BitLearner:
             folder = folder or claim_free(held, f"{self.run.manifest.name}-{bits.label}")
             made = self.save(folder, model, packed=not quantised)
         if quantised:
-            self.tell("bytes and latency are those of the ONNX files, by ONNX Runtime: convlens export writes them")
+            self.tell(
+                "bytes and latency are those of the ONNX files, by ONNX Runtime: convlens export writes them, and the "
+                "classes and the preprocessing with them"
+            )
             sizes = (len(files[0]), len(files[1]))
             with whole_already(self.run, [made]):
                 times = _latencies(files, made.input_shape)

@@ -77,7 +77,10 @@ class WithinLimits:
                 return _none(searcher, found, where)
             folder = folder or claim_free(held, f"{run.manifest.name}-{made.run.manifest.name}")
             new = _saved(made, folder, searcher)
-        tell("bytes and latency are those of ONNX files, each by its fastest engine here: convlens export writes them")
+        tell(
+            "bytes and latency are those of ONNX files, each by its fastest engine here: convlens export writes them, "
+            "and the classes and the preprocessing with them"
+        )
         with whole_already(run, [new.run]):
             searcher.record.forget()
             draw_front(where.plot, on_front(found.rows), "ms")
