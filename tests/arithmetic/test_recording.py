@@ -132,3 +132,23 @@ def test_layers_have_names_that_no_other_has() -> None:
     recording = record_values(Twice(), picture(1, 1, 4, 4))
     assert list(recording.layers.values()) == ["picture", "conv:1", "conv", "relu", "add", "relu:2", "add:2"]
     assert recording.size_bytes == 7 * 64
+
+
+class Tokens(nn.Module):
+    """A linear layer over places whose numbers do not lie side by side; tied to a second one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix, self.head = nn.Linear(8, 8), nn.Linear(8, 4)
+        self.again = nn.Linear(8, 8)
+        self.again.weight = self.mix.weight
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.again(self.mix(images.flatten(2).transpose(1, 2))).mean(1))
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_weights_that_learn_are_multiplied_as_in_the_trace(frozen: bool) -> None:
+    network, image = Tokens().requires_grad_(not frozen), torch.randn(1, 8, 3, 3)
+    recording = record_values(network, image)
+    torch.testing.assert_close(recording.made[-1][0], network(image).detach())

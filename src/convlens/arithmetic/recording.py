@@ -125,15 +125,17 @@ def record_values(model: nn.Module, image: Tensor, *, graph: Graph | None = None
 
 
 def _run(model: nn.Module, picture: Tensor) -> Keeper:
-    own, buffers = picture.clone(), with_own_buffers(model)
-    keeper = Keeper(own, dict(model.named_parameters()) | buffers)
+    own = picture.clone()
+    # detached, as in a trace: of weights that learn torch multiplies in another order of operations
+    named = {name: weight.detach() for name, weight in model.named_parameters()} | with_own_buffers(model)
+    keeper = Keeper(own, named)
     with preserved(model), torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the network has to say, it says when it predicts
         for module in model.modules():
             module.training = False
         try:
             with HandingOver(keeper.handed_over), keeper:
-                functional_call(model, buffers, (own,))
+                functional_call(model, named, (own,))
         except Exception as error:
             reason = next(iter(str(error).strip().splitlines()), "no reason given")
             raise NetworkError(
