@@ -272,3 +272,25 @@ def test_weights_of_another_type_or_without_values_are_refused(name: str) -> Non
 
 def test_pictures_that_want_gradients_are_answered(engine: Engine) -> None:
     assert not engine(torch.zeros(2, *SHAPE).requires_grad_()).requires_grad
+
+
+class Tempered(nn.Module):
+    """A number of another precision scales the logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.temperature = nn.Linear(3, 7), nn.Parameter(torch.tensor(2.0, dtype=torch.float64))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(images.mean((2, 3))) / self.temperature
+
+
+@pytest.mark.parametrize("name", list(ENGINES))
+def test_a_number_of_another_precision_is_taken(name: str) -> None:
+    assert open_engine(name, Tempered().eval(), SHAPE)(torch.zeros(2, *SHAPE)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("name", list(ENGINES))
+def test_maps_are_not_taken_for_logits(name: str) -> None:
+    with pytest.raises(NetworkError, match=r"gives \(2, 7, 30, 30\); engines run networks that give logits"):
+        open_engine(name, nn.Conv2d(3, 7, 3).eval(), SHAPE)(torch.zeros(2, *SHAPE))

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.errors import ExplanationError, UsageError
-from convlens.explanation import exciting, explain, feature_maps, filters, maximise
+from convlens.explanation import exciting, explain, feature_maps, filters, maximise, memory
+from convlens.graph import trace
 
 
 class Changed(nn.Module):
@@ -283,3 +284,23 @@ def test_a_network_whose_attributes_change_is_asked_anew() -> None:
     network.drops = 0.5
     with pytest.raises(ExplanationError):
         explain(network, IMAGES, 0, method="saliency")
+
+
+class Counted(Changed):
+    passes = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.passes += 1
+        return super().forward(images)
+
+
+def test_what_every_pass_changes_is_no_reason_to_ask_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[nn.Module] = []
+    monkeypatch.setattr(memory, "trace", lambda model, images: (asked.append(model), trace(model, images))[1])
+    network = Counted(nn.Identity())
+    for _ in range(4):
+        explain(network, IMAGES, 0, method="saliency")
+        explain(network, IMAGES, 0, method="grad_cam")
+    assert network.passes > 4
+    assert len(asked) <= 2  # the second time at most, when it is known to count
+    assert len(memory._KNOWN[network]) <= 4

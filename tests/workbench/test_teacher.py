@@ -95,6 +95,10 @@ from torch import nn
 class Own(nn.Sequential):
     def __init__(self, num_classes, in_channels):
         super().__init__(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * in_channels, num_classes))
+
+class Twin(nn.Sequential):
+    def __init__(self, num_classes, in_channels):
+        super().__init__(nn.AdaptiveMaxPool2d(4), nn.Flatten(), nn.Linear(16 * in_channels, num_classes))
 """
 
 
@@ -103,15 +107,26 @@ def test_a_network_of_ones_own_teaches_and_goes_on_teaching(tmp_path, whole_less
     network = f"{tmp_path / 'net.py'}:Own"
     quick = {**quickly, "model": "auto", "network": network}
     own = train(whole_lesson.data, out=tmp_path / "own", **quick).run
-    with pytest.raises(UsageError, match=r"is a network of your own .* with --teacher-network net\.py:Own"):
-        train(whole_lesson.data, out=tmp_path / "run", teacher=own, **quickly)
+    for student in (quickly, {**quick, "network": f"{tmp_path / 'net.py'}:Twin"}):
+        with pytest.raises(UsageError, match=r"is a network of your own .* with --teacher-network net\.py:Own"):
+            train(whole_lesson.data, out=tmp_path / "run", teacher=own, **student)
     train(whole_lesson.data, out=tmp_path / "taught", teacher=own, teacher_network=network, **quickly)
     longer = {**quick, "epochs": 2, "teacher": own, "checkpoint_seconds": 1e-6}
     stop_after(1, whole_lesson.data, out=tmp_path / "run", **longer)
     assert train(resume=tmp_path / "run", network=network).steps == 4
     shutil.rmtree(own)
-    with pytest.raises(RunError, match=r"the teacher .* is there no longer; put it back to go on"):
+    with pytest.raises(RunError, match=r"the teacher of this training, .*, is not there .*; put it back to go on"):
         same_teacher(Run.load(tmp_path / "run").manifest.plan["teacher"], ["circle", "square"])
+
+
+def test_a_teachers_network_without_such_a_teacher_is_refused(tmp_path, whole_lesson, teacher, quickly):
+    asked = {**quickly, "teacher_network": "net.py:Own", "out": tmp_path / "run"}
+    with pytest.raises(UsageError, match="came without --teacher"):
+        train(whole_lesson.data, **asked)
+    with pytest.raises(UsageError, match=r"the teacher .* needs none; leave it out"):
+        train(whole_lesson.data, teacher=teacher, **asked)
+    with pytest.raises(UsageError, match="this training has no teacher; leave it out"):
+        same_teacher(None, ["circle", "square"], "net.py:Own")
 
 
 def test_a_run_without_a_teacher_says_so(whole_lesson):

@@ -82,8 +82,8 @@ class Engine(ABC):
                 f"expected float32 of shape (N, {wanted}) on the CPU"
             )
         if len(images) == 0:
-            return self._logits(torch.zeros(1, *self.input_shape))[:0]
-        return self._logits(images.detach())
+            return self(torch.zeros(1, *self.input_shape))[:0]
+        return checked_logits(self._logits(images.detach()), "the network")
 
     def close(self) -> None:
         """It may be called twice."""

@@ -28,7 +28,7 @@ class Model:
     ) -> None:
         if not isinstance(source, nn.Module | bytes | str | Path):
             raise UsageError(f"a {type(source).__name__} came; expected an nn.Module or an ONNX file")
-        self.source = _in_float32(bare_network(source)) if isinstance(source, nn.Module) else source
+        self.source = _checked_weights(bare_network(source)) if isinstance(source, nn.Module) else source
         self.input_shape = tuple(check_count("a size of the input shape", size) for size in input_shape)
         self.kept = kept
         self._failed: ConvlensError | None = None
@@ -70,12 +70,12 @@ class Model:
             self.kept = None  # a full disk costs the next command a few seconds, and this one nothing
 
 
-def _in_float32(network: nn.Module) -> nn.Module:
-    """The network itself; NetworkError where its weights are of another type, or have no values yet."""
+def _checked_weights(network: nn.Module) -> nn.Module:
+    """The network itself; NetworkError where filters or matrices are not float32, or something has no values yet."""
     for name, weight in network.named_parameters():
         if is_lazy(weight) or weight.is_meta:
             raise NetworkError(f"'{name}' of {type(network).__name__} has no values yet; run or load the network first")
-        if weight.is_floating_point() and weight.dtype != torch.float32:
+        if weight.ndim > 1 and weight.is_floating_point() and weight.dtype != torch.float32:
             raise NetworkError(f"'{name}' of {type(network).__name__} is of {weight.dtype}; give network.float()")
     return network
 

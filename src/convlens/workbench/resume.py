@@ -60,7 +60,7 @@ def go_on(
         gathered = replace(gathered, splits=before)
         preprocess = Preprocess.from_dict(facts["preprocess"])
         lessons = prepare(gathered, preprocess, augment, recipe, progress=progress, tell=tell)
-        teacher = same_teacher(plan.teacher, facts["classes"], teacher_network or network)
+        teacher = same_teacher(plan.teacher, facts["classes"], teacher_network, network)
         task = lessons.task(recipe, plan.batch, facts, teacher)
         tell(f"going on with {path}: {counted(plan.total_steps, 'step')} in all, as planned when it began")
         built = _rebuild(facts, network)

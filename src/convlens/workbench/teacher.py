@@ -10,7 +10,7 @@ from typing import Any
 from convlens.errors import RunError, UsageError
 from convlens.runs import Run
 from convlens.training import Recipe, Teacher
-from convlens.workbench.own_network import open_run
+from convlens.workbench.own_network import open_run, split_name
 from convlens.workbench.own_pictures import first_few
 
 
@@ -19,26 +19,37 @@ def teacher_path(teacher: Run | str | Path) -> Path:
     return (teacher.path if isinstance(teacher, Run) else Path(teacher)).resolve()
 
 
-def check_teacher(teacher: Run | str | Path, recipe: Recipe, network: str | None = None) -> Run:
+def check_teacher(
+    teacher: Run | str | Path, recipe: Recipe, named: str | None = None, students: str | None = None
+) -> Run:
     """What can be seen to be wrong before a picture is looked at. RunError where it is no run.
 
-    `network` (file.py:Class) goes with a teacher that is a network of the user's own.
+    `named` (file.py:Class) is for a teacher that is a network of the user's own; `students`, that of the student, is
+    taken in its place where it is the one that the teacher was trained as.
     """
     if recipe.shuffle_labels:
         raise UsageError("--teacher knows the true labels, and --shuffle-labels hides them; leave one of them out")
-    return _opened(teacher, network)
+    run = _opened(teacher, named, students)
+    if named is not None:
+        run.model.eval()  # another network's weights do not fit
+    return run
 
 
-def _opened(teacher: Run | str | Path, network: str | None) -> Run:
+def _opened(teacher: Run | str | Path, named: str | None, students: str | None) -> Run:
     run = teacher if isinstance(teacher, Run) else Run.load(teacher)
-    named = run.manifest.architecture.get("network")
-    if named is None or run.given_model is not None:
+    own = run.manifest.architecture.get("network")
+    if own is None or run.given_model is not None:
+        if named is not None:
+            raise UsageError(f"--teacher-network {named} came, and the teacher {run.path} needs none; leave it out")
         return run
-    if network is None:
+    if named is None and students is not None:
+        path, name = split_name(students)
+        named = students if f"{Path(path).name}:{name}" == own else None
+    if named is None:
         raise UsageError(
-            f"the teacher {run.path} is a network of your own ({named}); give it with --teacher-network {named}"
+            f"the teacher {run.path} is a network of your own ({own}); give it with --teacher-network {own}"
         )
-    return open_run(run, network)
+    return open_run(run, named)
 
 
 def open_teacher(run: Run, classes: Sequence[str]) -> tuple[Teacher, dict[str, Any]]:
@@ -61,14 +72,18 @@ def open_teacher(run: Run, classes: Sequence[str]) -> tuple[Teacher, dict[str, A
 
 
 def same_teacher(
-    recorded: Mapping[str, Any] | None, classes: Sequence[str], network: str | None = None
+    recorded: Mapping[str, Any] | None, classes: Sequence[str], named: str | None = None, students: str | None = None
 ) -> Teacher | None:
     """The one that a training began with; RunError where it has changed since, or is gone."""
     if recorded is None:
+        if named is not None:
+            raise UsageError(f"--teacher-network {named} came, and this training has no teacher; leave it out")
         return None
-    if not Path(recorded["run"]).is_dir():
-        raise RunError(f"the teacher {recorded['run']} of this training is there no longer; put it back to go on")
-    teacher, now = open_teacher(_opened(recorded["run"], network), classes)
+    path = Path(recorded["run"])
+    if not path.is_dir():
+        back = "put it back to go on" if path.is_absolute() else "go on from the folder in which the training began"
+        raise RunError(f"the teacher of this training, {path}, is not there ({path.resolve()}); {back}")
+    teacher, now = open_teacher(_opened(path, named, students), classes)
     if now["sha256"] != recorded["sha256"]:
         raise RunError(
             f"the teacher {recorded['run']} has other weights than when this training began; put the former ones back, "

@@ -82,7 +82,7 @@ def train(
     `budget` ("5m", or seconds) or `epochs` sets the length; with neither, about 600,000 pictures are shown, in 10 to
     60 epochs. `recipe` is the name of a published one, which decides about all else; a named set has one of its own,
     taken where nothing else is asked. From a `teacher`, a run of the same classes, the network learns beside the
-    labels; `teacher_network` (file.py:Class) goes with one of your own, and is `network` by default. `augment` is
+    labels; `teacher_network` (file.py:Class) goes with one of your own that is not `network` itself. `augment` is
     whether, or fields of `data.Augment` by name that are to be other than by default. `recipe_options` are the fields
     of `training.Recipe`. With `resume`, an interrupted training goes on, and all else stands in its checkpoint. `watch`
     is looked at from other threads, and may stop it. Raises DataError, UsageError, StorageError; Stopped after a
@@ -106,8 +106,10 @@ def train(
         raise UsageError(f"weights came as {weights} with shuffled labels, which need random ones; leave it out")
     target = str(training.choose_device(device))
     ask = Request(model, network, image_size, fit, str(weights_file(weights)), model_options or {})
+    if teacher is None and teacher_network is not None:
+        raise UsageError(f"--teacher-network {teacher_network} came without --teacher; give both, or leave it out")
     if teacher is not None:
-        teacher = check_teacher(teacher, wanted, teacher_network or network)
+        teacher = check_teacher(teacher, wanted, teacher_network, network)
         ask = replace(ask, teacher=str(teacher.path))
     record = published(recipe, data, ask, wanted, augment)
     if record is not None:
