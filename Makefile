@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PEERS := .venv-peers
 
-.PHONY: demo test test-slow test-all browser peers lint types install clean
+.PHONY: demo test test-all browser peers lint types install clean
 
 demo: $(INSTALLED)
 	$(BIN)/convlens demo
@@ -13,9 +13,6 @@ demo: $(INSTALLED)
 # One thread: these networks are too small for more. `make test-all` runs the same tests with all threads.
 test: lint types
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not browser"
-
-test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m "slow and not browser"
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -m "not browser"

@@ -264,9 +264,9 @@ def test_none_of_several_outputs_is_taken_for_the_logits(name: str, as_dict: boo
 
 @pytest.mark.parametrize("name", list(ENGINES))
 def test_weights_of_another_type_or_without_values_are_refused(name: str) -> None:
-    with pytest.raises(NetworkError, match=r"is of torch\.float16; give network\.float\(\)"):
+    with pytest.raises(UsageError, match=r"is of torch\.float16; give network\.float\(\)"):
         open_engine(name, network().half(), SHAPE)
-    with pytest.raises(NetworkError, match="has no values yet"):
+    with pytest.raises(UsageError, match="a lazy layer of the network has no weights yet"):
         open_engine(name, nn.Sequential(nn.Flatten(), nn.LazyLinear(3)), SHAPE)
 
 

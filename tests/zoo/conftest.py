@@ -1,4 +1,4 @@
-"""Which networks of the registry run in `make test` and which only in `make test-slow`."""
+"""Which networks of the registry run in `make test` and which only in `make test-all`."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class Engine(ABC):
             )
         if len(images) == 0:
             return self(torch.zeros(1, *self.input_shape))[:0]
-        return checked_logits(self._logits(images.detach()), "the network")
+        return checked_logits(self._logits(images.detach()), "the network").float()
 
     def close(self) -> None:
         """It may be called twice."""
@@ -98,8 +98,8 @@ class Engine(ABC):
         self.close()
 
     @abstractmethod
-    def _logits(self, images: Tensor) -> Tensor:
-        """Of a checked batch with one picture at least."""
+    def _logits(self, images: Tensor) -> Any:
+        """What the network gives for a batch with one picture at least, unchecked."""
 
     @abstractmethod
     def _free(self) -> None: ...

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
-from convlens.errors import ConvlensError, ExportError, NetworkError, UsageError, check_count
+from convlens.errors import ConvlensError, ExportError, UsageError, check_count
 from convlens.exporting import onnx_bytes
-from convlens.graph import bare_network
+from convlens.graph import bare_network, check_values
 from convlens.storage import make_room, touch, write_bytes
 
 
@@ -71,12 +70,11 @@ class Model:
 
 
 def _checked_weights(network: nn.Module) -> nn.Module:
-    """The network itself; NetworkError where filters or matrices are not float32, or something has no values yet."""
+    """The network itself; UsageError where something has no values yet, or filters or matrices are not float32."""
+    check_values(network)
     for name, weight in network.named_parameters():
-        if is_lazy(weight) or weight.is_meta:
-            raise NetworkError(f"'{name}' of {type(network).__name__} has no values yet; run or load the network first")
         if weight.ndim > 1 and weight.is_floating_point() and weight.dtype != torch.float32:
-            raise NetworkError(f"'{name}' of {type(network).__name__} is of {weight.dtype}; give network.float()")
+            raise UsageError(f"'{name}' of {type(network).__name__} is of {weight.dtype}; give network.float()")
     return network
 
 

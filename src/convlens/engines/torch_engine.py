@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convlens.engines.engine import Engine, Settings, checked_logits
+from convlens.engines.engine import Engine, Settings
 from convlens.engines.folding import folded
 from convlens.engines.model import Model
 from convlens.errors import UsageError
@@ -27,15 +27,13 @@ class TorchEngine(Engine):
             raise UsageError(f"the engine 'torch' runs one batch at a time; {settings.streams} streams came")
         network = folded(model.network, model.input_shape)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._named = type(model.network).__name__
-        self._answer: Callable[[Tensor], Tensor] = torch.compile(network) if settings.compiled else network
+        self._answer: Callable[[Tensor], Any] = torch.compile(network) if settings.compiled else network
         self._autocast = settings.precision == "bf16"
 
-    def _logits(self, images: Tensor) -> Tensor:
+    def _logits(self, images: Tensor) -> Any:
         precision: Any = torch.autocast("cpu", torch.bfloat16) if self._autocast else nullcontext()
         with with_threads(self.settings.threads), torch.inference_mode(), precision:
-            found = self._answer(images.contiguous(memory_format=torch.channels_last))
-            return checked_logits(found, self._named).float()
+            return self._answer(images.contiguous(memory_format=torch.channels_last))
 
     def _free(self) -> None:
         del self._answer

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from convlens.errors import ConvlensError, ExplanationError, UsageError, counted, unknown_name
-from convlens.graph import bare_network
+from convlens.graph import bare_network, check_values
 
 # Mode, requires_grad and hooks belong to the network: threads that explain take turns, as in a server.
 _TURN = threading.RLock()
@@ -93,21 +93,6 @@ def network_with_values(model: nn.Module) -> nn.Module:
     model = bare_network(model)
     check_values(model)
     return model
-
-
-def check_values(model: nn.Module) -> None:
-    """UsageError for a network of which a part has no values."""
-    named = (*model.named_parameters(), *model.named_buffers())
-    shapeless = next((name for name, tensor in named if is_lazy(tensor)), None)
-    if shapeless is not None:
-        raise UsageError(
-            f"a lazy layer of the network has no weights yet ('{shapeless}'); run the network once on a picture first"
-        )
-    without = next((name for name, tensor in named if tensor.is_meta), None)
-    if without is not None:
-        raise UsageError(
-            f"the network's weights lie on the meta device, which holds no values ('{without}'); load them first"
-        )
 
 
 def as_input(model: nn.Module, images: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from convlens.graph.fields import ReceptiveField
 from convlens.graph.graph import Graph, SpatialLayer
 from convlens.graph.nodes import ModuleCall, Node, Operand
 from convlens.graph.recording import is_pointwise
-from convlens.graph.tracing import bare_network, trace
+from convlens.graph.tracing import bare_network, check_values, trace
 
 __all__ = [
     "ChannelPlan",
@@ -19,6 +19,7 @@ __all__ = [
     "SpatialLayer",
     "apply_channel_plan",
     "bare_network",
+    "check_values",
     "is_pointwise",
     "trace",
 ]

@@ -72,6 +72,21 @@ def bare_network(model: nn.Module) -> nn.Module:
     return model
 
 
+def check_values(model: nn.Module) -> None:
+    """UsageError for a network of which a part has no values."""
+    named = (*model.named_parameters(), *model.named_buffers())
+    shapeless = next((name for name, tensor in named if is_lazy(tensor)), None)
+    if shapeless is not None:
+        raise UsageError(
+            f"a lazy layer of the network has no weights yet ('{shapeless}'); run the network once on a picture first"
+        )
+    without = next((name for name, tensor in named if tensor.is_meta), None)
+    if without is not None:
+        raise UsageError(
+            f"the network's weights lie on the meta device, which holds no values ('{without}'); load them first"
+        )
+
+
 def _examples(model: nn.Module, inputs: Inputs) -> tuple[Any, ...]:
     if isinstance(inputs, Tensor):
         return (inputs,)

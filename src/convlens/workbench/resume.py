@@ -50,6 +50,7 @@ def go_on(
         recipe, plan, facts = training.interrupted(folder)
         augment = Augment(**plan.augment)  # what an earlier version did not know is off
         _refuse_changes(asked or {}, recipe, plan, augment, facts)
+        teacher = same_teacher(plan.teacher, facts["classes"], teacher_network, network)
         source = str(data or facts["data"]["source"])
         check_data_dir(source, data_dir)
         looked_in = data_dir or facts["data"].get("data_dir")
@@ -60,7 +61,6 @@ def go_on(
         gathered = replace(gathered, splits=before)
         preprocess = Preprocess.from_dict(facts["preprocess"])
         lessons = prepare(gathered, preprocess, augment, recipe, progress=progress, tell=tell)
-        teacher = same_teacher(plan.teacher, facts["classes"], teacher_network, network)
         task = lessons.task(recipe, plan.batch, facts, teacher)
         tell(f"going on with {path}: {counted(plan.total_steps, 'step')} in all, as planned when it began")
         built = _rebuild(facts, network)

@@ -29,10 +29,7 @@ def check_teacher(
     """
     if recipe.shuffle_labels:
         raise UsageError("--teacher knows the true labels, and --shuffle-labels hides them; leave one of them out")
-    run = _opened(teacher, named, students)
-    if named is not None:
-        run.model.eval()  # another network's weights do not fit
-    return run
+    return _opened(teacher, named, students)
 
 
 def _opened(teacher: Run | str | Path, named: str | None, students: str | None) -> Run:
@@ -65,10 +62,8 @@ def open_teacher(run: Run, classes: Sequence[str]) -> tuple[Teacher, dict[str, A
         )
     columns = tuple(run.classes.index(name) for name in classes)
     network = copy.deepcopy(run.model).requires_grad_(False)
-    return Teacher(network, run.preprocess, columns), {
-        "run": str(teacher_path(run)),
-        "sha256": run.manifest.weights["sha256"],
-    }
+    recorded = {"run": str(teacher_path(run)), "sha256": run.manifest.weights["sha256"]}
+    return Teacher(network, run.preprocess, columns), recorded
 
 
 def same_teacher(
