@@ -3,15 +3,16 @@
     make peers
     .venv-peers/bin/python -m pip install --no-deps captum==0.9.0 grad-cam==1.5.7
     .venv-peers/bin/python -m pip install ttach opencv-python-headless matplotlib
-    PYTHONPATH=src .venv-peers/bin/python benchmarks/explain.py [CASE …] [--repeats 5]
+    PYTHONPATH=src .venv-peers/bin/python benchmarks/explain.py [CASE …] [--repeats 5] [--device cuda]
 
 pytorch-grad-cam needs torchvision, which convlens never installs, so all three run in the peers' environment. Every
 case is timed in turns, A-B-A-B, after one of each to warm up: medians, from the fastest to the slowest, and ratios.
-captum's occlusion is timed as it comes (one window a pass) and at the best of some `perturbations_per_eval`. Each is
-compared: the largest difference of the maps, as a share of the largest value. With --memory each tool runs alone in a
-process of its own, and what its peak resident memory is above that of the loaded network is printed. With --products
-nothing is timed: which share of the products of the plain loop convlens' occlusion computes, in batches and for each
-window by itself.
+captum's occlusion is timed as it comes (one window a pass) and at the best of some `perturbations_per_eval`. On a GPU
+all three work in float32 as it is, as convlens always does there, not in TF32. Each is compared: the largest difference
+of the maps, as a share of the largest value. With --memory each tool runs alone in a process of its own, and what its
+peak resident memory is above that of the loaded network is printed. With --products nothing is timed: which share of
+the products of the plain loop convlens' occlusion computes, in batches and for each window by itself. --pass-mib gives
+convlens another bound of the activations of a pass.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from convlens.explanation import explain, occluded
+from convlens.explanation import explain, memory, occluded
 from convlens.explanation.occlusion import windows
 from convlens.explanation.replay import Incremental, incremental, replayable
 from convlens.zoo import create
@@ -62,10 +63,11 @@ CASES = (
 )
 
 
-def loaded(case: Case) -> tuple[nn.Module, Tensor]:
+def loaded(case: Case, device: str = "cpu") -> tuple[nn.Module, Tensor]:
     torch.manual_seed(0)
     network = create(case.network).eval()
-    return network, torch.randn(case.batch, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(case.batch, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+    return network.to(device), images.to(device)
 
 
 def ways(case: Case, network: nn.Module, images: Tensor) -> dict[str, Way]:
@@ -103,9 +105,13 @@ def captum_of(case: Case, network: nn.Module, images: Tensor) -> dict[str, Way]:
     if case.method == "integrated_gradients":
         tool = IntegratedGradients(network)
         return {
-            "captum": lambda: tool.attribute(images, target=TARGET, n_steps=STEPS).detach().sum(1).numpy(),
+            "captum": lambda: tool.attribute(images, target=TARGET, n_steps=STEPS).detach().sum(1).cpu().numpy(),
             "captum, 10 a pass": lambda: (
-                tool.attribute(images, target=TARGET, n_steps=STEPS, internal_batch_size=10).detach().sum(1).numpy()
+                tool.attribute(images, target=TARGET, n_steps=STEPS, internal_batch_size=10)
+                .detach()
+                .sum(1)
+                .cpu()
+                .numpy()
             ),
         }
     cover = Occlusion(network)
@@ -115,11 +121,13 @@ def captum_of(case: Case, network: nn.Module, images: Tensor) -> dict[str, Way]:
 
         def run() -> np.ndarray:
             with torch.no_grad():
-                return cover.attribute(images, target=TARGET, perturbations_per_eval=at_once, **size)[:, 0].numpy()
+                maps = cover.attribute(images, target=TARGET, perturbations_per_eval=at_once, **size)
+                return maps[:, 0].cpu().numpy()
 
         return run
 
-    best = min(AT_ONCE, key=lambda count: timed(of(count))[0])
+    counts = (*AT_ONCE, 64, 128, 256) if images.is_cuda else AT_ONCE
+    best = min(counts, key=lambda count: timed(of(count))[0])
     return {"captum": of(1), f"captum, {best} a pass": of(best)}
 
 
@@ -129,8 +137,8 @@ def timed(way: Way) -> tuple[float, np.ndarray]:
     return time.perf_counter() - began, maps
 
 
-def compare(case: Case, repeats: int) -> None:
-    network, images = loaded(case)
+def compare(case: Case, repeats: int, device: str) -> None:
+    network, images = loaded(case, device)
     tools = ways(case, network, images)
     maps = {name: timed(way)[1] for name, way in tools.items()}  # the first of each warms up
     times: dict[str, list[float]] = {name: [] for name in tools}
@@ -185,6 +193,8 @@ def counted(run: Callable[[], object]) -> int:
 
 def import_torchvision() -> None:
     """Beside another build of torch its wheel does not define two operators, and importing it fails without them."""
+    if torch.version.cuda:
+        return  # the build that it was made for
     global OPERATORS
     OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
     for operator in ("nms", "qnms"):
@@ -195,11 +205,16 @@ def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(case.name for case in CASES))
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cpu", help="for the times")
+    parser.add_argument("--pass-mib", type=int)
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--products", action="store_true")
     asked = parser.parse_args(given)
     warnings.simplefilter("ignore")
     import_torchvision()
+    torch.backends.cudnn.allow_tf32 = False
+    if asked.pass_mib:
+        memory.bound_on = lambda device, gradient: asked.pass_mib << 20
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     for case in CASES:
         if asked.cases and case.name not in asked.cases:
@@ -209,7 +224,7 @@ def main(given: Sequence[str] | None = None) -> None:
                 products(case)
             continue
         if not asked.memory:
-            compare(case, asked.repeats)
+            compare(case, asked.repeats, asked.device)
             continue
         for name in ways(case, *loaded(case)):
             with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=import_torchvision) as pool:

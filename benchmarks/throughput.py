@@ -1,6 +1,6 @@
 """Pictures a second in training at 224 px: convlens beside the loop that everyone writes, on the same network.
 
-    python benchmarks/throughput.py [NETWORK …] [--batch 32] [--repeats 5]
+    python benchmarks/throughput.py [NETWORK …] [--batch 32] [--repeats 5] [--device cuda]
     python benchmarks/throughput.py NETWORK --curve 200 --folder FOLDER
 
 The plain loop is float32, channels first, torch.optim.AdamW and glibc's allocator as it comes, in a process of its own,
@@ -63,33 +63,33 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
     return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
 
 
-def plain_speed(name: str, batch: int) -> float:
-    network, images, labels = made_up(name, batch)
+def plain_speed(name: str, batch: int, device: str) -> float:
+    network, images, labels = made_up(name, batch, device)
     return pictures_per_second(plain(network), images, labels)
 
 
-def made_up(name: str, batch: int) -> tuple[nn.Module, Tensor, Tensor]:
+def made_up(name: str, batch: int, device: str) -> tuple[nn.Module, Tensor, Tensor]:
     torch.manual_seed(0)
     torch.set_num_threads(usable_cpus())
     torch.set_flush_denormal(True)
-    network = create(name, num_classes=CLASSES)
-    return network, torch.randn(batch, 3, SIDE, SIDE), torch.arange(batch) % CLASSES
+    network = create(name, num_classes=CLASSES).to(device)
+    return network, torch.randn(batch, 3, SIDE, SIDE).to(device), (torch.arange(batch) % CLASSES).to(device)
 
 
-def compare(name: str, batch: int, repeats: int) -> None:
-    network, images, labels = made_up(name, batch)
+def compare(name: str, batch: int, repeats: int, device: str) -> None:
+    network, images, labels = made_up(name, batch, device)
     choice, _ = choose(Recipe(), Trial(network, images, labels, seconds=60.0))
     reference = Choice("fp32", "channels_first", usable_cpus())
     angle = F.cosine_similarity(*(gradient(network, way, images, labels) for way in (reference, choice)), dim=0)
     theirs, own = [], []
     for _ in range(repeats):
         with ProcessPoolExecutor(1, get_context("spawn")) as alone:
-            theirs.append(alone.submit(plain_speed, name, batch).result())
+            theirs.append(alone.submit(plain_speed, name, batch, device).result())
         own.append(training_throughput(network, images, labels, rounds=1, choice=choice).median)
     ratios = [mine / yours for yours, mine in zip(theirs, own, strict=True)]
     print(
         f"{name}: plain {spread(theirs)}, convlens {spread(own)} pictures/s, {spread(ratios, 2)} times; "
-        f"{choice.precision}, {choice.layout}, {choice.threads} threads, memory {choice.allocator}; "
+        f"{choice.precision}, {choice.layout}, {choice.threads} threads, memory {choice.allocator}, {device}; "
         f"gradients: cosine {angle:.5f}",
         flush=True,
     )
@@ -144,6 +144,7 @@ def main() -> None:
     parser.add_argument("networks", nargs="*", default=NETWORKS, metavar="NETWORK")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cpu", help="for the throughputs; curves are the processor's")
     parser.add_argument("--curve", type=int, metavar="STEPS")
     parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
@@ -155,7 +156,7 @@ def main() -> None:
         if asked.curve:
             curves(name, asked.folder, asked.batch, asked.curve)
         else:
-            compare(name, asked.batch, asked.repeats)
+            compare(name, asked.batch, asked.repeats, asked.device)
 
 
 if __name__ == "__main__":

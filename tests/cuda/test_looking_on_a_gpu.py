@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from convlens.explanation import explain
+from convlens.explanation import explain, occluded
 from convlens.measurement import measure_latency
 from convlens.zoo import create
 
@@ -29,6 +29,14 @@ def test_the_map_is_that_of_the_cpu(network, images, method):
     here = explain(network.cpu(), images, target=3, method=method).maps
     network.cuda()
     assert np.abs(there - here).max() < 1e-5 * np.abs(here).max()
+
+
+def test_whole_pictures_are_covered_on_a_gpu(images, monkeypatch):
+    """Many small operations take longer to launch there."""
+    monkeypatch.setattr(occluded, "replayable", lambda *_: pytest.fail("only what a window changes was computed"))
+    large = create("resnet50", num_classes=10).float().cuda().eval()
+    maps = explain(large, torch.rand(1, 3, 224, 224), 3, method="occlusion", window=60, stride=20).maps
+    assert np.isfinite(maps).all()
 
 
 def test_latency_waits_for_the_gpu_and_tells_its_memory(network, images):

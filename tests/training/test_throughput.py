@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 import torch
 
@@ -26,8 +28,17 @@ def test_a_copy_is_trained_in_the_way_that_is_given(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_first_step_is_not_counted_and_the_others_are(monkeypatch: pytest.MonkeyPatch):
-    moments = iter([100.0, 102.0])
+    moments = iter([100.0, 100.1, 100.2, 100.3, 100.4, 102.0])
     monkeypatch.setattr(throughput_file.time, "perf_counter", lambda: next(moments))
     images, labels = torch.rand(4, 1, 4, 4), torch.tensor([0, 1, 0, 1])
     found = training_throughput(network(), images, labels, rounds=1, choice=Choice("fp32", "channels_last", 1))
     assert found.median == throughput_file.STEPS * 4 / 2.0
+
+
+def test_short_steps_are_counted_for_longer(monkeypatch: pytest.MonkeyPatch):
+    moments = (0.125 * step for step in count())
+    monkeypatch.setattr(throughput_file.time, "perf_counter", lambda: next(moments))
+    monkeypatch.setattr(throughput_file, "LEAST_S", 2.0)
+    images, labels = torch.rand(4, 1, 4, 4), torch.tensor([0, 1, 0, 1])
+    found = training_throughput(network(), images, labels, rounds=1, choice=Choice("fp32", "channels_last", 1))
+    assert found.median == 16 * 4 / 2.0

@@ -32,6 +32,13 @@ def test_every_named_thing_is_timed_in_its_order():
     assert [row.name for row in result.networks] == ["mlp", "perceptron"] and seen == ["mlp", "perceptron", ""]
 
 
+def test_networks_are_timed_on_the_device_that_is_asked_for():
+    (row,) = bench(["mlp"], batch=4, device="cpu").networks
+    assert (row.device, row.way.split(", ")[-1][:6]) == ("cpu", "memory")
+    with pytest.raises(UsageError, match="--device cudo cannot be used here"):
+        bench(["mlp"], batch=4, device="cudo")
+
+
 @pytest.mark.parametrize("wrong", [{"names": ["mnits"]}, {"seeds": 0}, {"batch": 1}])
 def test_what_cannot_be_timed_is_said(wrong):
     with pytest.raises(UsageError):
@@ -66,9 +73,10 @@ def test_a_recipe_is_trained_and_scored_by_the_commands_themselves(monkeypatch: 
         return {"scores": {"accuracy": 0.9 + 0.01 * len(asked)}}
 
     monkeypatch.setattr(bench_file(), "_answer", answer)
-    times = bench_file()._trained(record, 2, "sets")
+    times = bench_file()._trained(record, 2, "sets", torch.device("cpu"))
     assert [words[0] for words in asked] == ["train", "evaluate"] * 2
     assert asked[0][1:6] == ("digits", "--recipe", "quick", "--seed", "0") and asked[2][5] == "1"
+    assert asked[0][6:8] == ("--device", "cpu")
     assert asked[0][-2:] == asked[1][-2:] == ("--data-dir", "sets")
     assert asked[1][3:5] == ("--tta", "mirror") and times.tta == "mirror"
     assert times.accuracies == pytest.approx((0.92, 0.94)) and times.training_s == (1.5, 1.5)

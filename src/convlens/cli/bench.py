@@ -23,13 +23,14 @@ def bench(
     seeds: Annotated[int | None, typer.Option(help="Trainings of each recipe; 1 by default.")] = None,
     batch: Annotated[int | None, typer.Option(help="Pictures a step, for networks; 32 by default.")] = None,
     data_dir: DataDir = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Json = False,
 ) -> None:
     """Time this machine: train published recipes, and count the pictures a second that networks learn from."""
     from convlens import workbench
 
     with Bars() as bars:
-        result = workbench.bench(names or (), seeds=seeds, batch=batch, data_dir=data_dir, progress=bars)
+        result = workbench.bench(names or (), seeds=seeds, batch=batch, data_dir=data_dir, device=device, progress=bars)
     if as_json:
         return print_json(result)
     machine = result.machine

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor, nn
 
 from convlens.errors import NetworkError
@@ -17,6 +18,7 @@ T = TypeVar("T")
 Attribute = tuple[str, str]  # path of the module, name
 STEERING = bool | int | float | str
 UNTRACED = 8  # pictures at once, where nothing is known of the network
+GPU_SHARE = 8  # of a GPU's memory one part in so many, where that is more than BOUND
 
 _KNOWN: WeakKeyDictionary[nn.Module, dict[object, Any]] = WeakKeyDictionary()
 
@@ -74,6 +76,15 @@ def same_network(copy: nn.Module, model: nn.Module) -> None:
     _KNOWN[copy] = _KNOWN.setdefault(model, {})
 
 
+def bound_on(device: torch.device, *, gradient: bool) -> int:
+    """Bytes of activations that one pass may have: a GPU has no cache to stay near, and idles on few pictures."""
+    if device.type == "cpu":
+        return BOUND if gradient else NEAR
+    if device.type == "cuda" and gradient:
+        return max(BOUND, torch.cuda.get_device_properties(device).total_memory // GPU_SHARE)
+    return BOUND
+
+
 def pictures_at_once(model: nn.Module, images: Tensor, *, gradient: bool) -> int:
     """1 or more. A gradient keeps every activation; without one, little more than the largest two are alive."""
     try:
@@ -82,4 +93,4 @@ def pictures_at_once(model: nn.Module, images: Tensor, *, gradient: bool) -> int
         return UNTRACED
     sizes = sorted((node.output_bytes for node in graph.nodes if not node.is_view), reverse=True)
     needed = sum(sizes) if gradient else 3 * sum(sizes[:2])
-    return max(1, (BOUND if gradient else NEAR) // max(needed + graph.input_bytes, 1))
+    return max(1, bound_on(images.device, gradient=gradient) // max(needed + graph.input_bytes, 1))

@@ -60,8 +60,11 @@ def plain_loop(question: Question, cover: Tensor, places: list[Window]) -> Tenso
 
 
 def _is_worth_it(question: Question) -> bool:
-    """A network that takes long, in a precision that folding does not harm, whose maps fit in memory."""
-    if question.images.dtype not in (torch.float32, torch.float64):
+    """A network that takes long, in a precision that folding does not harm, whose maps fit in memory.
+
+    On a processor: a GPU launches many small operations more slowly than it runs whole pictures.
+    """
+    if question.images.device.type != "cpu" or question.images.dtype not in (torch.float32, torch.float64):
         return False
     try:
         graph = traced(question.model, question.images)

@@ -58,11 +58,13 @@ class NetworkSpeed:
     name: str
     input_shape: tuple[int, ...]
     throughput: training.Throughput
+    device: str = "cpu"
 
     @property
     def way(self) -> str:
         way = self.throughput.choice
-        return f"{way.precision}, {way.layout}, {counted(way.threads, 'thread')}, memory {way.allocator}"
+        where = f"{counted(way.threads, 'thread')}, memory {way.allocator}" if self.device == "cpu" else self.device
+        return f"{way.precision}, {way.layout}, {where}"
 
 
 @dataclass(frozen=True)
@@ -79,25 +81,28 @@ def bench(
     seeds: int | None = None,
     batch: int | None = None,
     data_dir: str | Path | None = None,
+    device: str = "auto",
     progress: Progress | None = None,
 ) -> BenchResult:
     """Train recipes and time networks, by name; the recipe for MNIST where none is named.
 
     Each training of a recipe is a process of its own, as a user starts it, and its run is dropped. Run it with nothing
-    else on the machine. `seeds` (1) and `data_dir` are for recipes, `batch` (32) for networks. UsageError for a name
-    that is neither, and for what is given and would change nothing; RunError where a training fails.
+    else on the machine. `seeds` (1) and `data_dir` are for recipes, `batch` (32) for networks; `device` is that of
+    `train`. UsageError for a name that is neither, for a device that is not here, and for what is given and would
+    change nothing; RunError where a training fails.
     """
     names = _checked_names(names)
     _check_used(names, seeds, batch, data_dir)
+    on = training.choose_device(device)
     torch.set_num_threads(usable_cpus())
     recipes, networks = [], []
     for number, name in enumerate(names):
         if progress:
             progress("bench", number, len(names), name)
         if name in RECORDS:
-            recipes.append(_trained(record_named(name), seeds or 1, data_dir))
+            recipes.append(_trained(record_named(name), seeds or 1, data_dir, on))
         else:
-            networks.append(_timed(name, batch or BATCH))
+            networks.append(_timed(name, batch or BATCH, on))
     if progress:
         progress("bench", len(names), len(names), "")
     return BenchResult(training.describe_machine(), tuple(recipes), tuple(networks))
@@ -124,18 +129,19 @@ def _check_used(names: Sequence[str], seeds: int | None, batch: int | None, data
             raise UsageError(f"{option} came as {value} without a {kind}, which it is for; name one, or leave it out")
 
 
-def _trained(record: Record, seeds: int, data_dir: str | Path | None) -> RecipeTimes:
+def _trained(record: Record, seeds: int, data_dir: str | Path | None, device: torch.device) -> RecipeTimes:
     more = [] if data_dir is None else ["--data-dir", str(data_dir)]
-    rows = [_one_seed(record, seed, more) for seed in range(seeds)]
+    rows = [_one_seed(record, seed, device, more) for seed in range(seeds)]
     accuracies, in_steps, whole = zip(*rows, strict=True)
     return RecipeTimes(record.name, record.data, accuracies, in_steps, whole, record.tta)
 
 
-def _one_seed(record: Record, seed: int, more: list[str]) -> tuple[float, float, float]:
+def _one_seed(record: Record, seed: int, device: torch.device, more: list[str]) -> tuple[float, float, float]:
     with TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         began = time.perf_counter()
-        _answer("train", record.data, "--recipe", record.name, "--seed", str(seed), "--out", str(run), *more)
+        how = ("--recipe", record.name, "--seed", str(seed), "--device", str(device))
+        _answer("train", record.data, *how, "--out", str(run), *more)
         whole = time.perf_counter() - began
         in_steps = json.loads((run / "run.json").read_text())["metrics"]["train_seconds"]
         scored = _answer("evaluate", str(run), record.data, "--tta", record.tta, *more)
@@ -152,11 +158,11 @@ def _answer(*command: str) -> dict[str, Any]:
     return answer
 
 
-def _timed(name: str, batch: int) -> NetworkSpeed:
+def _timed(name: str, batch: int, device: torch.device) -> NetworkSpeed:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         known = room.entry(name)
         network = room.create(name, num_classes=known.num_classes, in_channels=known.in_channels)
         shape = (batch, known.in_channels, *network.architecture.image_size)
-        images, labels = torch.randn(shape), torch.arange(batch) % known.num_classes
-    return NetworkSpeed(name, shape, training.training_throughput(network, images, labels))
+        images, labels = torch.randn(shape).to(device), (torch.arange(batch) % known.num_classes).to(device)
+    return NetworkSpeed(name, shape, training.training_throughput(network, images, labels), str(device))
