@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from convlens.measurement import Latency
 from convlens.runs import Run
 from convlens.shrinking.search import Candidate, Figures, Limits
 from convlens.training.loop import Training
-from convlens.workbench import shipped, shrink
+from convlens.workbench import export, shipped, shrink
 from convlens.workbench.compare import Compared
 from convlens.workbench.search import Length, Searcher
 from convlens.workbench.search_record import Record
@@ -68,6 +69,15 @@ def test_the_smallest_within_the_limits_becomes_a_run(sought, trained_run: Path)
 
 
 @pytest.mark.slow
+def test_its_bytes_are_those_of_the_file_that_export_writes(sought, trained_run: Path, tmp_path: Path) -> None:
+    (one,) = sought[0].shrunk
+    for run, size in ((one.run, one.file_bytes), (trained_run, sought[0].before_bytes)):
+        name = "onnx-int8" if run == one.run else "onnx"
+        (file,) = export(run, format=name, out=tmp_path / f"{name}.onnx").files
+        assert file.size_bytes == size
+
+
+@pytest.mark.slow
 def test_every_trial_is_told_in_one_line_and_drawn(sought) -> None:
     found, told = sought
     lines = [line for line in told if line.startswith("trial ")]
@@ -95,6 +105,21 @@ def test_where_nothing_keeps_within_the_nearest_is_said_and_nothing_is_written(t
     assert "nothing keeps within a loss of 50 points and 10 bytes: the nearest of 1 candidate" in found.search.verdict
     assert "bytes too large" in found.search.verdict
     assert not (tmp_path / "run").exists()
+
+
+def test_a_search_says_why_it_tries_no_other() -> None:
+    told: list[str] = []
+    teaching = SimpleNamespace(tell=told.append)
+    asked = (teaching, None, LIMITS, None, {}, Path("scratch"), Length(8, 100.0), time.monotonic() - 60)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Searcher, "__post_init__", lambda _: None)
+        searcher = Searcher(*asked, longest_s=7.9)
+        assert searcher._goes_on() and not told
+        searcher.longest_s = 8.1
+        assert not searcher._goes_on()
+    assert told == [
+        "no other is tried: one took up to 8 s, the winner about 4 times as much, and 40 of 100 s are left (--budget)"
+    ]
 
 
 @pytest.fixture

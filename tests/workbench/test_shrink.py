@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,11 +108,21 @@ def test_pictures_of_other_classes_are_refused(lesson, tmp_path, make_pictures):
         shrink(lesson.run, make_pictures(tmp_path / "x", classes=("star", "line")), resolution=14, **QUICK)
 
 
-def test_nothing_is_overwritten(lesson, tmp_path):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "letter.txt").write_text("keep me")
+@pytest.fixture
+def no_picture_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = sys.modules["convlens.workbench.shrink"]  # the package's own name for it is the verb
+    monkeypatch.setattr(room, "pictures_of", lambda *_, **__: pytest.fail("pictures were read"))
+
+
+@pytest.mark.parametrize("way", [{"resolution": 14}, {"resolution": (14, 21)}, {"cluster": 5}], ids=str)
+@pytest.mark.usefixtures("no_picture_read")
+def test_nothing_is_overwritten(lesson, tmp_path, way):
+    place = tmp_path / "mine" / "21px" if way == {"resolution": (14, 21)} else tmp_path / "mine"
+    place.mkdir(parents=True)
+    (place / "letter.txt").write_text("keep me")
     with pytest.raises(RunError, match="letter"):
-        shrink(lesson.run, resolution=14, out=tmp_path / "mine", **QUICK)
+        shrink(lesson.run, **way, out=tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "mine").rglob("*") if path.is_file()] == ["letter.txt"]
 
 
 WRONG = {
@@ -123,10 +134,13 @@ WRONG = {
     "all of it": ({"prune": 1.0}, "share to prune came as 1"),
     "no such importance": ({"prune": 0.5, "importance": "size"}, "importance"),
     "width and prune": ({"prune": 0.5, "width": 0.5}, "no width multiplier"),
+    "bits": ({"cluster": 17}, "17 bits came for the clusters of a layer; expected 1 to 12"),
+    "all zeros": ({"cluster": 5, "sparsity": 1.0}, "a sparsity of 1 came"),
     "unknown": ({"resolution": 14, "epoch": 3}, "no training option is called 'epoch'"),
 }
 
 
+@pytest.mark.usefixtures("no_picture_read")
 @pytest.mark.parametrize("case", WRONG)
 def test_what_cannot_be_had_is_said_before_a_picture_is_read(case, lesson, tmp_path):
     options, says = WRONG[case]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from convlens.exporting.formats import EXACT, FORMATS, INT8, Format, find_format
 from convlens.exporting.int8 import int8_bytes, int8_network_bytes
 from convlens.exporting.metadata import INSIDE, OUTSIDE, SIGNATURES, Facts, Signature, signature_of
-from convlens.exporting.onnx import INPUT, OUTPUT, onnx_bytes
+from convlens.exporting.onnx import INPUT, OUTPUT, metadata_bytes, onnx_bytes
 from convlens.exporting.opened import Opened, open_onnx, open_openvino, open_program, open_safetensors
 from convlens.exporting.packages import load
 from convlens.exporting.proof import BATCHES, Agreement, Bound, prove
@@ -35,6 +35,7 @@ __all__ = [
     "int8_bytes",
     "int8_network_bytes",
     "load",
+    "metadata_bytes",
     "onnx_bytes",
     "open_onnx",
     "open_openvino",

@@ -41,11 +41,24 @@ def onnx_bytes(network: nn.Module, given: Given, *, metadata: Mapping[str, str] 
             )
             model: Any = program.model_proto  # type: ignore[union-attr]
             _forget_the_source(model)
-            for key, value in (metadata or {}).items():
-                model.metadata_props.add(key=key, value=value)
+            _tell(model, metadata or {})
             return bytes(model.SerializeToString())  # which refuses more than 2 GB
     except Exception as error:
         raise ExportError(f"{type(network).__name__} does not go into ONNX: {reason(error)}") from error
+
+
+def metadata_bytes(metadata: Mapping[str, str]) -> int:
+    """That a file grows by when it takes these texts along."""
+    from onnx import ModelProto
+
+    alone: Any = ModelProto()
+    _tell(alone, metadata)
+    return int(alone.ByteSize())
+
+
+def _tell(model: Any, metadata: Mapping[str, str]) -> None:
+    for key, value in metadata.items():
+        model.metadata_props.add(key=key, value=value)
 
 
 def _forget_the_source(model: Any) -> None:

@@ -24,6 +24,7 @@ from convlens.shrinking.tuning import Batches, tune
 
 CONVOLUTION_BITS, DENSE_BITS = 8, 5  # section 5 of the paper
 ROUNDS = 100  # of k-means at most; 1,000 make clusters more even, and of a SqueezeNet of 5 bits 715 kB instead of 666
+MOST_BITS = 12
 Layer = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
 
 
@@ -32,8 +33,7 @@ def cluster_weights(
 ) -> nn.Module:
     """A copy of the network, each layer's weights replaced by at most 2^bits shared values; zeros stay zero."""
     for bits in (convolution_bits, dense_bits):
-        if not 1 <= bits <= 12:
-            raise UsageError(f"{bits} bits came for the clusters of a layer; expected 1 to 12")
+        check_cluster_bits(bits)
     clustered = copy.deepcopy(network)
     with torch.no_grad():
         for layer in _layers(clustered):
@@ -43,11 +43,20 @@ def cluster_weights(
     return clustered
 
 
+def check_cluster_bits(bits: int) -> None:
+    if not 1 <= bits <= MOST_BITS:
+        raise UsageError(f"{bits} bits came for the clusters of a layer; expected 1 to {MOST_BITS}")
+
+
+def check_sparsity(sparsity: float) -> None:
+    if not 0 <= sparsity < 1:
+        raise UsageError(f"a sparsity of {sparsity:g} came; expected a share of the weights, from 0 to below 1")
+
+
 def prune_weights(network: nn.Module, sparsity: float) -> nn.Module:
     """A copy of the network in which this share of all weights, 0 to 1, is zero: the smallest, measured in
     standard deviations of their layer."""
-    if not 0 <= sparsity < 1:
-        raise UsageError(f"a sparsity of {sparsity:g} came; expected a share of the weights, from 0 to below 1")
+    check_sparsity(sparsity)
     pruned = copy.deepcopy(network)
     with torch.no_grad():
         weights = [layer.weight for layer in _layers(pruned)]

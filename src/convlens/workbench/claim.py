@@ -8,7 +8,7 @@ from pathlib import Path
 
 from convlens.errors import RunError, UsageError
 from convlens.runs import RunFolder
-from convlens.storage import FolderLock, guard, remove_leftovers
+from convlens.storage import FolderLock, check_writable, guard, remove_leftovers
 
 LOCK = ".lock"
 MARK = "demo.json"  # says that a run is the demo's own, which may be replaced
@@ -28,14 +28,30 @@ def claim(held: ExitStack, path: Path, *, made: bool = False) -> RunFolder:
             _refuse_strangers(folder)  # before a lock is put among them
     held.enter_context(FolderLock(path, name=LOCK))
     held.callback(_leave_nothing, folder, made)  # before the lock is given back
+    _refuse_runs(folder)
+    sweep(folder)
+    return folder
+
+
+def check_free(path: Path) -> None:
+    """What `claim` would refuse, before work that takes long: nothing is made or locked."""
+    folder = RunFolder(path)
+    check_writable(folder.manifest)
+    if path.exists():
+        with guard(path):
+            if not folder.manifest.exists():
+                _refuse_strangers(folder)
+        _refuse_runs(folder)
+
+
+def _refuse_runs(folder: RunFolder) -> None:
+    path = folder.path
     if folder.manifest.exists():
         raise RunError(f"{path} already holds a run, which is never overwritten; choose another folder with --out")
     if folder.last.exists():
         raise RunError(
             f"{path} holds an interrupted training; go on with --resume {path}, or choose another folder with --out"
         )
-    sweep(folder)
-    return folder
 
 
 def sweep(folder: RunFolder) -> None:

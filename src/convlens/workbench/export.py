@@ -70,7 +70,7 @@ def export(
     began = time.monotonic()
     opened = open_run(run, network)
     wanted = find_format(format)
-    facts = _facts(opened, wanted, preprocess)
+    facts = facts_of(opened, wanted, preprocess)
     path = _path(opened, wanted, preprocess, out)
     wanted.check()
     model = opened.model  # a damaged run says so before pictures are decoded
@@ -94,7 +94,8 @@ def export(
     )
 
 
-def _facts(run: Run, wanted: Format, preprocess: str) -> Facts:
+def facts_of(run: Run, wanted: Format, preprocess: str) -> Facts:
+    """What travels in the file beside the network."""
     signature = signature_of(preprocess)
     if preprocess == "inside" and not wanted.holds_graph:
         raise UsageError(f"--preprocess inside came for {wanted.name}, which holds weights alone; leave it out")

@@ -21,7 +21,7 @@ from convlens.layers.fake_quantised import float_network, input_scales, scales_t
 from convlens.measurement import Latency, time_in_turn
 from convlens.reports import write_report
 from convlens.runs import Run, RunFolder, installed_versions, save_run
-from convlens.shrinking.clustering import DENSE_BITS
+from convlens.shrinking.clustering import DENSE_BITS, check_cluster_bits, check_sparsity
 from convlens.workbench.claim import claim, claim_free
 from convlens.workbench.gather import Gathered
 from convlens.workbench.own_pictures import drawn_for, recipe_of
@@ -78,6 +78,9 @@ def check_bits(run: Run, bits: Bits) -> None:
         )
     if bits.sparsity and bits.cluster is None:
         raise UsageError("--sparsity goes with --cluster BITS, which stores zeros in few bytes; give both")
+    if bits.cluster is not None:
+        check_cluster_bits(bits.cluster)
+    check_sparsity(bits.sparsity)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from convlens.data import decode_pixels
 from convlens.engines import Engine
 from convlens.errors import ConvlensError, DataError, Stopped, StorageError, counted
+from convlens.exporting import FORMATS, metadata_bytes
 from convlens.measurement import score
 from convlens.pictures import Preprocess
 from convlens.runs import Run
@@ -26,6 +27,7 @@ from convlens.shrinking.search import INT8, Candidate, Figures, Limits, Space, s
 from convlens.training.signals import StopRequest
 from convlens.workbench.compare import row_of
 from convlens.workbench.contenders import of_run
+from convlens.workbench.export import facts_of
 from convlens.workbench.fewer_bits import BitLearner, Bits
 from convlens.workbench.gather import Gathered
 from convlens.workbench.results import silent
@@ -40,6 +42,7 @@ MOST_JUDGED = 2000  # validation pictures
 COMPARED = 128  # of them, on which engines are chosen
 CALIBRATED = 64  # training pictures, for a candidate in 8 bits
 AT_ONCE = 32  # pictures that an engine answers
+ANOTHER = "-99"  # what a name may have behind it where it is taken
 Learnt = tuple[Run, tuple[str, ...]]  # and the operations whose channels stayed
 
 
@@ -74,6 +77,7 @@ class Searcher:
     scratch: Path
     length: Length
     began: float  # time.monotonic
+    new_name: str | None = None  # of the run to come; by default of the run and the candidate
     taught: dict[tuple[str, bool], Learnt] = field(default_factory=dict)
     found: list[Tried] = field(default_factory=list)
     pixels: dict[tuple[int, int], Tensor] = field(default_factory=dict)
@@ -98,7 +102,7 @@ class Searcher:
             self.own = self._as_it_is()
             self._tell_what_comes()
             asked = {"trials": self.length.trials, "seed": self.teaching.recipe.seed}
-            search(self.space, self.limits, self.judge, goes_on=self._has_time, **asked)
+            search(self.space, self.limits, self.judge, goes_on=self._goes_on, **asked)
             made, finalists = self._finals()
         winner, before = None if made is None else made.tried, self.own.tried
         verdict = verdict_of(self.limits, before, self.found, finalists, winner)
@@ -167,11 +171,14 @@ class Searcher:
             learner = replace(learner, calibrated=CALIBRATED) if short else learner
             rounding = learner.quantised(Bits("int8"))
             shipped = shipped_file(learner.int8_file(rounding), images)
+        name = self.new_name or f"{self.teaching.run.manifest.name}-{run.manifest.name}{ANOTHER}"
+        shipped = _as_exported(shipped, replace(run, manifest=replace(run.manifest, name=name)))
         return Made(self._judged(candidate, run, shipped), run, shipped, rounding, stayed)
 
     def _as_it_is(self) -> Made:
         run = self.teaching.run
         shipped = shipped_network(run.model, self._images(run.preprocess), run.temperature)
+        shipped = _as_exported(shipped, run)
         return Made(self._judged(Candidate(), run, shipped), run, shipped)
 
     def _learnt(self, candidate: Candidate, *, short: bool) -> Learnt:
@@ -215,6 +222,17 @@ class Searcher:
             self.pixels[preprocess.size] = decode_pixels(self.gathered.images, self.rows, preprocess)
         return self.pixels[preprocess.size]
 
+    def _goes_on(self) -> bool:
+        """Or says why not."""
+        if not self._has_time():
+            left = max(0.0, self.length.budget_s - (time.monotonic() - self.began))
+            self.teaching.tell(
+                f"no other is tried: one took up to {self.longest_s:.0f} s, the winner about {1 / TAUGHT:g} times as "
+                f"much, and {left:.0f} of {self.length.budget_s:.0f} s are left (--budget)"
+            )
+            return False
+        return True
+
     def _has_time(self) -> bool:
         """For another trial as long as the longest, and for the winner after it."""
         spent = time.monotonic() - self.began
@@ -236,3 +254,9 @@ class Searcher:
     def _stop_if_asked(self) -> None:
         if self.asked_to_stop.signal is not None:
             raise Stopped("stopped", self.asked_to_stop.exit_status)
+
+
+def _as_exported(shipped: Shipped, run: Run) -> Shipped:
+    """With the bytes of what travels beside the network."""
+    facts = facts_of(run, FORMATS["onnx"], "outside")
+    return replace(shipped, more_bytes=metadata_bytes(facts.to_texts()))

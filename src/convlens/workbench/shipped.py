@@ -25,14 +25,18 @@ RUNS_FILES = ("onnxruntime", "openvino")
 
 @dataclass(frozen=True)
 class Shipped:
-    """A network or an int8 file, and the settings of the engine that runs it fastest, one picture at a time."""
+    """A network or an int8 file, and the settings of the engine that runs it fastest, one picture at a time.
+
+    `more_bytes` are those that its classes, its preprocessing and where it comes from take in an exported file.
+    """
 
     model: Model
     settings: Settings
+    more_bytes: int = 0
 
     @property
     def size_bytes(self) -> int:
-        return len(self.model.onnx)
+        return len(self.model.onnx) + self.more_bytes
 
     def opened(self) -> Engine:
         return open_with(self.settings, self.model)

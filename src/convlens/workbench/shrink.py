@@ -17,7 +17,7 @@ from convlens.errors import UsageError
 from convlens.runs import Run
 from convlens.shrinking.search import Limits
 from convlens.storage import check_writable
-from convlens.workbench.claim import keep_apart
+from convlens.workbench.claim import check_free, keep_apart
 from convlens.workbench.compare import side_by_side
 from convlens.workbench.drawing_file import drawing_file
 from convlens.workbench.evaluate import own_source
@@ -157,6 +157,8 @@ class InBits:
 
     def make(self, teaching: Teaching, where: Where, _: float) -> ShrinkResult:
         run, seed = teaching.run, teaching.recipe.seed
+        if where.place is not None:
+            check_free(where.place)
         made = BitLearner(run, where.gather(), seed, teaching.progress, teaching.tell).make(self.bits, where.place)
         with whole_already(run, [made.run]):
             answers = where.answers([run, made.run])
@@ -182,11 +184,14 @@ class ByWays:
 
     def make(self, teaching: Teaching, where: Where, _: float) -> ShrinkResult:
         run, place, ways = teaching.run, where.place, self.choices.ways
+        places = [place / way.label if place is not None and len(ways) > 1 else place for way in ways]
+        for its_place in places:
+            if its_place is not None:
+                check_free(its_place)
         smaller = [design_smaller(run, way, teaching.recipe.seed, teaching.own_network) for way in ways]
         gathered, runs = where.gather(), list[Run]()
         with whole_already(run, runs):
-            for way, made_smaller in zip(ways, smaller, strict=True):
-                its_place = place / way.label if place is not None and len(ways) > 1 else place
+            for way, made_smaller, its_place in zip(ways, smaller, places, strict=True):
                 runs.append(teaching.learn(way, made_smaller, gathered, its_place))
             answers = where.answers([run, *runs])
             found = side_by_side([run, *runs], answers, latency=True, plot=where.plot, progress=teaching.progress)

@@ -70,17 +70,15 @@ class WithinLimits:
         with ExitStack() as held:
             folder = None if where.place is None else claim(held, where.place)
             scratch = Path(held.enter_context(TemporaryDirectory(prefix="convlens-search-")))
-            asked = (self.limits, space, dict(self.choices.pruning), scratch, self.length, began)
+            name = None if folder is None else folder.path.resolve().name
+            asked = (self.limits, space, dict(self.choices.pruning), scratch, self.length, began, name)
             searcher = Searcher(teaching, where.gather(), *asked)
             made, found = searcher.run()
             if made is None:
                 return _none(searcher, found, where)
             folder = folder or claim_free(held, f"{run.manifest.name}-{made.run.manifest.name}")
             new = _saved(made, folder, searcher)
-        tell(
-            "bytes and latency are those of ONNX files, each by its fastest engine here: convlens export writes them, "
-            "and the classes and the preprocessing with them"
-        )
+        tell("bytes and latency are those of ONNX files, each by its fastest engine here: convlens export writes them")
         with whole_already(run, [new.run]):
             searcher.record.forget()
             draw_front(where.plot, on_front(found.rows), "ms")
