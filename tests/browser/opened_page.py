@@ -8,12 +8,16 @@ from typing import Any
 
 
 @contextmanager
-def opened(chromium: Any, address: str, *, forgiven: str | None = None, **context: Any) -> Iterator[Any]:
+def opened(
+    chromium: Any, address: str, *, forgiven: str | None = None, first: str = "", **context: Any
+) -> Iterator[Any]:
     """The page at this address; at the end nothing was asked of another one and no error was said.
 
-    `forgiven` is part of what may be said: a browser says of every answer of 400 and more that it failed.
+    `forgiven` is part of what may be said: a browser says of every answer of 400 and more that it failed. `first` is
+    JavaScript that runs before the page's own.
     """
     own = chromium.new_context(**context)
+    own.add_init_script(first)
     page = own.new_page()
     asked: list[str] = []
     said: list[str] = []

@@ -58,11 +58,21 @@ def test_everything_that_can_be_used_has_a_name(page, view):
     assert page.evaluate("[...document.images].filter((one) => !one.hasAttribute('alt')).length") == 0
 
 
+LATE = """
+const before = window.fetch;
+window.fetch = async (...asked) => {
+  await new Promise((done) => setTimeout(done, WAIT));
+  return before(...asked);
+};
+"""
+
+
+@pytest.mark.parametrize("wait", [0, 700], ids=["at once", "late"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 @pytest.mark.parametrize("view", VIEWS)
-def test_nothing_jumps_while_answers_come(chromium, lens, view, size):
+def test_nothing_jumps_while_answers_come(chromium, lens, view, size, wait):
     """Cumulative layout shift, after clicks too, below the 0.1 that web.dev calls good."""
-    with opened(chromium, f"{lens}#{view}", viewport=size) as page:
+    with opened(chromium, f"{lens}#{view}", first=LATE.replace("WAIT", str(wait)), viewport=size) as page:
         page.evaluate(
             """() => {
               window.shifted = 0;

@@ -18,12 +18,12 @@ const FIRST_SHOWN = 24; // of the mistakes
 class JudgeView extends HTMLElement {
   #run = null;
   #found = element("div", { class: "found", tabindex: -1, role: "group", "aria-label": "The evaluation" });
+  #shaken = card("Shake the picture", "Turn, move, blur or cover the current picture: the answer follows.",
+    element("shaken-picture"));
 
   connectedCallback() {
     if (this.firstChild) return;
-    const lead = "Turn, move, blur or cover the current picture: the answer follows.";
-    const shaken = card("Shake the picture", lead, element("shaken-picture"));
-    this.append(element("header", {}, element("h1", {}, "How far can it be trusted?")), this.#found, shaken);
+    this.append(element("header", {}, element("h1", {}, "How far can it be trusted?")), this.#found, this.#shaken);
     follow(this, { run: () => this.enter() });
   }
 
@@ -36,6 +36,7 @@ class JudgeView extends HTMLElement {
   async #open(name) {
     const held = this.#found.contains(document.activeElement);
     this.#found.replaceChildren(loading("Reading the evaluation"));
+    this.#shaken.hidden = true; // until its place is known, so that nothing jumps
     try {
       const found = await read("/v1/evaluation", { run: desk.run.name, name });
       if (found.names.length) this.#show(found);
@@ -43,6 +44,7 @@ class JudgeView extends HTMLElement {
     } catch (error) {
       this.#found.replaceChildren(problem(error, () => this.#open(name)));
     }
+    this.#shaken.hidden = false;
     if (held) (this.#found.querySelector("select") ?? this.#found).focus({ preventScroll: true });
   }
 
