@@ -46,11 +46,19 @@ def test_a_signal_saves_and_the_printed_command_goes_on_to_the_end(number, statu
     assert not (tmp_path / "run" / "checkpoints" / "last.safetensors").exists()
 
 
-def test_a_signal_before_the_training_is_one_line(tmp_path):
-    stop = "import convlens.workbench as w, signal; w.doctor = lambda *a, **k: signal.raise_signal(signal.SIGINT)"
+@pytest.mark.parametrize(
+    ("command", "next_step"),
+    [
+        ("doctor", "begin `convlens doctor` again"),
+        ("train digits", "a training that had begun goes on with `convlens train --resume`, all else is begun again"),
+    ],
+)
+def test_a_signal_before_the_training_is_one_line(tmp_path, command, next_step):
+    verb, *_ = words = command.split()
+    stop = f"import convlens.workbench as w, signal; w.{verb} = lambda *a, **k: signal.raise_signal(signal.SIGINT)"
     heard = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # a job in the background ignores it
-    text = f"import sys; sys.argv = ['convlens', 'doctor']; {stop}; {heard}; from convlens.cli import main; main()"
+    text = f"import sys; sys.argv = ['convlens', *{words}]; {stop}; {heard}; from convlens.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 130
-    assert done.stderr.splitlines()[-1].startswith("convlens: stopped")
+    assert done.stderr.splitlines()[-1] == f"convlens: stopped; nothing half-written is left: {next_step}"
     assert "Traceback" not in done.stderr

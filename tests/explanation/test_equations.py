@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,9 @@ from torch.nn import functional as F
 
 from convlens.errors import ExplanationError, UsageError
 from convlens.explanation import explain, memory
+from convlens.explanation.layer_gradient import layer_gradient
 from convlens.explanation.occlusion import covering, windows
+from convlens.explanation.question import Question, Target
 
 
 def features(model: nn.Module, layer: str, images: Tensor, target: int) -> tuple[Tensor, Tensor]:
@@ -89,6 +93,12 @@ def test_cam_adds_up_to_the_score(residual: nn.Module, images: Tensor) -> None:
 def test_cam_is_refused_where_more_follows(layer: str, residual: nn.Module, images: Tensor) -> None:
     with pytest.raises(ExplanationError, match=f"after layer '{layer}' comes more; use method grad_cam"):
         explain(residual, images, method="cam", layer=layer)
+
+
+def test_a_network_in_float64_is_asked_in_float64(residual: nn.Module, images: Tensor) -> None:
+    double = copy.deepcopy(residual).double()
+    question = Question(double, images.double(), Target(1, len(images)), "stages.0")
+    assert [part.dtype for part in layer_gradient(question)] == [torch.float64] * 2
 
 
 def test_grad_cam_plus_plus_is_equation_19(residual: nn.Module, images: Tensor) -> None:

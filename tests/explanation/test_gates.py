@@ -204,3 +204,12 @@ def test_a_number_kept_from_growing_or_from_zero_is_no_gate(images: Tensor) -> N
         model, plain = Gated(lambda x, ending=ending: ending(F.relu(x) + 1)), Gated(lambda x: F.relu(x) + 1)
         ours, theirs = (explain(each, images, method="guided").maps for each in (model, plain))
         assert np.array_equal(ours, theirs)
+
+
+def test_a_full_backward_hook_hides_no_gate(images: Tensor) -> None:
+    plain, hooked = Gated(nn.ReLU()), Gated(nn.ReLU())
+    seen = []
+    hooked.gate.register_full_backward_hook(lambda *gradients: seen.append(gradients))
+    maps = [explain(model, images, 0, method="guided").attributions for model in (plain, hooked)]
+    np.testing.assert_array_equal(*maps)
+    assert seen

@@ -31,6 +31,12 @@ def load(room: str) -> None:
             gc.enable()
 
 
+def _after_a_stop(command: str) -> str:
+    if command in ("train", "shrink"):
+        return "a training that had begun goes on with `convlens train --resume`, all else is begun again"
+    return f"begin `convlens {command}` again"
+
+
 def guarded(command: Command) -> Command:
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -42,8 +48,7 @@ def guarded(command: Command) -> Command:
             raise typer.Exit(error.exit_status) from error
         except KeyboardInterrupt as error:
             print(
-                "convlens: stopped; nothing half-written is left: a training that had begun goes on with --resume, all "
-                "else is begun again",
+                f"convlens: stopped; nothing half-written is left: {_after_a_stop(command.__name__)}",
                 file=sys.stderr,
             )
             raise typer.Exit(130) from error

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from convlens.errors import ExplanationError
 from convlens.explanation.layer_gradient import features_and_score
-from convlens.explanation.question import Question
+from convlens.explanation.question import Question, precise
 
 TOLERANCE = 1e-4  # of the largest weight
 
@@ -22,15 +22,15 @@ TOLERANCE = 1e-4  # of the largest weight
 def cam(question: Question) -> Tensor:
     """(N, C, H, W) -> (N, h, w)."""
     activation, score = features_and_score(question)
-    gradient = question.gradient(score, activation).float()
+    gradient = precise(question.gradient(score, activation))
     _check_linear(question, activation.detach(), gradient)
     weights = gradient.sum((2, 3), keepdim=True)
-    return (weights * activation.detach().float()).sum(1)
+    return (weights * precise(activation.detach())).sum(1)
 
 
 def _check_linear(question: Question, activation: Tensor, gradient: Tensor) -> None:
     other, score = features_and_score(question, lambda maps: -0.5 * maps - maps.abs().mean() - 0.1)
-    elsewhere = question.gradient(score, other).float()
+    elsewhere = precise(question.gradient(score, other))
     bound = TOLERANCE * float(gradient.abs().max())
     if gradient.dtype != activation.dtype:
         bound *= 100  # of a network in half precision

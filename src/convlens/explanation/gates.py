@@ -83,7 +83,7 @@ def change_gates(score: Tensor, method: str, rule: str) -> None:
         if what := _unknown(node, name):
             raise ExplanationError(
                 f"{method} cannot tell whether {what} is a gate; write it as torch's own (F.relu, not in place on a "
-                "view), or use method saliency or integrated_gradients"
+                "view, which circular padding is too), or use method saliency or integrated_gradients"
             )
         if name in SMOOTH:
             smooth.append(node)
@@ -130,6 +130,8 @@ def _unknown(node: Any, name: str) -> str:
     """What a gate may hide in: in place on a view, functions of others, gates written by hand; "" if none."""
     if "CopySlices" in name:
         return "an operation in place on a view"
+    if name.startswith("BackwardHookFunction"):
+        return ""  # of a full backward hook: hands on what comes
     if isinstance(node, torch.autograd.function.BackwardCFunction):
         return f"the function {name.removesuffix('Backward')}"
     if isinstance(getattr(node, "_saved_min", None), Tensor):

@@ -8,13 +8,13 @@ from __future__ import annotations
 from torch import Tensor
 
 from convlens.explanation.preparation import Change, only, replace_output
-from convlens.explanation.question import Question
+from convlens.explanation.question import Question, precise
 
 
 def layer_gradient(question: Question) -> tuple[Tensor, Tensor]:
-    """-> (feature maps, gradients), both (N, channels, h, w) in float32."""
+    """-> (feature maps, gradients), both (N, channels, h, w), in float32 or float64."""
     activation, score = features_and_score(question)
-    return activation.detach().float(), question.gradient(score, activation).float()
+    return precise(activation.detach()), precise(question.gradient(score, activation))
 
 
 def features_and_score(question: Question, change: Change | None = None) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from convlens.errors import NetworkError
 from convlens.explanation.memory import BOUND, NEAR, traced
-from convlens.explanation.question import Question
+from convlens.explanation.question import Question, precise
 from convlens.explanation.replay import Incremental, NotRecordedError, Patch, Recorded, replayable, spanning
 
 Window = tuple[slice, slice]
@@ -28,11 +28,6 @@ def scores_under(question: Question, cover: Tensor, places: list[Window]) -> Ten
         except (NotRecordedError, RuntimeError):
             pass  # the plain loop says what is wrong, if anything is
     return plain_loop(question, cover, places)
-
-
-def precise(scores: Tensor) -> Tensor:
-    """At least float32, so that two near numbers can be told apart."""
-    return scores if scores.dtype == torch.float64 else scores.float()
 
 
 def plain_loop(question: Question, cover: Tensor, places: list[Window]) -> Tensor:

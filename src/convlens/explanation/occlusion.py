@@ -12,9 +12,9 @@ from torch import Tensor
 
 from convlens.errors import UsageError
 from convlens.explanation.blur import blurred
-from convlens.explanation.occluded import Window, precise, scores_under
+from convlens.explanation.occluded import Window, scores_under
 from convlens.explanation.options import check_value
-from convlens.explanation.question import Question
+from convlens.explanation.question import Question, precise
 
 PATCHES = ("grey", "mean", "blur")
 TIES = 1e4  # falls are equal that differ by less than this part of the largest

@@ -144,3 +144,8 @@ class Question:
                 f"or does not use it; {remedy}"
             )
         return gradient
+
+
+def precise(values: Tensor) -> Tensor:
+    """At least float32, so that two near numbers can be told apart."""
+    return values if values.dtype == torch.float64 else values.float()
