@@ -23,7 +23,6 @@ def test_the_step_is_the_one_that_a_training_takes():
 
 
 def test_a_bench_times_the_gpu_unless_told_otherwise():
-    (there,) = bench(["resnet20"], batch=64).networks
-    (here,) = bench(["resnet20"], batch=64, device="cpu").networks
-    assert there.way == "bf16, channels_last, cuda"
-    assert there.throughput.median > 3 * here.throughput.median
+    (row,) = bench(["resnet20"], batch=512).networks
+    assert (row.device, row.way) == ("cuda", "bf16, channels_last, cuda")
+    assert row.throughput.median > 10_000
