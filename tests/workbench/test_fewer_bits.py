@@ -16,7 +16,7 @@ from convlens.errors import ExportError, RunError, Stopped, UsageError
 from convlens.exporting import onnx_bytes
 from convlens.layers.fake_quantised import float_network
 from convlens.runs import Run
-from convlens.workbench import shrink
+from convlens.workbench import export, shrink
 from convlens.workbench.where import whole_already
 from tests.docs.test_run_format import check
 
@@ -43,6 +43,16 @@ def test_a_run_becomes_one_of_eight_bits_that_answers_nearly_the_same(eight_bits
     assert manifest["format_version"] == 3 and set(manifest["quantisation"]["inputs"]) == layers
     assert all(torch.equal(made.model.state_dict()[name], value) for name, value in whole.model.state_dict().items())
     assert made.splits == whole.splits
+
+
+def test_its_bytes_are_those_of_the_files_that_export_writes(eight_bits, trained_run: Path, tmp_path: Path) -> None:
+    found, _ = eight_bits
+    for run, kind, size in (
+        (trained_run, "onnx", found.before_bytes),
+        (found.shrunk[0].run, "onnx-int8", found.shrunk[0].file_bytes),
+    ):
+        (file,) = export(run, format=kind, out=tmp_path / f"{kind}.onnx").files
+        assert file.size_bytes == size
 
 
 def test_a_quantised_run_is_evaluated_and_measured_and_shrunk_no_further(

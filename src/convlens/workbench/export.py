@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from convlens.errors import UsageError, counted
-from convlens.exporting import Agreement, Facts, Format, export_network, find_format, signature_of, snippet
+from convlens.exporting import (
+    FORMATS,
+    Agreement,
+    Facts,
+    Format,
+    export_network,
+    find_format,
+    metadata_bytes,
+    signature_of,
+    snippet,
+)
 from convlens.runs import Run, installed_versions
 from convlens.workbench.own_network import open_run
 from convlens.workbench.predict import Picture
@@ -100,6 +110,11 @@ def facts_of(run: Run, wanted: Format, preprocess: str) -> Facts:
     if preprocess == "inside" and not wanted.holds_graph:
         raise UsageError(f"--preprocess inside came for {wanted.name}, which holds weights alone; leave it out")
     return Facts(run.classes, run.preprocess, run.temperature, signature, _provenance(run, wanted))
+
+
+def bytes_beside(run: Run) -> int:
+    """That what travels beside the network takes in an ONNX file."""
+    return metadata_bytes(facts_of(run, FORMATS["onnx"], "outside").to_texts())
 
 
 def _provenance(run: Run, wanted: Format) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from convlens.reports import write_report
 from convlens.runs import Run, RunFolder, installed_versions, save_run
 from convlens.shrinking.clustering import DENSE_BITS, check_cluster_bits, check_sparsity
 from convlens.workbench.claim import claim, claim_free
+from convlens.workbench.export import bytes_beside
 from convlens.workbench.gather import Gathered
 from convlens.workbench.own_pictures import drawn_for, recipe_of
 from convlens.workbench.results import Progress, Tell
@@ -109,11 +110,8 @@ class BitLearner:
             folder = folder or claim_free(held, f"{self.run.manifest.name}-{bits.label}")
             made = self.save(folder, model, packed=not quantised)
         if quantised:
-            self.tell(
-                "bytes and latency are those of the ONNX files, by ONNX Runtime: convlens export writes them, and the "
-                "classes and the preprocessing with them"
-            )
-            sizes = (len(files[0]), len(files[1]))
+            self.tell("bytes and latency are those of the ONNX files, by ONNX Runtime: convlens export writes them")
+            sizes = (len(files[0]) + bytes_beside(self.run), len(files[1]) + bytes_beside(made))
             with whole_already(self.run, [made]):
                 times = _latencies(files, made.input_shape)
             return FewerBits(made, sizes, times, files[1])

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from convlens.data import decode_pixels
 from convlens.engines import Engine
 from convlens.errors import ConvlensError, DataError, Stopped, StorageError, counted
-from convlens.exporting import FORMATS, metadata_bytes
 from convlens.measurement import score
 from convlens.pictures import Preprocess
 from convlens.runs import Run
@@ -27,7 +26,7 @@ from convlens.shrinking.search import INT8, Candidate, Figures, Limits, Space, s
 from convlens.training.signals import StopRequest
 from convlens.workbench.compare import row_of
 from convlens.workbench.contenders import of_run
-from convlens.workbench.export import facts_of
+from convlens.workbench.export import bytes_beside
 from convlens.workbench.fewer_bits import BitLearner, Bits
 from convlens.workbench.gather import Gathered
 from convlens.workbench.results import silent
@@ -172,13 +171,14 @@ class Searcher:
             rounding = learner.quantised(Bits("int8"))
             shipped = shipped_file(learner.int8_file(rounding), images)
         name = self.new_name or f"{self.teaching.run.manifest.name}-{run.manifest.name}{ANOTHER}"
-        shipped = _as_exported(shipped, replace(run, manifest=replace(run.manifest, name=name)))
+        named = replace(run, manifest=replace(run.manifest, name=name))
+        shipped = replace(shipped, more_bytes=bytes_beside(named))
         return Made(self._judged(candidate, run, shipped), run, shipped, rounding, stayed)
 
     def _as_it_is(self) -> Made:
         run = self.teaching.run
         shipped = shipped_network(run.model, self._images(run.preprocess), run.temperature)
-        shipped = _as_exported(shipped, run)
+        shipped = replace(shipped, more_bytes=bytes_beside(run))
         return Made(self._judged(Candidate(), run, shipped), run, shipped)
 
     def _learnt(self, candidate: Candidate, *, short: bool) -> Learnt:
@@ -254,9 +254,3 @@ class Searcher:
     def _stop_if_asked(self) -> None:
         if self.asked_to_stop.signal is not None:
             raise Stopped("stopped", self.asked_to_stop.exit_status)
-
-
-def _as_exported(shipped: Shipped, run: Run) -> Shipped:
-    """With the bytes of what travels beside the network."""
-    facts = facts_of(run, FORMATS["onnx"], "outside")
-    return replace(shipped, more_bytes=metadata_bytes(facts.to_texts()))
