@@ -97,7 +97,8 @@ def test_every_method_can_be_asked_for_at_once(copied_run):
 
 
 def test_the_svg_has_the_picture_and_its_maps(copied_run):
-    result = explain(copied_run, [digit(0), digit(1)], method="saliency,grad_cam", sanity=False)
+    result = explain(copied_run, [digit(0), digit(1)], method="saliency, Grad-CAM,saliency", sanity=False)
+    assert result.method == "saliency,grad_cam"
     svg = ET.fromstring(result.files[1].read_text())
     images = list(svg.iter(f"{{{SVG}}}image"))
     assert len(images) == 6 and all(image.get("href").startswith("data:image/png;base64,") for image in images)

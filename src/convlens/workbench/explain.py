@@ -97,7 +97,8 @@ def explain(
     files = write_sheets(folder, drawn.sheets, opened.manifest.name, drawn.refused)
     if save_arrays:
         files += write_arrays(folder, drawn.arrays)
-    return _result(opened, method, drawn.layer, files, drawn.said, unreadable, drawn.checks, drawn.refused, folder)
+    asked_for = "all" if method.lower() == "all" else ",".join(names)
+    return _result(opened, asked_for, drawn.layer, files, drawn.said, unreadable, drawn.checks, drawn.refused, folder)
 
 
 def _twin(run: Run, other: Run) -> Run:
