@@ -140,12 +140,24 @@ def test_a_large_network_gets_a_smaller_batch(monkeypatch):
     assert 1 < few < fit_file.largest_batch(CONVOLUTION, (1, 1, 64, 64), "cpu") < 1 << 20
 
 
+class Answering(nn.Module):
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, images):
+        return self.answer(images)
+
+
 @pytest.mark.parametrize(
     ("network", "said"),
     [
         (nn.Sequential(nn.Flatten(), nn.Linear(5, 2)), "cannot be trained on batches of shape"),
         (nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(1, 2)), "larger --batch"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(16, 3)), "expected logits of"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(16, 3)), "gave \\(1, 3\\); expected a tensor of logits \\(1, 2\\)"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(16, 1)), "gave \\(1, 1\\); expected a tensor of logits \\(1, 2\\)"),
+        (Answering(lambda images: {"logits": images}), "gave a dict; expected a tensor of logits"),
+        (Answering(lambda images: {}["missing"]), "KeyError: 'missing'; see that it takes pictures alone"),
     ],
 )
 def test_a_step_that_fails_is_said_before_anything_is_written(network, said):
@@ -158,3 +170,8 @@ def test_a_plan_says_how_much_of_its_schedule_was_reached() -> None:
     assert whole.reached == 1
     assert whole.replanned(40, 80).reached == 1
     assert whole.replanned(40, 40).reached == pytest.approx(0.4)
+
+
+def test_a_network_whose_layers_have_no_weights_yet_is_refused():
+    with pytest.raises(UsageError, match="a lazy layer of the network has no weights yet"):
+        fit_file.make_plan(nn.LazyLinear(2), lambda _: pytest.fail("pictures were asked for"), Recipe(), Setting(2))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from convlens.data import Batches
 from convlens.errors import NetworkError, RunError, UsageError
+from convlens.graph import check_values
 from convlens.measurement import calibration_error, fit_temperature, measure_network
 from convlens.runs import Manifest, Run, RunFolder, installed_versions, rewind_history, save_run
 from convlens.training.budget import Budget
@@ -39,9 +40,10 @@ COLD_S = 1.0  # a first step that is shorter may have compiled kernels for most 
 def make_plan(network: nn.Module, batches_of: Callable[[int], Batches], recipe: Recipe, setting: Setting) -> Plan:
     """Resolve a recipe for this data and machine; times a copy of the network on its first batch.
 
-    Raises UsageError where a stem shall be frozen, or scales made small, and there are none; NetworkError when one
-    training step on a copy of the network fails.
+    Raises UsageError where a stem shall be frozen, or scales made small, and there are none, or where a part of the
+    network has no values; NetworkError when one training step on a copy of the network fails.
     """
+    check_values(network)
     if recipe.freeze_stem is not None:
         check_stem(network)
     if recipe.l1_scales:
@@ -75,18 +77,28 @@ def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: 
     """One step on a copy, so that what does not fit is said before anything is written; the seconds that it took."""
     began = time.perf_counter()
     with torch.random.fork_rng(devices=[]):
-        try:
-            logits = copy.deepcopy(network).train()(images)
-            F.cross_entropy(logits.float(), labels).backward()
-        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
-            reason = " ".join(str(error).split())[:300]
+        logits = _tried(images, lambda: copy.deepcopy(network).train()(images))
+        if not isinstance(logits, Tensor) or tuple(logits.shape) != (len(images), num_classes):
+            came = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
             raise NetworkError(
-                f"the network cannot be trained on batches of shape {tuple(images.shape)}: {reason}; "
-                "try another --image-size, or a larger --batch where it normalises over the batch"
-            ) from error
-    if tuple(logits.shape) != (len(images), num_classes):
-        raise NetworkError(f"the network gave {tuple(logits.shape)}; expected logits of ({len(images)}, {num_classes})")
+                f"the network gave {came}; expected a tensor of logits ({len(images)}, {num_classes}): one row a "
+                "picture, one number a class"
+            )
+        _tried(images, lambda: F.cross_entropy(logits.float(), labels).backward())
     return time.perf_counter() - began
+
+
+def _tried(images: Tensor, step: Callable[[], Any]) -> Any:
+    """Whatever it raises is the network's own, and said in a line."""
+    try:
+        return step()
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or "no reason given"
+        raise NetworkError(
+            f"the network cannot be trained on batches of shape {tuple(images.shape)}: {type(error).__name__}: "
+            f"{reason}; see that it takes pictures alone, try another --image-size, or a larger --batch where it "
+            "normalises over the batch"
+        ) from error
 
 
 def check_sizes(network: nn.Module, batches: Batches, setting: Setting, start: float) -> None:
