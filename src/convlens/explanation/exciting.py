@@ -52,7 +52,7 @@ def exciting(
         for batch in batches:
             images = as_input(model, batch)
             check_repeatable(model, images, layer)
-            with take_output(model, layer) as taken, failures_told(model, images, "exciting"):
+            with take_output(model, layer, images) as taken, failures_told(model, images, "exciting"):
                 model(images)
             maps = only(taken, layer, len(images)).float()
             if max(wanted) >= maps.shape[1]:

@@ -26,7 +26,7 @@ def feature_maps(model: nn.Module, images: Tensor, layer: str | None = None) -> 
         inputs = as_input(model, images)
         layer = layer if layer is not None else default_layer(model, inputs)
         check_repeatable(model, inputs, layer)
-        with take_output(model, layer) as taken, failures_told(model, inputs, "feature_maps"):
+        with take_output(model, layer, inputs) as taken, failures_told(model, inputs, "feature_maps"):
             model(inputs)
         return only(taken, layer, len(inputs)).float().cpu().numpy()
 

@@ -23,6 +23,6 @@ def features_and_score(question: Question, change: Change | None = None) -> tupl
     `change` makes other feature maps of those that the layer gives.
     """
     assert question.layer is not None
-    with replace_output(question.model, question.layer, change) as taken:
+    with replace_output(question.model, question.layer, question.images, change) as taken:
         score = question.score(question.images.clone())  # it may begin in place
     return only(taken, question.layer, len(question.images)), score

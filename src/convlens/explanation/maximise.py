@@ -22,7 +22,7 @@ from convlens.errors import ExplanationError, UsageError, counted
 from convlens.explanation.blur import blurred
 from convlens.explanation.fourier import first_spectrum, pixels_of
 from convlens.explanation.options import check_value, options_of, whole_numbers
-from convlens.explanation.preparation import at_layer, failures_told, network_with_values, prepared
+from convlens.explanation.preparation import at_layer, channels_come_last, failures_told, network_with_values, prepared
 from convlens.explanation.regularisers import Regularisers, chosen_regularisers, usual
 from convlens.explanation.repeatable import check_repeatable
 
@@ -222,11 +222,12 @@ class _Asked:
         """(1, channels): the mean over each feature map; a dense layer's units as they are."""
         assert self.layer is not None
         kept: list[Tensor] = []
+        axes = (1, 2) if channels_come_last(self.model, self.layer, images) else (2, 3)
 
         def keep(output: object) -> None:
             if isinstance(output, Tensor) and output.ndim in (2, 4):
                 numbers = output.dequantize() if output.is_quantized else output
-                kept[:] = [numbers.mean((2, 3)) if numbers.ndim == 4 else numbers.clone()]
+                kept[:] = [numbers.mean(axes) if numbers.ndim == 4 else numbers.clone()]
 
         with at_layer(self.model, self.layer, keep):
             self.model(images)

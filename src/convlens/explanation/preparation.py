@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from convlens.errors import ConvlensError, ExplanationError, UsageError, counted, unknown_name
+from convlens.errors import ConvlensError, ExplanationError, NetworkError, UsageError, counted, unknown_name
+from convlens.explanation.memory import traced
 from convlens.graph import bare_network, check_values
 
 # Mode, requires_grad and hooks belong to the network: threads that explain take turns, as in a server.
@@ -133,20 +134,36 @@ def at_layer(model: nn.Module, layer: str, see: Callable[[object], Tensor | None
         handle.remove()
 
 
+def channels_come_last(model: nn.Module, layer: str, images: Tensor) -> bool:
+    """Are the maps of a layer (N, H, W, C), as between two permutations? By the graph; where there is none, no."""
+    try:
+        graph = traced(model, images)
+    except NetworkError:
+        return False
+    own = [call for call in graph.finished if call.path == layer and len(call.output_shape) == 4]
+    nodes = [call.node for call in own if call.node is not None and call.node >= 0]
+    return bool(nodes) and graph.map_dims(nodes[-1]) == (1, 2)
+
+
 @contextmanager
-def replace_output(model: nn.Module, layer: str, change: Change | None = None) -> Iterator[list[Tensor]]:
-    """Inside, the feature maps of `layer` start a graph of their own and land in the list.
+def replace_output(
+    model: nn.Module, layer: str, images: Tensor, change: Change | None = None
+) -> Iterator[list[Tensor]]:
+    """Inside, the feature maps of `layer` start a graph of their own and land in the list, (N, channels, h, w).
 
     A module that runs several times is taken at its last run that gives feature maps. `change` makes others of them.
     """
     taken: list[Tensor] = []
+    last = channels_come_last(model, layer, images)
 
     def start_graph(output: object) -> Tensor | None:
         if not isinstance(output, Tensor) or output.ndim != 4:
             return None
-        activation = (output.detach() if change is None else change(output.detach())).requires_grad_()
+        maps = output.detach().permute(0, 3, 1, 2) if last else output.detach()
+        activation = (maps if change is None else change(maps)).requires_grad_()
         taken[:] = [activation]
-        return activation.clone()  # an in-place module above must not write into the activation itself
+        given = activation.permute(0, 2, 3, 1) if last else activation
+        return given.clone()  # an in-place module above must not write into the activation itself
 
     with at_layer(model, layer, start_graph):
         yield taken
@@ -178,14 +195,16 @@ def find_layer(model: nn.Module, layer: str) -> nn.Module:
 
 
 @contextmanager
-def take_output(model: nn.Module, layer: str) -> Iterator[list[Tensor]]:
+def take_output(model: nn.Module, layer: str, images: Tensor) -> Iterator[list[Tensor]]:
     """As `replace_output`, but only looking: the last feature maps of `layer` land in the list, in no graph."""
     taken: list[Tensor] = []
+    last = channels_come_last(model, layer, images)
 
     def look(output: object) -> None:
         if isinstance(output, Tensor) and output.ndim == 4:
             # an in-place module above writes into the original
-            taken[:] = [output.dequantize() if output.is_quantized else output.detach().clone()]
+            maps = output.dequantize() if output.is_quantized else output.detach().clone()
+            taken[:] = [maps.permute(0, 3, 1, 2) if last else maps]
 
     with at_layer(model, layer, look):
         yield taken

@@ -22,7 +22,7 @@ def score_cam(question: Question) -> Tensor:
     """(N, C, H, W) -> (N, h, w)."""
     assert question.layer is not None
     with torch.no_grad():
-        with take_output(question.model, question.layer) as taken:
+        with take_output(question.model, question.layer, question.images) as taken:
             question.settle()
         maps = only(taken, question.layer, len(question.images)).float()  # (N, channels, h, w)
         weights = torch.softmax(_scores(question, maps), dim=1)

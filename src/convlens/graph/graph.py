@@ -9,7 +9,7 @@ from typing import NamedTuple
 from convlens.errors import NetworkError
 from convlens.graph.fields import ReceptiveField
 from convlens.graph.nodes import ModuleCall, Node, Shape
-from convlens.graph.receptive import receptive_fields
+from convlens.graph.receptive import picture_dims, receptive_fields
 
 WEIGHTED = frozenset({"convolution", "addmm", "mm", "bmm", "baddbmm", "lstm", "gru", "rnn_tanh"})
 # fmt: off
@@ -71,8 +71,20 @@ class Graph:
         return next((call.path for call in same if num_calls[call.path] == 1), same[-1].path)
 
     def _is_own_feature_map(self, call: ModuleCall) -> bool:
-        large = len(call.output_shape) == 4 and call.output_shape[2] * call.output_shape[3] > 1
-        return large and call.node is not None and call.node >= 0 and self.nodes[call.node].op not in POOLING
+        if len(call.output_shape) != 4 or call.node is None or call.node < 0 or self.nodes[call.node].op in POOLING:
+            return False
+        rows, columns = self.map_dims(call.node)
+        return call.output_shape[rows] * call.output_shape[columns] > 1
+
+    def map_dims(self, node: int) -> tuple[int, int]:
+        """Where rows and columns lie in the four dimensions of what this node gives: (2, 3), or (1, 2) where channels
+        come last. (2, 3) where neither is certain.
+        """
+        return (1, 2) if self._picture_dims[node] == (1, 2) else (2, 3)
+
+    @cached_property
+    def _picture_dims(self) -> tuple[tuple[int, ...], ...]:
+        return picture_dims(self.nodes, self.input_shapes)
 
     @cached_property
     def depth(self) -> int:

@@ -20,11 +20,31 @@ def receptive_fields(
     nodes: Sequence[Node], input_shapes: Sequence[Shape], *, gates: bool = True
 ) -> tuple[ReceptiveField | None, ...]:
     """One for each node; None where it hangs on no picture. Without `gates` see `_without_gates`."""
+    sights = _all_sights(nodes, input_shapes, gates)
+    return tuple(summary(parts[0].coarse().fields) if parts else None for parts in sights.values())
+
+
+def picture_dims(nodes: Sequence[Node], input_shapes: Sequence[Shape]) -> tuple[tuple[int, ...], ...]:
+    """For each node the dimensions of its tensor that are the picture's rows, columns and so on, (2, 3) as a rule.
+
+    () where one of them is mixed with others, or is not there any more.
+    """
+    return tuple(_dims_of(parts[0]) if parts else () for parts in _all_sights(nodes, input_shapes, True).values())
+
+
+def _dims_of(sight: Sight) -> tuple[int, ...]:
+    carried = [axes_of([dim]) for dim in sight.dims]
+    places = [[place for place, axes in enumerate(carried) if axes == {axis}] for axis in range(len(sight.fields))]
+    alone = all(len(found) == 1 for found in places) and sum(map(len, carried)) == len(places)
+    return tuple(found[0] for found in places) if alone else ()
+
+
+def _all_sights(nodes: Sequence[Node], input_shapes: Sequence[Shape], gates: bool) -> dict[int, Sights]:
     picture = next((shape for shape in input_shapes if len(shape) >= 3), ())
     sights: dict[int, Sights] = {}
     for node in nodes:
         sights[node.index] = _sights_of(node, sights, picture, gates)
-    return tuple(summary(parts[0].coarse().fields) if parts else None for parts in sights.values())
+    return sights
 
 
 def _sights_of(node: Node, sights: dict[int, Sights], picture: Shape, gates: bool) -> Sights:
