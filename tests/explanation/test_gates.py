@@ -213,3 +213,23 @@ def test_a_full_backward_hook_hides_no_gate(images: Tensor) -> None:
     maps = [explain(model, images, 0, method="guided").attributions for model in (plain, hooked)]
     np.testing.assert_array_equal(*maps)
     assert seen
+
+
+@pytest.mark.parametrize(
+    "padding",
+    [
+        nn.Conv2d(3, 4, (3, 5), padding=(1, 2), padding_mode="circular"),
+        nn.Sequential(nn.CircularPad2d((2, 0, 1, 3)), nn.Conv2d(3, 4, 3)),
+    ],
+    ids=["convolution", "layer"],
+)
+def test_circular_padding_hides_no_gate(padding: nn.Module, images: Tensor) -> None:
+    network = nn.Sequential(padding, nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 3)).eval()
+    found = explain(network, images, 1, method="guided").attributions
+    x = images.clone().requires_grad_()
+    maps = network[0](x)
+    (upstream,) = torch.autograd.grad(network[2:](F.relu(kept := maps.detach().requires_grad_()))[:, 1].sum(), kept)
+    (expected,) = torch.autograd.grad(maps, x, upstream * (upstream > 0))
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5, atol=1e-7)
+    deconv = explain(network, images, 1, method="deconv").attributions
+    assert not np.array_equal(deconv, found)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from convlens.errors import ExplanationError, UsageError
 from convlens.explanation import exciting, explain, feature_maps, filters, maximise, memory
+from convlens.explanation.occlusion import windows
 from convlens.graph import trace
 
 
@@ -304,3 +305,57 @@ def test_what_every_pass_changes_is_no_reason_to_ask_anew(monkeypatch: pytest.Mo
     assert network.passes > 4
     assert len(asked) <= 2  # the second time at most, when it is known to count
     assert len(memory._KNOWN[network]) <= 4
+
+
+class Branching(nn.Module):
+    """Whose path hangs on a value of all pictures together."""
+
+    def __init__(self, size: int = 24):
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Sequential(
+            nn.Conv2d(3, 64, 3, padding=1), nn.Tanh(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(256, 4)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net(images) if images.mean() > 0 else self.net(-images)
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [("saliency", {}), ("grad_cam", {"layer": "net.1"}), ("occlusion", {"window": 9, "stride": 5}), ("score_cam", {})],
+)
+def test_pictures_go_one_by_one_where_the_path_hangs_on_values(method, options):
+    network = Branching().eval()
+    noise = torch.randn(4, 3, 24, 24, generator=torch.Generator().manual_seed(3))
+    images = noise - noise.mean((1, 2, 3), keepdim=True) + torch.tensor([0.3, -0.3, 0.02, -0.02])[:, None, None, None]
+    together = explain(network, images, 1, method=method, **options).maps
+    alone = np.concatenate([explain(network, one[None], 1, method=method, **options).maps for one in images])
+    np.testing.assert_allclose(together, alone, atol=1e-5 * np.abs(alone).max())
+
+
+def test_feature_maps_and_what_excites_go_one_by_one_too():
+    network, images = Branching().eval(), torch.randn(4, 3, 24, 24, generator=torch.Generator().manual_seed(3))
+    images[0] += 9  # more than all others are below
+    images[1:] -= 0.5
+    maps = feature_maps(network, images, "net.1")
+    np.testing.assert_allclose(maps, np.concatenate([feature_maps(network, one[None], "net.1") for one in images]))
+    best = exciting(network, [images], "net.1", [3])[3]
+    assert [one.value for one in best] == pytest.approx(sorted(maps[:, 3].max((1, 2)), reverse=True), rel=1e-5)
+
+
+def test_a_window_that_changes_the_path_is_asked_by_itself():
+    network = Branching().eval()
+    image = torch.rand(1, 3, 128, 120, generator=torch.Generator().manual_seed(4)) * 0.1 - 0.05
+    image[:, :, 30:40, 30:40] = 3.0  # the only windows that turn the sign of the mean are those over it
+    image -= image.mean() - 0.002
+    found = explain(network, image, 1, method="occlusion", window=16, stride=8).maps[0]
+    expected, covers = np.zeros((128, 120)), np.zeros((128, 120))
+    with torch.no_grad():
+        plain = float(network(image)[0, 1])
+        for rows, columns in windows(128, 120, 16, 8):
+            covered = image.clone()
+            covered[..., rows, columns] = 0
+            expected[rows, columns] += plain - float(network(covered)[0, 1])
+            covers[rows, columns] += 1
+    np.testing.assert_allclose(found, expected / covers, atol=1e-4 * np.abs(expected / covers).max())

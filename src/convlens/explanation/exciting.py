@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from convlens.errors import NetworkError, UsageError
-from convlens.explanation.memory import traced
+from convlens.explanation.memory import passes, traced
 from convlens.explanation.options import whole_numbers
 from convlens.explanation.preparation import as_input, failures_told, network_with_values, only, prepared, take_output
 from convlens.explanation.repeatable import check_repeatable
@@ -49,9 +49,7 @@ def exciting(
     seen, fields = 0, dict[torch.Size, ReceptiveField | None]()
     model, sizes = network_with_values(model), dict[int, torch.Size]()
     with prepared(model), torch.no_grad():
-        for batch in batches:
-            images = as_input(model, batch)
-            check_repeatable(model, images, layer)
+        for images in _passes(model, batches, layer):
             with take_output(model, layer, images) as taken, failures_told(model, images, "exciting"):
                 model(images)
             maps = only(taken, layer, len(images)).float()
@@ -95,3 +93,10 @@ def _cut(field: ReceptiveField | None, position: tuple[int, int], size: torch.Si
         return None
     (top, bottom), (left, right) = field.window(*position)
     return (max(top, 0), min(bottom, size[0] - 1)), (max(left, 0), min(right, size[1] - 1))
+
+
+def _passes(model: nn.Module, batches: Iterable[Tensor], layer: str) -> Iterator[Tensor]:
+    for batch in batches:
+        images = as_input(model, batch)
+        check_repeatable(model, images, layer)
+        yield from passes(model, images)

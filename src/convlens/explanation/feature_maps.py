@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from convlens.errors import UsageError, counted
 from convlens.explanation.exciting import field_of
 from convlens.explanation.filters import full_columns
+from convlens.explanation.memory import passes
 from convlens.explanation.preparation import as_input, failures_told, network_with_values, only, prepared, take_output
 from convlens.explanation.repeatable import check_repeatable
 from convlens.explanation.verb import default_layer
@@ -26,9 +27,12 @@ def feature_maps(model: nn.Module, images: Tensor, layer: str | None = None) -> 
         inputs = as_input(model, images)
         layer = layer if layer is not None else default_layer(model, inputs)
         check_repeatable(model, inputs, layer)
-        with take_output(model, layer, inputs) as taken, failures_told(model, inputs, "feature_maps"):
-            model(inputs)
-        return only(taken, layer, len(inputs)).float().cpu().numpy()
+        found = []
+        for part in passes(model, inputs):
+            with take_output(model, layer, part) as taken, failures_told(model, inputs, "feature_maps"):
+                model(part)
+            found.append(only(taken, layer, len(part)).float().cpu())
+        return torch.cat(found).numpy()
 
 
 def feature_maps_picture(

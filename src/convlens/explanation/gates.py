@@ -83,7 +83,7 @@ def change_gates(score: Tensor, method: str, rule: str) -> None:
         if what := _unknown(node, name):
             raise ExplanationError(
                 f"{method} cannot tell whether {what} is a gate; write it as torch's own (F.relu, not in place on a "
-                "view, which circular padding is too), or use method saliency or integrated_gradients"
+                "view), or use method saliency or integrated_gradients"
             )
         if name in SMOOTH:
             smooth.append(node)

@@ -7,12 +7,36 @@ but both are known to depend little on the upper layers (Adebayo et al. 2018): m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from convlens.errors import ExplanationError
 from convlens.explanation.gates import change_gates
 from convlens.explanation.question import Question
+
+
+class CircularPaddingJoined(TorchFunctionMode):
+    """Circular padding as a concatenation: torch writes it into parts of a new tensor, where gates could hide."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if function is F.pad and "circular" in (*args, *kwargs.values()):
+            return _joined(*args[:2], **{name: kwargs[name] for name in ("input", "pad") if name in kwargs})
+        return function(*args, **kwargs)
+
+
+def _joined(input: Tensor, pad: Sequence[int]) -> Tensor:
+    """`pad` as F.pad takes it: before and after, the last dimension first."""
+    for place, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
+        dim = input.ndim - 1 - place
+        size = input.shape[dim]
+        input = torch.cat([input.narrow(dim, size - before, before), input, input.narrow(dim, 0, after)], dim)
+    return input
 
 
 def guided(question: Question, *, rule: str = "exact") -> Tensor:
@@ -32,7 +56,8 @@ def _through_gates(question: Question, method: str, rule: str) -> Tensor:
             "was scripted or traced, or use method saliency or integrated_gradients"
         )
     images = question.images.requires_grad_()
-    score = question.score(images.clone())
+    with CircularPaddingJoined():
+        score = question.score(images.clone())
     if score.grad_fn is None:
         return question.gradient(score, images)  # which says why there is none
     change_gates(score, method, rule)

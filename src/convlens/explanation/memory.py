@@ -71,6 +71,19 @@ def traced(model: nn.Module, images: Tensor) -> Graph:
     return found
 
 
+def goes_alone(model: nn.Module, images: Tensor) -> bool:
+    """Does its path hang on values, as `if images.mean() > 0`? Of others that share the pass, too."""
+    try:
+        return traced(model, images).used_real_tensors
+    except NetworkError:
+        return False
+
+
+def passes(model: nn.Module, images: Tensor) -> tuple[Tensor, ...]:
+    """All of these pictures at once, or one by one where they must not share a pass."""
+    return images.split(1 if goes_alone(model, images) else len(images))
+
+
 def same_network(copy: nn.Module, model: nn.Module) -> None:
     """What is known of a network holds for its copy."""
     _KNOWN[copy] = _KNOWN.setdefault(model, {})
@@ -87,6 +100,8 @@ def bound_on(device: torch.device, *, gradient: bool) -> int:
 
 def pictures_at_once(model: nn.Module, images: Tensor, *, gradient: bool) -> int:
     """1 or more. A gradient keeps every activation; without one, little more than the largest two are alive."""
+    if goes_alone(model, images):
+        return 1
     try:
         graph = traced(model, images)
     except NetworkError:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from convlens.errors import NetworkError
-from convlens.explanation.memory import BOUND, NEAR, traced
+from convlens.explanation.memory import BOUND, NEAR, goes_alone, traced
 from convlens.explanation.question import Question, precise
 from convlens.explanation.replay import Incremental, NotRecordedError, Patch, Recorded, replayable, spanning
 
@@ -65,6 +65,8 @@ def _is_worth_it(question: Question) -> bool:
         graph = traced(question.model, question.images)
     except NetworkError:
         return False
+    if goes_alone(question.model, question.images):
+        return False  # another window may take another path
     needed = sum(node.output_bytes for node in graph.nodes if not node.is_view)
     return WORTH_IT <= needed <= BOUND // 2
 

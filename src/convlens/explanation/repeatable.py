@@ -3,8 +3,9 @@
 It is asked, once for each network, with a picture alone, three times, and beside others, twice: neither its modules
 nor its graph tell of one that overrides `train`, draws from NumPy or is TorchScript. The graph only names the operation
 that may be to blame. Where it does not take a picture alone, it is asked with others both times, and these are other
-ones the second time. Compared is every tensor that it gives, and what the layer gives that is looked at. Not seen is
-chance that seldom comes up, and mixing by less than a hundredth of the spread between pictures.
+ones the second time. Compared is every tensor that it gives, and what the layer gives that is looked at. Pictures of a
+network whose path hangs on values never share a pass, so that none can tell on another. Not seen is chance that seldom
+comes up, and mixing by less than a hundredth of the spread between pictures.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from convlens.errors import ExplanationError, NetworkError
-from convlens.explanation.memory import remembered, traced
+from convlens.explanation.memory import goes_alone, remembered, traced
 from convlens.explanation.preparation import at_layer
 from convlens.graph import Node
 
@@ -60,7 +61,7 @@ def _problem(model: nn.Module, images: Tensor, layer: str | None) -> str:
             f"this network draws at random at every pass, in evaluation mode too{_where(model, image, _may_draw)}, so "
             "that a map would show chance; give its dropout training=self.training, or take the noise away"
         )
-    if beside and _mixes(alone[0], beside[0], quantised=_quantises(model)):
+    if beside and not goes_alone(model, image) and _mixes(alone[0], beside[0], quantised=_quantises(model)):
         return (
             "what this network says of a picture hangs on the others of its batch, in evaluation mode too"
             f"{_where(model, image, _takes_statistics)}, so that a picture has no map of its own; let its batch norms "
