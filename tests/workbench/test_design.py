@@ -71,6 +71,17 @@ def test_long_pictures_are_letterboxed_and_others_cropped(pictures):
     assert designed(pictures(30, 91), model="lenet5", fit="resize").preprocess.fit == "resize"
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "fit", "says"),
+    [(40, 56, "auto", True), (40, 42, "auto", False), (40, 56, "crop", False), (300, 400, "auto", False)],
+)
+def test_what_a_crop_of_small_pictures_leaves_out_is_said(pictures, height, width, fit, says):
+    told = []
+    designed(pictures(height, width), told.append, model="lenet5", image_size=28, fit=fit)
+    line = "of pictures as long as 1.4 times their shorter side the middle is seen, without the last 29%; "
+    assert [one for one in told if "shorter side" in one] == [line + "--fit letterbox keeps all of it"] * says
+
+
 def test_grey_pictures_make_a_network_of_one_channel(pictures):
     made = designed(pictures(28, 28, grey=True), model="lenet5")
     assert made.preprocess.channels == made.architecture["in_channels"] == 1

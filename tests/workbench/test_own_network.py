@@ -97,7 +97,7 @@ def test_opening_a_run_leaves_the_random_numbers_alone(own_run, file):
 
 
 def test_another_network_than_the_trained_one_is_refused(own_run, file):
-    with pytest.raises(RunError, match=r"weights\.safetensors does not fit the network"):
+    with pytest.raises(RunError, match=r"does not fit the network: .*the run was trained as net\.py:Small: give that"):
         evaluate(own_run, network=f"{file}:wide")
 
 

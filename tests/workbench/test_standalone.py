@@ -63,6 +63,8 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         (folder / f"part-{bits}.png").write_bytes(partly(values[..., 1], bits))
         if bits >= 8:
             (folder / f"part-{bits}-colour.png").write_bytes(partly(values, bits))
+    deep = (257 * np.asarray(china.resize((40, 30)).convert("L")).astype(">u2")).tobytes()
+    (folder / "deep.pgm").write_bytes(b"P5 40 30 65535\n" + deep)
     return [str(file) for file in sorted(folder.iterdir())]
 
 

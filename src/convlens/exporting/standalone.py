@@ -23,8 +23,9 @@ def upright(path: str, side: int, channels: int) -> Image.Image:
         if (times := min(file.size) // side) >= 2:
             file.draft(None, (file.width // times, file.height // times))
         image, bits = ImageOps.exif_transpose(file), Path(path).read_bytes()[24] if file.format == "PNG" else 8
+        deep = image.mode.startswith("I;16") or (image.mode == "I" and file.format == "PPM")
     nothing = transparent(image, bits)
-    if image.mode.startswith("I;16"):
+    if deep:
         image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
     if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
         image, above = Image.new("RGB", image.size, "white"), image.convert("RGBA")

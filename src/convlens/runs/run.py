@@ -83,7 +83,9 @@ class Run:
             model.load_state_dict(weights)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:300]
-            raise RunError(f"{path} does not fit the network: {reason}; {RESTORE}") from error
+            named = self.manifest.architecture.get("network")
+            remedy = RESTORE if named is None else f"the run was trained as {named}: give that network"
+            raise RunError(f"{path} does not fit the network: {reason}; {remedy}") from error
         model = self.quantised(model)
         self._check_fit(model.eval())
         return model

@@ -22,6 +22,7 @@ from convlens.workbench.results import Tell
 from convlens.workbench.weights import is_file, preprocess_of, run_of, told_by
 
 LONG_ASPECT = 1.6  # cameras make 4:3 and 3:2; what is longer loses too much to a crop
+NEARLY_SQUARE = 1.1  # small pictures that are longer are often cut to what they show: what a crop leaves out is said
 TINY, SMALLEST = 20, 28  # pictures under 20 px are enlarged to the size of MNIST's
 
 
@@ -94,7 +95,7 @@ def design(ask: Request, gathered: Gathered, recipe: Recipe, *, started: float, 
     size = ask.image_size or _resolution(ask, gathered)
     torch.manual_seed(recipe.seed)
     if ask.network is not None:
-        return _own(ask, gathered, size)
+        return _own(ask, gathered, size, tell)
     return _from_zoo(ask, ask.model, size, gathered, tell)
 
 
@@ -161,7 +162,7 @@ def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell
         record = _load(network, wants, tell, required=ask.weights != "auto")
     if record is None and photographs and ask.weights == "auto":
         tell(f"training {name} from scratch")
-    preprocess = _preprocess(ask, gathered, size, channels)
+    preprocess = _preprocess(ask, gathered, size, channels, tell)
     brought = None if record is None else preprocess_of(wants, record)
     if brought is not None and len(brought["mean"]) == channels:
         preprocess = replace(preprocess, mean=tuple(brought["mean"]), std=tuple(brought["std"]))
@@ -208,7 +209,7 @@ def _short(error: Exception) -> str:
     return str(error).split(";")[0]
 
 
-def _own(ask: Request, gathered: Gathered, size: int) -> Design:
+def _own(ask: Request, gathered: Gathered, size: int, tell: Tell) -> Design:
     assert ask.network is not None
     if ask.weights not in ("auto", "none"):
         raise UsageError("--weights goes with a network of the zoo; load your own network's weights in its constructor")
@@ -216,12 +217,17 @@ def _own(ask: Request, gathered: Gathered, size: int) -> Design:
     network = load_network(ask.network, num_classes=gathered.num_classes, in_channels=channels)
     path, name = split_name(ask.network)
     label, described = name.lower(), {"network": f"{Path(path).name}:{name}"}
-    preprocess = _preprocess(ask, gathered, size, channels)
+    preprocess = _preprocess(ask, gathered, size, channels, tell)
     return Design(network, label, described, preprocess, "scratch", False, own_network=ask.network)
 
 
-def _preprocess(ask: Request, gathered: Gathered, size: int, channels: int) -> Preprocess:
-    fit = ask.fit
+def _preprocess(ask: Request, gathered: Gathered, size: int, channels: int, tell: Tell) -> Preprocess:
+    fit, aspect = ask.fit, gathered.aspect()
     if fit == "auto":
-        fit = "letterbox" if gathered.aspect() > LONG_ASPECT else "crop"
+        fit = "letterbox" if aspect > LONG_ASPECT else "crop"
+        if fit == "crop" and aspect > NEARLY_SQUARE and gathered.median_side() <= SMALL_SIDE:
+            tell(
+                f"of pictures as long as {aspect:.2g} times their shorter side the middle is seen, without the last "
+                f"{1 - 1 / aspect:.0%}; --fit letterbox keeps all of it"
+            )
     return Preprocess((size, size), fit, channels, (0.5,) * channels, (0.5,) * channels, ask.crop_ratio)
