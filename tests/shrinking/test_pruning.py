@@ -93,3 +93,15 @@ def test_only_the_layers_that_were_named_lose_channels() -> None:
         assert [tuple(small[place].weight.shape[:2]) for place in (0, 2)] == [(8, 3), (8, 8)]
     with pytest.raises(UsageError, match=r"--only came as 'head\*', .*there are 0.weight"):
         prune(network, (1, 3, 16, 16), 0.5, only="head*")
+
+
+@pytest.mark.parametrize("norm", [nn.GroupNorm(4, 16), nn.GroupNorm(1, 16)], ids=["groups", "layer"])
+def test_why_channels_that_a_norm_compares_stay_is_said(norm: nn.Module) -> None:
+    network = nn.Sequential(
+        nn.Conv2d(3, 16, 3), norm, nn.ReLU(), nn.Conv2d(16, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 4)
+    )
+    made = prune(network, (1, 3, 6, 6), 0.5)
+    assert [(one.module, one.reason) for one in made.kept if one.op == "native_group_norm"] == [
+        ("1", "it goes over channels")
+    ]
+    assert (made.network[0].out_channels, made.network[3].out_channels) == (16, 4)

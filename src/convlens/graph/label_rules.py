@@ -143,6 +143,11 @@ def reduction(node: Node, seen: list[Labels], book: LabelBook) -> Labels:
     return labels.reshape(shape) if len(shape) == len(node.output_shape) else fixed(len(node.output_shape))
 
 
+@rule("native_group_norm", "native_layer_norm")
+def norm_of_one_picture(node: Node, seen: list[Labels], book: LabelBook) -> Labels:
+    return unknown(node, seen, book, "it goes over channels")
+
+
 @rule("_softmax", "_log_softmax", "cumsum", "sort", "topk")
 def over_one(node: Node, seen: list[Labels], book: LabelBook) -> Labels:
     labels = seen[0]
