@@ -109,6 +109,23 @@ def test_maps_beside_them_are_as_they_were(network, images, layer):
     np.testing.assert_allclose(feature_maps(network, images, layer), kept[0].numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [(1, 8), (8, 1), (4, 8)], ids=str)
+def test_maps_of_one_row_or_column_are_read_so_too(size):
+    class Flat(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.mix, self.head = nn.Conv2d(3, 16, 1), nn.Linear(16, 16), nn.Linear(16, 4)
+
+        def forward(self, images):
+            return self.head(self.mix(self.conv(images).permute(0, 2, 3, 1)).relu().mean((1, 2)))
+
+    network, images = Flat().eval(), torch.randn(2, 3, *size)
+    with torch.no_grad():
+        expected = network.mix(network.conv(images).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    np.testing.assert_allclose(feature_maps(network, images, "mix"), expected.numpy(), atol=1e-6)
+    np.testing.assert_allclose(feature_maps(network, images, "conv"), network.conv(images).detach().numpy(), atol=1e-6)
+
+
 def test_the_graph_knows_where_rows_and_columns_lie(network, images):
     graph = trace(network, (1, 3, 48, 32))
     dims = {call.path: graph.map_dims(call.node) for call in graph.finished if len(call.output_shape) == 4}

@@ -233,3 +233,10 @@ def test_circular_padding_hides_no_gate(padding: nn.Module, images: Tensor) -> N
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5, atol=1e-7)
     deconv = explain(network, images, 1, method="deconv").attributions
     assert not np.array_equal(deconv, found)
+
+
+def test_circular_padding_that_cuts_is_not_taken_for_another(images: Tensor) -> None:
+    network = nn.Sequential(nn.CircularPad2d((-1, 2, 1, 1)), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3)).eval()
+    network(images)
+    with pytest.raises(ExplanationError, match="cannot tell whether an operation in place on a view is a gate"):
+        explain(network, images, 1, method="guided")

@@ -359,3 +359,49 @@ def test_a_window_that_changes_the_path_is_asked_by_itself():
             expected[rows, columns] += plain - float(network(covered)[0, 1])
             covers[rows, columns] += 1
     np.testing.assert_allclose(found, expected / covers, atol=1e-4 * np.abs(expected / covers).max())
+
+
+READS = {
+    "a mean": (lambda x: -x if x.mean() > 0 else x, True),
+    "a number of the maps": (lambda x: x * x.amax().item(), True),
+    "a constant": (lambda x: x * torch.ones(1).item(), False),
+    "whether all is finite": (lambda x: x if bool(torch.isfinite(x).all()) else x[:0], False),
+    "whether something is NaN": (lambda x: x[:0] if torch.isnan(x).any() else x, False),
+    "nothing": (lambda x: x, False),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_pictures_share_a_pass_where_only_constants_and_soundness_are_read(name):
+    change, alone = READS[name]
+    network, images = Changed(change).eval(), torch.randn(4, 3, 8, 8)
+    assert memory.goes_alone(network, images) is alone
+    assert (memory.pictures_at_once(network, images, gradient=True) == 1) is alone
+
+
+def test_mixing_is_refused_where_only_soundness_is_read():
+    def change(maps: Tensor) -> Tensor:
+        assert not torch.isnan(maps).any()
+        return maps - maps.mean(0, keepdim=True)
+
+    with pytest.raises(ExplanationError, match="hangs on the others of its batch"):
+        explain(Changed(change).eval(), torch.randn(2, 3, 8, 8), 1)
+
+
+def test_maps_of_two_sizes_are_told():
+    def change(maps: Tensor) -> Tensor:
+        return maps[..., ::2] if maps[:, 0].mean() > 0.5 else maps
+
+    network = Changed(Through(change)).eval()
+    images = torch.ones(2, 3, 8, 8) * torch.tensor([9.0, -9.0])[:, None, None, None]
+    with pytest.raises(ExplanationError, match=r"maps of \(8, 8, 4\) and \(8, 8, 8\) to these pictures"):
+        feature_maps(network, images, "change")
+
+
+class Through(nn.Module):
+    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = change
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.function(maps)

@@ -78,8 +78,8 @@ def test_long_pictures_are_letterboxed_and_others_cropped(pictures):
 def test_what_a_crop_of_small_pictures_leaves_out_is_said(pictures, height, width, fit, says):
     told = []
     designed(pictures(height, width), told.append, model="lenet5", image_size=28, fit=fit)
-    line = "of pictures as long as 1.4 times their shorter side the middle is seen, without the last 29%; "
-    assert [one for one in told if "shorter side" in one] == [line + "--fit letterbox keeps all of it"] * says
+    line = "of pictures 1.4 times as long as wide the middle 71% of their length is seen; "
+    assert [one for one in told if "the middle" in one] == [line + "--fit letterbox keeps both ends"] * says
 
 
 def test_grey_pictures_make_a_network_of_one_channel(pictures):

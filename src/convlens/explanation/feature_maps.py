@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import UsageError, counted
+from convlens.errors import ExplanationError, UsageError, counted
 from convlens.explanation.exciting import field_of
 from convlens.explanation.filters import full_columns
 from convlens.explanation.memory import passes
@@ -32,6 +32,12 @@ def feature_maps(model: nn.Module, images: Tensor, layer: str | None = None) -> 
             with take_output(model, layer, part) as taken, failures_told(model, inputs, "feature_maps"):
                 model(part)
             found.append(only(taken, layer, len(part)).float().cpu())
+        sizes = {tuple(maps.shape[1:]) for maps in found}
+        if len(sizes) > 1:
+            raise ExplanationError(
+                f"layer '{layer}' gives maps of {' and '.join(map(str, sorted(sizes)))} to these pictures, whose ways "
+                "through the network part; give one picture at a time"
+            )
         return torch.cat(found).numpy()
 
 

@@ -24,19 +24,19 @@ class CircularPaddingJoined(TorchFunctionMode):
     """Circular padding as a concatenation: torch writes it into parts of a new tensor, where gates could hide."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if function is F.pad and "circular" in (*args, *kwargs.values()):
-            return _joined(*args[:2], **{name: kwargs[name] for name in ("input", "pad") if name in kwargs})
-        return function(*args, **kwargs)
+        given = dict(zip(("input", "pad", "mode", "value"), args, strict=False)) | (kwargs or {})
+        padded = function(*args, **(kwargs or {}))  # or torch's own words of what it does not take
+        is_circular = function is F.pad and given.get("mode") == "circular" and min(given["pad"]) >= 0
+        return _joined(given["input"], given["pad"]) if is_circular else padded
 
 
-def _joined(input: Tensor, pad: Sequence[int]) -> Tensor:
+def _joined(images: Tensor, pad: Sequence[int]) -> Tensor:
     """`pad` as F.pad takes it: before and after, the last dimension first."""
     for place, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
-        dim = input.ndim - 1 - place
-        size = input.shape[dim]
-        input = torch.cat([input.narrow(dim, size - before, before), input, input.narrow(dim, 0, after)], dim)
-    return input
+        dim = images.ndim - 1 - place
+        size = images.shape[dim]
+        images = torch.cat([images.narrow(dim, size - before, before), images, images.narrow(dim, 0, after)], dim)
+    return images
 
 
 def guided(question: Question, *, rule: str = "exact") -> Tensor:

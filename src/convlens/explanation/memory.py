@@ -72,9 +72,9 @@ def traced(model: nn.Module, images: Tensor) -> Graph:
 
 
 def goes_alone(model: nn.Module, images: Tensor) -> bool:
-    """Does its path hang on values, as `if images.mean() > 0`? Of others that share the pass, too."""
+    """Does its path hang on values of its pictures, as `if images.mean() > 0`? Of others that share the pass, too."""
     try:
-        return traced(model, images).used_real_tensors
+        return traced(model, images).hangs_on_values
     except NetworkError:
         return False
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from convlens.explanation.preparation import only, take_output
-from convlens.explanation.question import Question
+from convlens.explanation.question import Question, precise
 
 
 def score_cam(question: Question) -> Tensor:
@@ -24,7 +24,7 @@ def score_cam(question: Question) -> Tensor:
     with torch.no_grad():
         with take_output(question.model, question.layer, question.images) as taken:
             question.settle()
-        maps = only(taken, question.layer, len(question.images)).float()  # (N, channels, h, w)
+        maps = precise(only(taken, question.layer, len(question.images)))  # (N, channels, h, w)
         weights = torch.softmax(_scores(question, maps), dim=1)
         return F.relu((weights[:, :, None, None] * maps).sum(1))
 
@@ -34,13 +34,13 @@ def _scores(question: Question, maps: Tensor) -> Tensor:
     low, high = maps.amin((2, 3), keepdim=True), maps.amax((2, 3), keepdim=True)
     alive = high > low
     scaled = torch.where(alive, (maps - low) / torch.where(alive, high - low, 1), 0)
-    scores = question.scores_of(torch.zeros_like(question.images)[None]).float().T.repeat(1, maps.shape[1])
+    scores = precise(question.scores_of(torch.zeros_like(question.images)[None])).T.repeat(1, maps.shape[1])
     channels = alive.flatten(1).any(0).nonzero().flatten()  # that any picture has
     start = 0
     for count in question.in_turns(len(channels), gradient=False):
         chosen = channels[start : start + count]
         masks = F.interpolate(scaled[:, chosen], question.images.shape[2:], mode="bilinear", align_corners=False)
         masked = question.images[None] * masks.transpose(0, 1)[:, :, None].to(question.images)
-        scores[:, chosen] = question.scores_of(masked).float().T
+        scores[:, chosen] = precise(question.scores_of(masked)).T
         start += count
     return scores

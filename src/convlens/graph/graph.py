@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 from convlens.errors import NetworkError
 from convlens.graph.fields import ReceptiveField
-from convlens.graph.nodes import ModuleCall, Node, Shape
+from convlens.graph.nodes import NETWORK_INPUT, ModuleCall, Node, Shape
 from convlens.graph.receptive import picture_dims, receptive_fields
 
 WEIGHTED = frozenset({"convolution", "addmm", "mm", "bmm", "baddbmm", "lstm", "gru", "rnn_tanh"})
@@ -37,6 +38,7 @@ class Graph:
     input_bytes: int
     output_nodes: tuple[int, ...]
     used_real_tensors: bool
+    read_nodes: tuple[int, ...] = ()  # that hang on the input, and of which Python asked a number
 
     @property
     def input_shape(self) -> Shape:
@@ -80,11 +82,27 @@ class Graph:
         """Where rows and columns lie in the four dimensions of what this node gives: (2, 3), or (1, 2) where channels
         come last. (2, 3) where neither is certain.
         """
-        return (1, 2) if self._picture_dims[node] == (1, 2) else (2, 3)
+        found = [(dim, last) for dim, last in zip(self._picture_dims[node], (1, 2), strict=False) if dim is not None]
+        return (1, 2) if found and all(dim == last for dim, last in found) else (2, 3)
 
     @cached_property
-    def _picture_dims(self) -> tuple[tuple[int, ...], ...]:
+    def _picture_dims(self) -> tuple[tuple[int | None, ...], ...]:
         return picture_dims(self.nodes, self.input_shapes)
+
+    @cached_property
+    def hangs_on_values(self) -> bool:
+        """May its path hang on numbers that Python asked for, as `if images.mean() > 0`? Not where it only looks
+        whether numbers are finite.
+        """
+        waiting, seen = list(self.read_nodes), set[int]()
+        while waiting:
+            node = waiting.pop()
+            if node == NETWORK_INPUT:
+                return True
+            if node not in seen and not _asks_if_finite(self.nodes[node]):
+                seen.add(node)
+                waiting.extend(self.nodes[node].inputs)
+        return False
 
     @cached_property
     def depth(self) -> int:
@@ -111,3 +129,12 @@ class Graph:
     @cached_property
     def _receptive_fields_without_gates(self) -> tuple[ReceptiveField | None, ...]:
         return receptive_fields(self.nodes, self.input_shapes, gates=False)
+
+
+def _asks_if_finite(node: Node) -> bool:
+    """isnan, isinf, and isfinite as torch writes it: x == x and abs(x) != inf."""
+    if node.op in ("isnan", "isinf", "isposinf", "isneginf"):
+        return True
+    operands, other = node.operands(), node.arguments.get("other")
+    with_itself = len(operands) == 2 and operands[0] == operands[1]
+    return node.op in ("eq", "ne") and (with_itself or (isinstance(other, float) and math.isinf(other)))

@@ -24,19 +24,18 @@ def receptive_fields(
     return tuple(summary(parts[0].coarse().fields) if parts else None for parts in sights.values())
 
 
-def picture_dims(nodes: Sequence[Node], input_shapes: Sequence[Shape]) -> tuple[tuple[int, ...], ...]:
+def picture_dims(nodes: Sequence[Node], input_shapes: Sequence[Shape]) -> tuple[tuple[int | None, ...], ...]:
     """For each node the dimensions of its tensor that are the picture's rows, columns and so on, (2, 3) as a rule.
 
-    () where one of them is mixed with others, or is not there any more.
+    None for those that are mixed with others, or of one position. () where it hangs on no picture.
     """
     return tuple(_dims_of(parts[0]) if parts else () for parts in _all_sights(nodes, input_shapes, True).values())
 
 
-def _dims_of(sight: Sight) -> tuple[int, ...]:
+def _dims_of(sight: Sight) -> tuple[int | None, ...]:
     carried = [axes_of([dim]) for dim in sight.dims]
-    places = [[place for place, axes in enumerate(carried) if axes == {axis}] for axis in range(len(sight.fields))]
-    alone = all(len(found) == 1 for found in places) and sum(map(len, carried)) == len(places)
-    return tuple(found[0] for found in places) if alone else ()
+    places = [[place for place, axes in enumerate(carried) if axis in axes] for axis in range(len(sight.fields))]
+    return tuple(found[0] if len(found) == 1 and len(carried[found[0]]) == 1 else None for found in places)
 
 
 def _all_sights(nodes: Sequence[Node], input_shapes: Sequence[Shape], gates: bool) -> dict[int, Sights]:

@@ -36,6 +36,7 @@ class Recorder(TorchDispatchMode):
         self.nodes: list[Node] = []
         self.calls: list[ModuleCall | None] = []
         self.finished: list[ModuleCall] = []
+        self.read: list[int] = []  # nodes of which Python asked a number
         self._open: list[tuple[str, str, int, int]] = [("", "", 0, -1)]
         self._makers: dict[int, tuple[int | None, tuple[str, ...], int]] = {}
         self._kept: list[Tensor] = []
@@ -75,6 +76,9 @@ class Recorder(TorchDispatchMode):
 
     def _record(self, func: Any, args: Any, kwargs: Any, outputs: Any) -> None:
         tensors = [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]
+        if func._schema.name == "aten::_local_scalar_dense" and (node := self.node_of(args[0])) in self._on_input:
+            assert node is not None
+            self.read.append(node)
         if not tensors:
             return
         if tensors[0].numel() == 0 and func._schema.name == "aten::empty":

@@ -130,6 +130,7 @@ def _traced(model: nn.Module, examples: tuple[Any, ...], *, on_meta: bool) -> Gr
         input_bytes=sum(t.numel() * t.element_size() for t in tensors),
         output_nodes=tuple(dict.fromkeys(node for node in results if node is not None)),
         used_real_tensors=not on_meta,
+        read_nodes=tuple(dict.fromkeys(recorder.read)),
     )
 
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.data import Batches
-from convlens.errors import NetworkError, RunError, UsageError
+from convlens.errors import ConvlensError, NetworkError, RunError, UsageError
 from convlens.graph import check_values
 from convlens.measurement import calibration_error, fit_temperature, measure_network
 from convlens.runs import Manifest, Run, RunFolder, installed_versions, rewind_history, save_run
@@ -92,6 +92,8 @@ def _tried(images: Tensor, step: Callable[[], Any]) -> Any:
     """Whatever it raises is the network's own, and said in a line."""
     try:
         return step()
+    except ConvlensError:
+        raise
     except Exception as error:
         reason = " ".join(str(error).split())[:300] or "no reason given"
         raise NetworkError(

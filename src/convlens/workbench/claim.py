@@ -34,7 +34,7 @@ def claim(held: ExitStack, path: Path, *, made: bool = False) -> RunFolder:
 
 
 def check_free(path: Path) -> None:
-    """What `claim` would refuse, before work that takes long: nothing is made or locked."""
+    """What `claim` would refuse, but for a lock, before work that takes long: nothing is made or locked."""
     folder = RunFolder(path)
     check_writable(folder.manifest)
     if path.exists():

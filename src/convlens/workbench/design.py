@@ -227,7 +227,7 @@ def _preprocess(ask: Request, gathered: Gathered, size: int, channels: int, tell
         fit = "letterbox" if aspect > LONG_ASPECT else "crop"
         if fit == "crop" and aspect > NEARLY_SQUARE and gathered.median_side() <= SMALL_SIDE:
             tell(
-                f"of pictures as long as {aspect:.2g} times their shorter side the middle is seen, without the last "
-                f"{1 - 1 / aspect:.0%}; --fit letterbox keeps all of it"
+                f"of pictures {aspect:.2g} times as long as wide the middle {ask.crop_ratio / aspect:.0%} of their "
+                "length is seen; --fit letterbox keeps both ends"
             )
     return Preprocess((size, size), fit, channels, (0.5,) * channels, (0.5,) * channels, ask.crop_ratio)
