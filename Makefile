@@ -4,18 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PEERS := .venv-peers
+# As many test processes as processors; the tests of one file stay together, for they share what they trained.
+SHARED_OUT := -n auto --maxprocesses 8 --dist loadfile
 
-.PHONY: demo test test-all browser peers lint types install clean
+.PHONY: demo test test-slow browser peers lint types install clean
 
 demo: $(INSTALLED)
 	$(BIN)/convlens demo
 
-# One thread: these networks are too small for more. `make test-all` runs the same tests with all threads.
+# One thread for each process: these networks are too small for more.
 test: lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SHARED_OUT) -m "not slow and not browser"
 
-test-all: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not browser"
+# With all threads, as users have them; idle ones sleep.
+test-slow: $(INSTALLED)
+	GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest $(SHARED_OUT) -m "slow and not browser"
 
 # Pages in headless Chromium, which is installed where neither it nor Chrome is there.
 browser: $(INSTALLED)

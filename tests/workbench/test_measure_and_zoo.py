@@ -99,8 +99,10 @@ def test_what_only_goes_with_something_else_is_not_dropped_in_silence(tmp_path):
     with pytest.raises(UsageError, match="--num-classes, --option came with a module, which has its own"):
         measure(nn.Conv2d(3, 2, 3), num_classes=2, model_options={"width": 2})
     for target, name in ((nn.Conv2d(3, 2, 3), "a module"), ("lenet5", "lenet5, a network of the zoo")):
-        with pytest.raises(UsageError, match=f"--network net.py:Net came with {name}; it goes with a run of your own"):
+        with pytest.raises(UsageError, match=f"--network net.py:Net came with {name}; give it alone, or with a run of"):
             measure(target, network="net.py:Net")
+    with pytest.raises(UsageError, match="nothing came to be measured; give a run, a network of the zoo, or your own"):
+        measure()
 
 
 def test_the_nearest_name_is_found_whatever_its_case():

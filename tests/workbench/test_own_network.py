@@ -12,8 +12,8 @@ from torch import nn
 
 from convlens.errors import RunError, Stopped, UsageError
 from convlens.runs import Run
-from convlens.workbench import evaluate, explain, measure, open_run, predict, train
-from convlens.workbench.own_network import load_network
+from convlens.workbench import compare, evaluate, explain, measure, open_run, predict, train
+from convlens.workbench.own_network import load_network, open_runs
 
 FILE = """
 from torch import nn
@@ -177,3 +177,49 @@ def test_a_file_that_cannot_be_run_leaves_nothing_behind(tmp_path):
     with pytest.raises(UsageError, match="cannot be run"):
         load_network(f"{tmp_path / 'net.py'}:Net", num_classes=2, in_channels=3)
     assert (list(sys.path), set(sys.modules)) == before
+
+
+def test_it_is_measured_before_any_training(file, tmp_path):
+    result = measure(network=f"{file}:Small", num_classes=7, in_channels=1, image_size=32, diagram=tmp_path / "net.svg")
+    assert (result.name, result.input_shape) == ("Small", (1, 1, 32, 32))
+    assert result.network.parameters == 1 * 4 * 9 + 4 + 4 * 7 + 7
+    assert result.diagram.read_text().startswith("<svg ")
+    assert measure(network=f"{file}:Small").network.parameters == 3 * 4 * 9 + 4 + 4 * 1000 + 1000
+
+
+@pytest.fixture(scope="module")
+def same_shapes(own_run, whole_lesson, tmp_path_factory) -> tuple[Path, Path, Path, str, str]:
+    """Three runs and two files: net.py:Small, the same without its rectifier in another folder, and net.py:plain."""
+    folder = tmp_path_factory.mktemp("linear")
+    (folder / "net.py").write_text(FILE.replace("nn.ReLU()", "nn.Identity()"))
+    linear, plain = f"{folder / 'net.py'}:Small", f"{folder / 'net.py'}:plain"
+    second = train(whole_lesson.data, network=linear, out=folder / "linear", **OWN).run
+    third = train(whole_lesson.data, network=plain, out=folder / "plain", **OWN).run
+    return own_run, second, third, linear, plain
+
+
+def test_runs_of_several_networks_are_compared_each_with_its_own(file, same_shapes):
+    own_run, _, third, _, plain = same_shapes
+    result = compare([own_run, third], network=[plain, f"{file}:Small"])
+    alone = [evaluate(own_run, network=f"{file}:Small"), evaluate(third, network=plain)]
+    assert [row.accuracy for row in result.rows] == [one.scores.accuracy for one in alone]
+
+
+def test_networks_of_one_name_are_taken_in_the_order_of_their_runs(file, same_shapes):
+    own_run, second, _, linear, _ = same_shapes
+    rectified, straight = open_runs([own_run, second], [f"{file}:Small", linear])
+    assert isinstance(rectified.model.features[1], nn.ReLU) and isinstance(straight.model.features[1], nn.Identity)
+    straight, rectified = open_runs([second, own_run], [linear, f"{file}:Small"])
+    assert isinstance(rectified.model.features[1], nn.ReLU) and isinstance(straight.model.features[1], nn.Identity)
+
+
+def test_networks_and_runs_that_do_not_go_together_are_told(file, same_shapes):
+    own_run, second, third, linear, plain = same_shapes
+    with pytest.raises(UsageError, match=r"1 run here came from training net.py:Small, and --network named it 2 times"):
+        open_runs([own_run, third], [f"{file}:Small", linear, plain])
+    with pytest.raises(
+        UsageError, match=r"0 runs here came from training net.py:plain, and --network named it 1 time;"
+    ):
+        open_runs([own_run, second], [f"{file}:Small", plain])
+    with pytest.raises(UsageError, match=r"1 run here came from training net.py:plain, and --network named it 0 times"):
+        open_runs([own_run, second, third], [f"{file}:Small", linear])

@@ -1,4 +1,4 @@
-"""Which networks of the registry run in `make test` and which only in `make test-all`."""
+"""Which networks of the registry run in `make test` and which only in `make test-slow`."""
 
 from __future__ import annotations
 

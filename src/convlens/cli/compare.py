@@ -10,7 +10,7 @@ import typer
 from convlens.cli.compare_tables import print_pairs, print_rows
 from convlens.cli.grid_tables import print_grid
 from convlens.cli.guard import guarded
-from convlens.cli.options import DataDir, Json, Network
+from convlens.cli.options import DataDir, Json
 from convlens.cli.output import print_json
 from convlens.cli.progress import Bars
 
@@ -26,7 +26,9 @@ def compare(
     latency: Annotated[bool, typer.Option("--latency", help="Time them on this machine, in turn.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw accuracy against cost into this SVG file.")] = None,
     data_dir: DataDir = None,
-    network: Network = None,
+    network: Annotated[
+        list[str] | None, typer.Option(help="A run's network where it is your own, as file.py:Class; for each.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Set runs and networks side by side: accuracy, parameters, MACs, bytes, latency, agreement, McNemar's test."""

@@ -11,7 +11,7 @@ from convlens.cli.cost_tables import print_cost, print_layers, print_timing
 from convlens.cli.formula_tables import print_formulas
 from convlens.cli.guard import guarded
 from convlens.cli.named_values import model_options, whole_numbers
-from convlens.cli.options import Json, ModelOption, Network
+from convlens.cli.options import Json, ModelOption
 from convlens.cli.output import print_json
 
 EXAMPLE = "convlens measure mobilenet_v1 --formulas"
@@ -19,7 +19,9 @@ EXAMPLE = "convlens measure mobilenet_v1 --formulas"
 
 @guarded
 def measure(
-    target: Annotated[str, typer.Argument(metavar="MODEL|RUN", help="A network of the zoo, or a run folder.")],
+    target: Annotated[
+        str | None, typer.Argument(metavar="MODEL|RUN", help="A network of the zoo, or a run folder.")
+    ] = None,
     image_size: Annotated[int | None, typer.Option(help="Side in pixels; the paper's or the run's by default.")] = None,
     in_channels: Annotated[int | None, typer.Option(help="Channels of the pictures.")] = None,
     num_classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
@@ -30,7 +32,9 @@ def measure(
     batch: Annotated[
         str | None, typer.Option(help="Pictures at a time, for --latency; 1,8,32 by default.", metavar="N,N,…")
     ] = None,
-    network: Network = None,
+    network: Annotated[
+        str | None, typer.Option("--network", help="Your own network, as file.py:Class; alone, or with its run.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Print what a network costs: shapes, parameters, MACs, FLOPs, memory and receptive field, layer by layer."""

@@ -22,7 +22,7 @@ from convlens.storage import write_text
 from convlens.workbench.contenders import Contender, of_network, of_pattern, of_run
 from convlens.workbench.drawing_file import drawing_file
 from convlens.workbench.evaluate import check_part
-from convlens.workbench.own_network import open_run
+from convlens.workbench.own_network import open_runs
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.same_pictures import Answers, answers_of
 from convlens.workbench.typed import typed
@@ -86,7 +86,7 @@ def compare(
     part: str = "test",
     plot: str | Path | None = None,
     data_dir: str | Path | None = None,
-    network: str | None = None,
+    network: str | Sequence[str] | None = None,
     progress: Progress | None = None,
     tell: Tell = silent,
 ) -> CompareResult:
@@ -95,18 +95,21 @@ def compare(
     Runs are scored on the pictures that none of them was trained on: those of `data`, by default the test part of the
     first run's own. Networks have their published accuracy, where there is one. `latency` times all of them in turn on
     this machine. `plot` is where an SVG goes: accuracy against MACs, or against latency where it is timed. `network`
-    (file.py:Class) goes with runs of your own network. UsageError for fewer than two, for runs of other classes and
-    for pictures without runs; DataError where no picture is new to all runs.
+    (file.py:Class) goes with runs of your own network, several with runs that were trained as each of them. UsageError
+    for fewer than two, for runs of other classes and for pictures without runs; DataError where no picture is new to
+    all runs.
     """
     check_part(part)
     drawn = drawing_file("--plot", plot)
-    runs = [_opened(target, network) for target in targets if isinstance(target, Run) or Path(target).is_dir()]
+    networks_of_runs = () if network is None else (network,) if isinstance(network, str) else tuple(network)
+    folders = [target for target in targets if isinstance(target, Run) or Path(target).is_dir()]
+    runs = open_runs(folders, networks_of_runs)
     wanted = [str(target) for target in targets if not isinstance(target, Run) and not Path(target).is_dir()]
     networks = [of_network(name, real=latency) for name in wanted]
     networks += of_pattern(zoo, real=latency) if zoo is not None else []
     if (number := len(runs) + len(networks)) < 2:
         raise UsageError(f"{number} came to be compared; give two or more runs or networks, or --zoo")
-    _check_used(runs, network, {"--data": data, "--data-dir": data_dir, "--part": None if part == "test" else part})
+    _check_used(runs, {"--data": data, "--data-dir": data_dir, "--part": None if part == "test" else part})
     asked: dict[str, Any] = {"data_dir": data_dir, "part": part, "progress": progress, "tell": tell}
     answers = answers_of(runs, data, **asked) if runs else None
     return side_by_side(runs, answers, networks, latency=latency, plot=drawn, progress=progress)
@@ -141,7 +144,7 @@ def draw_front(plot: Path | None, rows: Sequence[Compared], cost: str) -> None:
         write_text(plot, pareto_plot([_point(row) for row in rows], cost), option="--plot")
 
 
-def _check_used(runs: Sequence[Run], network: str | None, of_pictures: dict[str, Any]) -> None:
+def _check_used(runs: Sequence[Run], of_pictures: dict[str, Any]) -> None:
     """UsageError for what is given and would change nothing."""
     given = [name for name, value in of_pictures.items() if value is not None]
     if given and not runs:
@@ -149,14 +152,6 @@ def _check_used(runs: Sequence[Run], network: str | None, of_pictures: dict[str,
             f"{', '.join(given)} came without a run; networks have their published accuracy: add a run's folder, or "
             "leave it out"
         )
-    if network is not None and not any("network" in run.manifest.architecture for run in runs):
-        raise UsageError(f"--network {network} came, and no run here holds a network of your own; leave it out")
-
-
-def _opened(target: Run | str | Path, network: str | None) -> Run:
-    run = open_run(target)
-    own = network is not None and "network" in run.manifest.architecture and run.given_model is None
-    return open_run(run, network) if own else run
 
 
 def _judged(runs: Sequence[Run], names: Sequence[str], answers: Answers) -> list[Contender]:

@@ -16,7 +16,7 @@ from convlens.layers import unallocated
 from convlens.pictures import FITS, Preprocess
 from convlens.training import Recipe
 from convlens.workbench.gather import Gathered
-from convlens.workbench.own_network import load_network, split_name
+from convlens.workbench.own_network import load_network, recorded_name, split_name
 from convlens.workbench.planner import ASSUMED_BUDGET_S, SMALL_SIDE, Candidate, candidates, choose_candidate
 from convlens.workbench.results import Tell
 from convlens.workbench.weights import is_file, preprocess_of, run_of, told_by
@@ -215,8 +215,8 @@ def _own(ask: Request, gathered: Gathered, size: int, tell: Tell) -> Design:
         raise UsageError("--weights goes with a network of the zoo; load your own network's weights in its constructor")
     channels = gathered.scan.channels
     network = load_network(ask.network, num_classes=gathered.num_classes, in_channels=channels)
-    path, name = split_name(ask.network)
-    label, described = name.lower(), {"network": f"{Path(path).name}:{name}"}
+    described = {"network": recorded_name(ask.network)}
+    label = split_name(ask.network)[1].lower()
     preprocess = _preprocess(ask, gathered, size, channels, tell)
     return Design(network, label, described, preprocess, "scratch", False, own_network=ask.network)
 

@@ -22,7 +22,7 @@ from convlens.reports import network_diagram
 from convlens.runs import Run
 from convlens.storage import write_text
 from convlens.workbench.drawing_file import drawing_file
-from convlens.workbench.own_network import open_run
+from convlens.workbench.own_network import load_network, open_run
 from convlens.workbench.timing import BATCHES, Timing, time_network
 from convlens.workbench.typed import typed
 
@@ -43,7 +43,7 @@ class MeasureResult:
 
 @typed
 def measure(
-    target: Run | nn.Module | str | Path,
+    target: Run | nn.Module | str | Path | None = None,
     *,
     image_size: int | None = None,
     in_channels: int | None = None,
@@ -62,7 +62,7 @@ def measure(
 
     Parameters, MACs, FLOPs, memory and receptive field are exact and need no weights; `latency` is timed here and now,
     on each `batch` of pictures (1, 8 and 32) and from a file to probabilities. `diagram` is where a drawing of it goes,
-    an SVG. `network` (file.py:Class) goes with a run of your own network.
+    an SVG. `network` (file.py:Class) is measured in place of a target, or goes with a run of your own network.
     """
     asked = BATCHES if batch is None else batch
     batches = tuple(asked) if isinstance(asked, list | tuple | range) else (asked,)
@@ -73,13 +73,10 @@ def measure(
     if batch is not None and not latency:
         given = ",".join(map(str, batches))
         raise UsageError(f"--batch came as {given} without --latency, which it is for; add --latency, or leave it out")
-    if network is not None:
-        if isinstance(target, nn.Module) or target in room.names():
-            what = "a module" if isinstance(target, nn.Module) else f"{target}, a network of the zoo"
-            raise UsageError(f"--network {network} came with {what}; it goes with a run of your own: leave it out")
-        target = open_run(target, network)
-    elif isinstance(target, str | Path) and Path(target).is_dir():
-        target = Run.load(target)
+    if target is None:
+        target, num_classes = _of_a_file(network, num_classes, in_channels), None
+    else:
+        target = _opened(target, network)
     if inputs is not None:
         return _of_inputs(target, inputs, counts | {"option": model_options}, latency, drawn)
     name, built, shape = _resolve(target, image_size, in_channels, num_classes, model_options or {}, latency)
@@ -87,6 +84,24 @@ def measure(
     timed = time_network(built, shape[1:], _preprocess(target, shape), batches) if latency else None
     _draw(drawn, graph, measured)
     return MeasureResult(name, shape, measured, timed, drawn)
+
+
+def _of_a_file(network: str | None, num_classes: int | None, in_channels: int | None) -> nn.Module:
+    """As for the pictures and classes of ImageNet, where nothing else is asked."""
+    if network is None:
+        raise UsageError(
+            "nothing came to be measured; give a run, a network of the zoo, or your own as --network file.py:Class"
+        )
+    return load_network(network, num_classes=num_classes or 1000, in_channels=in_channels or 3)
+
+
+def _opened(target: Run | nn.Module | str | Path, network: str | None) -> Run | nn.Module | str | Path:
+    if network is None:
+        return Run.load(target) if isinstance(target, str | Path) and Path(target).is_dir() else target
+    if isinstance(target, nn.Module) or target in room.names():
+        what = "a module" if isinstance(target, nn.Module) else f"{target}, a network of the zoo"
+        raise UsageError(f"--network {network} came with {what}; give it alone, or with a run of your own")
+    return open_run(target, network)
 
 
 def _of_inputs(target: Any, inputs: Any, others: dict[str, Any], latency: bool, drawn: Path | None) -> MeasureResult:

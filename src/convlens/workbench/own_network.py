@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from convlens.errors import UsageError, unknown_name
+from convlens.errors import UsageError, counted, unknown_name
 from convlens.runs import Run
 from convlens.storage import sha256_bytes
 
@@ -28,6 +28,47 @@ def open_run(run: Run | str | Path, network: str | None = None) -> Run:
     with torch.random.fork_rng(devices=[]):  # the values are replaced, the caller's generator is left alone
         model = load_network(network, num_classes=len(opened.classes), in_channels=opened.preprocess.channels)
     return replace(opened, given_model=model)
+
+
+def open_runs(targets: Sequence[Run | str | Path], networks: Sequence[str] = ()) -> list[Run]:
+    """Each with its network, where that is the user's own and has not come yet.
+
+    One of `networks` (file.py:Class) is for all; of several each run takes the one that it was trained as, those of one
+    name in their order. UsageError for runs and networks that do not go together.
+    """
+    runs = [open_run(target) for target in targets]
+    open_ones = [run for run in runs if "network" in run.manifest.architecture and run.given_model is None]
+    if not networks:
+        return runs
+    if not open_ones:
+        raise UsageError(
+            f"--network {', '.join(networks)} came, and no run here holds a network of your own; leave it out"
+        )
+    taken = dict.fromkeys(map(id, open_ones), networks[0]) if len(networks) == 1 else _by_name(open_ones, networks)
+    return [open_run(run, taken.get(id(run))) for run in runs]
+
+
+def _by_name(runs: Sequence[Run], networks: Sequence[str]) -> dict[int, str]:
+    """The network of each run, by the run's identity."""
+    taken: dict[int, str] = {}
+    for trained_as in dict.fromkeys(
+        [run.manifest.architecture["network"] for run in runs] + [*map(recorded_name, networks)]
+    ):
+        fitting = [run for run in runs if run.manifest.architecture["network"] == trained_as]
+        given = [named for named in networks if recorded_name(named) == trained_as]
+        if not fitting or len(given) not in {1, len(fitting)}:
+            raise UsageError(
+                f"{counted(len(fitting), 'run')} here came from training {trained_as}, and --network named it "
+                f"{counted(len(given), 'time')}; name it once, or once for each of them in their order"
+            )
+        taken |= {id(run): given[place % len(given)] for place, run in enumerate(fitting)}
+    return taken
+
+
+def recorded_name(named: str) -> str:
+    """file.py:Class as a run records it, without the file's folder."""
+    path, name = split_name(named)
+    return f"{Path(path).name}:{name}"
 
 
 def split_name(named: str) -> tuple[str, str]:

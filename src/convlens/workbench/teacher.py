@@ -10,7 +10,7 @@ from typing import Any
 from convlens.errors import RunError, UsageError
 from convlens.runs import Run
 from convlens.training import Recipe, Teacher
-from convlens.workbench.own_network import open_run, split_name
+from convlens.workbench.own_network import open_run, recorded_name
 from convlens.workbench.own_pictures import first_few
 
 
@@ -40,8 +40,7 @@ def _opened(teacher: Run | str | Path, named: str | None, students: str | None) 
             raise UsageError(f"--teacher-network {named} came, and the teacher {run.path} needs none; leave it out")
         return run
     if named is None and students is not None:
-        path, name = split_name(students)
-        named = students if f"{Path(path).name}:{name}" == own else None
+        named = students if recorded_name(students) == own else None
     if named is None:
         raise UsageError(
             f"the teacher {run.path} is a network of your own ({own}); give it with --teacher-network {own}"
