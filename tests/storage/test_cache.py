@@ -73,6 +73,25 @@ def test_an_entry_that_is_a_folder_goes_as_a_whole(store: Callable[[str, int, fl
     assert not (cache_dir() / "archives" / "3f2a").exists() and kept.exists()
 
 
+def test_an_eviction_that_breaks_off_leaves_no_part_of_an_entry(
+    store: Callable[[str, int, float], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who finds the folder of an archive takes it for whole."""
+    file = store("archives/3f2a/flowers/daisy/1.jpg", 500, 5)
+    store("archives/3f2a/flowers/rose/1.jpg", 300, 5)
+
+    def break_off(folder: Path) -> None:
+        next(path for path in Path(folder).rglob("*") if path.is_file()).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr(cache_module.shutil, "rmtree", break_off)
+        make_room(500)
+    assert not file.parents[2].exists()
+    make_room(900)
+    assert not list((cache_dir() / "archives").iterdir()), "what is left of it goes next"
+
+
 def test_nothing_goes_while_there_is_room(store: Callable[[str, int, float], Path]) -> None:
     file = store("weights/a", 400, 900)
     make_room(600)

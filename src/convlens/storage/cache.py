@@ -7,6 +7,7 @@ It is kept or removed as a whole, and its age is the time of the last `touch`.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import stat
 import sys
@@ -83,9 +84,10 @@ def _size(entry: Path) -> int:
 
 
 def _remove(entry: Path) -> None:
+    """A folder under another name first: what is left of it where that breaks off is nobody's entry, and goes next."""
     with suppress(OSError):  # another process was quicker, or Windows has it open: the next call tries again
         if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
+            shutil.rmtree(entry.rename(entry.with_name(f".convlens-{secrets.token_hex(6)}.tmp")))
         else:
             entry.unlink(missing_ok=True)
 
