@@ -91,6 +91,17 @@ def test_a_queue_that_is_full_refuses_and_goes_on_with_what_it_has(trained_run):
         batcher.close()
 
 
+def test_who_comes_when_the_queue_is_closed_is_refused(trained_run):
+    """Nobody would answer, and a thread that waits for ever keeps the process from ending."""
+    run = Run.load(trained_run)
+    with running(run) as ran:
+        batcher = Batcher("closed", ran, run.preprocess, 8)
+        batcher.close()
+        with pytest.raises(Refused, match="the server is closing") as refused:
+            batcher.submit([torch.zeros(1, 28, 28, dtype=torch.uint8).numpy()])
+    assert refused.value.status == 503 and batcher.num_waiting == 0
+
+
 def test_an_error_of_the_network_reaches_those_who_asked_alone(trained_run):
     run = Run.load(trained_run)
 

@@ -42,7 +42,7 @@ class Batcher:
         self._most = max(1, min(MOST_OF_A_BATCH, inference_batch(preprocess.size)))
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._num_waiting = 0
+        self._num_waiting, self._closed = 0, False
         self.num_batches = self.num_pictures = 0
         self._thread = threading.Thread(target=self._serve, name=f"{NAME}: {name}", daemon=True)
         self._thread.start()
@@ -52,18 +52,22 @@ class Batcher:
         return self._num_waiting
 
     def submit(self, pixels: Sequence[np.ndarray]) -> Future[Tensor]:
-        """-> logits (N, K) to come; Refused with 503 where too many wait already."""
+        """-> logits (N, K) to come; Refused with 503 where too many wait already, or when it is closed."""
+        asked = Waiting(np.stack(list(pixels)))
         with self._lock:
+            if self._closed:
+                raise _closing()
             if self._num_waiting and self._num_waiting + len(pixels) > self._most_waiting:
                 waiting = counted(self._num_waiting, "picture")
                 raise Refused(503, f"{waiting} wait for the network already; try again in a second", retry_after=1)
             self._num_waiting += len(pixels)
-        asked = Waiting(np.stack(list(pixels)))
-        self._queue.put(asked)
+            self._queue.put(asked)
         return asked.future
 
     def close(self) -> None:
-        self._queue.put(None)
+        with self._lock:  # nothing comes behind the end, where nobody would answer it
+            self._closed = True
+            self._queue.put(None)
         self._thread.join(ENDS_S)
 
     def _serve(self) -> None:
@@ -124,4 +128,8 @@ class Batcher:
             except queue.Empty:
                 return
             if one is not None and one.future.set_running_or_notify_cancel():
-                one.future.set_exception(Refused(503, "the server is closing; start it again", retry_after=5))
+                one.future.set_exception(_closing())
+
+
+def _closing() -> Refused:
+    return Refused(503, "the server is closing; start it again", retry_after=5)
