@@ -59,6 +59,27 @@ def test_a_stopped_training_goes_on_to_the_same_weights(training, options, stop_
     assert second.tally.best_accuracy == whole.tally.best_accuracy
 
 
+def test_a_training_that_was_interrupted_before_its_first_step_does_not_begin_twice(training, monkeypatch):
+    """Of a budget the head has had its share already: fitted again it would see one batch of pictures."""
+    begun = []
+    monkeypatch.setattr("convlens.training.loop.show_pictures", lambda network, batches: begun.append(network))
+    first = training(6, "stopped")
+    monkeypatch.setattr(first, "_one_step", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        first.run()
+    second = training(6, "stopped")
+    second.resume()
+    assert second.tally.step == 0
+    second.run()
+    assert begun == [first.network]
+    assert digest(second) == digest(_trained(training(6, "whole")))
+
+
+def _trained(made: Training) -> Training:
+    made.run()
+    return made
+
+
 def test_a_clipped_gradient_is_no_longer_than_asked_and_keeps_its_direction(training):
     """SGD without momentum moves by rate times gradient: a short gradient stays, a long one is cut to length."""
     moved = {}

@@ -80,6 +80,7 @@ class Training:
             self.learn = Replayed(self._learn, self.network)
             self.optimiser.keep_rates_on(self.device)
         self.average = WeightAverage(self.network, recipe.ema) if recipe.ema else None
+        self.resumed = False  # the first checkpoint comes after the beginning, before any step
         self.tally = Tally()
         self.readings = Readings(self.tally)
         self.budget: Budget | None = None
@@ -103,6 +104,7 @@ class Training:
         restore(tensors, self.network, self.optimiser, self.average)
         self.tally = Tally(**facts["tally"])
         self.readings = Readings(self.tally)
+        self.resumed = True
 
     def run(self, *, progress: Progress | None = None) -> None:
         """Raises Stopped, after saving, when a signal asked; StorageError when a checkpoint cannot be written."""
@@ -111,7 +113,7 @@ class Training:
         with StopRequest() as request, self.choice.memory(), thawed_afterwards(self.network):
             if self.watch:
                 self.watch.begin(self)
-            if self.tally.step == 0:
+            if not self.resumed:
                 self._begin(progress)
                 self.save()
             while self.tally.step < self.plan.total_steps:
