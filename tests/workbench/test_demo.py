@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from convlens.errors import RunError, Stopped, StorageError
+from convlens.runs import Run
 from convlens.storage import FolderLock
 from convlens.workbench import create, demo, train
+from convlens.workbench.engine_record import record_of
 
 
 @pytest.fixture
@@ -41,6 +43,14 @@ def test_the_whole_way_leaves_a_run_with_scores_an_explanation_and_a_report(quic
 def test_an_earlier_demo_is_replaced(quick_demo):
     first = (quick_demo().run / "run.json").stat().st_mtime_ns
     assert (quick_demo().run / "run.json").stat().st_mtime_ns > first
+
+
+def test_a_demo_for_which_an_engine_was_chosen_is_replaced(quick_demo):
+    run = quick_demo().run
+    record = record_of(Run.load(run))
+    record.parent.mkdir()
+    record.write_text("{}")
+    assert not (quick_demo().run / record.relative_to(run)).exists()
 
 
 def test_elsewhere_no_run_is_replaced(quick_demo):

@@ -29,7 +29,7 @@ OWN_FILES = (  # all that the demo and later verbs write into its run
     "overlays/*.jpg",
     "explanations/*.png", "explanations/*.svg", "explanations/*.gif", "explanations/*.npy", "explanations/*.json",
     "explanations/explained.html", "examples/digit-*.png",
-    "exports/*.onnx", "exports/*.xml", "exports/*.bin", "exports/*.pt2", "exports/*.safetensors",
+    "exports/*.onnx", "exports/*.xml", "exports/*.bin", "exports/*.pt2", "exports/*.safetensors", "engines/*.json",
 )
 # fmt: on
 
