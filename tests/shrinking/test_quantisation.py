@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from convlens.data import open_images
-from convlens.errors import RunError, UsageError
+from convlens.errors import DataError, RunError, UsageError
 from convlens.exporting import INPUT, int8_bytes, int8_network_bytes, onnx_bytes
 from convlens.layers.fake_quantised import (
     InputScale,
@@ -49,6 +49,13 @@ def test_digits_are_recognised_as_well_in_eight_bits(trained_run: Path, method: 
     assert set(input_scales(made)) == {"stages.c1", "stages.c3", "head.c5", "head.f6", "head.output"}
     assert accuracy(made, val) > accuracy(run.model, val) - 0.02
     assert 0 < divergence(run.model, made, val[0]) < 0.02
+
+
+@pytest.mark.parametrize("method", ["auto", "minmax"])
+def test_without_a_picture_there_is_nothing_to_read_scales_off(method: str) -> None:
+    for nothing in ([], [torch.zeros(0, 1, 8, 8)]):
+        with pytest.raises(DataError, match="no calibration pictures came; expected batches"):
+            quantise(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), nothing, method=method)
 
 
 def test_the_int8_file_gives_what_the_network_gives(trained_run: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import UsageError
+from convlens.errors import DataError, UsageError
 from convlens.exporting.calibration import BINS, METHODS, Histogram
 from convlens.layers.fake_quantised import MULTIPLYING, InputScale, fake_quantised, float_network
 from convlens.shrinking.tuning import Batches, tune
@@ -28,11 +28,14 @@ def quantise(
 
     `method` is minmax, entropy, percentile (`exporting/calibration.py`), or auto: the one whose probabilities diverge
     least from the float network's on `validation`, else on the last calibration batch, which then calibrates nothing.
+    UsageError for another method, DataError without a picture.
     """
     if method not in ("auto", *METHODS):
         raise UsageError(f"the calibration method is {method!r}; expected auto, {', '.join(METHODS)}")
     plain = float_network(network).eval()
-    batches = list(calibration)
+    batches = [batch for batch in calibration if len(batch)]
+    if not batches:
+        raise DataError("no calibration pictures came; expected batches (N, C, H, W), prepared as for training")
     if method == "auto" and validation is None:
         validation = batches[-1]
         batches = batches[:-1] or batches
