@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 from convlens.arithmetic.recording import Recording
@@ -89,7 +88,3 @@ def unravelled(flat: int, shape: Sequence[int]) -> Index:
         found.insert(0, flat % size)
         flat //= size
     return tuple(found)
-
-
-def ravelled(index: Sequence[int], shape: Sequence[int]) -> int:
-    return sum(at * prod(shape[axis + 1 :]) for axis, at in enumerate(index))

@@ -76,10 +76,6 @@ class Coupling:
             found[layer.units] = True
         return found
 
-    def slots(self, unit: int) -> dict[Key, np.ndarray]:
-        """Where a unit lies: the indices along each dimension that it is part of."""
-        return {key: at for key, units in self.units.items() if len(at := np.flatnonzero(units == unit))}
-
     def steps(self, linked: int) -> int:
         """Into how many equal steps the size of these layers can be divided."""
         mine = np.zeros(self.num_units, dtype=bool)

@@ -196,10 +196,6 @@ class _Recorder(TorchDispatchMode):
         return getattr(packet, overload)
 
 
-def _is_placeholder(leaf: Any) -> bool:
-    return isinstance(leaf, Value | PerPicture)
-
-
 def _merged(one: Step, two: Step) -> Step:
     if one.run is not two.run or one.outputs != two.outputs:
         raise NotRecordedError("other operations for two pictures than for one")
