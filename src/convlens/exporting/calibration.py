@@ -4,7 +4,7 @@ Each tensor's values are counted once, in 2 x 2,048 bins from -A to A, A being t
 method reads that histogram. `minmax`: all that occurs. `percentile`: without the outermost 0.005 % on either side.
 `entropy`: the range whose 8-bit version tells least apart from it in Kullback and Leibler's sense (Migacz, 2017,
 "8-bit inference with TensorRT", GTC).
-Departures: above 65,536 values of a tensor in one batch, every n-th is counted (n odd); the lowest and the highest
+Departures: from 131,072 values of a tensor in one batch on, every n-th is counted (n odd); the lowest and the highest
 are of all. A tensor that is never negative has 256 levels in the entropy, any other 128 on each side.
 """
 
@@ -20,7 +20,7 @@ Range = tuple[float, float]
 Ranges = dict[str, Range]
 
 BINS = 2048  # on each side of zero
-COUNTED = 65_536  # values of a tensor in a batch
+COUNTED = 65_536  # values of a tensor in a batch, about
 CUT_OFF = 0.00005  # of the values, on either side
 LEVELS = 128  # of an 8-bit number with a sign, on each side
 STEP = 16  # bins from one candidate of the entropy to the next
