@@ -28,6 +28,12 @@ def test_fresh_weights_are_those_of_the_seed(tmp_path):
     assert digest("a", 1) == digest("b", 1) != digest("c", 2)
 
 
+def test_the_caller_s_generator_is_left_alone(tmp_path):
+    before = torch.get_rng_state()
+    create("lenet5", seed=1, out=tmp_path / "run")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_saved_weights_come_back_to_the_last_bit(tmp_path, picture):
     torch.manual_seed(3)
     network = convlens.zoo.create("lenet5", num_classes=3, in_channels=3, image_size=32).eval()

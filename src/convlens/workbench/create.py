@@ -75,14 +75,15 @@ def create(
         image_size = told.image_size if image_size is None else image_size
     usual_channels = (told.in_channels if told else None) or entry.in_channels
     names = _names(classes, num_classes, usual, entry, run)
-    torch.manual_seed(seed)
-    network = room.create(
-        model,
-        num_classes=len(names),
-        in_channels=usual_channels if in_channels is None else in_channels,
-        image_size=entry.resolution if image_size is None else image_size,
-        **options,
-    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = room.create(
+            model,
+            num_classes=len(names),
+            in_channels=usual_channels if in_channels is None else in_channels,
+            image_size=entry.resolution if image_size is None else image_size,
+            **options,
+        )
     record = room.load_weights(network, weights, progress) if weights is not None else None
     preprocess = _preprocess(network, weights, record, mean, std)
     if told is not None:
