@@ -75,7 +75,7 @@ class Adversarial(nn.Module):
         players = [self.discriminator, self.generator]
         optimisers = [torch.optim.Adam(player.parameters(), rate, BETAS) for player in players]
         for epoch in range(1, check_count("epochs", epochs) + 1):
-            order = torch.randperm(len(real), generator=draws)[: len(real) // batch * batch]
+            order = torch.randperm(len(real), generator=draws, device=real.device)[: len(real) // batch * batch]
             told = torch.zeros(2)
             with learning(self):
                 for rows in order.split(batch):
