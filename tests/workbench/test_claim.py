@@ -31,6 +31,14 @@ def test_somebody_s_file_among_the_checkpoints_is_refused(tmp_path):
         claim(held, tmp_path)
 
 
+def test_the_path_to_go_on_with_can_be_pasted_where_it_has_spaces(tmp_path):
+    folder = tmp_path / "my run"
+    (folder / "checkpoints").mkdir(parents=True)
+    RunFolder(folder).last.touch()
+    with ExitStack() as held, pytest.raises(RunError, match=r"go on with --resume '.*/my run', or"):
+        claim(held, folder)
+
+
 def test_what_a_killed_start_left_behind_is_no_hindrance(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     for name in (".lock", ".gitkeep", "splits.csv", "history.jsonl", f"checkpoints/{LEFTOVER}", LEFTOVER):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from convlens.errors import ConvlensError, UsageError
@@ -74,7 +75,8 @@ class Following(Watch):
         self.rows = read_history(self.folder.history)
         self.reached = self._reached_by_files(held)
         self.points = []
-        words = "" if held else f"it was interrupted; go on with `convlens train --resume {self.folder.path}`"
+        again = f"convlens train --resume {quote(str(self.folder.path))}"
+        words = "" if held else f"it was interrupted; go on with `{again}`"
         self.say("train" if held else "interrupted", words)
 
     def _read_checkpoint(self) -> None:

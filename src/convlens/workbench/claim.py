@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from shlex import quote
 
 from convlens.errors import RunError, UsageError
 from convlens.runs import RunFolder
@@ -49,9 +50,8 @@ def _refuse_runs(folder: RunFolder) -> None:
     if folder.manifest.exists():
         raise RunError(f"{path} already holds a run, which is never overwritten; choose another folder with --out")
     if folder.last.exists():
-        raise RunError(
-            f"{path} holds an interrupted training; go on with --resume {path}, or choose another folder with --out"
-        )
+        again = f"--resume {quote(str(path))}"
+        raise RunError(f"{path} holds an interrupted training; go on with {again}, or choose another folder with --out")
 
 
 def sweep(folder: RunFolder) -> None:
