@@ -153,6 +153,16 @@ def test_what_is_no_number_is_none_in_the_arithmetic_either(operator: str) -> No
             assert all(step.agrees for step in unit.steps), (column, unit.steps[-1])
 
 
+def test_a_choice_is_what_was_chosen_where_the_other_is_no_number() -> None:
+    def chosen(m: Written, x: Tensor) -> Tensor:
+        return torch.where(x > 0, x.sqrt(), x) + x.log().masked_fill(x < 0, 2.0)
+
+    recording = record_values(Written(chosen), torch.tensor([[0.5, -0.5]]))
+    for node in floating(recording):
+        for position in ((0, 0), (0, 1)):
+            assert all(step.agrees for step in take_apart(recording, node, position).steps)
+
+
 def test_what_was_written_into_by_others_is_read_as_it_was_and_not_walked_to() -> None:
     torch.manual_seed(0)
     model = Written(written_into, conv=nn.Conv2d(6, 2, 3))

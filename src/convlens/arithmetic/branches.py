@@ -77,7 +77,8 @@ def meeting(asked: Asked) -> Step:
             term = asked.term(read)
             terms.append(type(term)(name, term.reads, term.value))
     factors = {name: float(asked.plain(argument, 1.0)) for name, argument in found.factors.items()}
-    computed = math.nan if any(map(math.isnan, numbers.values())) else found.function(numbers | factors)
+    spoilt = found.op != "choice" and any(map(math.isnan, numbers.values()))
+    computed = math.nan if spoilt else found.function(numbers | factors)
     formula = _formula(found, factors)
     shown = {name: value for name, value in factors.items() if f"{name} " in f"{formula} "}
     if asked.node.op == "div" and asked.plain("rounding_mode") is not None:
