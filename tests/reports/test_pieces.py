@@ -184,6 +184,13 @@ def test_a_high_picture_is_cut_between_its_rows_and_nothing_is_lost(tmp_path: Pa
     assert data_pieces(tmp_path / "missing.png", tmp_path) == []
 
 
+@pytest.mark.parametrize("kept", [12, 60])
+def test_a_picture_that_is_cut_short_is_left_out_and_the_report_is_written(kept: int, tmp_path: Path) -> None:
+    Image.fromarray(np.full((900, 20, 3), 90, np.uint8)).save(tmp_path / "high.png")
+    (tmp_path / "high.png").write_bytes((tmp_path / "high.png").read_bytes()[:kept])
+    assert data_pieces(tmp_path / "high.png", tmp_path) == []
+
+
 def test_errors_without_thumbnail_or_with_an_unknown_class_are_handled(tmp_path: Path) -> None:
     errors = [
         {"key": "x/1.png", "truth": "a", "predicted": "b", "confidence": 0.9, "thumbnail": None},

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from convlens.pictures import png_bytes
+from convlens.errors import PictureError
+from convlens.pictures import claimed_size, decode, png_bytes
 
 PAGE = 800  # lines of a picture that a page of A4 takes as wide as it is
 SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF89a": "image/gif"}
@@ -32,15 +31,21 @@ def data_address(path: Path, run: Path) -> str | None:
 
 
 def data_pieces(path: Path, run: Path) -> list[str]:
-    """The addresses of a picture that is cut, between its rows of tiles, into pieces that fit on a printed page."""
+    """The addresses of a picture that is cut, between its rows of tiles, into pieces that fit on a printed page.
+
+    None of one that has no address or cannot be read.
+    """
     whole = data_address(path, run)
     if whole is None:
         return []
-    with Image.open(BytesIO(b64decode(whole.partition(",")[2]))) as image:
-        if image.height <= PAGE:
+    content = b64decode(whole.partition(",")[2])
+    try:
+        if claimed_size(content)[1] <= PAGE:
             return [whole]
-        pixels = np.asarray(image.convert("RGB"))
-    ends = [0, *cuts((pixels == 255).all(axis=(1, 2))), len(pixels)]
+        pixels = decode(content)
+    except PictureError:
+        return []
+    ends = [0, *cuts((pixels == 255).reshape(len(pixels), -1).all(1)), len(pixels)]
     pieces = (embedded(png_bytes(pixels[start:end])) for start, end in pairwise(ends))
     return [piece for piece in pieces if piece is not None]
 
