@@ -223,6 +223,7 @@ WRONG = {
     "no such part to compare": ("compare", "{run}", "lenet5", "--part", "train"),
     "nothing to shrink": ("shrink", "{run}"),
     "half a pixel": ("shrink", "{run}", "--resolution", "20.5"),
+    "more than all pixels": ("shrink", "{run}", "--resolution", "inf"),
     "a width that the family has not": ("shrink", "{run}", "--width", "0.5"),
     "a size that the run has": ("shrink", "{run}", "--resolution", "28"),
     "no width": ("shrink", "{run}", "--width", "half"),

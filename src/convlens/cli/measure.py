@@ -10,8 +10,8 @@ import typer
 from convlens.cli.cost_tables import print_cost, print_layers, print_timing
 from convlens.cli.formula_tables import print_formulas
 from convlens.cli.guard import guarded
-from convlens.cli.named_values import model_options, whole_numbers
-from convlens.cli.options import Json, ModelOption
+from convlens.cli.named_values import model_options
+from convlens.cli.options import Json, ModelOption, whole_numbers
 from convlens.cli.output import print_json
 
 EXAMPLE = "convlens measure mobilenet_v1 --formulas"
@@ -47,7 +47,7 @@ def measure(
         num_classes=num_classes,
         model_options=model_options(option),
         latency=latency,
-        batch=None if batch is None else whole_numbers("--batch", batch),
+        batch=whole_numbers("--batch", batch),
         diagram=diagram,
         network=network,
     )

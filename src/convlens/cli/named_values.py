@@ -29,14 +29,6 @@ def augmentations(wanted: bool, given: list[str] | None) -> bool | dict[str, Any
     return _named_values("--augmentation", given, like="rotate=10") or wanted
 
 
-def whole_numbers(option: str, text: str) -> list[int]:
-    """ "1,8,32" -> [1, 8, 32]"""
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise UsageError(f"{option} came as '{text}'; expected whole numbers, like 1,8,32") from None
-
-
 def _named_values(option: str, given: list[str] | None, *, like: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for text in given or []:

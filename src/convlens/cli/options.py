@@ -51,10 +51,10 @@ def numbers(option: str, text: str | None) -> tuple[float, ...] | None:
 
 def whole_numbers(option: str, text: str | None) -> tuple[int, ...] | None:
     """ "160,128" -> two."""
-    found = numbers(option, text)
-    if found is not None and any(number != int(number) for number in found):
-        raise UsageError(f"{option} came as '{text}'; expected whole numbers like 160,128")
-    return None if found is None else tuple(int(number) for number in found)
+    try:
+        return None if text is None else tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"{option} came as '{text}'; expected whole numbers like 160,128") from error
 
 
 def shares(text: str) -> tuple[float, float, float]:
