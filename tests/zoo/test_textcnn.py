@@ -104,6 +104,16 @@ def test_fit_learns_which_word_comes_first_from_its_seed_and_leaves_torch_s_gene
     assert networks[0].head.get_submodule("linear").get_parameter("weight").norm(dim=1).max() <= 3 + 1e-5
 
 
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int16, torch.int32])
+def test_fit_takes_whole_numbers_of_any_size(kind: torch.dtype) -> None:
+    words, labels = sentences(), torch.tensor([0, 1, 1, 0])
+    networks = [small(), small()]
+    networks[1].load_state_dict(networks[0].state_dict())
+    networks[0].fit(words, labels, epochs=2)
+    networks[1].fit(words.to(kind), labels.to(kind), epochs=2)
+    assert all(torch.equal(*pair) for pair in zip(*(network.parameters() for network in networks), strict=True))
+
+
 @pytest.mark.parametrize(
     ("words", "labels"),
     [

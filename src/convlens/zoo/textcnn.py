@@ -114,6 +114,7 @@ class TextCNN(nn.Module):
         DataError for words and labels that the network has not, and where it diverges.
         """
         self._check_sentences(words, labels)
+        words, labels = words.long(), labels.long()
         rate = check_number("learning_rate", learning_rate, 0, above=True)
         optimiser = torch.optim.Adadelta(self.parameters(), lr=rate)
         with torch.random.fork_rng([words.device] if words.is_cuda else []):
