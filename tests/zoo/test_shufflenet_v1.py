@@ -8,7 +8,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 import convlens.zoo as zoo
-from convlens.errors import UsageError
+from convlens.errors import UsageError, counted
 
 State = dict[str, torch.Tensor]
 
@@ -47,6 +47,12 @@ def test_every_scale_of_every_column_can_be_built(groups: int, width: float) -> 
     with torch.device("meta"):
         network = zoo.create("shufflenet_v1", num_classes=5, image_size=64, groups=groups, width=width).eval()
         assert network(torch.empty(2, 3, 64, 64)).shape == (2, 5)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 4, 8])
+def test_a_width_that_leaves_a_stage_no_new_channels_is_refused(groups: int) -> None:
+    with pytest.raises(UsageError, match=rf"width is 0.001, too narrow for {counted(groups, 'group')}; take a larger"):
+        zoo.create("shufflenet_v1", groups=groups, width=0.001)
 
 
 def test_another_number_of_groups_is_refused_with_those_of_the_table() -> None:

@@ -111,6 +111,12 @@ def test_half_of_the_width_has_half_of_the_channels() -> None:
     assert zoo.create("sprint_mnist", width=0.5).stages[2].conv.weight.shape == (32, 16, 3, 3)
 
 
+@pytest.mark.parametrize("name", ["sprint_cifar", "sprint_cifar_deep", "sprint_mnist", "sprint_mnist_deep"])
+def test_the_narrowest_has_a_channel_in_each_group(name: str) -> None:
+    network = zoo.create(name, num_classes=10, width=1e-4).eval()
+    assert network(torch.rand(2, network.architecture.in_channels, *network.architecture.image_size)).shape == (2, 10)
+
+
 @pytest.mark.parametrize("side", [32, 28, 24, 20, 13])
 @pytest.mark.parametrize("name", ["sprint_cifar", "sprint_cifar_deep"])
 def test_places_that_a_pooling_drops_are_left_out_and_nothing_else_changes(name: str, side: int) -> None:

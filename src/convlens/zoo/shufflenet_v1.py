@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from convlens.errors import UsageError
+from convlens.errors import UsageError, counted
 from convlens.layers import he_initialise, pooled_classifier, round_channels, sequence
 from convlens.zoo.architecture import Network, check_width
 from convlens.zoo.registry import Paper, register
@@ -115,6 +115,8 @@ class ShuffleNetV1(Network):
         self.stages = nn.Sequential()
         for number, (channels, count, stride) in enumerate(zip(TABLE_1[groups], REPEATS, strides, strict=True)):
             channels = round_channels(channels * width, BOTTLENECK * groups)
+            if channels <= from_channels:
+                raise UsageError(f"width is {width!r}, too narrow for {counted(groups, 'group')}; take a larger one")
             both = (groups if number else 1, groups)  # 24 channels are too few for groups (note below table 1)
             first = FirstUnit(from_channels, channels, stride, both)
             self.stages.append(nn.Sequential(first, *(Unit(channels, groups) for _ in range(count - 1))))

@@ -63,7 +63,7 @@ class SprintCifar(Network):
     ) -> None:
         super().__init__()
         check_smallest(self.name, image_size, 9)
-        channels = [round(check_width(width) * number) for number in self.plan]
+        channels = [max(1, round(check_width(width) * number)) for number in self.plan]
         self.stem = sequence(whiten=WhiteningConv2d(in_channels, 2), act=nn.GELU())
         widths = [8 * in_channels, *channels]
         self.stages = nn.Sequential(*(self.build_group(*pair) for pair in pairwise(widths)))
