@@ -153,6 +153,19 @@ def test_what_is_no_number_is_none_in_the_arithmetic_either(operator: str) -> No
             assert all(step.agrees for step in unit.steps), (column, unit.steps[-1])
 
 
+def test_where_channels_come_last_a_unit_sees_what_lies_around_its_row_and_column() -> None:
+    def channels_last(m: Written, x: Tensor) -> Tensor:
+        return m.dense(m.conv(x).permute(0, 2, 3, 1)).mean((1, 2))
+
+    model = Written(channels_last, conv=nn.Conv2d(1, 6, 3, padding=1), dense=nn.Linear(6, 4))
+    recording = record_values(model, picture(1, 1, 12, 12))
+    maps = [node.index for node in recording.graph.nodes if node.output_shape in ((1, 12, 12, 6), (1, 12, 12, 4))]
+    assert len(maps) >= 2
+    for node in maps:
+        field = take_apart(recording, node, (2, 9, 1)).receptive_field
+        assert field is not None and (field.top, field.bottom, field.left, field.right) == (1, 3, 8, 10)
+
+
 def test_a_choice_is_what_was_chosen_where_the_other_is_no_number() -> None:
     def chosen(m: Written, x: Tensor) -> Tensor:
         return torch.where(x > 0, x.sqrt(), x) + x.log().masked_fill(x < 0, 2.0)

@@ -229,7 +229,7 @@ def field_of(recording: Recording, node: int, index: Index) -> Field | None:
     own, whole = graph.receptive_field(node, gates=False), graph.receptive_field(node)
     if own is None or len(own.size) != 2:
         return None
-    position = index[-2:] if len(index) == 4 else (0, 0)
+    position = tuple(index[dim] for dim in graph.map_dims(node)) if len(index) == 4 else (0, 0)
     (top, bottom), (left, right) = own.window(*position)
     gated = whole is not None and whole.window(*position) != own.window(*position)
     return Field(top, bottom, left, right, own.exact, gated)
