@@ -92,6 +92,8 @@ LEFT: list[tuple[Any, tuple[Any, ...]]] = [
     (aten.mean.dim, (PICTURES, [5])),
     (aten.mul.Tensor, (tensor(4, 4), tensor(3, 1, 1))),
     (aten.mul.Tensor, (tensor(4, 1), tensor(4))),
+    (aten.mul.Tensor, (tensor(4), 1j)),
+    (aten.add.Tensor, (tensor(4), 2 + 1j)),
 ]
 
 

@@ -162,9 +162,9 @@ def _mean(images: Tensor, dims: list[int] | None, keep: bool = False) -> Tensor 
 
 
 def _elementwise(func: Any, args: Any) -> Tensor | None:
-    """The first operand's shape and type, if no other is larger or of another type."""
+    """The first operand's shape and type, if no other is larger or of another type, and none a complex number."""
     tensors = [value for value in args if isinstance(value, Tensor)]
-    if not all(_fits_into(args[0], tensor) for tensor in tensors):
+    if any(isinstance(value, complex) for value in args) or not all(_fits_into(args[0], tensor) for tensor in tensors):
         return None
     result: Tensor = args[0] if func._schema.name.endswith("_") else empty_like(args[0])
     return result
