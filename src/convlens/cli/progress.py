@@ -34,7 +34,7 @@ class Bars:
             BarColumn(bar_width=10),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             console=self.console,
             refresh_per_second=8,
         )
