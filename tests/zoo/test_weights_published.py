@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
 
+import convlens.storage as storage
 import convlens.zoo as zoo
 from convlens.errors import UsageError
 from convlens.zoo.weights.published import IMAGENET
@@ -57,6 +62,29 @@ def test_a_published_file_is_known_by_its_digest_whatever_its_name(
     monkeypatch.setitem(IMAGENET, "googlenet", (f"googlenet-{plain.sha256[:8]}.pth", 69.778, 89.53, False))
     found = zoo.create("googlenet", weights=file).weights_record
     assert found is not None and found.preprocessing is not None and found.preprocessing["mean"] == [0.5] * 3
+
+
+def test_two_that_want_the_same_weights_at_once_both_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network: what arrives is there at once, for each that asks."""
+    state = zoo.create("squeezenet1_1").state_dict()
+    both = threading.Barrier(2)
+
+    def download(_urls: object, path: Path, **_: object) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, state)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(1)
+
+    monkeypatch.setattr(storage, "cache_dir", lambda: tmp_path)
+    monkeypatch.setattr(storage, "download", download)
+    networks = [zoo.create("squeezenet1_1") for _ in range(2)]
+    with ThreadPoolExecutor(2) as threads:
+        records = list(threads.map(lambda network: zoo.load_weights(network, "imagenet"), networks))
+    assert records[0] == records[1]
+    assert all(torch.equal(value, state[name]) for one in networks for name, value in one.state_dict().items())
+    assert [path.suffix for path in (tmp_path / "weights").iterdir() if not path.name.startswith(".")] == [
+        ".safetensors"
+    ]
 
 
 def test_weights_of_a_later_recipe_see_the_larger_part_of_the_picture_that_they_were_measured_with() -> None:

@@ -20,6 +20,7 @@ from convlens.zoo.weights.reading import FileTensors, read_tensors, to_safetenso
 from convlens.zoo.weights.values import check_values
 
 Progress = Callable[[str, int, int, str], None]
+WAIT_FOR_OTHER_S = 600.0  # another process may be fetching weights
 
 
 def load_weights(network: Network, source: str | Path, progress: Progress | None = None) -> WeightsRecord:
@@ -69,10 +70,12 @@ def _fetch(weights: PublishedWeights, progress: Progress | None) -> FileTensors:
     original = storage.cache_dir() / "weights" / weights.file
     converted = original.with_suffix(".safetensors")
     if not converted.is_file():
-        storage.download(weights.urls, original, sha256=weights.sha256, progress=progress)
-        data = to_safetensors(read_tensors(original), sha256=storage.sha256_file(original))
-        storage.make_room(len(data))
-        storage.write_bytes(converted, data)
-        original.unlink()
+        with storage.FolderLock(original.parent, name=".weights.lock", wait_s=WAIT_FOR_OTHER_S):
+            if not converted.is_file():  # made by the process that we waited for
+                storage.download(weights.urls, original, sha256=weights.sha256, progress=progress)
+                data = to_safetensors(read_tensors(original), sha256=storage.sha256_file(original))
+                storage.make_room(len(data))
+                storage.write_bytes(converted, data)
+                original.unlink()
     storage.touch(converted)
     return read_tensors(converted)
