@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -57,11 +57,12 @@ def convlens() -> Callable[..., Outcome]:
 
 
 @pytest.fixture
-def process(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """process("train", …) -> a running process in the test's folder."""
+def process(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """process("train", …) -> a running process in the test's folder, which does not outlive the test."""
+    children: list[subprocess.Popen[str]] = []
 
     def start(*arguments: object, program: tuple[str, ...] = ("-m", "convlens.cli"), **environment: str) -> Any:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             [sys.executable, *program, *(str(one) for one in arguments)],
             cwd=tmp_path,
             env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **environment},
@@ -70,8 +71,14 @@ def process(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
             stderr=subprocess.PIPE,
             text=True,
         )
+        children.append(child)
+        return child
 
-    return start
+    yield start
+    for child in children:
+        if child.poll() is None:
+            child.kill()
+            child.communicate()
 
 
 @pytest.fixture

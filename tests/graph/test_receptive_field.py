@@ -500,6 +500,16 @@ def test_what_has_no_rule_is_at_most_so_large():
     assert field_of(exact).exact
 
 
+class Nothing(nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.cat([images[:, :, :0], images[:, :, 3:3], images[:, :, 1:]], 2)
+
+
+def test_a_piece_of_nothing_adds_no_pixel():
+    field = field_of(nn.Sequential(nn.Conv2d(3, 4, 3), Nothing()))
+    assert field.size == (3, 3) and field.window(0, 0)[0] == (1, 3)
+
+
 def test_what_is_split_has_the_stride_of_its_longest_steps():
     field = field_of(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, stride=2), Blocks(2)))
     assert field.exact and field.stride == (4.0, 4.0) and field.size == (5, 5) and len(field.low[0]) == 10

@@ -14,6 +14,7 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "scratch.py"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # three minutes of NumPy on one thread, longer where the machine is busy
 def test_a_network_of_numpy_alone_reads_98_and_a_half_percent_of_mnist(shared_data, monkeypatch):
     for library in ("OMP", "OPENBLAS", "MKL"):  # the benchmark sets them; they are as before afterwards
         monkeypatch.setenv(f"{library}_NUM_THREADS", "1")

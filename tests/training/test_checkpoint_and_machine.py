@@ -36,6 +36,15 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
         read_checkpoint(file)
 
 
+@pytest.mark.parametrize("facts", ["{}", "[]", '{"format": "new"}'])
+def test_a_checkpoint_without_its_format_is_damaged(tmp_path, facts):
+    file = tmp_path / "run" / "last.safetensors"
+    file.parent.mkdir()
+    save_file({"a": torch.zeros(1)}, file, metadata={"convlens": facts})
+    with pytest.raises(RunError, match="damaged"):
+        read_checkpoint(file)
+
+
 def test_a_checkpoint_of_the_future_is_refused(tmp_path):
     file = tmp_path / "run" / "last.safetensors"
     file.parent.mkdir()

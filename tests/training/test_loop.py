@@ -166,10 +166,10 @@ def test_a_mixed_picture_is_right_when_the_larger_share_is(training):
 
 def test_the_step_of_a_loss_that_is_no_number_is_told_when_it_is_read_later(training):
     made = training(12)
-    for loss in (1.0, 2.0, float("nan"), 4.0):
+    for loss in (1.0, 2.0, float("inf"), float("nan")):
         made.readings.note(torch.tensor(loss), torch.eye(3), torch.arange(3))
     assert made.tally.steps == 0
-    assert made.readings.read() == 2
+    assert made.readings.read() == (2, float("inf"))
     assert (made.tally.step, made.tally.steps) == (4, 4)
 
 
@@ -214,10 +214,11 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(training, mon
     assert not [path for path in made.folder.last.parent.iterdir() if "tmp" in path.name]
 
 
-def test_a_loss_that_is_not_a_number_stops_with_advice(training):
+@pytest.mark.parametrize(("bias", "named"), [(float("nan"), "NaN"), (-float("inf"), "infinite")])
+def test_a_loss_that_is_no_finite_number_stops_with_advice(training, bias, named):
     made = training(6)
-    made.network[0].weight.data.fill_(float("nan"))
-    with pytest.raises(RunError, match=r"NaN at step 0.*--learning-rate"):
+    made.network[-1].bias.data[0] = bias
+    with pytest.raises(RunError, match=rf"became {named} at step 0.*--learning-rate"):
         made.run()
 
 

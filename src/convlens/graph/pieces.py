@@ -52,6 +52,8 @@ def slice_(node: Node, seen: list[Sight]) -> Sight:
     n, units = sight.shape[place], np.arange(node.output_shape[place])
     if len(units) == n:
         return sight
+    if not len(units):
+        return _some(sight.with_dim(place, plain(0)), sight, place)
     start = given["start"] or 0
     index = max(start + n, 0) + units * given["step"] if start < 0 else start + units * given["step"]
     return _some(along(sight, place, index, index, Fraction(given["step"])), sight, place)
@@ -120,6 +122,9 @@ def split(node: Node, seen: list[Sight]) -> tuple[Sight, ...]:
 @rule("cat", "stack")
 def concatenate(node: Node, seen: list[Sight]) -> Sight:
     place = node.arguments["dim"] % len(node.output_shape)
+    of_all = len(seen) == len(node.operands())
+    if node.op == "cat":  # what has no unit sees nothing
+        seen = [s for s in seen if size_of(s.dims[place])] or seen
     if node.op == "stack":
         dim = _told_apart_by(seen)
         seen = [replace(s, dims=(*s.dims[:place], dim, *s.dims[place:])) for s in seen]
@@ -127,7 +132,7 @@ def concatenate(node: Node, seen: list[Sight]) -> Sight:
         dim = _told_apart_by(seen)
         seen = [s.with_dim(place, dim) for s in seen] if axes_of([dim]) else seen
     size = node.output_shape[place]
-    if len(seen) == len(node.operands()) and (row := _in_a_row(seen, place)) is not None:
+    if of_all and (row := _in_a_row(seen, place)) is not None:
         return merged(row, node.output_shape)
     parts = [s.mixed([place], keep=False, exact=False).with_dim(place, plain(size)) for s in seen]
     joined = merged(parts, node.output_shape)

@@ -56,6 +56,7 @@ def _read(
     try:
         with safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()["convlens"])
+            newer = facts["format"] > FORMAT
             names = wanted(facts, set(file.keys()))
             tensors = {name: file.get_tensor(name) for name in file.keys() if name in names}  # noqa: SIM118 (no dict)
     except FileNotFoundError as error:
@@ -64,7 +65,7 @@ def _read(
         ) from error
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path} is damaged ({error}); training cannot go on from it") from error
-    if facts["format"] > FORMAT:
+    if newer:
         raise RunError(f"{path} was written by a newer convlens; update convlens")
     return tensors, facts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -183,10 +184,11 @@ class Training:
         return loss
 
     def _read(self) -> None:
-        nan_at = self.readings.read()
-        if nan_at is not None:
+        broken = self.readings.read()
+        if broken is not None:
+            step, loss = broken
             raise RunError(
-                f"the loss became NaN at step {nan_at}; begin again in another folder (--out), with "
+                f"the loss became {'NaN' if math.isnan(loss) else 'infinite'} at step {step}; begin again in another folder (--out), with "
                 f"--learning-rate {self.plan.learning_rate / 5:.1g} or --precision fp32"
             )
 

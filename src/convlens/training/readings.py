@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import torch
@@ -31,8 +32,8 @@ class Readings:
         on_cpu = bool(self._unread) and self._unread[-1][0].device.type == "cpu"
         return on_cpu or time.monotonic() - self.read_at > READ_S
 
-    def read(self) -> int | None:
-        """Count them; the step whose loss was NaN, where there is one."""
+    def read(self) -> tuple[int, float] | None:
+        """Count them; the first step whose loss was NaN or infinite, with that loss, where there is one."""
         if not self._unread:
             return None
         began, (losses, right, pictures) = time.monotonic(), zip(*self._unread, strict=True)
@@ -42,5 +43,5 @@ class Readings:
             self.tally.count(*row)
         self.read_at = time.monotonic()
         self.tally.train_seconds += self.read_at - began
-        nans = [self.tally.step - len(rows) + place for place, (loss, *_) in enumerate(rows) if loss != loss]
-        return nans[0] if nans else None
+        first = self.tally.step - len(rows)
+        return next(((first + place, loss) for place, (loss, *_) in enumerate(rows) if not math.isfinite(loss)), None)
