@@ -29,6 +29,7 @@ def test_file_folder_glob_and_stdin_say_the_same(convlens, trained_run, pictures
     assert convlens("predict", trained_run, *files, "--csv").stdout == whole
     assert convlens("predict", trained_run, f"{pictures}/*", "--csv").stdout == whole
     assert convlens("predict", trained_run, "-", "--csv", stdin="\n".join([*files, "", ""])).stdout == whole
+    assert convlens("predict", trained_run, "-", "--csv", stdin="\r\n".join([*files, "", ""])).stdout == whole
     mixed = convlens("predict", trained_run, files[0], "-", "--csv", stdin=files[1] + "\n").stdout
     assert mixed == whole
 

@@ -150,6 +150,9 @@ def test_a_file_that_does_not_name_classes_is_refused(content, message, tmp_path
     ("options", "message"),
     [
         ({"num_classes": 0}, "num_classes is 0"),
+        ({"num_classes": 1}, "1 class came for lenet5; expected two or more: a single output, as of a sigmoid"),
+        ({"mean": (123.7,), "std": (58.4,)}, r"--mean came as 123\.7; expected numbers for pixels from 0 to 1: divide"),
+        ({"std": (58.4,)}, r"--std came as 58\.4; expected numbers for pixels from 0 to 1: divide them by 255"),
         ({"image_size": 0}, "image_size is 0"),
         ({"in_channels": 0}, "in_channels is 0"),
         ({"num_classes": 3, "classes": ("a", "b")}, "--num-classes is 3, and 2 class names came"),
@@ -183,3 +186,18 @@ def test_where_runs_is_a_file_that_is_said(tmp_path, monkeypatch):
     (tmp_path / "runs").touch()
     with pytest.raises(ConvlensError, match="cannot write runs: a file stands where a folder is needed"):
         create("lenet5")
+
+
+def test_a_single_output_is_refused_and_what_is_taken_for_granted_is_told(tmp_path):
+    network = convlens.zoo.create("lenet5", num_classes=2, in_channels=1)
+    save_file(
+        {name: tensor[:1] if len(tensor) == 2 else tensor for name, tensor in network.state_dict().items()},
+        tmp_path / "one.safetensors",
+    )
+    with pytest.raises(UsageError, match="1 class came for lenet5"):
+        create("lenet5", weights=tmp_path / "one.safetensors", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    save_file(network.state_dict(), tmp_path / "two.safetensors")
+    told: list[str] = []
+    create("lenet5", weights=tmp_path / "two.safetensors", out=tmp_path / "run", tell=told.append)
+    assert "pictures are taken to be normalised with the mean 0.5; --mean and --std say otherwise" in told

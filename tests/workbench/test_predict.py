@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from convlens.errors import UsageError
+from convlens.errors import DataError, UsageError
 from convlens.runs import Run
 from convlens.workbench import predict, train
 
@@ -132,6 +133,21 @@ def test_as_many_classes_are_named_as_asked_for_and_never_more_than_there_are(wh
 def test_an_array_that_is_no_picture_is_refused(whole_lesson, array):
     with pytest.raises(UsageError, match="uint8"):
         predict(whole_lesson.run, array)
+
+
+@pytest.mark.parametrize("tensor", [torch.zeros(3, 20, 20), torch.zeros(20, 20, dtype=torch.uint8)])
+def test_a_tensor_is_no_picture(whole_lesson, tensor):
+    for given in (tensor, [tensor]):
+        with pytest.raises(UsageError, match=r"pictures came as .*; expected text, a path, an array"):
+            predict(whole_lesson.run, given)
+
+
+def test_what_diverged_answers_nothing(lesson, picture):
+    run = Run.load(lesson.run)
+    with torch.no_grad():
+        next(run.model.parameters()).fill_(float("nan"))
+    with pytest.raises(DataError, match="1 of 1 rows of logits hold NaN or infinity: the network diverged"):
+        predict(run, picture(1))
 
 
 def test_real_odd_and_broken_pictures_are_read_or_listed(shared_data, whole_lesson):

@@ -268,3 +268,39 @@ def test_a_deeper_network_s_names_are_refused_with_the_first_that_has_no_place(t
     message = r"'layer1\.2\.conv1\.weight' has shape .* 'stages\.1\.0\..*create the network that"
     with pytest.raises(NetworkError, match=message):
         zoo.create("resnet18", width=0.125, image_size=32, weights=tmp_path / "weights.safetensors")
+
+
+TINY = {"num_classes": 4, "width": 0.125, "image_size": 32}
+
+
+@pytest.mark.parametrize("missing", ["layer1.1.bn2.bias", "layer2.0.downsample.0.weight", "fc.bias"])
+def test_one_that_is_missing_is_named_and_so_is_one_too_many(tmp_path: Path, missing: str) -> None:
+    state = {n: t for n, t in zoo.create("resnet18", **TINY).state_dict().items() if not n.endswith(COUNTER)}
+    theirs = under_their_names("resnet18", state)
+    target = dict(zip(theirs, state, strict=True))[missing]
+    torch.save({name: tensor for name, tensor in theirs.items() if name != missing}, tmp_path / "short.pth")
+    with pytest.raises(NetworkError, match=rf"has 101 tensors and the network 102: the network's '{target}' is not in"):
+        zoo.create("resnet18", weights=tmp_path / "short.pth", **TINY)
+    torch.save({"extra.weight": torch.zeros(3, 3)} | theirs, tmp_path / "long.pth")
+    with pytest.raises(NetworkError, match=r"103 tensors and the network 102: the file's 'extra\.weight' is not in"):
+        zoo.create("resnet18", weights=tmp_path / "long.pth", **TINY)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "backbone.resnet.", "0."])
+@pytest.mark.parametrize("names", ["ours", "theirs"])
+def test_what_all_names_begin_with_falls_away(tmp_path: Path, prefix: str, names: str) -> None:
+    original = zoo.create("resnet18", **TINY)
+    state = original.state_dict()
+    given = shuffled(under_their_names("resnet18", state) if names == "theirs" else dict(state))
+    save_file({prefix + name: tensor for name, tensor in given.items()}, tmp_path / "weights.safetensors")
+    loaded = zoo.create("resnet18", weights=tmp_path / "weights.safetensors", **TINY)
+    assert all(torch.equal(loaded.state_dict()[name], tensor) for name, tensor in state.items())
+
+
+@pytest.mark.parametrize("wrapper", [None, "model_ema"])
+def test_an_average_of_torch_s_own_is_read(tmp_path: Path, wrapper: str | None) -> None:
+    original = zoo.create("resnet18", **TINY)
+    averaged = torch.optim.swa_utils.AveragedModel(original).state_dict()
+    torch.save(averaged if wrapper is None else {wrapper: averaged, "epoch": 3}, tmp_path / "average.pth")
+    loaded = zoo.create("resnet18", weights=tmp_path / "average.pth", **TINY)
+    assert torch.equal(loaded.head.linear.weight, original.head.linear.weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 import convlens.zoo as zoo
 from convlens.errors import NetworkError
 from convlens.zoo.weights.layout import units_of
+from convlens.zoo.weights.reading import COUNTER
 from tests.zoo.weight_files import State, small_mobilenet, with_other_tensors, write
 
 
@@ -94,3 +96,54 @@ def test_a_file_tells_its_classes_width_side_and_padding(tmp_path: Path) -> None
     assert (told.num_classes, told.image_size, told.options) == (11, None, {"width": 0.5})
     told = zoo.describe_weights("mobilenet_v1", tmp_path / "v1.pth", {"width": 0.25})
     assert told.options == {"width": 0.25}
+
+
+def in_tensorflow_s_axes(network: zoo.Network, axes: str) -> State:
+    """Every norm by itself, beta first as TensorFlow sorts them, and what a flattened map gives in its order."""
+    tensors: State = {}
+    channels = 0
+    for number, unit in enumerate(units_of(network)):
+        weight = unit.layer.weight.detach()
+        if weight.dim() == 2:
+            positions = weight.shape[1] // channels if channels else 1
+            weight = weight.unflatten(1, (-1, positions)).transpose(1, 2).flatten(1)
+            weight, channels = (weight.t() if axes == "HWIO" else weight), 0
+        else:
+            channels = len(weight)
+            depthwise = weight.shape[1] == 1 < unit.layer.groups
+            if axes == "HWIO":
+                weight = weight.permute(2, 3, 0, 1) if depthwise else weight.permute(2, 3, 1, 0)
+            else:
+                weight = weight.permute(1, 2, 3, 0) if depthwise else weight.permute(0, 2, 3, 1)
+        tensors[f"layer_{number}/kernel"] = weight
+        if unit.layer.bias is not None:
+            tensors[f"layer_{number}/bias"] = unit.layer.bias.detach()
+        if unit.norm is not None:
+            norm = {"beta": unit.norm.bias, "gamma": unit.norm.weight}
+            norm |= {"moving_mean": unit.norm.running_mean, "moving_variance": unit.norm.running_var}
+            tensors |= {f"norm_{number}/{name}": tensor.detach() for name, tensor in norm.items()}
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+
+@pytest.mark.parametrize("axes", ["OHWI", "HWIO"])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("lenet5", {"in_channels": 1}),
+        ("lenet5", {"in_channels": 3}),
+        ("vgg11", {"image_size": 32}),
+        ("resnet20", {}),
+        ("mobilenet_v1", {"width": 0.25, "image_size": 64}),
+        ("mobilenet_v2", {"width": 0.25, "image_size": 64}),
+    ],
+)
+def test_a_file_in_tensorflow_s_axes_gives_the_same_weights(
+    tmp_path: Path, axes: str, name: str, options: dict[str, Any]
+) -> None:
+    original = with_other_tensors(zoo.create(name, num_classes=5, **options)).eval()
+    file = write(tmp_path / "file.npz", in_tensorflow_s_axes(original, axes))
+    told = zoo.describe_weights(name, file)
+    assert (told.num_classes, told.in_channels) == (5, original.architecture.in_channels)
+    loaded = zoo.create(name, num_classes=5, weights=file, **options)
+    for expected, (key, found) in zip(original.state_dict().values(), loaded.state_dict().items(), strict=True):
+        assert key.endswith(COUNTER) or torch.equal(found, expected), key

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import convlens.zoo as zoo
-from convlens.errors import NetworkError
+from convlens.errors import NetworkError, StorageError
 from convlens.zoo.weights.order import in_layer_order, running_numbers
 from convlens.zoo.weights.reading import COUNTER, FileTensors
 from tests.zoo.weight_files import State, with_other_tensors, write
@@ -137,7 +137,7 @@ def test_numbers_count_layers_where_nothing_else_differs_or_none_is_left_out(
         (["a2.weight", "a1.weight"], ["a1.weight", "a2.weight"]),
         (["bn1_bias", "conv1_weight"], ["bn1_bias", "conv1_weight"]),  # two kinds: numbers alone give no order
         (["a1.centre", "a1.weight"], ["a1.centre", "a1.weight"]),  # an ending of which nothing is known
-        (["head.bias", "head.weight"], ["head.bias", "head.weight"]),  # no number
+        (["head.bias", "head.weight"], ["head.weight", "head.bias"]),  # no number: only within a layer
     ],
 )
 def test_names_that_count_nothing_stay_in_the_order_of_the_file(given: list[str], expected: list[str]) -> None:
@@ -164,3 +164,26 @@ def test_a_classifier_is_loaded_as_a_linear_layer_and_as_a_1x1_convolution(tmp_p
     assert torch.equal(loaded.state_dict()[last], state[last])
     record = zoo.create(name, **options | {"num_classes": 5}, weights=tmp_path / "weights.pth").weights_record
     assert record is not None and record.left_out == (last, last.replace("weight", "bias"))
+
+
+@pytest.mark.parametrize(
+    "order", ["mean var scale offset", "offset scale mean var", "shift moving_var moving_mean gamma"]
+)
+def test_the_tensors_of_a_norm_are_told_by_their_names(tmp_path: Path, state: State, order: str) -> None:
+    roles = {"mean": "running_mean", "moving_mean": "running_mean", "var": "running_var", "moving_var": "running_var"}
+    roles |= {"scale": "weight", "gamma": "weight", "offset": "bias", "shift": "bias"}
+    given: State = {}
+    for name, tensor in state.items():
+        layer, _, ending = name.rpartition(".")
+        if f"{layer}.running_mean" not in state:
+            given[f"{layer.replace('.', '_')}/{ending[0]}"] = tensor
+        elif ending == "weight":
+            own = {called: state[f"{layer}.{roles[called]}"] for called in order.split()}
+            given |= {f"{layer.replace('.', '_')}/{called}": tensor for called, tensor in own.items()}
+    assert_loaded(small(weights=write(tmp_path / "theirs.npz", given)), state)
+
+
+def test_a_variance_is_told_by_where_it_goes(tmp_path: Path, state: State) -> None:
+    given = {f"arr_{number}": -1 - tensor for number, tensor in enumerate(state.values())}
+    with pytest.raises(StorageError, match="'arr_4' holds a variance below zero"):
+        small(weights=write(tmp_path / "theirs.npz", given))

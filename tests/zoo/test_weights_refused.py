@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 import warnings
 import zipfile
@@ -121,7 +122,7 @@ def test_a_transposed_kernel_is_refused_with_its_place_and_the_axes_that_are_rea
 def test_layers_in_another_order_are_told_how_to_be_saved(tmp_path: Path, state: State) -> None:
     letters = {name: f"{letter}.{name.rpartition('.')[2]}" for letter, name in zip("aabbccddee", state, strict=True)}
     torch.save({letters[name]: state[name] for name in reversed(state)}, tmp_path / "weights.pth")
-    with pytest.raises(NetworkError, match=r"'e\.bias' .*; save them in the order of the layers, numbered"):
+    with pytest.raises(NetworkError, match=r"'e\.weight' .*; save them in the order of the layers, numbered"):
         small(weights=tmp_path / "weights.pth")
 
 
@@ -174,6 +175,16 @@ def an_npz(file: Path) -> None:
     file.write_bytes(buffer.getvalue())
 
 
+class Program:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("false",)
+
+
+def a_checkpoint(file: Path) -> None:
+    with file.open("wb") as opened:
+        torch.save({"a.weight": torch.zeros(2)}, opened)
+
+
 DAMAGED = "it is damaged, cut short or of another kind than its name says"
 NOT_NUMBERS = "it holds arrays that are not of numbers"
 # fmt: off
@@ -194,6 +205,8 @@ KINDS: list[tuple[str, Callable[[Path], Any], str]] = [
     ("objects.npz",       lambda file: np.savez(file, a=np.array([{}])),       NOT_NUMBERS),
     ("words.npz",         lambda file: np.savez(file, a=np.array(["a"])),      NOT_NUMBERS),
     ("noise.npz",         lambda file: file.write_bytes(b"noise"),             DAMAGED),
+    ("code.pth",          lambda file: torch.save({"a": Program()}, file),     r"it holds a Python object, \w+\.sys"),
+    ("torch.npz",         a_checkpoint,                                        "it is a checkpoint of torch, which"),
 ]
 # fmt: on
 
@@ -214,3 +227,11 @@ def test_several_sets_of_tensors_in_one_file_are_named(tmp_path: Path, state: St
     torch.save({"generator": state, "critic": state, "epoch": 3}, tmp_path / "gan.pth")
     with pytest.raises(StorageError, match=r"holds several sets of tensors \(generator, critic\); expected one"):
         small(weights=tmp_path / "gan.pth")
+
+
+def test_tensors_without_numbers_are_refused(tmp_path: Path, state: State) -> None:
+    torch.save({name: tensor.to("meta") for name, tensor in state.items()}, tmp_path / "meta.pth")
+    with pytest.raises(
+        StorageError, match=r"'stages\.c1\.weight' has a shape and no numbers \(meta\); save the network"
+    ):
+        small(weights=tmp_path / "meta.pth")

@@ -35,7 +35,7 @@ def predict(
     if as_csv and as_json:
         raise UsageError("--csv and --json were both given; give one of them")
     if "-" in pictures:
-        listed = [line.rstrip("\n") for line in sys.stdin if line.strip()]
+        listed = [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
         pictures = [name for name in pictures if name != "-"] + listed
     with Bars() as bars:
         result = workbench.predict(

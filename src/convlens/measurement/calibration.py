@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.measurement.logits import checked_labels, checked_logits, checked_temperature
+from convlens.measurement.logits import check_finite, checked_labels, checked_logits, checked_temperature
 
 LOWEST, HIGHEST = 0.05, 20.0
 NUM_BINS = 15
@@ -31,9 +31,12 @@ class CalibrationBin:
 
 
 def probabilities(logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """softmax(logits / T): (N, K) -> (N, K), rows sum to 1; the type stays, but half precision becomes float32."""
+    """softmax(logits / T): (N, K) -> (N, K), rows sum to 1; the type stays, but half precision becomes float32.
+
+    DataError for NaN and infinity.
+    """
     values = logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
-    return torch.softmax(values / checked_temperature(temperature), dim=-1)
+    return torch.softmax(check_finite(values) / checked_temperature(temperature), dim=-1)
 
 
 def fit_temperature(logits: Any, labels: Any) -> float:

@@ -17,13 +17,18 @@ def checked_logits(logits: Any) -> Tensor:
         raise DataError(
             f"logits have the shape {tuple(values.shape)}, expected (pictures, classes); give one row a picture"
         )
-    bad = int((~torch.isfinite(values).all(dim=1)).sum())
+    return check_finite(values)
+
+
+def check_finite(logits: Tensor) -> Tensor:
+    """The same (N, K); DataError where a row holds another number."""
+    bad = int((~torch.isfinite(logits).all(dim=-1)).sum())
     if bad:
         raise DataError(
-            f"{bad:,} of {len(values):,} rows of logits hold NaN or infinity: the network diverged or its weights are "
-            "damaged; train again with a smaller learning rate, or use an earlier checkpoint"
+            f"{bad:,} of {logits.shape[:-1].numel():,} rows of logits hold NaN or infinity: the network diverged or "
+            "its weights are damaged; train again with a smaller learning rate, or use an earlier checkpoint"
         )
-    return values
+    return logits
 
 
 def checked_labels(labels: Any, num_pictures: int, num_classes: int) -> Tensor:

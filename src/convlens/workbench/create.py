@@ -90,7 +90,7 @@ def create(
         tell(f"read off {Path(str(weights)).name}: {told.words()}")
         if image_size is None:
             tell(f"nothing tells the side: {entry.resolution} px is the paper's, --image-size says otherwise")
-        if mean is None and run is None and preprocess.channels == 3:
+        if mean is None and run is None:
             shown = ", ".join(f"{value:.3g}" for value in preprocess.mean)
             tell(f"pictures are taken to be normalised with the mean {shown}; --mean and --std say otherwise")
     if record is not None and record.left_out:
@@ -141,6 +141,11 @@ def _names(
 ) -> tuple[str, ...]:
     if classes is None:
         wanted = usual if count is None else count
+        if wanted == 1:
+            raise UsageError(
+                f"1 class came for {entry.name}; expected two or more: a single output, as of a sigmoid, cannot be "
+                "compared with another"
+            )
         if run is not None and len(run.classes) == wanted:
             return run.classes
         return room.usual_classes(entry, wanted) or tuple(f"class {number}" for number in range(wanted))
@@ -179,4 +184,8 @@ def _preprocess(
     brought = None if record is None else preprocess_of(weights, record)
     if brought is not None:
         found = replace(Preprocess.from_dict(brought), size=size)
+    for name, values in {"--mean": mean or (), "--std": std or ()}.items():
+        if any(value > 1 for value in values):
+            given = ",".join(f"{value:g}" for value in values)
+            raise UsageError(f"{name} came as {given}; expected numbers for pixels from 0 to 1: divide them by 255")
     return replace(found, mean=tuple(mean or found.mean), std=tuple(std or found.std))

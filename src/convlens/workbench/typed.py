@@ -83,7 +83,7 @@ def _fits(value: Any, kind: Any) -> bool:
         is_number = origin in (int, float)
         return isinstance(value, TYPES[origin][0]) and not (is_number and isinstance(value, bool))
     if inspect.isclass(origin) and issubclass(origin, Iterable):
-        listed = isinstance(value, Collection) and not isinstance(value, str | Mapping)
+        listed = isinstance(value, Collection) and not isinstance(value, str | Mapping | Tensor)
         items = value if isinstance(value, list | tuple) and _each(kind) is not None else ()
         return listed and all(_fits(item, _each(kind)) for item in items)
     return True

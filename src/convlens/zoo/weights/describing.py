@@ -14,7 +14,7 @@ from convlens.layers import unallocated
 from convlens.zoo.architecture import Network
 from convlens.zoo.registry import Entry, entry
 from convlens.zoo.small import SMALL
-from convlens.zoo.weights.layout import is_tensorflow, sizes_agree
+from convlens.zoo.weights.layout import axes_of, is_tensorflow, sizes_agree
 from convlens.zoo.weights.order import in_layer_order
 from convlens.zoo.weights.published import PREPROCESSING, is_published_file, published
 from convlens.zoo.weights.reading import FileTensors, read_tensors
@@ -64,7 +64,7 @@ def describe_weights(name: str, path: str | Path, given: Mapping[str, Any] | Non
     return FileFacts(
         num_classes=outputs[0] if outputs else 1,
         image_size=_side(Path(path)),
-        in_channels=filters[3 if is_tensorflow(content.tensors) else 1] if len(filters) == 4 else None,
+        in_channels=filters[axes_of(content.tensors).index("I")] if len(filters) == 4 else None,
         options=options,
         read={key: value for key, value in options.items() if key not in (given or {})},
     )

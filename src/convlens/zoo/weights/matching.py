@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
 from itertools import zip_longest
 
 import torch
 
 from convlens.errors import NetworkError, counted
+from convlens.zoo.weights.order import ROLES, role_of
 from convlens.zoo.weights.reading import COUNTER, FileTensors
+from convlens.zoo.weights.values import check_variance
 
-ROLES = {
-    "running_mean": "mean",
-    "moving_mean": "mean",
-    "running_var": "variance",
-    "moving_variance": "variance",
-    "weight": "weight",
-    "kernel": "weight",
-    "gamma": "weight",
-    "bias": "bias",
-    "beta": "bias",
-}
 OTHER_NETWORK = "create the network that the weights were trained with (name, in_channels, image_size, options)"
 OTHER_ORDER = (
     "save them in the order of the layers, numbered (00_conv_weight) or under torchvision's names, and convolutions as "
-    "(out, in, height, width) or (out, height, width, in)"
+    "(out, in, height, width), (out, height, width, in) or (height, width, in, out)"
 )
 Pairs = dict[str, tuple[str, torch.Tensor]]  # the network's name -> the file's name and tensor
 
@@ -36,7 +28,7 @@ def match(
     """(network's name -> the file's tensor, the network's names left out).
 
     Every shape is checked. Left out is only the last layer, the classifier, and only for another number of classes.
-    Raises NetworkError that names the first tensor which does not fit.
+    Raises NetworkError that names the first tensor which does not fit, StorageError for a variance below zero.
     """
     targets = {name: tensor for name, tensor in state.items() if not name.endswith(COUNTER)}
     given = content.tensors
@@ -48,8 +40,9 @@ def match(
     matched, left_out = {}, []
     for name, (file_name, tensor) in pairs.items():
         expected = targets[name].shape
-        fitting = _reshaped(tensor, len(expected))
+        fitting = _reshaped(tensor, expected)
         if fitting.shape == expected:
+            check_variance(fitting, name, file_name, source)
             matched[name] = fitting
         elif name in classifier and fitting.dim() == len(expected) and fitting.shape[1:] == expected[1:]:
             left_out.append(name)
@@ -76,11 +69,11 @@ def _check_classes(classifier: Mapping[str, torch.Tensor], source: str) -> None:
         )
 
 
-def _reshaped(tensor: torch.Tensor, dims: int) -> torch.Tensor:
-    """A 1x1 convolution's (O, I, 1, 1) as a Linear layer's (O, I), and back: on one position they are the same."""
-    if (tensor.dim(), dims) == (4, 2) and tensor.shape[2:] == (1, 1):
-        return tensor.flatten(1)
-    return tensor[:, :, None, None] if (tensor.dim(), dims) == (2, 4) else tensor
+def _reshaped(tensor: torch.Tensor, expected: torch.Size) -> torch.Tensor:
+    """A convolution's (O, C, H, W) as a Linear layer's (O, CHW), and back: on a map of H x W they are the same."""
+    if sorted((tensor.dim(), len(expected))) != [2, 4] or tensor[0].numel() != expected[1:].numel():
+        return tensor
+    return tensor.flatten(1) if len(expected) == 2 else tensor.unflatten(1, expected[1:])
 
 
 def _pair_by_order(
@@ -96,7 +89,7 @@ def _pair_by_order(
     pairs: Pairs = {}
     for target, (file_name, tensor) in _in_step(targets, given, source):
         pairs[target] = (file_name, tensor)
-        roles = {role for name in (target, file_name) for ending, role in ROLES.items() if name.endswith(ending)}
+        roles = {role_of(target), role_of(file_name)} - {None}
         if len(roles) > 1 and tensor.shape == targets[target].shape:
             raise NetworkError(f"{source}: '{file_name}' stands where the network has '{target}'; {OTHER_ORDER}")
     return pairs
@@ -108,13 +101,35 @@ def _in_step(
     """The pairs; where one side is longer, NetworkError with the first tensor of which the shapes disagree."""
     if len(targets) == len(given):
         return list(zip(targets, given.items(), strict=True))
+    alone = _on_one_side(targets, given)
     for (target, expected), (file_name, tensor) in zip(targets.items(), given.items(), strict=False):
-        if _reshaped(tensor, expected.dim()).shape != expected.shape:
+        if alone is None and _reshaped(tensor, expected.shape).shape != expected.shape:
             raise NetworkError(_does_not_fit(source, file_name, tensor, target, targets, given))
-    target, extra = next(pair for pair in zip_longest(targets, given) if None in pair)
-    whose = f"the network's '{target}' is not in the file" if target else f"the file's '{extra}' is not in the network"
+    ours, theirs = alone or next(pair for pair in zip_longest(targets, given) if None in pair)
+    whose = f"the network's '{ours}' is not in the file" if ours else f"the file's '{theirs}' is not in the network"
     has = f"{counted(len(given), 'tensor')} and the network {len(targets)}"
     raise NetworkError(f"{source} has {has}: {whose}; {OTHER_NETWORK}")
+
+
+def _on_one_side(
+    targets: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]
+) -> tuple[str | None, str | None] | None:
+    """(the network's first tensor that the file lacks, None), or (None, the file's first that the network lacks), where
+    a layer's tensors or fewer are too few, and by shapes and roles all others stand in step.
+    """
+    if abs(len(targets) - len(given)) > len(ROLES):
+        return None
+    ours, theirs = ([(_flat(t), role_of(name)) for name, t in side.items()] for side in (targets, given))
+    codes = SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes()
+    kinds = {kind for kind, *_ in codes} - {"equal"}
+    first = next(code for code in codes if code[0] != "equal")
+    if kinds == {"delete"}:
+        return list(targets)[first[1]], None
+    return (None, list(given)[first[3]]) if kinds == {"insert"} else None
+
+
+def _flat(tensor: torch.Tensor) -> tuple[int, ...]:
+    return tuple(tensor.shape[:2]) if tensor.shape[2:] == (1, 1) else tuple(tensor.shape)
 
 
 def _does_not_fit(

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
+
+from torch import Tensor
 
 from convlens.zoo.weights.key_maps import place
 from convlens.zoo.weights.reading import COUNTER, FileTensors
 
 # As torch orders a layer's tensors, under the names of others too.
-WEIGHTS, BIASES = ("weight", "kernel", "depthwise_kernel", "w", "gamma"), ("bias", "b", "beta")
-ENDINGS = ("", *WEIGHTS, *BIASES, "running_mean", "moving_mean", "running_var", "moving_variance")
+# fmt: off
+ROLES = {
+    "weight":   ("weight", "kernel", "depthwise_kernel", "w", "gamma", "scale"),
+    "bias":     ("bias", "b", "beta", "shift", "offset"),
+    "mean":     ("running_mean", "moving_mean", "mean"),
+    "variance": ("running_var", "moving_variance", "moving_var", "variance", "var"),
+}
+# fmt: on
+ENDINGS = ("", *(ending for endings in ROLES.values() for ending in endings))
 NAME = re.compile(rf"(?P<layer>.+?)[._/](?P<ending>{'|'.join(ENDINGS[1:])})(:0)?")  # TensorFlow ends in ":0"
 TURNED = re.compile(rf"(?P<ending>{'|'.join(ENDINGS[1:])})[._/]?(?P<layer>\d+)")  # weight_0, bias_0, w1, b1
 # Where GoogLeNet and Inception v3 keep classifiers that only training calls, here and in torchvision.
@@ -29,18 +39,31 @@ def in_layer_order(content: FileTensors, family: str, names: Iterable[str]) -> F
     tensors = content.tensors
     if not any(name.startswith(AUXILIARY) for name in ours):
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(AUXILIARY)} or tensors
-    layers = {_parts(name)[0] for name in tensors}
-    mapped = _sorted_by(tensors, {layer: place(layer, family) for layer in layers})
-    counted = _sorted_by(tensors, running_numbers(layers))
-    if tensors.keys() == set(ours):
-        found: Iterable[str] | None = ours
-    elif mapped and (not content.ordered or _endings(mapped) == _endings(ours)):
-        found = mapped
+    found: Iterable[str] | None = None
+    for given in _without_prefixes(tensors):
+        mapped = _sorted_by(given, {layer: place(layer, family) for layer in map(_layer, given)})
+        if given.keys() == set(ours):
+            found = ours
+        elif mapped and (not content.ordered or _endings(mapped) == _endings(ours)):
+            found = mapped
+        if found is not None:
+            tensors = given
+            break
     else:
-        found = counted
+        found = _sorted_by(tensors, running_numbers({_layer(name) for name in tensors}))
     if found is None:
-        return replace(content, tensors=tensors, ordered=content.ordered and not _out_of_order(tensors))
+        ordered = content.ordered and not _out_of_order(tensors)
+        return replace(content, tensors={name: tensors[name] for name in _layer_by_layer(tensors)}, ordered=ordered)
     return replace(content, tensors={name: tensors[name] for name in found}, ordered=True)
+
+
+def _without_prefixes(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """As they are, then without the first part of the names while it is the same in all, as `model.` or `backbone.`."""
+    given = dict(tensors)
+    yield given
+    while len({name.partition(".")[0] for name in given}) == 1 and all("." in name for name in given):
+        given = {name.partition(".")[2]: tensor for name, tensor in given.items()}
+        yield given
 
 
 def _sorted_by(names: Iterable[str], places: Mapping[str, Any]) -> list[str] | None:
@@ -52,6 +75,18 @@ def _sorted_by(names: Iterable[str], places: Mapping[str, Any]) -> list[str] | N
             return None
         keys[name] = (places[layer], ENDINGS.index(ending))
     return sorted(keys, key=keys.__getitem__)
+
+
+def _layer_by_layer(names: Iterable[str]) -> Iterator[str]:
+    """In their order, but for the tensors of one layer, which stand as torch has them."""
+    for _, own in groupby(names, key=_layer):
+        yield from sorted(own, key=lambda name: ENDINGS.index(_parts(name)[1]))
+
+
+def role_of(name: str) -> str | None:
+    """weight, bias, mean or variance, where the name says it."""
+    ending = _parts(name)[1]
+    return next((role for role, endings in ROLES.items() if ending in endings), None)
 
 
 def running_numbers(layers: set[str]) -> dict[str, list[int]]:
@@ -88,6 +123,10 @@ def _parts(name: str) -> tuple[str, str]:
     """ "conv0_weight" -> ("conv0", "weight"), "w1" -> ("1", "w"); others are all layer: "arr_0" -> ("arr_0", "")."""
     match = NAME.fullmatch(name) or TURNED.fullmatch(name)
     return (name, "") if match is None else (match["layer"], match["ending"])
+
+
+def _layer(name: str) -> str:
+    return _parts(name)[0]
 
 
 def _endings(names: Iterable[str]) -> list[str]:

@@ -40,7 +40,7 @@ class FileTensors:
 
 
 def read_tensors(path: Path) -> FileTensors:
-    """The tensors of a .safetensors, .npz, .pth, .pt or .th file, without the counters of batch norms.
+    """The tensors of a .safetensors, .npz, .pth, .pt or .th file, without what counts steps.
 
     Raises UsageError for a file that is not there or of another kind, StorageError for one that cannot be read.
     """
@@ -60,13 +60,17 @@ def read_tensors(path: Path) -> FileTensors:
             f"{path} cannot be read as weights ({reason_of(path, error)}); expected a whole file of plain tensors, "
             "such as a state_dict (code in a file is never run)"
         ) from error
-    named = content.tensors
-    if all(TRAINERS.match(name) for name in named):
-        named = {TRAINERS.sub("", name): tensor for name, tensor in named.items()}
-    kept = {name: tensor for name, tensor in named.items() if not name.endswith(COUNTER)}
+    kept = {name: tensor for name, tensor in content.tensors.items() if not _counts(name, tensor)}
+    if all(TRAINERS.match(name) for name in kept):
+        kept = {TRAINERS.sub("", name): tensor for name, tensor in kept.items()}
     if not kept:
         raise StorageError(f"{path} holds no tensors by name; expected a state_dict, or one inside a checkpoint")
     return FileTensors(kept, content.ordered, content.metadata)
+
+
+def _counts(name: str, tensor: torch.Tensor) -> bool:
+    """Steps, epochs, averaged networks: a single whole number."""
+    return name.endswith(COUNTER) or (tensor.dim() == 0 and tensor.dtype == torch.int64)
 
 
 def to_safetensors(content: FileTensors, **metadata: str) -> bytes:

@@ -20,9 +20,10 @@ INSIDE = {  # of a zip
     "model.json":    "it is an archive of torch.export, which is a program",
     ".npy":          "it is an archive of NumPy, which ends in .npz",
 }
+INSIDE_AN_NPZ = {"data.pkl": "it is a checkpoint of torch, which ends in .pth"}
 # fmt: on
 UNKNOWN = "it is damaged, cut short or of another kind than its name says"
-REFUSED = re.compile(r"GLOBAL (\S+) was not an allowed")
+REFUSED = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
 
 
 def reason_of(path: Path, error: Exception) -> str:
@@ -33,21 +34,23 @@ def reason_of(path: Path, error: Exception) -> str:
         return f"it holds a Python object, {found[1]}, where only tensors can be loaded"
     if path.stat().st_size == 0:
         return "it is empty"
+    if kind := _by_its_beginning(path):
+        return kind
     if path.suffix.lower() == ".npz" and isinstance(error, TypeError | ValueError):
         return "it holds arrays that are not of numbers"
-    with suppress(OSError, zipfile.BadZipFile):
-        return _by_its_beginning(path) or UNKNOWN
     return UNKNOWN
 
 
 def _by_its_beginning(path: Path) -> str | None:
-    with path.open("rb") as file:
-        head = file.read(16)
-    for beginning, kind in BEGINNINGS.items():
-        if head.startswith(beginning):
-            return kind
-    if path.suffix.lower() == ".npz" or not zipfile.is_zipfile(path):
-        return None
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-    return next((kind for ending, kind in INSIDE.items() if any(name.endswith(ending) for name in names)), None)
+    with suppress(OSError, zipfile.BadZipFile):
+        with path.open("rb") as file:
+            head = file.read(16)
+        for beginning, kind in BEGINNINGS.items():
+            if head.startswith(beginning):
+                return kind
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+            inside = INSIDE_AN_NPZ if path.suffix.lower() == ".npz" else INSIDE
+            return next((kind for ending, kind in inside.items() if any(name.endswith(ending) for name in names)), None)
+    return None

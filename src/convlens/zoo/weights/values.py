@@ -14,6 +14,10 @@ READ = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 def check_values(tensors: Mapping[str, torch.Tensor], source: str) -> None:
     """StorageError that names the first tensor of another kind, or with a number that float32 does not hold."""
     for name, tensor in tensors.items():
+        if tensor.is_meta:
+            raise StorageError(
+                f"{source}: '{name}' has a shape and no numbers (meta); save the network with its weights"
+            )
         if tensor.layout is not torch.strided:
             raise StorageError(f"{source}: '{name}' is a sparse tensor; save it as a dense one, by its to_dense()")
         if tensor.dtype not in READ:
@@ -27,10 +31,14 @@ def check_values(tensors: Mapping[str, torch.Tensor], source: str) -> None:
                 f"{source}: '{name}' holds {wrong:,} of {tensor.numel():,} numbers as NaN or infinity in float32; "
                 "expected finite weights; save them from before the training diverged, or fetch the file again"
             )
-        if name.endswith("running_var") and bool((tensor < 0).any()):
-            raise StorageError(
-                f"{source}: '{name}' holds a variance below zero; expected squares; save or fetch the file again"
-            )
+
+
+def check_variance(tensor: torch.Tensor, target: str, name: str, source: str) -> None:
+    """StorageError where `name` would give the network's `target` a negative variance."""
+    if target.endswith("running_var") and bool((tensor < 0).any()):
+        raise StorageError(
+            f"{source}: '{name}' holds a variance below zero; expected squares; save or fetch the file again"
+        )
 
 
 def _kind(dtype: torch.dtype) -> str:
