@@ -4,9 +4,9 @@ A family's words stand in the order in which its layers run. Of words that share
 first: conv1, bn1, conv2, bn2. A name is read as words and numbers: `features.denseblock2.denselayer1.norm.1` is
 features, denseblock 2, denselayer 1, norm 1; the published DenseNets have `norm.1` for `norm1`.
 
-timm has the same names for its ResNets (`se` is its squeeze and excitation), ResNeXts and DenseNets; ResNets for
-CIFAR-10 by others say `shortcut` and `linear`. Source: torchvision 0.28, whose every network `make peers` loads
-shuffled.
+timm has the same names for its ResNets (`se` is its squeeze and excitation), ResNeXts, DenseNets and its VGGs' own
+convolutions, whose linear layers are `pre_logits.fc1`, `pre_logits.fc2` and `head.fc`; ResNets for CIFAR-10 by others
+say `shortcut` and `linear`. Source: torchvision 0.28, whose every network `make peers` loads shuffled.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RESNET = "conv|bn layer se downsample|shortcut fc|linear"
 # fmt: off
 WORDS = {
     "alexnet":       "features classifier",
-    "vgg":           "features classifier",
+    "vgg":           "features classifier pre_logits head fc",
     "googlenet":     "conv inception aux branch bn fc",
     "inception_v3":  "Conv2d Mixed branch1x1 branch5x5 branch3x3 branch3x3dbl branch7x7x3 branch7x7 branch7x7dbl "
                      "branch_pool conv bn fc",

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from convlens.zoo.weights.key_maps import place
 from convlens.zoo.weights.reading import COUNTER, FileTensors
+from convlens.zoo.weights.timm_names import timm_places
 
 # As torch orders a layer's tensors, under the names of others too.
 # fmt: off
@@ -41,7 +42,9 @@ def in_layer_order(content: FileTensors, family: str, names: Iterable[str]) -> F
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(AUXILIARY)} or tensors
     found: Iterable[str] | None = None
     for given in _without_prefixes(tensors):
-        mapped = _sorted_by(given, {layer: place(layer, family) for layer in map(_layer, given)})
+        layers = {_layer(name) for name in given}
+        mapped = _sorted_by(given, {layer: place(layer, family) for layer in layers})
+        mapped = mapped or _sorted_by(given, timm_places(layers))
         if given.keys() == set(ours):
             found = ours
         elif mapped and (not content.ordered or _endings(mapped) == _endings(ours)):
