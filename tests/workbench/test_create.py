@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 import convlens
 from convlens.errors import ConvlensError, NetworkError, RunError, UsageError
 from convlens.runs import Run
-from convlens.workbench import create, predict
+from convlens.workbench import compare, create, predict
 
 
 def test_fresh_weights_give_a_whole_run_of_the_networks_own_classes(tmp_path):
@@ -28,10 +28,13 @@ def test_fresh_weights_are_those_of_the_seed(tmp_path):
     assert digest("a", 1) == digest("b", 1) != digest("c", 2)
 
 
-def test_the_caller_s_generator_is_left_alone(tmp_path):
+def test_the_caller_s_generators_are_left_alone(tmp_path, monkeypatch):
     before = torch.get_rng_state()
+    of_a_gpu: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", of_a_gpu.append)
     create("lenet5", seed=1, out=tmp_path / "run")
-    assert torch.equal(torch.get_rng_state(), before)
+    compare(["lenet5", "perceptron"], latency=True)
+    assert torch.equal(torch.get_rng_state(), before) and of_a_gpu == []
 
 
 def test_saved_weights_come_back_to_the_last_bit(tmp_path, picture):

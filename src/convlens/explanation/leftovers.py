@@ -84,7 +84,7 @@ def generators_apart() -> Iterator[None]:
     of_numpy, of_python = np.random.get_state(), random.getstate()  # noqa: NPY002
     try:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(271828)
+            torch.default_generator.manual_seed(271828)
             np.random.seed(271828)  # noqa: NPY002
             random.seed(271828)
             yield

@@ -160,7 +160,7 @@ def _answer(*command: str) -> dict[str, Any]:
 
 def _timed(name: str, batch: int, device: torch.device) -> NetworkSpeed:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         known = room.entry(name)
         network = room.create(name, num_classes=known.num_classes, in_channels=known.in_channels)
         shape = (batch, known.in_channels, *network.architecture.image_size)

@@ -49,7 +49,7 @@ def of_network(name: str, *, real: bool, at: tuple[float, int] | None = None) ->
     if at is not None:
         options["width"] = width
     with torch.random.fork_rng(devices=[]), nullcontext() if real else unallocated():
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         network = room.create(known.name, **options)
     label = name if at is None else f"{name} {width:g}, {side} px"
     top1, judged_on, source = _published(known, at)

@@ -76,7 +76,7 @@ def create(
     usual_channels = (told.in_channels if told else None) or entry.in_channels
     names = _names(classes, num_classes, usual, entry, run)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         network = room.create(
             model,
             num_classes=len(names),

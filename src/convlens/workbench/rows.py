@@ -67,7 +67,7 @@ def train_on_rows(
 
 def _network(num_classes: int, num_features: int, options: dict[str, Any], seed: int) -> room.Network:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         size = (1, num_features)
         architecture = room.Architecture("mlp", num_classes, 1, size, {"hidden": (100,), **options})
         return room.build(architecture)

@@ -124,7 +124,7 @@ def design_smaller(run: Run, way: Way, seed: int, own_network: str | None = None
     if way.width is not None or way.resolution is not None:
         described = room.Architecture.from_dict(architecture)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             network = run.pruned(built := _build(described, way))
         keeps = way.width is None and _shapes(network) == _shapes(run.model)
         if keeps:

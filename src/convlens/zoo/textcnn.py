@@ -118,7 +118,7 @@ class TextCNN(nn.Module):
         rate = check_number("learning_rate", learning_rate, 0, above=True)
         optimiser = torch.optim.Adadelta(self.parameters(), lr=rate)
         with torch.random.fork_rng([words.device] if words.is_cuda else []):
-            torch.manual_seed(check_count("seed", seed, 0))
+            (torch if words.is_cuda else torch.default_generator).manual_seed(check_count("seed", seed, 0))
             for epoch in range(1, check_count("epochs", epochs) + 1):
                 self.train()
                 total = 0.0
