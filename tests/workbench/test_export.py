@@ -125,6 +125,14 @@ def test_what_travels_tells_where_the_weights_are_from_and_no_path_of_this_machi
     assert str(lesson.data.parent) not in json.dumps(dict(told)) and "scan" not in told["manifest"]["data"]
 
 
+def test_of_a_teacher_the_name_travels(lesson, tmp_path, quickly):
+    student = train(lesson.data, teacher=lesson.run, out=tmp_path / "student", **quickly).run
+    with safe_open(export(student, format="safetensors").files[0].path, "pt") as file:
+        told = Facts.from_texts(file.metadata()).provenance
+    assert told["manifest"]["plan"]["teacher"]["run"] == lesson.run.name
+    assert str(tmp_path) not in json.dumps(dict(told))
+
+
 @pytest.mark.parametrize(
     ("out", "lands"),
     [("new", "new/model.pt2"), ("mine.pt2", "mine.pt2"), ("new/deep/mine.pt2", "new/deep/mine.pt2")],

@@ -125,8 +125,13 @@ def _provenance(run: Run, wanted: Format) -> dict[str, Any]:
     told |= {"weights_sha256": run.manifest.weights["sha256"], "exported_with": installed_versions()}
     if not wanted.holds_graph:
         weights = {**manifest["weights"], "from": Path(str(manifest["weights"].get("from"))).name}
-        told["manifest"] = {**manifest, "weights": weights, "data": data or None, "machine": {}}
+        plan = manifest["plan"] and {**manifest["plan"], "teacher": _by_name(manifest["plan"].get("teacher"))}
+        told["manifest"] = {**manifest, "weights": weights, "data": data or None, "plan": plan, "machine": {}}
     return told
+
+
+def _by_name(teacher: dict[str, Any] | None) -> dict[str, Any] | None:
+    return teacher and {**teacher, "run": Path(teacher["run"]).name}
 
 
 def _path(run: Run, wanted: Format, preprocess: str, out: str | Path | None) -> Path:
