@@ -187,8 +187,9 @@ class Training:
         broken = self.readings.read()
         if broken is not None:
             step, loss = broken
+            became = "NaN" if math.isnan(loss) else "infinite"
             raise RunError(
-                f"the loss became {'NaN' if math.isnan(loss) else 'infinite'} at step {step}; begin again in another folder (--out), with "
+                f"the loss became {became} at step {step}; begin again in another folder (--out), with "
                 f"--learning-rate {self.plan.learning_rate / 5:.1g} or --precision fp32"
             )
 
