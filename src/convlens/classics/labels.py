@@ -36,7 +36,7 @@ class LabelledRBM(RBM):
     @torch.no_grad()
     def visible_given(self, hidden: Tensor) -> Tensor:
         """(N, H) -> (N, V + K), chances; those of the classes add up to 1."""
-        below, classes = self._parted(torch.addmm(self.visible_bias, hidden, self.weights.T))
+        below, classes = self._parted(torch.addmm(self.visible_bias, self._hidden(hidden), self.weights.T))
         return torch.cat([below.sigmoid(), classes.softmax(1)], 1)
 
     def drawn(self, chances: Tensor, draws: torch.Generator) -> Tensor:
