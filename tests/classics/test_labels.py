@@ -68,6 +68,12 @@ def test_exactly_one_class_is_drawn_with_its_chance() -> None:
     assert drawn.mean(0).tolist() == pytest.approx(chances[0].tolist(), abs=0.015)
 
 
+def test_at_the_beginning_classes_are_as_likely_as_they_are_frequent() -> None:
+    frequent = torch.tensor([0] * 90 + [1] * 9 + [2])
+    net = DBN(3, 2, num_classes=3).fit(torch.zeros(100, 3), frequent, epochs=1, learning_rate=0)
+    assert net.rbms[-1].visible_given(torch.zeros(1, 2))[0, 3:].tolist() == pytest.approx([0.9, 0.09, 0.01], abs=1e-6)
+
+
 def test_digits_are_drawn_of_the_class_that_is_asked_for(net: DBN, digits: Tensor, labels: Tensor) -> None:
     asked = torch.arange(200) % 10
     made = net.samples(asked, steps=100, seed=1)

@@ -113,3 +113,8 @@ def test_what_a_unit_cannot_learn_from_is_told() -> None:
             ThresholdUnit(2).fit(CORNERS, labels, max_passes=passes)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="inputs is 0, expected a whole number of at least 1"):
         ThresholdUnit(0)
+
+
+def test_inputs_of_another_width_are_told() -> None:
+    with pytest.raises(UsageError, match=r"inputs came with shape \(4, 3\); expected \(N, 2\)"):
+        ThresholdUnit(2)(torch.zeros(4, 3))

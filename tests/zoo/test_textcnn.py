@@ -128,6 +128,19 @@ def test_fit_says_what_it_takes(words: torch.Tensor, labels: torch.Tensor) -> No
         small().fit(words, labels, epochs=1)
 
 
+@pytest.mark.parametrize(
+    ("words", "came"),
+    [
+        (torch.zeros(2, 5), r"\(2, 5\) of torch.float32"),
+        (torch.zeros(5, dtype=torch.long), r"\(5,\) of torch.int64"),
+        (torch.zeros(2, 5, dtype=torch.bool), r"\(2, 5\) of torch.bool"),
+    ],
+)
+def test_what_are_no_sentences_is_told_by_the_network_itself(words: torch.Tensor, came: str) -> None:
+    with pytest.raises(UsageError, match=rf"words came as {came}; expected whole numbers, \(N, T\)"):
+        small()(words)
+
+
 def test_words_and_labels_that_the_network_has_not_are_told_before_it_learns() -> None:
     words, labels = sentences(), torch.tensor([0, 1, 1, 0])
     network = small()

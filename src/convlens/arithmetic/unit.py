@@ -105,7 +105,7 @@ def _taken_apart(recording: Recording, node: int | str, position: Sequence[int],
     steps = _chain(recording, node, index)
     last = steps[-1]
     kind = _kind(recording, node)
-    field = _field(recording, node, index, steps)
+    field = field_of(recording, node, index)
     return UnitSum(node, place.layer, kind, place, last.value, last.computed, field, steps)
 
 
@@ -213,23 +213,13 @@ def _kind(recording: Recording, node: int) -> str:
     return one.module_type if gave else one.op
 
 
-def _field(recording: Recording, node: int, index: Index, steps: tuple[Step, ...]) -> Field | None:
-    """A number of a flattened map sees what it saw where it stood in the map."""
-    before = next((step.reads for step in steps if isinstance(step, MovedStep) and step.reads is not None), None)
-    if len(index) == 4 or before is None:
-        return field_of(recording, node, index)
-    return field_of(recording, before.node, before.index)
-
-
 def field_of(recording: Recording, node: int, index: Index) -> Field | None:
     """The receptive field of a unit; None where it hangs on no picture of rows and columns."""
     graph = recording.graph
     if node == NETWORK_INPUT:
         return Field(index[-2], index[-2], index[-1], index[-1], True) if len(index) == 4 else None
-    own, whole = graph.receptive_field(node, gates=False), graph.receptive_field(node)
-    if own is None or len(own.size) != 2:
+    own, whole = graph.unit_field(node, index, gates=False), graph.unit_field(node, index)
+    if own is None or len(own.windows) != 2:
         return None
-    position = tuple(index[dim] for dim in graph.map_dims(node)) if len(index) == 4 else (0, 0)
-    (top, bottom), (left, right) = own.window(*position)
-    gated = whole is not None and whole.window(*position) != own.window(*position)
-    return Field(top, bottom, left, right, own.exact, gated)
+    (top, bottom), (left, right) = own.windows
+    return Field(top, bottom, left, right, own.exact, whole is not None and whole.windows != own.windows)

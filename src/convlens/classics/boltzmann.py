@@ -21,7 +21,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from convlens.classics.given import Pictures, Progress, check_pictures, coins, draws_of, learning
+from convlens.classics.given import Pictures, Progress, check_pictures, check_units, coins, draws_of, learning
 from convlens.classics.partition import every_state
 from convlens.errors import DataError, UsageError, check_count, check_number
 
@@ -56,6 +56,7 @@ class BoltzmannMachine(nn.Module):
 
     def energy(self, states: Tensor) -> Tensor:
         """(N, U) -> (N,)."""
+        check_units("units", states, self.num_units, self.weights)
         return -0.5 * ((states @ self.weights) * states).sum(1) - states @ self.biases
 
     def log_likelihood(self, pictures: Pictures) -> Tensor:
@@ -193,8 +194,9 @@ class BoltzmannMachine(nn.Module):
 
 
 def _check_joined(joined: Tensor, num_units: int) -> Tensor:
-    if joined.shape != (num_units, num_units) or joined.dtype != torch.bool:
-        raise UsageError(f"joined came as {tuple(joined.shape)} of {joined.dtype}; expected ({num_units},) twice, bool")
+    if not isinstance(joined, Tensor) or joined.shape != (num_units, num_units) or joined.dtype != torch.bool:
+        came = f"{tuple(joined.shape)} of {joined.dtype}" if isinstance(joined, Tensor) else type(joined).__name__
+        raise UsageError(f"joined came as {came}; expected a tensor ({num_units}, {num_units}) of torch.bool")
     if joined.diagonal().any() or (joined != joined.T).any():
         raise UsageError("joined joins a unit with itself, or one with another that is not joined back; expected pairs")
     return joined.clone()

@@ -49,6 +49,14 @@ def check_range(pictures: Tensor) -> Tensor:
     return pictures
 
 
+def check_units(what: str, given: Tensor, num_units: int, like: Tensor) -> Tensor:
+    """(…, num_units) as it is, in the type of `like`; UsageError for anything else."""
+    if not isinstance(given, Tensor) or given.dtype != like.dtype or given.shape[-1:] != (num_units,):
+        came = f"{tuple(given.shape)} of {given.dtype}" if isinstance(given, Tensor) else type(given).__name__
+        raise UsageError(f"{what} came as {came}; expected a tensor (N, {num_units}) of {like.dtype}")
+    return given
+
+
 def as_tensor(given: Pictures) -> Tensor:
     """An array of its own, whatever the strides; a tensor as it is. DataError for what are no real numbers."""
     found = given if isinstance(given, Tensor) else np.array(given)
@@ -122,7 +130,9 @@ def _diverged(learner: nn.Module) -> DataError:
 
 def draws_of(seed: int, like: Tensor) -> torch.Generator:
     """A generator of its own for each call, so that torch's is left alone; another device draws other numbers."""
-    return torch.Generator(like.device).manual_seed(check_count("seed", seed, 0))
+    if check_count("seed", seed, 0) >= 1 << 63:
+        raise UsageError(f"seed is {seed}; expected a whole number below 2**63")
+    return torch.Generator(like.device).manual_seed(int(seed))
 
 
 def coins(chances: Tensor, draws: torch.Generator) -> Tensor:

@@ -24,8 +24,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from convlens.classics.given import Pictures, as_tensor, check_pictures, coins, draws_of
-from convlens.errors import check_count, check_number
+from convlens.classics.given import Pictures, as_tensor, check_pictures, check_units, coins, draws_of
+from convlens.errors import UsageError, check_count, check_number
 
 ROUNDING = 1e-9  # a sum below it is 0: a unit that no other tells of, by the projection
 CRITICAL_LOAD = 0.138  # patterns / units above which recall breaks down (Amit, Gutfreund and Sompolinsky, 1985)
@@ -60,10 +60,14 @@ class Hopfield(nn.Module):
 
     def energy(self, signs: Tensor) -> Tensor:
         """(M, N) of -1 and 1 -> (M,)."""
+        check_units("signs", signs, self.sizes[0], self.weights)
         return -0.5 * ((signs @ self.weights) * signs).sum(1)
 
     def update(self, signs: Tensor, unit: int) -> Tensor:
         """(M, N) -> the same with one unit at the sign of its sum, in place."""
+        check_units("signs", signs, self.sizes[0], self.weights)
+        if not 0 <= unit < self.sizes[0]:
+            raise UsageError(f"unit is {unit}; expected one from 0 to {self.sizes[0] - 1}")
         total = signs @ self.weights[unit]
         signs[:, unit] = torch.where(total.abs() < ROUNDING, signs[:, unit], total.sign())
         return signs

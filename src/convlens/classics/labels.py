@@ -27,9 +27,16 @@ class LabelledRBM(RBM):
         super().__init__(check_count("num_visible", num_visible) + num_classes, num_hidden)
 
     @torch.no_grad()
+    def _begin(self, draws: torch.Generator, mean: Tensor | None = None) -> None:
+        """The biases of the classes give their shares: in a softmax log p does, where a unit by itself has logit p."""
+        super()._begin(draws, mean)
+        if mean is not None:
+            self.visible_bias[-self.num_classes :] = mean[-self.num_classes :].clamp(min=0.001).log()
+
+    @torch.no_grad()
     def visible_given(self, hidden: Tensor) -> Tensor:
         """(N, H) -> (N, V + K), chances; those of the classes add up to 1."""
-        below, classes = self._parted(torch.addmm(self.visible_bias, hidden, self.weights.T))
+        below, classes = self._parted(torch.addmm(self.visible_bias, self._hidden(hidden), self.weights.T))
         return torch.cat([below.sigmoid(), classes.softmax(1)], 1)
 
     def drawn(self, chances: Tensor, draws: torch.Generator) -> Tensor:

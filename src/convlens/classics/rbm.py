@@ -30,6 +30,7 @@ from convlens.classics.given import (
     Pictures,
     Progress,
     check_pictures,
+    check_units,
     coins,
     draws_of,
     learning,
@@ -58,22 +59,24 @@ class RBM(nn.Module):
 
     def energy(self, visible: Tensor, hidden: Tensor) -> Tensor:
         """(N, V), (N, H) -> (N,)."""
+        self._visible(visible), self._hidden(hidden)
         joined = ((visible @ self.weights) * hidden).sum(-1)
         return -(visible @ self.visible_bias) - hidden @ self.hidden_bias - joined
 
     def free_energy(self, visible: Tensor) -> Tensor:
         """(N, V) -> (N,); log p(v) is its negative less log Z."""
+        self._visible(visible)
         return -(visible @ self.visible_bias) - F.softplus(self.hidden_bias + visible @ self.weights).sum(-1)
 
     @torch.no_grad()
     def hidden_given(self, visible: Tensor) -> Tensor:
         """(N, V) -> (N, H), chances."""
-        return torch.sigmoid(torch.addmm(self.hidden_bias, visible, self.weights))
+        return torch.sigmoid(torch.addmm(self.hidden_bias, self._visible(visible), self.weights))
 
     @torch.no_grad()
     def visible_given(self, hidden: Tensor) -> Tensor:
         """(N, H) -> (N, V), chances."""
-        return torch.sigmoid(torch.addmm(self.visible_bias, hidden, self.weights.T))
+        return torch.sigmoid(torch.addmm(self.visible_bias, self._hidden(hidden), self.weights.T))
 
     def drawn(self, chances: Tensor, draws: torch.Generator) -> Tensor:
         """Visible units of 0 and 1 of their chances."""
@@ -90,8 +93,9 @@ class RBM(nn.Module):
         """
         draws = draws_of(seed, self.weights)
         first = torch.full((check_count("num", num), self.sizes[0]), 0.5) if start is None else start
-        check_start(first, num)
-        visible = self.drawn(self._checked(first), draws)
+        begun = self._checked(first)
+        check_start(begun, num)
+        visible = self.drawn(begun, draws)
         chances = visible
         for _ in range(check_count("steps", steps)):
             chances = self.visible_given(coins(self.hidden_given(visible), draws))
@@ -163,6 +167,12 @@ class RBM(nn.Module):
         self.visible_bias.zero_()
         if mean is not None:
             self.visible_bias.copy_(mean.clamp(0.01, 0.99).logit())
+
+    def _visible(self, given: Tensor) -> Tensor:
+        return check_units("visible units", given, self.sizes[0], self.weights)
+
+    def _hidden(self, given: Tensor) -> Tensor:
+        return check_units("hidden units", given, self.sizes[1], self.weights)
 
     def _checked(self, pictures: Pictures) -> Tensor:
         return check_pictures(pictures, self.sizes[0], self.weights)

@@ -63,6 +63,7 @@ class RealTime:
     @torch.no_grad()
     def step(self, x: Tensor) -> Tensor:
         """(N, D) -> the new state, (N, H)."""
+        self._check("a step", x, self.cell.w.in_features)
         z = torch.cat([x, self.h, x.new_ones(len(x), 1)], dim=1)
         (self.h,) = self.cell(x, (self.h,))
         p = torch.einsum("kl,nlij->nkij", self.cell.u.weight, self.p)
@@ -73,7 +74,13 @@ class RealTime:
     @torch.no_grad()
     def gradients(self, error: Tensor) -> Gradients:
         """Of the loss of the present step."""
+        self._check("an error", error, self.cell.hidden)
         return Gradients.of(torch.einsum("nk,nkij->ij", error, self.p), self.cell.w.in_features)
+
+    def _check(self, what: str, given: Tensor, width: int) -> None:
+        if not isinstance(given, Tensor) or given.shape != (len(self.h), width):
+            came = f"with shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"as {type(given).__name__}"
+            raise UsageError(f"{what} came {came}; expected a tensor ({len(self.h)}, {width})")
 
 
 def rtrl(cell: RNNCell, sequence: Tensor, errors: Tensor) -> Gradients:

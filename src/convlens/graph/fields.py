@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,6 +39,13 @@ class ReceptiveField:
         )
 
 
+class UnitField(NamedTuple):
+    """What one unit sees: the first and the last pixel along each axis; not `exact` where it may see less."""
+
+    windows: tuple[tuple[int, int], ...]
+    exact: bool
+
+
 @dataclass(frozen=True)
 class AxisField:
     """Along one axis: unit i sees the pixels low[i] to high[i]; one entry if the position does not matter."""
@@ -53,6 +61,11 @@ class AxisField:
     def of_picture(num_pixels: int) -> AxisField:
         pixels = np.arange(num_pixels)
         return AxisField(pixels, pixels, Fraction(1), num_pixels)
+
+    def ends(self, unit: int) -> tuple[int, int]:
+        """The first and the last pixel that it sees."""
+        at = min(unit, len(self.low) - 1)
+        return int(self.low[at]), int(self.high[at])
 
     def gather(
         self, first: np.ndarray, last: np.ndarray, scale: Fraction, along: tuple[int, int], *, coarsest: bool = True

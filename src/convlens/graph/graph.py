@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 from convlens.errors import NetworkError
-from convlens.graph.fields import ReceptiveField
+from convlens.graph.fields import ReceptiveField, UnitField
 from convlens.graph.nodes import NETWORK_INPUT, ModuleCall, Node, Shape
-from convlens.graph.receptive import picture_dims, receptive_fields
+from convlens.graph.receptive import Sights, all_sights, picture_dims, receptive_fields
 
 WEIGHTED = frozenset({"convolution", "addmm", "mm", "bmm", "baddbmm", "lstm", "gru", "rnn_tanh"})
 # fmt: off
@@ -87,7 +87,7 @@ class Graph:
 
     @cached_property
     def _picture_dims(self) -> tuple[tuple[int | None, ...], ...]:
-        return picture_dims(self.nodes, self.input_shapes)
+        return picture_dims(self._sights)
 
     @cached_property
     def hangs_on_values(self) -> bool:
@@ -122,13 +122,26 @@ class Graph:
         fields = self._receptive_fields if gates else self._receptive_fields_without_gates
         return fields[node.index if isinstance(node, Node) else node]
 
+    def unit_field(self, node: int, index: Shape, *, gates: bool = True) -> UnitField | None:
+        """What one unit sees, at its whole index in what the node gives; None when the node hangs on no picture."""
+        parts = (self._sights if gates else self._sights_without_gates)[node]
+        return parts[0].of_unit(index) if parts else None
+
     @cached_property
     def _receptive_fields(self) -> tuple[ReceptiveField | None, ...]:
-        return receptive_fields(self.nodes, self.input_shapes)
+        return receptive_fields(self._sights)
 
     @cached_property
     def _receptive_fields_without_gates(self) -> tuple[ReceptiveField | None, ...]:
-        return receptive_fields(self.nodes, self.input_shapes, gates=False)
+        return receptive_fields(self._sights_without_gates)
+
+    @cached_property
+    def _sights(self) -> tuple[Sights, ...]:
+        return all_sights(self.nodes, self.input_shapes)
+
+    @cached_property
+    def _sights_without_gates(self) -> tuple[Sights, ...]:
+        return all_sights(self.nodes, self.input_shapes, gates=False)
 
 
 def _asks_if_finite(node: Node) -> bool:

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from convlens.graph.factors import Dimension, Factor, Shape, axes_of, plain, size_of, split
-from convlens.graph.fields import AxisField
+from convlens.graph.fields import AxisField, UnitField
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,17 @@ class Sight:
             return self
         fields = tuple(field if field.whole else replace(field, exact=False) for field in self.fields)
         return replace(self, fields=fields)
+
+    def of_unit(self, index: Shape) -> UnitField:
+        """The unit at this index, one number for each dimension."""
+        units = [0] * len(self.fields)
+        for at, dim in zip(index, self.dims, strict=True):
+            for factor in reversed(dim):
+                at, digit = divmod(at, factor.size)
+                if factor.axis is not None:
+                    units[factor.axis] += digit * factor.step
+        windows = tuple(field.ends(unit) for field, unit in zip(self.fields, units, strict=True))
+        return UnitField(windows, all(field.exact for field in self.narrowed().fields))
 
     def coarse(self) -> Sight:
         """The units by position: what stands among the channels is mixed, of a split axis the longest steps are kept.

@@ -16,34 +16,32 @@ from convlens.graph.rules import RULES, anything, pointwise
 Sights = tuple[Sight, ...]  # of the tensors that an operation gives; none where they hang on no picture
 
 
-def receptive_fields(
-    nodes: Sequence[Node], input_shapes: Sequence[Shape], *, gates: bool = True
-) -> tuple[ReceptiveField | None, ...]:
-    """One for each node; None where it hangs on no picture. Without `gates` see `_without_gates`."""
-    sights = _all_sights(nodes, input_shapes, gates)
-    return tuple(summary(parts[0].coarse().fields) if parts else None for parts in sights.values())
+def all_sights(nodes: Sequence[Node], input_shapes: Sequence[Shape], *, gates: bool = True) -> tuple[Sights, ...]:
+    """What the tensors of each node see. Without `gates` see `_without_gates`."""
+    picture = next((shape for shape in input_shapes if len(shape) >= 3), ())
+    sights: dict[int, Sights] = {}
+    for node in nodes:
+        sights[node.index] = _sights_of(node, sights, picture, gates)
+    return tuple(sights.values())
 
 
-def picture_dims(nodes: Sequence[Node], input_shapes: Sequence[Shape]) -> tuple[tuple[int | None, ...], ...]:
+def receptive_fields(sights: Sequence[Sights]) -> tuple[ReceptiveField | None, ...]:
+    """One for each node; None where it hangs on no picture."""
+    return tuple(summary(parts[0].coarse().fields) if parts else None for parts in sights)
+
+
+def picture_dims(sights: Sequence[Sights]) -> tuple[tuple[int | None, ...], ...]:
     """For each node the dimensions of its tensor that are the picture's rows, columns and so on, (2, 3) as a rule.
 
     None for those that are mixed with others, or of one position. () where it hangs on no picture.
     """
-    return tuple(_dims_of(parts[0]) if parts else () for parts in _all_sights(nodes, input_shapes, True).values())
+    return tuple(_dims_of(parts[0]) if parts else () for parts in sights)
 
 
 def _dims_of(sight: Sight) -> tuple[int | None, ...]:
     carried = [axes_of([dim]) for dim in sight.dims]
     places = [[place for place, axes in enumerate(carried) if axis in axes] for axis in range(len(sight.fields))]
     return tuple(found[0] if len(found) == 1 and len(carried[found[0]]) == 1 else None for found in places)
-
-
-def _all_sights(nodes: Sequence[Node], input_shapes: Sequence[Shape], gates: bool) -> dict[int, Sights]:
-    picture = next((shape for shape in input_shapes if len(shape) >= 3), ())
-    sights: dict[int, Sights] = {}
-    for node in nodes:
-        sights[node.index] = _sights_of(node, sights, picture, gates)
-    return sights
 
 
 def _sights_of(node: Node, sights: dict[int, Sights], picture: Shape, gates: bool) -> Sights:

@@ -30,6 +30,8 @@ class ThresholdUnit(nn.Module):
         self.register_buffer("bias", torch.zeros(()))
 
     def forward(self, inputs: Tensor) -> Tensor:
+        if inputs.shape[-1:] != self.weight.shape:
+            raise UsageError(f"inputs came with shape {tuple(inputs.shape)}; expected (N, {len(self.weight)})")
         return (inputs.to(self.weight) @ self.weight + self.bias > 0).long()
 
     def correct(self, x: Tensor, label: int) -> bool:

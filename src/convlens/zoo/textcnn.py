@@ -44,6 +44,10 @@ class WordVectors(nn.Module):
         self.least = least
 
     def forward(self, words: Tensor) -> Tensor:
+        if words.ndim != 2 or words.dtype not in (torch.int64, torch.int32):
+            raise UsageError(
+                f"words came as {tuple(words.shape)} of {words.dtype}; expected whole numbers, (N, T), of torch.int64"
+            )
         vectors = self.words(words).transpose(1, 2)
         return nn.functional.pad(vectors, (0, max(self.least - vectors.shape[2], 0)))
 
