@@ -13,9 +13,10 @@ from safetensors import safe_open
 
 from convlens.errors import DataError, ExportError, RunError, UsageError
 from convlens.exporting import FORMATS, Facts
+from convlens.exporting.formats import INT8
 from convlens.exporting.quiet import reason
 from convlens.runs import Run
-from convlens.workbench import create, evaluate, export, train
+from convlens.workbench import create, evaluate, export, shrink, train
 from convlens.workbench.demo import OWN_FILES
 
 NETWORK = """
@@ -123,6 +124,13 @@ def test_what_travels_tells_where_the_weights_are_from_and_no_path_of_this_machi
     assert told["exported_with"].keys() == {"python", "convlens", "torch", "numpy", "pillow"}
     assert told["manifest"]["recipe"]["epochs"] == 1
     assert str(lesson.data.parent) not in json.dumps(dict(told)) and "scan" not in told["manifest"]["data"]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_run_of_eight_bits_agrees_as_its_integers_do_in_every_format(format, lesson, tmp_path):
+    shrink(lesson.run, quantise="int8", out=tmp_path / "rounded")
+    assert export(tmp_path / "rounded", format=format).agreement.bound == INT8
+    assert (export(lesson.run, format=format).agreement.bound == INT8) == (format == "onnx-int8")
 
 
 def test_of_a_teacher_the_name_travels(lesson, tmp_path, quickly):

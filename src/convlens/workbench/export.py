@@ -80,6 +80,8 @@ def export(
     began = time.monotonic()
     opened = open_run(run, network)
     wanted = find_format(format)
+    if opened.manifest.quantisation is not None:
+        wanted = wanted.of_eight_bits()
     facts = facts_of(opened, wanted, preprocess)
     path = _path(opened, wanted, preprocess, out)
     wanted.check()
