@@ -18,7 +18,7 @@ from convlens.engines import ENGINES
 from convlens.errors import PictureError, StorageError, UsageError
 from convlens.runs import Run
 from convlens.storage import cache_dir
-from convlens.workbench import PredictResult, engine_record, evaluate, predict, running
+from convlens.workbench import PredictResult, engine_record, evaluate, predict, running, shrink
 from convlens.workbench.inference import AHEAD, decoded_ahead
 
 DIGITS: list[np.ndarray] = [(16 * image).clip(0, 255).astype(np.uint8) for image in load_digits().images[:40]]
@@ -55,6 +55,15 @@ def test_an_unknown_engine_is_refused_before_anything_is_read(trained_run: Path)
     for verb in (lambda **options: predict(trained_run, DIGITS, **options), lambda **o: evaluate(trained_run, **o)):
         with pytest.raises(UsageError, match=r"'onnx'.*they are torch, onnxruntime, openvino, plain, auto"):
             verb(engine="onnx")
+
+
+def test_a_run_of_eight_bits_is_not_taken_for_the_one_of_the_same_weights(trained_run: Path, tmp_path: Path) -> None:
+    shrink(trained_run, quantise="int8", out=tmp_path / "rounded")
+    assert Run.load(tmp_path / "rounded").manifest.weights["sha256"] == Run.load(trained_run).manifest.weights["sha256"]
+    predict(trained_run, DIGITS, top=10, engine="onnxruntime")
+    whole, plain = predict(trained_run, DIGITS, top=10), predict(tmp_path / "rounded", DIGITS, top=10)
+    found = predict(tmp_path / "rounded", DIGITS, top=10, engine="onnxruntime")
+    assert apart(plain, found) < apart(plain, whole) / 4  # a number may end in another step
 
 
 def test_the_exported_network_stays_in_the_cache(trained_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ from convlens.errors import DataError, NetworkError, RunError, Stopped, UsageErr
 from convlens.measurement import Latency, Paired
 from convlens.runs import Run
 from convlens.training.loop import Training
-from convlens.workbench import evaluate, shrink, train
+from convlens.workbench import create, evaluate, shrink, train
 from convlens.workbench.shrunk import verdict_on
+from convlens.workbench.smaller import Way, design_smaller
 from tests.docs.test_run_format import check
 
 QUICK = {"epochs": 1, "precision": "fp32", "threads": 1}
@@ -177,6 +178,12 @@ def test_a_pruned_run_can_be_pruned_again(trained_run: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_a_smaller_size_that_costs_more_is_told_before_it_is_taught(tmp_path: Path) -> None:
+    run = create("mobilenet_v2", num_classes=10, image_size=80, model_options={"width": 0.25}, out=tmp_path / "run").run
+    assert "2.3 times the MACs, for its family halves" in design_smaller(Run.load(run), Way(resolution=64), 0).words
+    assert "MACs" not in design_smaller(Run.load(run), Way(resolution=72), 0).words
+
+
 def test_a_pruned_run_takes_another_resolution_and_no_other_width(wide: Path, tmp_path: Path) -> None:
     options = {"teach": False, **QUICK}
     first = shrink(wide, prune=0.5, resolution=24, out=tmp_path / "first", **options).shrunk[0]

@@ -17,6 +17,7 @@ from convlens.engines.engine import Engine, Settings
 from convlens.engines.model import Model
 from convlens.engines.open import PLAIN, open_with
 from convlens.errors import ConvlensError, MissingExtra, NetworkError, UsageError, check_count, counted
+from convlens.layers.fake_quantised import input_scales
 from convlens.measurement import time_in_turn
 from convlens.measurement.latency import LEAST_NOISE, LEAST_RUNS
 
@@ -195,7 +196,8 @@ class _Trial:
             return Candidate(settings, refused=f"missing: {str(error).rpartition('; ')[2]}")
         except Exception as error:  # whatever a library does, the others can still run
             return Candidate(settings, refused=_one_line(error))
-        if complaint := agreement.complaint(settings.precision):
+        rounds = settings.precision == "fp32" and input_scales(self.model.network)
+        if complaint := agreement.complaint("int8" if rounds else settings.precision):
             engine.close()
             return Candidate(settings, agreement=agreement, refused=complaint)
         self.engines[settings] = engine

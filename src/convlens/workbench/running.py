@@ -96,6 +96,7 @@ def _kept(run: Run) -> Path | None:
         manifest.weights["sha256"],
         manifest.architecture,
         manifest.channel_plan,
+        manifest.quantisation,
         run.input_shape,
         engine_versions(),
     ]

@@ -18,6 +18,9 @@ from convlens.errors import UsageError
 from convlens.graph import ChannelPlan
 from convlens.graph.coupling import ANSWER
 from convlens.layers import unallocated
+from convlens.layers.fake_quantised import unrounded
+from convlens.measurement import measure_network
+from convlens.pictures import Preprocess
 from convlens.runs import Run
 from convlens.shrinking import PrunedResult, prune
 from convlens.workbench.design import Design
@@ -132,6 +135,8 @@ def design_smaller(run: Run, way: Way, seed: int, own_network: str | None = None
         architecture = built.architecture.to_dict()
         preprocess = replace(preprocess, size=built.architecture.image_size)
         words.append("the weights of the run learn on" if keeps else "a new network learns from the run")
+        if (times := _macs(network, preprocess) / _macs(run.model, run.preprocess)) > 1:
+            words.append(f"it takes {times:.2g} times the MACs, for its family halves pictures this small less often")
     plan, stayed = run.manifest.channel_plan, tuple[str, ...]()
     if way.prune is not None:
         if not keeps:
@@ -146,6 +151,10 @@ def design_smaller(run: Run, way: Way, seed: int, own_network: str | None = None
     made = Design(network, label, architecture, preprocess, origin, keeps and _was_tuned(run), has_statistics=True)
     made = replace(made, channel_plan=plan, own_network=own_network)
     return Smaller(made, keeps, "; ".join(words), stayed)
+
+
+def _macs(network: nn.Module, preprocess: Preprocess) -> int:
+    return measure_network(unrounded(network), (1, preprocess.channels, *preprocess.size)).macs
 
 
 def _was_tuned(run: Run) -> bool:
