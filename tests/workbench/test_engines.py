@@ -57,6 +57,20 @@ def test_an_unknown_engine_is_refused_before_anything_is_read(trained_run: Path)
             verb(engine="onnx")
 
 
+def test_an_export_that_was_damaged_in_the_cache_is_made_anew(
+    trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONVLENS_CACHE", str(tmp_path / "cache"))
+    plain = predict(trained_run, DIGITS, top=10)
+    predict(trained_run, DIGITS, engine="onnxruntime")
+    (file,) = (cache_dir() / "engines").glob("*.onnx")
+    whole = file.read_bytes()
+    for damaged in (whole[: len(whole) // 2], whole.replace(whole[-4000:-3000], bytes(1000)), b""):
+        file.write_bytes(damaged)
+        assert apart(plain, predict(trained_run, DIGITS, top=10, engine="onnxruntime")) < 1e-4
+        assert len(file.read_bytes()) == len(whole)
+
+
 def test_a_run_of_eight_bits_is_not_taken_for_the_one_of_the_same_weights(trained_run: Path, tmp_path: Path) -> None:
     shrink(trained_run, quantise="int8", out=tmp_path / "rounded")
     assert Run.load(tmp_path / "rounded").manifest.weights["sha256"] == Run.load(trained_run).manifest.weights["sha256"]

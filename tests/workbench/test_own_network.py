@@ -12,6 +12,7 @@ from torch import nn
 
 from convlens.errors import RunError, Stopped, UsageError
 from convlens.runs import Run
+from convlens.server import running_server
 from convlens.workbench import compare, evaluate, explain, measure, open_run, predict, train
 from convlens.workbench.own_network import load_network, open_runs
 
@@ -223,3 +224,15 @@ def test_networks_and_runs_that_do_not_go_together_are_told(file, same_shapes):
         open_runs([own_run, second], [f"{file}:Small", plain])
     with pytest.raises(UsageError, match=r"1 run here came from training net.py:plain, and --network named it 0 times"):
         open_runs([own_run, second, third], [f"{file}:Small", linear])
+
+
+def test_a_run_of_the_zoo_takes_no_network_of_one_s_own(file, whole_lesson):
+    with pytest.raises(
+        UsageError, match=r"net\.py:Small came, and .*run holds perceptron, a network of the zoo; leave"
+    ):
+        evaluate(whole_lesson.run, network=f"{file}:Small")
+
+
+def test_runs_of_the_zoo_are_served_beside_one_of_one_s_own(file, own_run, whole_lesson):
+    with running_server([whole_lesson.run, own_run], network=f"{file}:Small") as served:
+        assert len(served.runs) == 2

@@ -12,7 +12,9 @@ from torch import nn
 from convlens.errors import ConvlensError, ExportError, UsageError, check_count
 from convlens.exporting import onnx_bytes
 from convlens.graph import bare_network, check_values
-from convlens.storage import make_room, touch, write_bytes
+from convlens.storage import make_room, sha256_bytes, touch, write_bytes
+
+DIGEST = 64  # hexadecimal digits
 
 
 class Model:
@@ -45,9 +47,8 @@ class Model:
             return self.source
         if not isinstance(self.source, nn.Module):
             return _read(Path(self.source))
-        if self.kept is not None and self.kept.is_file():
-            touch(self.kept)
-            return _read(self.kept)
+        if (kept := self._kept_before()) is not None:
+            return kept
         if self._failed is not None:
             raise self._failed  # the next engine would wait for the same
         try:
@@ -59,11 +60,20 @@ class Model:
             self._keep(written)
         return written
 
+    def _kept_before(self) -> bytes | None:
+        """What was kept, unless it was damaged since: its digest stands behind it."""
+        if self.kept is None or not self.kept.is_file():
+            return None
+        touch(self.kept)
+        data = _read(self.kept)
+        written = data[:-DIGEST]
+        return written if data[-DIGEST:] == sha256_bytes(written).encode() else None
+
     def _keep(self, written: bytes) -> None:
         assert self.kept is not None
         try:
             make_room(len(written))
-            write_bytes(self.kept, written)
+            write_bytes(self.kept, written + sha256_bytes(written).encode())
             touch(self.kept)
         except ConvlensError:
             self.kept = None  # a full disk costs the next command a few seconds, and this one nothing

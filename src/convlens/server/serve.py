@@ -17,7 +17,7 @@ from convlens.errors import Stopped, UsageError
 from convlens.runs import Run
 from convlens.server.extra import need_extra
 from convlens.server.limits import Limits
-from convlens.workbench import open_run
+from convlens.workbench import open_runs
 from convlens.workbench.results import Tell, silent
 from convlens.workbench.running import check_engine_name
 from convlens.workbench.typed import typed
@@ -145,7 +145,10 @@ def opened(runs: Runs, *, engine: str, network: str | None, limits: Limits | Non
     if not given:
         raise UsageError("no run was given; give the folder of one or more")
     unfinished = [run for run in given if not isinstance(run, Run) and is_unfinished(run)]
-    whole = [open_run(run, network) for run in given if run not in unfinished]
+    whole = open_runs([run for run in given if run not in unfinished])
+    own = any("network" in run.manifest.architecture for run in whole)
+    if network is not None and (own or not unfinished):
+        whole = open_runs(whole, [network])
     shelf = open_shelf(whole, limits or Limits(), engine=engine, tell=tell)
     try:
         follow(shelf, unfinished, network)

@@ -9,7 +9,7 @@ from convlens.workbench.evaluate import EvaluateResult, evaluate
 from convlens.workbench.explain import ExplainResult, explain
 from convlens.workbench.export import ExportResult, export
 from convlens.workbench.measure import MeasureResult, measure
-from convlens.workbench.own_network import open_run
+from convlens.workbench.own_network import open_run, open_runs
 from convlens.workbench.predict import PredictResult, predict
 from convlens.workbench.results import plain
 from convlens.workbench.scratch import scratch_network
@@ -44,6 +44,7 @@ __all__ = [
     "export",
     "measure",
     "open_run",
+    "open_runs",
     "plain",
     "predict",
     "scratch_network",

@@ -25,6 +25,11 @@ def open_run(run: Run | str | Path, network: str | None = None) -> Run:
     opened = run if isinstance(run, Run) else Run.load(run)
     if network is None:
         return opened
+    if "network" not in opened.manifest.architecture:
+        name = opened.manifest.architecture.get("name")
+        raise UsageError(
+            f"--network {network} came, and {opened.path} holds {name}, a network of the zoo; leave it out"
+        )
     with torch.random.fork_rng(devices=[]):  # the values are replaced, the caller's generator is left alone
         model = load_network(network, num_classes=len(opened.classes), in_channels=opened.preprocess.channels)
     return replace(opened, given_model=model)
