@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from convlens.errors import UsageError
-from convlens.pictures import colour, contact_sheet, decode, overlay, png_bytes, thumbnail
+from convlens.pictures import colour, contact_sheet, decode, overlay, png_bytes, sheets, thumbnail
 
 RNG = np.random.default_rng(0)
 
@@ -91,3 +91,14 @@ def test_png_bytes_are_lossless() -> None:
     picture = RNG.integers(0, 255, (13, 17, 3), np.uint8)
     assert np.array_equal(decode(png_bytes(picture)), picture)
     assert np.array_equal(decode(png_bytes(Image.fromarray(picture))), picture)
+
+
+@pytest.mark.parametrize(
+    ("text", "end"), [("a name that is far too long 93 %", "… 93 %"), ("a name far too long", "…")]
+)
+def test_what_is_too_wide_is_cut_short_and_keeps_its_share(text: str, end: str) -> None:
+    font = sheets._font(sheets.CAPTION_SIZE)
+    fitted = sheets._fitted(text, 80, font)
+    assert fitted.startswith("a name") and fitted.endswith(end) and font.getlength(fitted) <= 80
+    assert sheets._fitted(text, 1000, font) == text
+    assert sheets._fitted(text, 20, font).endswith("…")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ from convlens.errors import UsageError, counted
 INK, PALE_INK = (33, 37, 41), (108, 117, 125)
 TITLE_SIZE, CAPTION_SIZE = 14, 11
 _MARGIN, _GAP, _CAPTION_GAP = 16, 10, 4
+SHARE = re.compile(r" [<>]?\s?[\d.]+\s?%$")
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
@@ -30,7 +32,7 @@ def contact_sheet(
     """Pictures uint8 (H, W) or (H, W, 3) of any size, in rows -> one RGB image.
 
     Small ones are enlarged by whole pixels and large ones averaged down to fit `tile`; shapes are kept. A label may
-    have several lines; what is wider than its tile ends in "…". A title goes on in the next line.
+    have several lines; what is wider than its tile is cut short with "…". A title goes on in the next line.
     """
     if not tiles:
         raise UsageError("a contact sheet of no pictures was asked for; pass at least one")
@@ -122,13 +124,15 @@ def _wrapped(title: str, width: int) -> list[str]:
 
 
 def _fitted(text: str, width: int, font: Font) -> str:
-    """The text, or as much of its beginning as fits with "…"."""
+    """The text, or as much of its beginning as fits with "…", and its share where it ends in one: "a long na… 93 %"."""
     if font.getlength(text) <= width:
         return text
-    kept = len(text)
-    while kept and font.getlength(text[:kept].rstrip() + "…") > width:
+    share = SHARE.search(text)
+    end = f"…{share[0]}" if share and font.getlength(f"…{share[0]}") < width / 2 else "…"
+    kept = len(text) - len(end) + 1
+    while kept and font.getlength(text[:kept].rstrip() + end) > width:
         kept -= 1
-    return text[:kept].rstrip() + "…"
+    return text[:kept].rstrip() + end
 
 
 @cache
