@@ -11,8 +11,8 @@ from convlens.errors import UsageError
 
 WRONG = {
     "measure": [
-        ({"target": None}, "target came as None; expected a run, a network, text or a path"),
-        ({"target": nn.Conv2d}, "target came as <class .*; expected a run, a network, text or a path"),
+        ({"target": 3}, "target came as 3; expected a run, a network, text, a path or None"),
+        ({"target": nn.Conv2d}, "target came as <class .*; expected a run, a network, text, a path or None"),
         (
             {"target": "lenet5", "model_options": [1]},
             r"model_options came as \[1\]; expected values by name, as a dict",
