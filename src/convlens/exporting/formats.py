@@ -32,6 +32,7 @@ from convlens.pictures import Preprocess
 
 EXACT = Bound(top1_agreement=1.0, probability_difference=1e-4)
 INT8 = Bound(top1_agreement=0.98, probability_difference=1.0)
+ROUNDED = Bound(top1_agreement=0.99, probability_difference=0.05)  # as of an engine
 MOST_OF_INT8 = 200  # pictures to be proved on
 Encode = Callable[[nn.Module, Facts, np.ndarray], tuple[bytes, ...]]
 
@@ -62,7 +63,7 @@ class Format:
 
     def of_eight_bits(self) -> Format:
         """For a network that rounds to 8 bits itself: sums in another order end in another step here and there."""
-        return replace(self, bound=INT8, most_pictures=MOST_OF_INT8)
+        return self if self.bound is INT8 else replace(self, bound=ROUNDED, most_pictures=MOST_OF_INT8)
 
 
 def _encode(write: Callable[..., bytes | tuple[bytes, ...]]) -> Encode:

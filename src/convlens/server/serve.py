@@ -146,9 +146,8 @@ def opened(runs: Runs, *, engine: str, network: str | None, limits: Limits | Non
         raise UsageError("no run was given; give the folder of one or more")
     unfinished = [run for run in given if not isinstance(run, Run) and is_unfinished(run)]
     whole = open_runs([run for run in given if run not in unfinished])
-    own = any("network" in run.manifest.architecture for run in whole)
-    if network is not None and (own or not unfinished):
-        whole = open_runs(whole, [network])
+    if not unfinished or any("network" in run.manifest.architecture for run in whole):
+        whole = open_runs(whole, network)
     shelf = open_shelf(whole, limits or Limits(), engine=engine, tell=tell)
     try:
         follow(shelf, unfinished, network)

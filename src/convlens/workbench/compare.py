@@ -101,9 +101,7 @@ def compare(
     """
     check_part(part)
     drawn = drawing_file("--plot", plot)
-    networks_of_runs = () if network is None else (network,) if isinstance(network, str) else tuple(network)
-    folders = [target for target in targets if isinstance(target, Run) or Path(target).is_dir()]
-    runs = open_runs(folders, networks_of_runs)
+    runs = open_runs([target for target in targets if isinstance(target, Run) or Path(target).is_dir()], network)
     wanted = [str(target) for target in targets if not isinstance(target, Run) and not Path(target).is_dir()]
     networks = [of_network(name, real=latency) for name in wanted]
     networks += of_pattern(zoo, real=latency) if zoo is not None else []

@@ -195,6 +195,7 @@ def _latencies(files: Sequence[bytes], shape: tuple[int, ...]) -> tuple[Latency,
     """Of one picture in each file, in turn, by ONNX Runtime."""
     picture = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     with ExitStack() as held:
-        opened = (open_engine("onnxruntime", file, shape[1:], threads=usable_cpus()) for file in files)
-        engines = [held.enter_context(engine) for engine in opened]
+        engines = []
+        for file in files:
+            engines.append(held.enter_context(open_engine("onnxruntime", file, shape[1:], threads=usable_cpus())))
         return time_in_turn([partial(engine, picture) for engine in engines], seconds=2.0)

@@ -35,12 +35,13 @@ def open_run(run: Run | str | Path, network: str | None = None) -> Run:
     return replace(opened, given_model=model)
 
 
-def open_runs(targets: Sequence[Run | str | Path], networks: Sequence[str] = ()) -> list[Run]:
+def open_runs(targets: Sequence[Run | str | Path], network: str | Sequence[str] | None = None) -> list[Run]:
     """Each with its network, where that is the user's own and has not come yet.
 
-    One of `networks` (file.py:Class) is for all; of several each run takes the one that it was trained as, those of one
+    One `network` (file.py:Class) is for all; of several each run takes the one that it was trained as, those of one
     name in their order. UsageError for runs and networks that do not go together.
     """
+    networks = [network] if isinstance(network, str) else list(network or ())
     runs = [open_run(target) for target in targets]
     open_ones = [run for run in runs if "network" in run.manifest.architecture and run.given_model is None]
     if not networks:

@@ -135,7 +135,7 @@ def design_smaller(run: Run, way: Way, seed: int, own_network: str | None = None
         architecture = built.architecture.to_dict()
         preprocess = replace(preprocess, size=built.architecture.image_size)
         words.append("the weights of the run learn on" if keeps else "a new network learns from the run")
-        if (times := _macs(network, preprocess) / _macs(run.model, run.preprocess)) > 1:
+        if way.resolution is not None and (times := _macs(network, preprocess) / _macs(run.model, run.preprocess)) > 1:
             words.append(f"it takes {times:.2g} times the MACs, for its family halves pictures this small less often")
     plan, stayed = run.manifest.channel_plan, tuple[str, ...]()
     if way.prune is not None:

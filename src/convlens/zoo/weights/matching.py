@@ -71,7 +71,7 @@ def _check_classes(classifier: Mapping[str, torch.Tensor], source: str) -> None:
 
 def _reshaped(tensor: torch.Tensor, expected: torch.Size) -> torch.Tensor:
     """A convolution's (O, C, H, W) as a Linear layer's (O, CHW), and back: on a map of H x W they are the same."""
-    if sorted((tensor.dim(), len(expected))) != [2, 4] or tensor[0].numel() != expected[1:].numel():
+    if sorted((tensor.dim(), len(expected))) != [2, 4] or tensor.shape[1:].numel() != expected[1:].numel():
         return tensor
     return tensor.flatten(1) if len(expected) == 2 else tensor.unflatten(1, expected[1:])
 
