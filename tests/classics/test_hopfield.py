@@ -107,6 +107,11 @@ def test_more_patterns_than_bits_can_part_are_told_as_a_load_of_nothing() -> Non
         capacity([0.001], num_units=100)
 
 
+def test_one_load_in_place_of_a_list_is_told() -> None:
+    with pytest.raises(UsageError, match=r"loads came as 0\.1; expected a list"):
+        capacity(0.1)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("pictures", "error", "text"),
     [

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from convlens.classics import RBM, exact_log_partition, log_likelihood, log_partition
+from convlens.classics import DBN, RBM, exact_log_partition, log_likelihood, log_partition
 from convlens.classics.partition import betas
 from convlens.errors import UsageError
 
@@ -72,3 +72,8 @@ def test_the_same_seed_estimates_the_same() -> None:
 def test_layers_too_large_for_the_exact_sum_are_told() -> None:
     with pytest.raises(UsageError, match="the smaller layer has 21 units; expected at most 20: estimate with"):
         exact_log_partition(RBM(30, 21))
+
+
+def test_what_is_no_rbm_is_told() -> None:
+    with pytest.raises(UsageError, match="a DBN came; expected an RBM"):
+        exact_log_partition(DBN(6, 4, 3))  # type: ignore[arg-type]

@@ -229,6 +229,17 @@ def test_what_learning_for_longer_may_bring_within_is_tried_before_the_surest():
     assert chosen([], LIMITS) == []
 
 
+def test_what_has_too_many_bytes_is_not_taught_for_longer() -> None:
+    limits = Limits(accuracy_loss=0.01, size_bytes=250)
+    large, small = (
+        replace(tried(size, loss), misses=misses_of(limits, Figures(1.0, loss, size)))
+        for size, loss in ((300, 0.0), (200, 0.2))
+    )
+    assert large.misses == ("50 bytes too large",)
+    assert chosen([large, small], limits) == [small]
+    assert chosen([large], limits) == []
+
+
 def test_a_latency_that_cannot_be_told_from_the_limit_is_said_to_be():
     before, near, far = tried(900, 0.0), tried(300, 0.0, 1.97), tried(300, 0.0, 1.0)
     assert "cannot be told apart" in verdict_of(LIMITS, before, [near], [near], near)

@@ -131,6 +131,8 @@ def capacity(
     Means over `networks`, each with patterns of its own. `CRITICAL_LOAD` holds for N without bound; at a few hundred
     units the fall is spread about it.
     """
+    if not isinstance(loads, Sequence) or isinstance(loads, str):
+        raise UsageError(f"loads came as {loads!r}; expected a list of patterns / units, such as [0.1, 0.14]")
     draws = draws_of(seed, torch.empty(0))
     found = []
     for load in loads:

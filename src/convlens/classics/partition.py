@@ -93,6 +93,8 @@ def log_partition(
 
 
 def _check_free(rbm: RBM) -> None:
+    if not isinstance(rbm, RBM):
+        raise UsageError(f"a {type(rbm).__name__} came; expected an RBM, as one of the layers of a DBN is")
     if isinstance(rbm, LabelledRBM):
         raise UsageError("the RBM has class units, of which one is 1 at a time; expected one whose units are all free")
 

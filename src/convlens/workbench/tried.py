@@ -86,11 +86,11 @@ def is_the_run(candidate: Candidate) -> bool:
 def chosen(found: Sequence[Tried], limits: Limits) -> list[Tried]:
     """Whom to teach for longer, in this order: what may come within the limits by it and is smaller, then the surest.
 
-    Where nothing keeps within them, the nearest.
+    Where nothing keeps within them, the nearest whose bytes do: learning saves none.
     """
     order = sorted((one for one in found if not is_the_run(one.candidate)), key=lambda one: limits.rank(one.judged))
     if not order or order[0].misses:
-        return order[:FINALISTS]
+        return [one for one in order if limits.excess(one.judged).get("bytes", 0) <= 0][:FINALISTS]
     best = limits.worth(order[0].judged)
     hopeful = [one for one in order if one.misses and limits.worth(one.judged) < best and _is_near(one, limits)]
     return sorted(hopeful[: FINALISTS - 1], key=lambda one: limits.worth(one.judged)) + order[:1]
