@@ -112,6 +112,10 @@ def test_one_load_in_place_of_a_list_is_told() -> None:
         capacity(0.1)  # type: ignore[arg-type]
 
 
+def test_loads_may_be_an_array() -> None:
+    assert capacity(np.array([0.1, 0.2]), num_units=50) == capacity([0.1, 0.2], num_units=50)
+
+
 @pytest.mark.parametrize(
     ("pictures", "error", "text"),
     [

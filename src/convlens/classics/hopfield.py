@@ -17,7 +17,7 @@ a sweep, where the paper lets each come up at random at a mean rate. A unit whos
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -124,14 +124,14 @@ class Load:
 
 
 def capacity(
-    loads: Sequence[float], *, num_units: int = 500, seed: int = 0, networks: int = 1, turned: float = 0.0
+    loads: Iterable[float], *, num_units: int = 500, seed: int = 0, networks: int = 1, turned: float = 0.0
 ) -> list[Load]:
     """Store random patterns at each of these loads and run from them, with a share of `turned` bits, until at rest.
 
     Means over `networks`, each with patterns of its own. `CRITICAL_LOAD` holds for N without bound; at a few hundred
     units the fall is spread about it.
     """
-    if not isinstance(loads, Sequence) or isinstance(loads, str):
+    if not isinstance(loads, Iterable) or isinstance(loads, str):
         raise UsageError(f"loads came as {loads!r}; expected a list of patterns / units, such as [0.1, 0.14]")
     draws = draws_of(seed, torch.empty(0))
     found = []
