@@ -10,6 +10,7 @@ from PIL import Image
 
 from convlens.errors import UsageError
 from convlens.pictures import colour, contact_sheet, decode, overlay, png_bytes, sheets, thumbnail
+from convlens.pictures.fonts import font_for
 
 RNG = np.random.default_rng(0)
 
@@ -97,7 +98,7 @@ def test_png_bytes_are_lossless() -> None:
     ("text", "end"), [("a name that is far too long 93 %", "… 93 %"), ("a name that is far too long indeed", "…")]
 )
 def test_what_is_too_wide_is_cut_short_and_keeps_its_share(text: str, end: str) -> None:
-    font = sheets._font(sheets.CAPTION_SIZE)
+    font = font_for("", sheets.CAPTION_SIZE)
     fitted = sheets._fitted(text, 100, font)
     assert fitted.startswith("a name") and fitted.endswith(end) and font.getlength(fitted) <= 100
     assert sheets._fitted(text, 1000, font) == text

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from convlens.errors import NetworkError, UsageError, check_count, counted
+from convlens.pictures.fonts import families_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,9 +76,11 @@ def _drawn(shown: Sequence[NGram], texts: Sequence[Sequence[str]], title: str | 
         rows = [row for row, one in enumerate(shown) if one.width == width]
         label = counted(width, "word")
         axes.barh(rows, [shown[row].response for row in rows], color=f"C{width % 10}", label=label)
-    axes.set_yticks(range(len(shown)), [_named(one, texts) for one in shown])
+    names = [_named(one, texts) for one in shown]
+    axes.set_yticks(range(len(shown)), names, family=families_for(names))
     axes.invert_yaxis()
-    axes.set(xlabel="response", title=title or "")
+    axes.set(xlabel="response")
+    axes.set_title(title or "", family=families_for([title or ""]))
     if shown:
         axes.legend(loc="lower right")
     return figure

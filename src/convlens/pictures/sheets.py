@@ -5,20 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from math import ceil, sqrt
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from convlens.errors import UsageError, counted
+from convlens.pictures.fonts import Font, font_for
 
 INK, PALE_INK = (33, 37, 41), (108, 117, 125)
 TITLE_SIZE, CAPTION_SIZE = 14, 11
 _MARGIN, _GAP, _CAPTION_GAP = 16, 10, 4
 SHARE = re.compile(r" [<>]?\s?[\d.]+\s?%$")
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def contact_sheet(
@@ -45,13 +43,14 @@ def contact_sheet(
     rows = _rows([_fit(picture, tile) for picture in tiles], captions, columns)
     width = max(columns * (tile + _GAP) - _GAP, _widest_word(title or ""))
     lines = _wrapped(title, width) if title else []
-    line_height = _line_height(_font(TITLE_SIZE))
+    line_height = _line_height(TITLE_SIZE)
     heading = len(lines) * line_height + _GAP if lines else 0
     width += 2 * _MARGIN
     height = 2 * _MARGIN + heading + sum(row.height for row in rows) + (len(rows) - 1) * _GAP
     sheet = Image.new("RGB", (width, height), "white")
     for number, line in enumerate(lines):
-        ImageDraw.Draw(sheet).text((_MARGIN, _MARGIN + number * line_height), line, INK, _font(TITLE_SIZE))
+        corner = (_MARGIN, _MARGIN + number * line_height)
+        ImageDraw.Draw(sheet).text(corner, line, INK, font_for(line, TITLE_SIZE))
     top = _MARGIN + heading
     for row in rows:
         _draw_row(sheet, row, top, tile)
@@ -71,7 +70,7 @@ class _Row:
     @property
     def height(self) -> int:
         num_lines = max((len(lines) for lines in self.captions), default=0)
-        return self.picture_height + (_CAPTION_GAP + num_lines * _line_height(_font(CAPTION_SIZE)) if num_lines else 0)
+        return self.picture_height + (_CAPTION_GAP + num_lines * _line_height(CAPTION_SIZE) if num_lines else 0)
 
 
 def _rows(images: list[Image.Image], captions: list[list[str]], columns: int) -> list[_Row]:
@@ -100,23 +99,23 @@ def _draw_row(sheet: Image.Image, row: _Row, top: int, tile: int) -> None:
 
 
 def _write(draw: ImageDraw.ImageDraw, lines: list[str], corner: tuple[int, int], tile: int) -> None:
-    font = _font(CAPTION_SIZE)
     for number, line in enumerate(lines):
+        font = font_for(line, CAPTION_SIZE)
         fitted = _fitted(line, tile, font)
         left = corner[0] + (tile - font.getlength(fitted)) / 2
         ink = INK if number == 0 else PALE_INK
-        draw.text((left, corner[1] + number * _line_height(font)), fitted, ink, font)
+        draw.text((left, corner[1] + number * _line_height(CAPTION_SIZE)), fitted, ink, font)
 
 
 def _widest_word(title: str) -> int:
-    return max((ceil(_font(TITLE_SIZE).getlength(word)) for word in title.split()), default=0)
+    return max((ceil(font_for(word, TITLE_SIZE).getlength(word)) for word in title.split()), default=0)
 
 
 def _wrapped(title: str, width: int) -> list[str]:
     lines = [""]
     for word in title.split():
         longer = f"{lines[-1]} {word}".lstrip()
-        if _font(TITLE_SIZE).getlength(longer) <= width:
+        if font_for(longer, TITLE_SIZE).getlength(longer) <= width:
             lines[-1] = longer
         else:
             lines.append(word)
@@ -135,16 +134,5 @@ def _fitted(text: str, width: int, font: Font) -> str:
     return text[:kept].rstrip() + end
 
 
-@cache
-def _font(size: int) -> Font:
-    """DejaVu Sans, which comes with matplotlib: Latin with every accent, Greek and Cyrillic."""
-    from matplotlib import get_data_path
-
-    try:
-        return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
-    except (ImportError, OSError):  # a Pillow without FreeType, a matplotlib without its fonts
-        return ImageFont.load_default()
-
-
-def _line_height(font: Font) -> int:
-    return ceil(font.getbbox("Ågjp|")[3]) + 2
+def _line_height(size: int) -> int:
+    return ceil(font_for("", size).getbbox("Ågjp|")[3]) + 2

@@ -31,6 +31,7 @@ EMBEDDING    = 300        # numbers of a word's vector
 DROPOUT      = 0.5
 LONGEST_ROW  = 3.0        # of the last layer's weights
 BATCH        = 50
+RHO          = 0.95       # of Adadelta, as in section 4 of its paper (Zeiler, 2012), https://arxiv.org/abs/1212.5701
 # fmt: on
 
 
@@ -120,7 +121,7 @@ class TextCNN(nn.Module):
         self._check_sentences(words, labels)
         words, labels = words.long(), labels.long()
         rate = check_number("learning_rate", learning_rate, 0, above=True)
-        optimiser = torch.optim.Adadelta(self.parameters(), lr=rate)
+        optimiser = torch.optim.Adadelta(self.parameters(), lr=rate, rho=RHO)
         with torch.random.fork_rng([words.device] if words.is_cuda else []):
             (torch if words.is_cuda else torch.default_generator).manual_seed(check_count("seed", seed, 0))
             for epoch in range(1, check_count("epochs", epochs) + 1):
