@@ -93,6 +93,11 @@ def test_a_lone_train_folder_is_a_part_and_no_wrapping(tmp_path: Path) -> None:
     assert images.parts == ("train", "train") and images.classes == ("cat", "dog")
 
 
+def test_a_readme_beside_the_one_folder_is_no_part_of_it(tmp_path: Path) -> None:
+    wrapped = {f"pets/{name}": data for name, data in FILES.items()} | {"README.md": b"pets"}
+    assert open_images(zipped(tmp_path / "a.zip", wrapped)).classes == ("cat", "dog")
+
+
 def test_a_lone_class_is_no_wrapping(tmp_path: Path) -> None:
     assert open_images(zipped(tmp_path / "a.zip", {"pets/cat/1.png": picture(1)})).classes == ("cat",)
 

@@ -51,6 +51,8 @@ def test_each_subfolder_is_a_class_and_the_order_is_by_name(tmp_path: Path) -> N
         (("train", "valid"), ["train", "val"]),
         (("Training", "Validation", "Testing"), ["train", "val", "test"]),
         (("train", "test"), ["train", "test"]),
+        (("training_set", "dev_set", "Test-Set"), ["train", "val", "test"]),
+        (("trainset", "dev"), ["train", "val"]),
         (("train",), ["train"]),
         (("test",), ["test"]),
     ],
@@ -97,7 +99,7 @@ def test_hidden_files_and_companions_are_ignored_and_other_files_counted(tmp_pat
         (tmp_path / name).write_bytes(b"")
     images = open_images(tmp_path)
     assert len(images) == 1
-    assert images.notes[1] == "4 files not readable as pictures: ignored (.heic 2, .mov 1, no suffix 1)"
+    assert images.notes[1] == "4 files without a picture's suffix: ignored (.heic 2, .mov 1, no suffix 1)"
 
 
 def test_a_broken_picture_is_kept_for_the_scan_to_find(tmp_path: Path) -> None:
@@ -204,3 +206,33 @@ def test_where_no_pictures_are_is_said(where: str, tmp_path: Path) -> None:
 def test_picture_suffixes_are_those_that_pillow_reads() -> None:
     assert {".jpg", ".jpeg", ".png", ".webp", ".tif", ".gif", ".bmp"} <= picture_suffixes()
     assert not {".pdf", ".mpg", ".h5", ".txt", ""} & picture_suffixes()
+
+
+def test_what_was_perhaps_meant_otherwise_is_told(tmp_path: Path) -> None:
+    upper = plant(
+        tmp_path / "a", *(f"{part}/{name}/1.png" for part in ("images_1", "images_2") for name in ("cat", "dog"))
+    )
+    (upper / "labels.csv").write_text("path,label\n")
+    images = open_images(upper)
+    assert images.classes == ("images_1", "images_2")
+    assert images.notes[1:] == (
+        "images_1, images_2 are taken as classes, and all hold the folders cat, dog; if those are the classes, "
+        "name what is above them train, val or test, or give one of it: a/images_1",
+        "labels.csv beside the folders: not read; give the table itself if it names the classes",
+    )
+    lower = plant(tmp_path / "b", *(f"{name}/{part}/1.png" for part in ("train", "test") for name in ("cat", "dog")))
+    assert open_images(lower).notes[1:] == (
+        "test, train below the classes are not taken as parts; put them above: train/cat",
+    )
+
+
+def test_folders_that_do_not_share_names_are_told_of_nothing(tmp_path: Path) -> None:
+    images = open_images(plant(tmp_path, "cat/2019/1.png", "cat/2020/1.png", "dog/2020/1.png", "dog/small/2.png"))
+    assert images.notes == ("4 pictures in 2 classes (folders)",)
+    images = open_images(plant(tmp_path / "c", "cat/a/1.png", "cat/b/1.png", "dog/a/1.png", "dog/b/1.png", "dog/2.png"))
+    assert images.notes == ("5 pictures in 2 classes (folders)",)
+
+
+def test_a_picture_beside_the_parts_is_counted(tmp_path: Path) -> None:
+    images = open_images(plant(tmp_path / "a", "train/cat/1.png", "test/cat/1.png", "2.png"))
+    assert images.notes[1] == "1 picture directly in a, in no class folder: ignored"

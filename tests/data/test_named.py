@@ -123,12 +123,18 @@ def test_fashion_mnist_has_its_ten_names(tmp_path: Path) -> None:
 def test_cifar_batches_are_found_as_files_or_as_the_published_archive(tmp_path: Path) -> None:
     lay_cifar10_archive(tmp_path / "packed" / "cifar10")
     images = open_images("cifar10", data_dir=tmp_path / "packed")
-    assert images.notes == ("2 + 2 pictures (CIFAR-10 binary batches)",) and images.name == "cifar10"
+    whole = "5 files data_batch_*.bin and test_batch.bin"
+    assert images.notes == (
+        "2 + 2 pictures (CIFAR-10 binary batches)", f"not all of CIFAR-10, which is {whole}"
+    ) and images.name == "cifar10"  # fmt: skip
     assert [path.name for path in (tmp_path / "packed" / "cifar10").iterdir()] == ["cifar-10-binary.tar.gz"]
     folder = tmp_path / "plain" / "cifar-10-batches-bin"
     folder.mkdir(parents=True)
     (folder / "data_batch_1.bin").write_bytes(bytes(3073))
     assert len(open_images("cifar10", data_dir=tmp_path / "plain")) == 1
+    for name in ("data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"):
+        (folder / name).write_bytes(bytes(3073))
+    assert open_images("cifar10", data_dir=tmp_path / "plain").notes == ("5 + 1 pictures (CIFAR-10 binary batches)",)
 
 
 def test_cifar10_and_cifar100_are_told_apart(tmp_path: Path) -> None:

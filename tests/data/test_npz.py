@@ -154,3 +154,33 @@ def test_a_lone_array_is_no_archive(tmp_path: Path) -> None:
         np.save(file, GREY)
     with pytest.raises(DataError, match="one array, not an archive of arrays"):
         open_images(tmp_path / "set.npz")
+
+
+def test_arrays_that_are_not_read_are_told(tmp_path: Path) -> None:
+    named = {"class_names": np.array(["p", "q", "r"])}
+    arrays = {f"{what}_{part}": GREY if what == "x" else LABELS for part in ("train", "validation") for what in "xy"}
+    images = open_images(save(tmp_path, **arrays, **named, x_test=GREY, ids=LABELS))
+    assert images.parts == ("train",) * 4 + ("val",) * 4 and images.classes == ("p", "q", "r")
+    assert images.notes == ("4 + 4 pictures (NPZ)", "arrays not read: x_test (4, 5, 6), ids (4,)")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x_train": GREY, "x_test": GREY, "y_test": LABELS}, "has x_train without y_train; it holds x_train"),
+        (
+            {f"{key}_{part}": value for part in ("val", "valid") for key, value in (("x", GREY), ("y", LABELS))},
+            "has x_val and x_valid, all for val; keep one",
+        ),
+        ({"images": GREY, "labels": LABELS, "classes": ["p", "p", "r"]}, "names the class 'p' twice"),
+    ],
+)
+def test_arrays_that_contradict_each_other_are_refused(arrays: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message):
+        open_images(save(tmp_path, **arrays))
+
+
+def test_accents_of_labels_are_composed(tmp_path: Path) -> None:
+    labels = np.array(["\u00e9", "e\u0301", "b", "b"])
+    images = open_images(save(tmp_path, images=GREY, labels=labels))
+    assert images.classes == ("b", "\u00e9") and images.labels.tolist() == [1, 1, 0, 0]

@@ -71,3 +71,17 @@ def test_labels_and_parts_are_as_many_as_pictures() -> None:
         Images("a", "a", ("x",), np.zeros(2, np.int64), reader, None)
     with pytest.raises(AssertionError):
         Images("a", "a", ("x",), np.zeros(3, np.int64), reader, ("train", "val"))
+
+
+@pytest.mark.parametrize(("source", "came"), [(None, "None"), ("", "''"), (np.zeros(3), "ndarray")])
+def test_what_is_no_source_is_told(source: object, came: str) -> None:
+    with pytest.raises(UsageError, match=f"the source came as {came}; expected a folder"):
+        open_images(source)  # type: ignore[arg-type]
+
+
+def test_class_folders_beside_idx_files_are_told(tmp_path: Path) -> None:
+    header = bytes([0, 0, 8, 3]) + b"".join(size.to_bytes(4, "big") for size in (2, 4, 4))
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(header + bytes(32))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 2, 0, 1]))
+    (tmp_path / "cat").mkdir()
+    assert open_images(tmp_path).notes == ("2 pictures (IDX)", "folders beside the IDX files: not read (cat)")

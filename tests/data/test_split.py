@@ -101,7 +101,9 @@ def test_groups_of_copies_do_not_break_the_shares(sizes):
             assert counts["val"] == counts["test"] == round(smallest_share)
 
 
-@pytest.mark.parametrize("fractions", [(0.5, 0.5, 0.5), (0, 0.5, 0.5), (0.9, -0.1, 0.2)])
+@pytest.mark.parametrize(
+    "fractions", [(0.5, 0.5, 0.5), (0, 0.5, 0.5), (0.9, -0.1, 0.2), (float("nan"), 0.5, 0.5), (0.5, float("nan"), 0.5)]
+)
 def test_shares_that_are_no_shares_are_refused(fractions):
     labels, hashes = labels_and_hashes()
     with pytest.raises(UsageError, match="sum to 1"):

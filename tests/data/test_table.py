@@ -34,13 +34,15 @@ def rows(images: Images) -> list[tuple[str, str]]:
         "path\tlabel\na/1.png\tcat\nb 2.png\tdog\n",
         ' Filename , Class ,width\n"a/1.png", cat ,5\n\n"b 2.png",dog,6\n',
         "id,image,class\n1,a/1.png,cat\n2,b 2.png,dog\n",
+        "path;label;a,b,c,d\na/1.png;cat;1\nb 2.png;dog;2\n",
+        '"File_Path";"Target";"note, with, many, commas"\n"a/1.png";"cat";""\n"b 2.png" ;dog;\n',
     ],
 )
 def test_columns_delimiters_and_quotes_are_free(text: str, tmp_path: Path) -> None:
     images = open_images(csv(tmp_path, text))
     assert rows(images) == [("a/1.png", "cat"), ("b 2.png", "dog")]
     assert images.name == "set" and images.parts is None
-    assert images.notes == ("2 pictures in 2 classes (set.csv)",)
+    assert images.notes[0] == "2 pictures in 2 classes (set.csv)"
     assert images.reader.path(0) == tmp_path / "a" / "1.png"
 
 
@@ -88,7 +90,10 @@ def test_a_missing_file_is_kept_for_the_scan_to_find(tmp_path: Path) -> None:
         ("path,label\n1.png,cat\n2.png\n", r"set\.csv, row 3: there is no label"),
         ("path,label\n1.png,cat\n,dog\n", r"set\.csv, row 3: there is no path"),
         ("path,label\n\n1.png,\n", r"set\.csv, row 3: there is no label"),
-        ("path,label,part\n1.png,cat,train\n2.png,dog,dev\n", r"row 3: the part is 'dev'; expected train, val or test"),
+        (
+            "path,label,part\n1.png,cat,train\n2.png,dog,fold\n",
+            r"row 3: the part is 'fold'; expected train, val or test",
+        ),
         ("path,label,part\n1.png,cat,\n", r"row 2: the part is ''; expected train, val or test"),
         (b"path,label\n1.png,caf\xe9\n", r"set\.csv, row 2: the text is not UTF-8"),
         ("path,label\n" + "x" * 200_000 + ",a\n", r"set\.csv, row 2: field larger than field limit"),
@@ -98,6 +103,35 @@ def test_a_missing_file_is_kept_for_the_scan_to_find(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_said_with_its_row(text: str | bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         open_images(csv(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('path,label\n1.png,"cat\n2.png,dog\n3.png,rose"\n4.png,dog\n', r"row 4: the label goes over several lines"),
+        ('path,label,note\n1.png,cat,"a\n2.png,dog,b\n', "ends within quotes, so that rows are lost"),
+        ("path,label\nx.png,daisy, red\ny.png,daisy, white\n", r"row 2 has 3 cells, and the header 2 columns; put"),
+    ],
+)
+def test_a_stray_quote_or_delimiter_loses_no_rows(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message):
+        open_images(csv(tmp_path, text))
+
+
+def test_empty_cells_beyond_the_header_are_nothing(tmp_path: Path) -> None:
+    assert len(open_images(csv(tmp_path, "path,label\n1.png,cat,,\n2.png,dog\n"))) == 2
+
+
+def test_columns_that_are_not_read_are_told(tmp_path: Path) -> None:
+    images = open_images(csv(tmp_path, "path,label,subset,width\n1.png,a,train,5\n2.png,b,test,6\n"))
+    assert images.notes[1] == "columns not read: subset, width; one named `part` would divide the pictures"
+    divided = open_images(parquet(tmp_path, path=["1.png"], label=["a"], split=["train"], width=[3]))
+    assert divided.notes[1] == "columns not read: width"
+
+
+def test_accents_count_as_the_same_however_they_are_stored(tmp_path: Path) -> None:
+    images = open_images(csv(tmp_path, "path,label\n1.png,\u00e9pi\n2.png,e\u0301pi\n"))
+    assert images.classes == ("\u00e9pi",)  # as folders are named
 
 
 def parquet(folder: Path, **columns: Any) -> Path:
@@ -121,7 +155,7 @@ def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
         ({"file": ["1.png"], "species": ["a"]}, "has the columns 'file', 'species'; expected a header"),
         ({"path": ["1.png", None], "label": ["a", "b"]}, r"set\.parquet, row 2: there is no path"),
         ({"image": [{"bytes": b"", "path": "1.png"}], "label": [0]}, "row 1 holds a dict value; expected text"),
-        ({"path": ["1.png"], "label": ["a"], "split": ["dev"]}, "row 1: the part is 'dev'"),
+        ({"path": ["1.png"], "label": ["a"], "split": ["fold"]}, "row 1: the part is 'fold'"),
     ],
 )
 def test_what_does_not_fit_in_parquet_is_said(columns: dict[str, list[Any]], message: str, tmp_path: Path) -> None:

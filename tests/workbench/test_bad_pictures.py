@@ -83,6 +83,12 @@ def test_two_classes_at_least_are_needed(num_classes, tmp_path, make_pictures, q
         train(data, out=tmp_path / "run", **quickly)
 
 
+def test_a_folder_too_high_is_told_where_the_classes_are(tmp_path, make_pictures, quickly):
+    make_pictures(tmp_path / "data" / "shapes")
+    with pytest.raises(DataError, match=r"holds 1 class \(shapes\);.* if they are in there, give .*data/shapes$"):
+        train(tmp_path / "data", out=tmp_path / "run", **quickly)
+
+
 def test_where_nothing_can_be_read_that_is_said(tmp_path, make_pictures, quickly):
     data = make_pictures(tmp_path / "data", per_class=2)
     for file in data.rglob("*.*"):

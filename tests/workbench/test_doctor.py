@@ -115,3 +115,16 @@ def test_a_named_set_can_be_examined():
     result = doctor("digits")
     assert result.scan.num_pictures == 1797
     assert result.well
+
+
+def test_what_no_training_can_do_without_is_told(tmp_path, make_pictures):
+    make_pictures(tmp_path / "data" / "test")
+    assert "no training part: a training needs a folder train, or no parts at all" in doctor(tmp_path / "data").notes
+
+
+def test_a_class_that_train_lacks_is_told_so(tmp_path, make_pictures):
+    make_pictures(tmp_path / "data" / "train")
+    make_pictures(tmp_path / "data" / "test")
+    shutil.rmtree(tmp_path / "data" / "train" / "circle")
+    found = [one.message for one in doctor(tmp_path / "data").scan.findings if one.kind == "missing_class_in_part"]
+    assert found and found[0].endswith("and what train lacks cannot be learnt")

@@ -26,12 +26,16 @@ class Layout:
     names_file: str
     train: str  # file pattern
     test: str
+    num_batches: int  # of train
+
+    def is_whole(self, folder: Path) -> bool:
+        return len(list(folder.glob(self.train))) >= self.num_batches and (folder / self.test).is_file()
 
 
 # fmt: off
 LAYOUTS = (
-    Layout("CIFAR-10",  "cifar-10-batches-bin", 1,  10, "batches.meta.txt",     "data_batch_*.bin", "test_batch.bin"),
-    Layout("CIFAR-100", "cifar-100-binary",     2, 100, "fine_label_names.txt", "train.bin",        "test.bin"),
+    Layout("CIFAR-10",  "cifar-10-batches-bin", 1, 10, "batches.meta.txt",     "data_batch_*.bin", "test_batch.bin", 5),
+    Layout("CIFAR-100", "cifar-100-binary",     2, 100, "fine_label_names.txt", "train.bin",        "test.bin", 1),
 )
 # fmt: on
 

@@ -124,6 +124,8 @@ def class_findings(images: Images, readable: np.ndarray, parts: Sequence[str] | 
     if missing:
         number = counted(len(missing), "class", "classes")
         said = f"{number} missing in a part: {_listed(missing)}; no score there can speak about them"
+        if any(one.startswith("train/") for one in missing):
+            said += ", and what train lacks cannot be learnt"
         yield Finding("missing_class_in_part", "warning", said, missing)
 
 

@@ -1,11 +1,11 @@
 """A folder of pictures: a class per subfolder, with or without train, val and test above the classes.
 
     flowers/daisy/1.jpg            the part is chosen later, by seed
-    flowers/train/daisy/1.jpg      train, val (valid, validation) and test are kept
+    flowers/train/daisy/1.jpg      train, val (valid, validation, dev) and test are kept, and train_set as train
 
-Subfolders below a class belong to that class. Hidden files are ignored, files that are no pictures are counted in the
-notes, and a file whose name promises a picture is kept, so that the scan finds it where it is unreadable.
-Nothing is ever written here.
+Subfolders below a class belong to that class; where they look like classes, or parts, a note says so. Hidden files are
+ignored, files that are no pictures are counted in the notes, and a file whose name promises a picture is kept, so that
+the scan finds it where it is unreadable. Nothing is ever written here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from convlens.data.images import PART_NAMES, FileReader, Images
+from convlens.data.images import FileReader, Images, part_named
+from convlens.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES
 from convlens.errors import DataError, UsageError, counted
 
 LAYOUT = "a folder per class (SOURCE/daisy/1.jpg, SOURCE/rose/2.jpg), or those within train, val and test"
@@ -57,14 +58,19 @@ class Found:
     folders: set[str] = field(default_factory=set)  # classes with a folder, empty ones too
     skipped: Counter[str] = field(default_factory=Counter)  # suffixes of files that are no pictures
     loose: Counter[str] = field(default_factory=Counter)  # folders with pictures that have no class folder
+    deep: list[Path] = field(default_factory=list)  # folders of classes whose pictures are all further down
     notes: list[str] = field(default_factory=list)
 
 
 def open_class_folders(root: Path, *, name: str, source: str) -> Images:
     """Pictures in class folders -> Images, sorted by part, class and path; raises DataError where there are none."""
     found = Found()
-    for part, folder in _parts_of(root, found):
+    parts = list(_parts_of(root, found))
+    for part, folder in parts:
         _collect_part(folder, part, found)
+    if parts != [("", root)] and (loose := _loose(root)):
+        found.loose[root.name] = loose
+    found.notes.extend(_doubts(found.deep, root))
     if not found.paths:
         raise DataError(_nothing_found(root, found))
     classes = sorted(set(found.classes))
@@ -126,7 +132,7 @@ def _parts_of(root: Path, found: Found) -> Iterator[tuple[str, Path]]:
     well be called "train", beside "bus" and "car".
     """
     folders = visible_folders(root)
-    part_of = {folder: PART_NAMES.get(folder.name.lower(), "") for folder in folders}
+    part_of = {folder: part_named(folder.name) for folder in folders}
     named = set(part_of.values()) - {""}
     divided = named and (all(part_of.values()) or ("train" in named and len(named) > 1))
     if not divided:
@@ -143,13 +149,36 @@ def _collect_part(folder: Path, part: str, found: Found) -> None:
     for class_folder in visible_folders(folder):
         label = unicodedata.normalize("NFC", _readable(class_folder.name))  # macOS stores names decomposed
         found.folders.add(label)
-        for path in _walk(class_folder, found.skipped, set(above)):
-            found.paths.append(path)
-            found.classes.append(label)
-            found.parts.append(part)
-    loose = sum(_is_file(entry) and is_picture_name(Path(entry.name)) for entry in _entries(folder))
-    if loose:
+        pictures = list(_walk(class_folder, found.skipped, set(above)))
+        found.paths += pictures
+        found.classes += [label] * len(pictures)
+        found.parts += [part] * len(pictures)
+        if pictures and all(path.parent != class_folder for path in pictures):
+            found.deep.append(class_folder)
+    if loose := _loose(folder):
         found.loose[folder.name] = loose
+
+
+def _loose(folder: Path) -> int:
+    return sum(_is_file(entry) and is_picture_name(Path(entry.name)) for entry in _entries(folder))
+
+
+def _doubts(above: list[Path], root: Path) -> Iterator[str]:
+    """What was perhaps meant otherwise, of class folders whose pictures are all further down."""
+    within = [{one.name for one in visible_folders(folder)} for folder in above]
+    shared = sorted(set.intersection(*within)) if len(within) > 1 else []
+    if len(shared) > 1:
+        named, inner = ", ".join(sorted({one.name for one in above})[:5]), ", ".join(shared[:5])
+        if any(part_named(name) == "train" for name in shared):
+            yield f"{inner} below the classes are not taken as parts; put them above: train/{above[0].name}"
+        else:
+            yield (
+                f"{named} are taken as classes, and all hold the folders {inner}; if those are the classes, "
+                f"name what is above them train, val or test, or give one of it: {root.name}/{above[0].name}"
+            )
+    tables = [entry.name for entry in _entries(root) if entry.name.lower().endswith(CSV_SUFFIXES + PARQUET_SUFFIXES)]
+    if tables:
+        yield f"{', '.join(tables[:5])} beside the folders: not read; give the table itself if it names the classes"
 
 
 def _walk(folder: Path, skipped: Counter[str], visited: set[tuple[int, int]]) -> Iterator[Path]:
@@ -208,7 +237,7 @@ def _notes(found: Found, num_classes: int) -> Iterator[str]:
         yield f"{counted(count, 'picture')} directly in {folder}, in no class folder: ignored"
     if found.skipped:
         kinds = ", ".join(f"{suffix} {count:,}" for suffix, count in found.skipped.most_common(5))
-        yield f"{counted(found.skipped.total(), 'file')} not readable as pictures: ignored ({kinds})"
+        yield f"{counted(found.skipped.total(), 'file')} without a picture's suffix: ignored ({kinds})"
 
 
 def _nothing_found(root: Path, found: Found) -> str:

@@ -24,7 +24,13 @@ PART_NAMES = {  # what people call them
     "validation": "val",
     "test": "test",
     "testing": "test",
+    "dev": "val",
 }
+
+
+def part_named(name: str) -> str:
+    """The part that a folder's name means, "train" of "Training_set"; "" for none."""
+    return PART_NAMES.get(name.lower().removesuffix("set").rstrip("_- "), "")
 
 
 class Reader(Protocol):

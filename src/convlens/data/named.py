@@ -7,7 +7,7 @@ SHA-256 digests come from. `digits` (scikit-learn's 1,797 real handwritten digit
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from convlens.data.archive import unpack
 from convlens.data.cifar import LAYOUTS, Batches, Layout, find_cifar, open_cifar
 from convlens.data.idx import Files, find_idx, open_idx
 from convlens.data.images import Images, images_of_arrays
-from convlens.errors import DownloadError
+from convlens.errors import DownloadError, counted
 from convlens.storage import cache_dir, download, make_room, sha256_file, touch
 
 Progress = Callable[[str, int, int, str], None]
@@ -170,7 +170,13 @@ def _open_at(wanted: NamedSet, folder: Path, progress: Progress | None) -> Image
         ours = len(whole) == 2 and not _belongs_to_another(wanted, files)
         return open_idx(files, name=wanted.name, source=wanted.name) if ours else None
     batches = _cifar_batches(wanted, folder, progress)
-    return open_cifar(batches, name=wanted.name, source=wanted.name) if batches else None
+    if batches is None:
+        return None
+    images, (layout, place) = open_cifar(batches, name=wanted.name, source=wanted.name), batches
+    if layout.is_whole(place):
+        return images
+    note = f"not all of {layout.title}, which is {counted(layout.num_batches, 'file')} {layout.train} and {layout.test}"
+    return replace(images, notes=(*images.notes, note))
 
 
 def _belongs_to_another(wanted: NamedSet, files: Files) -> bool:

@@ -7,11 +7,12 @@ Pictures are (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 or 3. Values bec
     uint16          / 257, so that 65535 is white
     floats          x 255 where all lie in 0..1, else rounded where all lie in 0..255
 
-An optional array `classes` names the label numbers.
+An optional array `classes` (or `class_names`) names the label numbers. Arrays that are not read are told in the notes.
 """
 
 from __future__ import annotations
 
+import unicodedata
 import zipfile
 import zlib
 from pathlib import Path
@@ -29,11 +30,13 @@ DIVIDED = (  # (pictures, labels, part)
     ("x_train",      "y_train",      "train"),
     ("x_val",        "y_val",        "val"),
     ("x_valid",      "y_valid",      "val"),
+    ("x_validation", "y_validation", "val"),
     ("x_test",       "y_test",       "test"),
     ("train_images", "train_labels", "train"),
     ("val_images",   "val_labels",   "val"),
     ("test_images",  "test_labels",  "test"),
 )
+CLASSES = ("classes", "class_names")
 WHOLE = (("images", "labels", ""), ("x", "y", ""), ("data", "labels", ""))
 # fmt: on
 EXPECTED = (
@@ -58,15 +61,33 @@ def open_npz(path: Path, *, name: str, source: str) -> Images:
     """An NPZ file -> Images; raises DataError, listing keys and shapes, where it holds anything else."""
     arrays = _load(path)
     groups = [group for group in DIVIDED if {group[0], group[1]} <= arrays.keys()]
+    _check_groups(groups, arrays, path)
     groups = groups or [group for group in WHOLE if {group[0], group[1]} <= arrays.keys()][:1]
     if not groups:
         raise DataError(f"{path} holds {_listing(arrays)}; expected {EXPECTED}")
     raw = {part: _as_pictures(arrays[key], f"{path}: {key}") for key, _, part in groups}
     answers = {part: _as_labels(arrays[key], len(raw[part]), f"{path}: {key}") for _, key, part in groups}
     pictures, conversion = _to_uint8(raw, path)
-    classes, labels = _classes(answers, arrays.get("classes"), path)
+    names = next((key for key in CLASSES if key in arrays), None)
+    classes, labels = _classes(answers, None if names is None else arrays[names], path)
     notes = [f"{counts_of(pictures)} (NPZ)", *([conversion] if conversion else [])]
+    read = {key for group in groups for key in group[:2]} | {names}
+    if unread := {key: array for key, array in arrays.items() if key not in read}:
+        notes.append(f"arrays not read: {_listing(unread)}")
     return images_of_arrays(pictures, labels, classes, name=name, source=source, notes=notes)
+
+
+def _check_groups(groups: list[tuple[str, str, str]], arrays: dict[str, Array], path: Path) -> None:
+    parts = [part for _, _, part in groups]
+    if twice := [group for group in groups if parts.count(group[2]) > 1]:
+        raise DataError(
+            f"{path} has {' and '.join(key for key, _, _ in twice)}, all for {twice[0][2]}; keep one of them"
+        )
+    alone = [
+        (key, labels) for key, labels, part in DIVIDED if part == "train" and key in arrays and labels not in arrays
+    ]
+    if alone and "train" not in parts:
+        raise DataError(f"{path} has {alone[0][0]} without {alone[0][1]}; it holds {_listing(arrays)}")
 
 
 def _load(path: Path) -> dict[str, Array]:
@@ -155,9 +176,15 @@ def _scaled(array: Array, scale: float) -> NDArray[np.uint8]:
 def _classes(
     answers: dict[str, Array], named: Array | None, path: Path
 ) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
-    names = tuple(str(name) for name in np.ravel(named)) if named is not None else ()
+    names = tuple(_named(name) for name in np.ravel(named)) if named is not None else ()
+    if repeated := sorted(name for name in set(names) if names.count(name) > 1):
+        raise DataError(
+            f"{path} names the class '{repeated[0]}' twice in its array of classes; expected a name for each"
+        )
     present = np.unique(np.concatenate(list(answers.values())))
     if present.dtype.kind == "U":
+        answers = {part: np.array([_named(value) for value in values]) for part, values in answers.items()}
+        present = np.unique(np.concatenate(list(answers.values())))
         classes = names or tuple(map(str, present))
         if unknown := set(map(str, present)) - set(classes):
             raise DataError(f"{path} has the label '{min(unknown)}', which its array `classes` does not name")
@@ -166,3 +193,9 @@ def _classes(
     if names and (present.min() < 0 or present.max() >= len(names)):
         raise DataError(f"{path} has labels {present.min()} to {present.max()}; its array `classes` names {len(names)}")
     return classes_of_numbers({part: values.astype(np.int64) for part, values in answers.items()}, names)
+
+
+def _named(name: object) -> str:
+    """As the names of folders are."""
+    text = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+    return unicodedata.normalize("NFC", text)

@@ -12,7 +12,7 @@ from convlens.data.archive import unpack
 from convlens.data.cifar import find_cifar, open_cifar
 from convlens.data.folder import is_picture_name, open_class_folders, visible_folders
 from convlens.data.idx import find_idx, open_idx
-from convlens.data.images import PART_NAMES, Images
+from convlens.data.images import Images, part_named
 from convlens.data.named import NAMED, SETS, open_named
 from convlens.data.npz import open_npz
 from convlens.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES, open_table
@@ -20,6 +20,7 @@ from convlens.errors import DataError, UsageError, unknown_name
 
 Progress = Callable[[str, int, int, str], None]
 
+READ_ME = {".md", ".txt", ".rst", ".pdf"}  # beside the folder that an archive wraps its pictures in
 KINDS = "a folder, a CSV or Parquet table, a zip or tar of a folder, IDX or CIFAR files, an NPZ"
 
 
@@ -35,6 +36,9 @@ def open_images(source: str | Path, *, data_dir: str | Path | None = None, progr
         images = open_named(source, data_dir=data_dir, progress=progress)
         shadowed = f"'{source}' is the named set; write .{os.sep}{source} for the folder here"
         return replace(images, notes=(*images.notes, shadowed)) if Path(source).exists() else images
+    if not isinstance(source, str | Path) or not str(source):
+        came = repr(source) if isinstance(source, str) or source is None else type(source).__name__
+        raise UsageError(f"the source came as {came}; expected {KINDS}, or one of {', '.join(NAMED)}")
     path = Path(source).expanduser()
     if path.is_dir():
         return _open_folder(path, name=path.resolve().name, source=str(source))
@@ -50,12 +54,21 @@ def _open_folder(folder: Path, *, name: str, source: str) -> Images:
     try:
         for place in _idx_places(folder):
             if files := find_idx(place):
-                return open_idx(files, name=name if place == folder else place.name, source=source)
+                images = open_idx(files, name=name if place == folder else place.name, source=source)
+                return _beside(images, place, "the IDX files")
         if batches := find_cifar(folder):
-            return open_cifar(batches, name=name, source=source)
+            images = open_cifar(batches, name=name, source=source)
+            return _beside(images, batches[1], "CIFAR's batches")
     except OSError as error:
         raise DataError(f"cannot read the folder {folder}: {error.strerror}; check its permissions") from error
     return open_class_folders(folder, name=name, source=source)
+
+
+def _beside(images: Images, folder: Path, what: str) -> Images:
+    """With a note of the folders that lie beside the files that were read."""
+    others = [other.name for other in visible_folders(folder)]
+    named = ", ".join(others[:5]) + (", …" if len(others) > 5 else "")
+    return replace(images, notes=(*images.notes, f"folders beside {what}: not read ({named})")) if others else images
 
 
 def _idx_places(folder: Path) -> list[Path]:
@@ -90,8 +103,8 @@ def _open_archive(archive: Path, *, name: str, source: str, progress: Progress |
 def _single_folder(folder: Path) -> Path:
     """Step into the one folder that most archives wrap everything in; a lone part or class is no wrapping."""
     while True:
-        inside = list(folder.iterdir())
-        wrapped = len(inside) == 1 and inside[0].is_dir() and inside[0].name.lower() not in PART_NAMES
+        inside = [path for path in folder.iterdir() if path.suffix.lower() not in READ_ME or path.is_dir()]
+        wrapped = len(inside) == 1 and inside[0].is_dir() and not part_named(inside[0].name)
         if not wrapped or any(is_picture_name(path) for path in inside[0].iterdir()):
             return folder
         folder = inside[0]

@@ -28,7 +28,8 @@ def divide(
     `val` is taken from `train`. Those copies, and pictures with no hash (unreadable) or no label, are "excluded";
     copies in `test` stay, and `evaluate` leaves them out. Raises UsageError when the fractions are no fractions.
     """
-    if len(fractions) != 3 or min(fractions) < 0 or fractions[0] <= 0 or abs(sum(fractions) - 1) > 1e-6:
+    divides = len(fractions) == 3 and all(share >= 0 for share in fractions) and fractions[0] > 0
+    if not divides or not abs(sum(fractions) - 1) <= 1e-6:  # so that NaN is none either
         raise UsageError(
             f"--split came as {fractions}; expected shares of train, val and test that sum to 1, like 0.8,0.1,0.1"
         )

@@ -1,14 +1,15 @@
 """A table of pictures: CSV (comma, semicolon or tab) or Parquet with the columns `path` and `label`.
 
-The order of the columns is free; `filename`, `file` or `image` may stand for `path`, `class` for `label`, and a column
-`part` or `split` divides the pictures. Paths are relative to the folder of the table. A missing file is kept, so that
-the scan lists it. Labels are text; where all are whole numbers the classes are in the order of the numbers.
+The order of the columns is free, and they go by other names, too (COLUMNS); a column `part` or `split` divides the
+pictures, and columns that are not read are told. Paths are relative to the folder of the table. A missing file is kept,
+so that the scan lists it. Labels are text; where all are whole numbers the classes are in the order of the numbers.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,8 @@ from convlens.data.images import PART_NAMES, FileReader, Images
 from convlens.errors import DataError, MissingExtra, counted
 
 COLUMNS = {
-    "path": ("path", "filename", "file", "image"),
-    "label": ("label", "class"),
+    "path": ("path", "filename", "file", "image", "filepath", "file_path", "file_name", "image_path"),
+    "label": ("label", "class", "target", "category", "class_name"),
     "part": ("part", "split"),
 }
 DELIMITERS = ",;\t"
@@ -40,7 +41,9 @@ class Row:
 
 def open_table(table: Path, *, name: str, source: str) -> Images:
     """A CSV or Parquet file -> Images; raises DataError naming the row or the columns that do not fit."""
-    rows = list(_parquet_rows(table) if table.suffix.lower() in PARQUET_SUFFIXES else _csv_rows(table))
+    unread: list[str] = []
+    read = _parquet_rows if table.suffix.lower() in PARQUET_SUFFIXES else _csv_rows
+    rows = list(read(table, unread))
     if not rows:
         raise DataError(f"{table} has a header and no rows; expected a row per picture")
     for row in rows:
@@ -55,11 +58,21 @@ def open_table(table: Path, *, name: str, source: str) -> Images:
         labels=np.array([number[row.label] for row in rows], np.int64),
         reader=FileReader([_locate(table.parent, row.path) for row in rows], [row.path for row in rows]),
         parts=tuple(PART_NAMES[row.part] for row in rows) if divided else None,
-        notes=(f"{counted(len(rows), 'picture')} in {counted(len(classes), 'class', 'classes')} ({table.name})",),
+        notes=(
+            f"{counted(len(rows), 'picture')} in {counted(len(classes), 'class', 'classes')} ({table.name})",
+            *_unread_notes(unread, divided=divided),
+        ),
     )
 
 
-def _csv_rows(table: Path) -> Iterator[Row]:
+def _unread_notes(unread: Sequence[str], *, divided: bool) -> Iterator[str]:
+    if unread:
+        named = ", ".join(unread[:5]) + (", …" if len(unread) > 5 else "")
+        yield f"columns not read: {named}" + ("" if divided else "; one named `part` would divide the pictures")
+
+
+def _csv_rows(table: Path, unread: list[str]) -> Iterator[Row]:
+    """`unread` takes the names of the other columns."""
     try:
         text = table.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -70,22 +83,49 @@ def _csv_rows(table: Path) -> Iterator[Row]:
     delimiter = _sniff(text)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        places = _places(next(lines, []), table)
+        if _ends_within_quotes(text, delimiter):
+            raise DataError(f"{table} ends within quotes, so that rows are lost; look for a stray quote")
+        header = next(lines, [])
+        places = _places(header, table)
+        unread.extend(_others(header, places))
         for cells in lines:
             if any(cell.strip() for cell in cells):
+                _check_width(cells, header, f"{table}, row {lines.line_num}")
                 picked = [cells[place].strip() if 0 <= place < len(cells) else "" for place in places]
                 yield _row(f"{table}, row {lines.line_num}", picked, divided=places[2] >= 0)
     except csv.Error as error:
         raise DataError(f"{table}, row {lines.line_num}: {error}; expected plain CSV") from error
 
 
+def _ends_within_quotes(text: str, delimiter: str) -> bool:
+    try:
+        for _ in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
+            pass
+    except csv.Error as error:  # strictly, blanks behind a quote are an error, too
+        return "end of data" in str(error)
+    return False
+
+
+def _check_width(cells: Sequence[str], header: Sequence[str], where: str) -> None:
+    if any(cell.strip() for cell in cells[len(header) :]):
+        raise DataError(
+            f"{where} has {counted(len(cells), 'cell')}, and the header {counted(len(header), 'column')}; "
+            'put quotes around what holds the delimiter: "a, b"'
+        )
+
+
 def _sniff(text: str) -> str:
-    """The delimiter that splits the header into most columns."""
+    """The delimiter that gives the header most of the columns that are read, and then most columns."""
     header = text.partition("\n")[0]
-    return max(DELIMITERS, key=header.count)
+
+    def columns(delimiter: str) -> tuple[int, int]:
+        names = [name.strip().strip('"').lower() for name in header.split(delimiter)]
+        return sum(name in choices for name in names for choices in COLUMNS.values()), len(names)
+
+    return max(DELIMITERS, key=columns)
 
 
-def _parquet_rows(table: Path) -> Iterator[Row]:
+def _parquet_rows(table: Path, unread: list[str]) -> Iterator[Row]:
     try:
         import pyarrow.parquet
     except Exception as error:  # a broken installation raises more than ImportError
@@ -93,6 +133,7 @@ def _parquet_rows(table: Path) -> Iterator[Row]:
     try:
         header = pyarrow.parquet.read_schema(table).names
         places = _places(header, table)
+        unread.extend(_others(header, places))
         wanted = [header[place] for place in places if place >= 0]
         columns = pyarrow.parquet.read_table(table, columns=wanted).to_pydict()
     except (OSError, pyarrow.ArrowException) as error:
@@ -115,6 +156,10 @@ def _places(header: Sequence[str], table: Path) -> tuple[int, int, int]:
     return places[0], places[1], places[2]
 
 
+def _others(header: Sequence[str], places: Sequence[int]) -> Iterator[str]:
+    return (name.strip() for place, name in enumerate(header) if place not in places and name.strip())
+
+
 def _text(cell: object, where: str) -> str:
     if cell is None:
         return ""
@@ -127,7 +172,7 @@ def _row(where: str, cells: Sequence[str], *, divided: bool) -> Row:
     path, label, part = cells
     if divided and part.lower() not in PART_NAMES:
         raise DataError(f"{where}: the part is '{part}'; expected train, val or test")
-    return Row(where, path, label, part.lower())
+    return Row(where, path, unicodedata.normalize("NFC", label), part.lower())  # as the names of folders
 
 
 def _check(row: Row) -> None:
@@ -136,6 +181,9 @@ def _check(row: Row) -> None:
             raise DataError(f"{row.where}: there is no {column}; fill it in or remove the row")
         if "\0" in value:
             raise DataError(f"{row.where}: the {column} holds a zero byte; expected plain text")
+        if "\n" in value or "\r" in value:
+            start = value.splitlines()[0][:40]
+            raise DataError(f"{row.where}: the {column} goes over several lines ('{start}…'); look for a stray quote")
 
 
 def _sorted_classes(rows: Sequence[Row]) -> list[str]:

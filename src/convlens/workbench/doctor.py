@@ -79,6 +79,8 @@ def doctor(
     notes = images.notes
     if len(images.classes) < 2:
         notes += ("only one class: a training needs a folder for each of at least two",)
+    if images.parts is not None and "train" not in images.parts:
+        notes += ("no training part: a training needs a folder train, or no parts at all",)
     found = scan(images, parts=images.parts, progress=progress)
     return DoctorResult(checks, str(data), images.classes, found, notes)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from convlens.data import EXCLUDED, NAMED, Images, Scan, divide, open_images, scan
+from convlens.data.folder import visible_folders
 from convlens.errors import DataError, UnreadablePictures, UsageError
 from convlens.runs import RunFolder, SeenLooks, Splits, make_splits, seen_looks
 from convlens.storage import sha256_bytes, write_bytes
@@ -87,7 +88,7 @@ def gather(
     if len(images.classes) < 2:
         raise DataError(
             f"{source} holds {len(images.classes)} class ({', '.join(images.classes) or 'none'}); "
-            "expected a folder for each of at least two classes"
+            f"expected a folder for each of at least two classes{_one_level_down(source, images)}"
         )
     division = divide(images.labels, found.hashes, images.parts, seed=seed, fractions=fractions)
     keys = [images.reader.key(index) for index in range(len(images))]
@@ -96,6 +97,11 @@ def gather(
     looks = None if exact else seen_looks(found, splits)
     images = images if exact else replace(images, hashes=found.hashes)
     return Gathered(images, found, splits, lasting_name(source), looked_in, looks)
+
+
+def _one_level_down(source: str | Path, images: Images) -> str:
+    inner = Path(source).expanduser() / "".join(images.classes[:1])
+    return f"; if they are in there, give {inner}" if inner.is_dir() and len(visible_folders(inner)) > 1 else ""
 
 
 def lasting_name(source: str | Path) -> str:
