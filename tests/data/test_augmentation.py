@@ -74,3 +74,9 @@ def test_a_shift_ends_where_the_border_does():
 def test_what_is_recorded_is_read_again():
     ask = Augment(flip=True, alternate=True, border="reflect", hue=0.1, mixup=0.2)
     assert Augment(**ask.to_dict()) == ask
+
+
+def test_a_square_that_may_leave_nothing_of_the_pictures_is_refused() -> None:
+    Augment(cutout=27).check(1, (28, 30))
+    with pytest.raises(UsageError, match=r"cutout came as 28 for pictures of 28 x 30 px, .* expected less than 28"):
+        Augment(cutout=28).check(1, (28, 30))

@@ -72,6 +72,8 @@ def test_a_device_that_is_not_there_is_refused():
         choose_device("cuda:7" if not torch.cuda.is_available() else "cuda:99")
     with pytest.raises(UsageError):
         choose_device("toaster")
+    with pytest.raises(UsageError, match="--device meta cannot be used here"):
+        choose_device("meta")
 
 
 def test_the_machine_is_described_without_secrets():

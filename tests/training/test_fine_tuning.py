@@ -111,6 +111,13 @@ def test_a_network_from_scratch_has_one_rate() -> None:
     assert {group.rate for group in built.groups} == {0.5}
 
 
+def test_a_weight_that_two_layers_share_is_moved_once() -> None:
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    model[1].weight = model[0].weight
+    built = build_optimiser(model, Recipe(lookahead=0.5))
+    assert sorted(id(p) for group in built.groups for p in group.parameters) == sorted(map(id, model.parameters()))
+
+
 @pytest.fixture
 def tuned(tmp_path: Path) -> dict:
     """Options of a fine-tuning of two steps an epoch: twelve photographs, and weights of another number of classes."""

@@ -175,3 +175,33 @@ def test_a_plan_says_how_much_of_its_schedule_was_reached() -> None:
 def test_a_network_whose_layers_have_no_weights_yet_is_refused():
     with pytest.raises(UsageError, match="a lazy layer of the network has no weights yet"):
         fit_file.make_plan(nn.LazyLinear(2), lambda _: pytest.fail("pictures were asked for"), Recipe(), Setting(2))
+
+
+class Complex(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.waves = nn.Parameter(torch.ones(2, 16, dtype=torch.complex64))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return (images.flatten(1).to(torch.complex64) @ self.waves.T).abs()
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(16, 2)).requires_grad_(False), "has no parameter that learns"),
+        (Complex(), "the parameter waves is of torch.complex64; expected real numbers"),
+    ],
+)
+def test_what_cannot_learn_is_said_before_anything_is_written(network: nn.Module, message: str) -> None:
+    images, labels = torch.rand(1, 1, 4, 4), torch.zeros(1, dtype=torch.int64)
+    with pytest.raises(NetworkError, match=message):
+        fit_file.check_step(network, images, labels, 2)
+
+
+@pytest.mark.parametrize(("last", "is_told"), [(nn.Softmax(1), True), (nn.Identity(), False), (nn.Sigmoid(), False)])
+def test_a_network_that_ends_in_a_softmax_is_told_so(last: nn.Module, is_told: bool) -> None:
+    said: list[str] = []
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 3), last)
+    fit_file.check_step(network, torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64), 3, said.append)
+    assert said == ([fit_file.PROBABILITIES] if is_told else [])

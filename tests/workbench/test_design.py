@@ -34,6 +34,8 @@ def pictures(tmp_path):
 
     def make(height, width, grey=False, count=12):
         source = tmp_path / f"{height}x{width}{grey}"
+        if source.exists():
+            return gather(source, tell=silent)
         draw = np.random.default_rng(height * 1000 + width)
         for name in ("cat", "dog"):
             (source / name).mkdir(parents=True)
@@ -271,3 +273,45 @@ def test_class_weights_let_every_class_count_the_same():
     labels = torch.tensor([0] * 8 + [1] * 2)
     weights = class_balance(labels, 3)
     assert weights.tolist() == pytest.approx([10 / 24, 10 / 6, 0])
+
+
+def written(path, gathered, classes, **options):
+    """The folder of a run of LeNet-5 with these classes, made by `create`."""
+    return create("lenet5", classes=classes, image_size=28, in_channels=3, out=path, **options).run
+
+
+def as_if_trained(run, tmp_path):
+    """The same, whose weights some training made."""
+    manifest = run / "run.json"
+    manifest.write_text(manifest.read_text().replace('"from": "random"', '"from": "scratch"'))
+    return str(run / "weights.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("classes", "classifier"),
+    [(["cat", "dog"], None), (["dog", "cat"], "head.linear3"), (["a", "b"], "head.linear3")],
+)
+def test_a_classifier_of_other_classes_is_fitted_anew(pictures, tmp_path, classes, classifier):
+    gathered, said = pictures(28, 28), []
+    weights = as_if_trained(written(tmp_path / "run", gathered, classes), tmp_path)
+    made = designed(gathered, said.append, model="lenet5", weights=weights)
+    assert made.pretrained and (made.classifier is None) == (classifier is None)
+    assert any("is fitted anew" in line for line in said) == (classifier is not None)
+    if classifier is not None:
+        assert made.classifier == list(made.network.state_dict())[-1].rpartition(".")[0]
+
+
+def test_a_classifier_that_nothing_is_known_of_is_fitted_anew(pictures, tmp_path):
+    weights = as_if_trained(written(tmp_path / "run", pictures(28, 28), ["cat", "dog"]), tmp_path)
+    alone = tmp_path / "some.safetensors"
+    alone.write_bytes((tmp_path / "run" / "weights.safetensors").read_bytes())
+    said = []
+    assert designed(pictures(28, 28), said.append, model="lenet5", weights=str(alone)).classifier is not None
+    assert designed(pictures(28, 28), said.append, model="lenet5", weights=weights).classifier is None
+
+
+def test_weights_that_create_made_at_random_are_no_training(pictures, tmp_path):
+    run, said = written(tmp_path / "run", pictures(28, 28), ["cat", "dog"]), []
+    made = designed(pictures(28, 28), said.append, model="lenet5", weights=str(run / "weights.safetensors"))
+    assert not made.pretrained and made.classifier is None and made.source == "scratch"
+    assert "which `create` made at random: all layers learn as from scratch" in said

@@ -244,12 +244,33 @@ def test_a_folder_below_a_file_is_refused(tmp_path, whole_lesson, quickly):
         ({"seed": 3}, "--seed came as 3"),
         ({"optimiser": "sgd"}, "--optimiser came as sgd"),
         ({"augment": False}, "--augment came as False, and this training began with True"),
+        ({"fit": "resize"}, "--fit came as resize, and this training began with letterbox"),
+        ({"device": "meta"}, "--device came as meta, and this training began with cpu"),
+        ({"options": {"width": 0.5}}, "--option width came as 0.5, and this training began with None"),
         ({"augment": {"rotate": 10}}, r"--augmentation rotate came as 10, and this training began with 0\.0"),
     ],
 )
 def test_options_that_say_something_else_than_the_checkpoint_are_refused(interrupted, asked, message):
     with pytest.raises(UsageError, match=message):
         go_on(interrupted[0], asked=asked)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weights": "imagenet"}, "--weights came with --resume, and counts only where a training begins"),
+        ({"split": (0.5, 0.25, 0.25)}, "--split came with --resume"),
+        ({"max_bad": 0.5}, "--max-bad came with --resume"),
+        ({"keep_pictures": False}, "--no-pictures came with --resume"),
+        ({"out": "elsewhere"}, "--out elsewhere came with --resume .*, which goes on in its own folder"),
+        ({"network": "net.py:Net"}, "--network net.py:Net came, and this training is of perceptron, of the zoo"),
+    ],
+)
+def test_what_counts_only_at_the_beginning_is_refused(interrupted, options, message):
+    before = (interrupted[0] / LAST).read_bytes()
+    with pytest.raises(UsageError, match=message):
+        train(resume=interrupted[0], **options)
+    assert (interrupted[0] / LAST).read_bytes() == before
 
 
 def test_options_that_say_the_same_or_nothing_are_taken(interrupted):

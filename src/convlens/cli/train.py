@@ -47,7 +47,7 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
     schedule: Annotated[str, typer.Option(help="one_cycle, cosine or linear.")] = "one_cycle",
     weight_decay: Annotated[float, typer.Option(help="On filters and matrices only.")] = 0.05,
-    label_smoothing: Annotated[float, typer.Option(help="0 to 1.")] = 0.1,
+    label_smoothing: Annotated[float, typer.Option(help="0 to below 1.")] = 0.1,
     l1: Annotated[float, typer.Option(help="Weight of the sum of |w| in the loss.")] = 0.0,
     ema: Annotated[float | None, typer.Option(help="Decay of a running mean of the weights, like 0.999.")] = None,
     progressive: Annotated[float, typer.Option(help="Share of the side at which training begins, like 0.75.")] = 1.0,

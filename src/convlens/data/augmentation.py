@@ -80,6 +80,12 @@ class Augment:
                 f"expected up to {farthest} with the border {self.border}"
             )
 
+        if self.cutout >= min(size):
+            raise UsageError(
+                f"cutout came as {self.cutout} for pictures of {size[0]} x {size[1]} px, and may leave nothing; "
+                f"expected less than {min(size)}"
+            )
+
     @property
     def changes_colours(self) -> bool:
         return bool(self.brightness or self.contrast or self.takes_channels_apart)

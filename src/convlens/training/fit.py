@@ -34,10 +34,16 @@ from convlens.training.watching import Watch
 Tell = Callable[[str], None]
 
 FEW = 8  # pictures that tell whether a size can be trained on
+PROBABILITIES = (
+    "the network's rows are probabilities already, as after a softmax; let it return what goes into that, for the loss "
+    "takes a softmax of its own, and of probabilities it tells little"
+)
 COLD_S = 1.0  # a first step that is shorter may have compiled kernels for most of its time
 
 
-def make_plan(network: nn.Module, batches_of: Callable[[int], Batches], recipe: Recipe, setting: Setting) -> Plan:
+def make_plan(
+    network: nn.Module, batches_of: Callable[[int], Batches], recipe: Recipe, setting: Setting, tell: Tell | None = None
+) -> Plan:
     """Resolve a recipe for this data and machine; times a copy of the network on its first batch.
 
     Raises UsageError where a stem shall be frozen, or scales made small, and there are none, or where a part of the
@@ -54,7 +60,7 @@ def make_plan(network: nn.Module, batches_of: Callable[[int], Batches], recipe: 
     images, labels = batches_of(plan.batch)(0)
     target = torch.device(setting.device)
     network, images, labels = network.to(target), images.to(target), labels.to(target)
-    step_s = check_step(network, images, labels, setting.num_classes)
+    step_s = check_step(network, images, labels, setting.num_classes, tell)
     if step_s < COLD_S:
         step_s = check_step(network, images, labels, setting.num_classes)
     if recipe.progressive < 1:
@@ -73,7 +79,7 @@ def largest_batch(network: nn.Module, shape: tuple[int, ...], device: str) -> in
     return max(1, device_bytes(torch.device(device)) // 4 // max(1, 2 * each))
 
 
-def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: int) -> float:
+def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: int, tell: Tell | None = None) -> float:
     """One step on a copy, so that what does not fit is said before anything is written; the seconds that it took."""
     began = time.perf_counter()
     with torch.random.fork_rng(devices=[]):
@@ -84,8 +90,27 @@ def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: 
                 f"the network gave {came}; expected a tensor of logits ({len(images)}, {num_classes}): one row a "
                 "picture, one number a class"
             )
+        _check_parameters(network)
+        if tell is not None and are_probabilities(logits.detach().float()):
+            tell(PROBABILITIES)
         _tried(images, lambda: F.cross_entropy(logits.float(), labels).backward())
     return time.perf_counter() - began
+
+
+def are_probabilities(logits: Tensor) -> bool:
+    """Is each row from 0 to 1 and of sum 1, as a softmax leaves it?"""
+    return bool((logits >= 0).all() and (logits.sum(1) - 1).abs().max() < 1e-3)
+
+
+def _check_parameters(network: nn.Module) -> None:
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise NetworkError(
+            f"{type(network).__name__} has no parameter that learns (requires_grad); unfreeze some, or take a network "
+            "that has weights"
+        )
+    for name, parameter in network.named_parameters():
+        if parameter.is_complex():
+            raise NetworkError(f"the parameter {name} is of {parameter.dtype}; expected real numbers: split it in two")
 
 
 def _tried(images: Tensor, step: Callable[[], Any]) -> Any:

@@ -41,7 +41,7 @@ def choose_device(asked: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(asked)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()  # on the meta device there is nothing to read
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"--device {asked} cannot be used here ({reason}); try --device auto") from error

@@ -41,7 +41,7 @@ def build_optimiser(
     network: nn.Module, recipe: Recipe, *, pretrained: bool = False, muon_dtype: torch.dtype | None = None
 ) -> Optimiser:
     """Each parameter that is trained, in one group. In `muon_dtype` Muon orthogonalises its steps."""
-    *body, head = [list(m.parameters(recurse=False)) for m in network.modules() if list(m.parameters(False))]
+    *body, head = _layers(network)
     thirds = list(zip(_thirds(body), RATES, strict=False)) if pretrained else [(_flat(body), 1.0)]
     muon = Muon(recipe.momentum, on_sphere=recipe.on_sphere, dtype=muon_dtype) if recipe.optimiser == "muon" else None
     groups = []
@@ -52,6 +52,17 @@ def build_optimiser(
         groups.append(_group(others, recipe, scale * recipe.bias_rate, decays=False, muon=None))
     groups = [group for group in groups if group.parameters]
     return Optimiser(groups) if recipe.lookahead is None else Lookahead(groups, recipe.lookahead)
+
+
+def _layers(network: nn.Module) -> list[list[nn.Parameter]]:
+    """The parameters of each layer, in the order in which the network defines them; one that is shared counts once."""
+    seen = set[nn.Parameter]()
+    layers = []
+    for module in network.modules():
+        if own := list(module.parameters(recurse=False)):
+            layers.append([parameter for parameter in own if parameter not in seen])
+            seen.update(own)
+    return layers
 
 
 def _group(chosen: list[nn.Parameter], recipe: Recipe, scale: float, *, decays: bool, muon: Muon | None) -> Group:

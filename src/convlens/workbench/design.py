@@ -19,7 +19,7 @@ from convlens.workbench.gather import Gathered
 from convlens.workbench.own_network import load_network, recorded_name, split_name
 from convlens.workbench.planner import ASSUMED_BUDGET_S, SMALL_SIDE, Candidate, candidates, choose_candidate
 from convlens.workbench.results import Tell
-from convlens.workbench.weights import is_file, preprocess_of, run_of, told_by
+from convlens.workbench.weights import is_file, is_untrained, of_these_classes, preprocess_of, run_of, told_by
 
 LONG_ASPECT = 1.6  # cameras make 4:3 and 3:2; what is longer loses too much to a crop
 NEARLY_SQUARE = 1.1  # small pictures that are longer are often cut to what they show: what a crop leaves out is said
@@ -168,6 +168,9 @@ def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell
         preprocess = replace(preprocess, mean=tuple(brought["mean"]), std=tuple(brought["std"]))
     else:
         brought = None
+    if record is not None and is_untrained(wants):
+        tell("which `create` made at random: all layers learn as from scratch")
+        record = None
     source = "scratch" if record is None else f"{record.source} (sha256 {record.sha256[:16]})"
     return Design(
         network,
@@ -176,9 +179,22 @@ def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell
         preprocess,
         source,
         pretrained=record is not None,
-        classifier=record.left_out[0].rpartition(".")[0] if record is not None and record.left_out else None,
+        classifier=None if record is None else _new_classifier(network, record, wants, gathered.images.classes, tell),
         has_statistics=brought is not None,
     )
+
+
+def _new_classifier(
+    network: room.Network, record: room.WeightsRecord, weights: str, classes: tuple[str, ...], tell: Tell
+) -> str | None:
+    """The path of the last layer, where it was made for another number of classes, or for others."""
+    if record.left_out:
+        return record.left_out[0].rpartition(".")[0]
+    if of_these_classes(weights, network.architecture.name, classes):
+        return None
+    path = list(network.state_dict())[-1].rpartition(".")[0]
+    tell(f"{path} is fitted anew: it was not made for these classes, or nothing says that it was")
+    return path
 
 
 def _can_load(name: str, tell: Tell) -> bool:
@@ -199,8 +215,8 @@ def _load(network: room.Network, source: str, tell: Tell, *, required: bool) -> 
             raise
         tell(f"published weights cannot be had: {_short(error)}")
         return None
-    loaded, new = counted(record.num_loaded, "tensor"), ", ".join(record.left_out)
-    tell(f"fine-tuning weights from {record.source}: {loaded}, new: {new}")
+    new = f", new: {', '.join(record.left_out)}" if record.left_out else ""
+    tell(f"fine-tuning weights from {record.source}: {counted(record.num_loaded, 'tensor')}{new}")
     return record
 
 

@@ -52,7 +52,7 @@ def learn(
     setting = training.Setting(
         len(classes), made.pretrained, made.classifier, manner.device, probing, goes_on=manner.goes_on
     )
-    plan = training.make_plan(made.network, lambda batch: lessons.batches(batch, recipe.seed), recipe, setting)
+    plan = training.make_plan(made.network, lambda batch: lessons.batches(batch, recipe.seed), recipe, setting, tell)
     plan = replace(plan, augment=drawn.to_dict(), candidates=made.measured, teacher=recorded)
     tell(describe(plan, made, recipe))
     facts = {"name": folder.path.resolve().name, "keep_pictures": manner.keep_pictures}

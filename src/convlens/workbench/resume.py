@@ -68,6 +68,18 @@ def go_on(
     return run, gathered
 
 
+def refuse_at_resume(given: Mapping[str, tuple[Any, Any]], path: str | Path, out: str | Path | None) -> None:
+    """UsageError for what only counts at the beginning: {option: (came, usual)}, and for another folder."""
+    for name, (came, usual) in given.items():
+        if came != usual:
+            raise UsageError(
+                f"--{name.replace('_', '-')} came with --resume, and counts only where a training begins; it goes on "
+                "as it began: leave that out, or start a new training"
+            )
+    if out is not None and Path(out).resolve() != Path(path).resolve():
+        raise UsageError(f"--out {out} came with --resume {path}, which goes on in its own folder; leave --out out")
+
+
 def _refuse_changes(
     asked: Mapping[str, Any], recipe: training.Recipe, plan: training.Plan, augment: Augment, facts: dict[str, Any]
 ) -> None:
@@ -81,8 +93,15 @@ def _refuse_changes(
         "recipe": recipe.name,
         "teacher": None if plan.teacher is None else str(teacher_path(plan.teacher["run"])),
         "image_size": facts["preprocess"]["size"][0],
+        "device": plan.device,
+        "fit": facts["preprocess"]["fit"],
+        **{f"option {name}": value for name, value in facts["architecture"].get("options", {}).items()},
     }
+    options = asked.get("options", {})
+    began = {**{f"option {name}": None for name in options}, **began}
+    asked = {**asked, **{f"option {name}": options[name] for name in options}}
     usual = {**training.Recipe().to_dict(), "model": "auto", "recipe": None, "teacher": None, "image_size": None}
+    usual |= {"device": "auto", "fit": "auto"}
     for name, value in asked.items():
         if name in began and value not in (usual.get(name, began[name]), began[name]):
             raise UsageError(
@@ -104,6 +123,9 @@ def _rebuild(facts: dict[str, Any], network: str | None) -> nn.Module:
 
 def _built(facts: dict[str, Any], network: str | None) -> nn.Module:
     if "network" not in facts["architecture"]:
+        if network is not None:
+            name = facts["architecture"].get("name")
+            raise UsageError(f"--network {network} came, and this training is of {name}, of the zoo; leave that out")
         return build(Architecture.from_dict(facts["architecture"]))
     if network is None:
         raise UsageError(f"this training is of your own network; add --network {facts['architecture']['network']}")

@@ -22,7 +22,7 @@ from convlens.workbench.gather import Gathered, check_data_dir, excluded, gather
 from convlens.workbench.learn import Manner, learn
 from convlens.workbench.published import published, recipe_of, request_of
 from convlens.workbench.results import Progress, Tell, silent
-from convlens.workbench.resume import go_on
+from convlens.workbench.resume import go_on, refuse_at_resume
 from convlens.workbench.task import check_augmentation, chosen_augment, with_statistics
 from convlens.workbench.teacher import check_teacher, teacher_path
 from convlens.workbench.typed import typed
@@ -97,6 +97,9 @@ def train(
     if resume is not None:
         asked = {**recipe_options, "seed": seed, "model": model, "recipe": recipe, "image_size": image_size}
         asked |= {"augment": augment, "teacher": None if teacher is None else str(teacher_path(teacher))}
+        asked |= {"device": device, "fit": fit, "options": model_options or {}}
+        fixed = {"weights": (weights, "auto"), "split": (split, (0.8, 0.1, 0.1)), "max_bad": (max_bad, 0.1)}
+        refuse_at_resume(fixed | {"no_pictures": (not keep_pictures, False)}, resume, out)
         more: dict[str, Any] = {"progress": progress, "tell": tell, "watch": watch, "teacher_network": teacher_network}
         return _result(*go_on(resume, data, network=network, data_dir=data_dir, asked=asked, **more), started)
     if data is None:

@@ -72,3 +72,17 @@ def temperature_of(weights: str | Path | None, classes: tuple[str, ...]) -> floa
     if run is None or not is_file(weights) or Path(weights).name != RunFolder(Path()).weights.name:
         return 1.0
     return run.temperature if run.classes == classes else 1.0
+
+
+def of_these_classes(weights: str | Path | None, model: str, classes: tuple[str, ...]) -> bool:
+    """Are the outputs known to be these classes, in this order? Those of a run are; of a file the usual ones count."""
+    run = run_of(weights)
+    if run is not None:
+        return run.classes == classes
+    return classes in (room.usual_classes(room.entry(model), len(classes)), tuple(room.imagenet_names()))
+
+
+def is_untrained(weights: str | Path | None) -> bool:
+    """Do they belong to a run that `create` made with fresh weights?"""
+    run = run_of(weights)
+    return run is not None and run.weights.get("from") == "random"
