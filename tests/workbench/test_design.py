@@ -120,11 +120,23 @@ def test_weights_of_a_run_bring_its_statistics_and_may_be_grey(pictures, trained
     assert made.preprocess.mean == before.preprocess.mean and made.preprocess.std == before.preprocess.std
 
 
+def written(path, classes):
+    """The folder of a run of LeNet-5 with these classes, made by `create`."""
+    return create("lenet5", classes=classes, image_size=28, in_channels=3, out=path).run
+
+
+def as_if_trained(run):
+    """The weights of a run by `create`, as if some training had made them."""
+    manifest = run / "run.json"
+    manifest.write_text(manifest.read_text().replace('"from": "random"', '"from": "scratch"'))
+    return str(run / "weights.safetensors")
+
+
 def test_a_run_is_fine_tuned_with_its_options_at_its_size(pictures, tmp_path):
     """Of another width or another stem its tensors would fit nothing."""
     options = {"width": 0.25, "padding": "same"}
     run = create("mobilenet_v2", model_options=options, num_classes=5, image_size=64, out=tmp_path / "run").run
-    made = designed(pictures(28, 28), model="mobilenet_v2", weights=str(run / "weights.safetensors"))
+    made = designed(pictures(28, 28), model="mobilenet_v2", weights=as_if_trained(run))
     assert made.architecture["options"] == options
     assert made.preprocess.size == (64, 64)
     assert made.classifier == "head.linear"
@@ -275,34 +287,22 @@ def test_class_weights_let_every_class_count_the_same():
     assert weights.tolist() == pytest.approx([10 / 24, 10 / 6, 0])
 
 
-def written(path, gathered, classes, **options):
-    """The folder of a run of LeNet-5 with these classes, made by `create`."""
-    return create("lenet5", classes=classes, image_size=28, in_channels=3, out=path, **options).run
-
-
-def as_if_trained(run, tmp_path):
-    """The same, whose weights some training made."""
-    manifest = run / "run.json"
-    manifest.write_text(manifest.read_text().replace('"from": "random"', '"from": "scratch"'))
-    return str(run / "weights.safetensors")
-
-
 @pytest.mark.parametrize(
     ("classes", "classifier"),
     [(["cat", "dog"], None), (["dog", "cat"], "head.linear3"), (["a", "b"], "head.linear3")],
 )
 def test_a_classifier_of_other_classes_is_fitted_anew(pictures, tmp_path, classes, classifier):
     gathered, said = pictures(28, 28), []
-    weights = as_if_trained(written(tmp_path / "run", gathered, classes), tmp_path)
+    weights = as_if_trained(written(tmp_path / "run", classes))
     made = designed(gathered, said.append, model="lenet5", weights=weights)
     assert made.pretrained and (made.classifier is None) == (classifier is None)
-    assert any("is fitted anew" in line for line in said) == (classifier is not None)
+    assert any("is learnt anew" in line for line in said) == (classifier is not None)
     if classifier is not None:
         assert made.classifier == list(made.network.state_dict())[-1].rpartition(".")[0]
 
 
 def test_a_classifier_that_nothing_is_known_of_is_fitted_anew(pictures, tmp_path):
-    weights = as_if_trained(written(tmp_path / "run", pictures(28, 28), ["cat", "dog"]), tmp_path)
+    weights = as_if_trained(written(tmp_path / "run", ["cat", "dog"]))
     alone = tmp_path / "some.safetensors"
     alone.write_bytes((tmp_path / "run" / "weights.safetensors").read_bytes())
     said = []
@@ -311,7 +311,7 @@ def test_a_classifier_that_nothing_is_known_of_is_fitted_anew(pictures, tmp_path
 
 
 def test_weights_that_create_made_at_random_are_no_training(pictures, tmp_path):
-    run, said = written(tmp_path / "run", pictures(28, 28), ["cat", "dog"]), []
+    run, said = written(tmp_path / "run", ["cat", "dog"]), []
     made = designed(pictures(28, 28), said.append, model="lenet5", weights=str(run / "weights.safetensors"))
-    assert not made.pretrained and made.classifier is None and made.source == "scratch"
+    assert not made.pretrained and made.classifier is None and made.weights == "scratch"
     assert "which `create` made at random: all layers learn as from scratch" in said

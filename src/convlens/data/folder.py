@@ -174,7 +174,7 @@ def _doubts(above: list[Path], root: Path) -> Iterator[str]:
         else:
             yield (
                 f"{named} are taken as classes, and all hold the folders {inner}; if those are the classes, "
-                f"name what is above them train, val or test, or give one of it: {root.name}/{above[0].name}"
+                f"name what is above them train, val or test, or give one of it: {above[0].relative_to(root.parent)}"
             )
     tables = [entry.name for entry in _entries(root) if entry.name.lower().endswith(CSV_SUFFIXES + PARQUET_SUFFIXES)]
     if tables:

@@ -193,7 +193,7 @@ def _new_classifier(
     if of_these_classes(weights, network.architecture.name, classes):
         return None
     path = list(network.state_dict())[-1].rpartition(".")[0]
-    tell(f"{path} is fitted anew: it was not made for these classes, or nothing says that it was")
+    tell(f"{path} is learnt anew: it was not made for these classes, or nothing says that it was")
     return path
 
 
