@@ -89,6 +89,23 @@ def test_a_png_damaged_in_its_pixels_and_behind_them_is_refused() -> None:
     kind_of(bytes(data))
 
 
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.7, 0.9, 0.99])
+def test_a_png_of_the_full_length_that_was_written_in_part_is_refused(share: float) -> None:
+    data = written(noise().resize((64, 48), box=(0, 0, 9, 9)), "PNG")  # smooth: zeros then decode as something
+    end = int(share * len(data))
+    with pytest.raises(PictureError, match="damaged, or not written to its end; copy it again"):
+        decode(data[:end] + bytes(len(data) - end))
+
+
+def test_a_png_whose_pixels_are_whole_is_read_with_whatever_stands_behind_them() -> None:
+    data = written(noise(), "PNG")
+    pixels_end = data.index(b"IEND") - 4
+    for behind in (data[pixels_end:] + bytes(999), data[pixels_end:] + b"rubbish", b"", bytes(99)):
+        assert np.array_equal(decode(data[:pixels_end] + behind), np.asarray(noise()))
+    wrong_crc = data[: pixels_end - 4] + bytes(4) + data[pixels_end:]  # zlib's own checksum holds
+    assert np.array_equal(decode(wrong_crc), np.asarray(noise()))
+
+
 def test_bombs_are_refused_by_their_header() -> None:
     header = written(Image.new("1", (8, 8)), "PPM").split(b"\n")[0]
     just_too_large = MAX_PIXELS // 10_000 + 1

@@ -239,6 +239,13 @@ def test_what_cannot_be_learnt_is_said(digits):
         _ = ConvClassifier().run_
 
 
+def test_pictures_on_another_scale_are_refused(digits):
+    seen, unseen, answers, _ = digits
+    estimator = ConvClassifier(**FAST | {"epochs": 1}).fit(seen[:60] / 16, answers[:60])
+    with pytest.raises(ValueError, match="from 0 to 16, and this estimator was fitted on 0 to 1: "):
+        estimator.predict(unseen[:20])
+
+
 def test_ranges():
     bytes_ = PixelRange.of(np.array([[[0, 200]]], np.uint8))
     np.testing.assert_array_equal(bytes_.pixels(np.array([0, 128, 255])), [0, 128, 255])

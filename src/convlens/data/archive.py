@@ -1,12 +1,15 @@
 """A zip or tar archive of a folder, unpacked safely into the user's cache, once.
 
-Refused: names that lead out of the folder. Left out: links, devices, hidden files and macOS's companions.
+Refused: names that lead out of the folder. Left out: symbolic links, devices, hidden files and macOS's companions.
+A hard link of a tar becomes a copy of the earlier file that it names.
 Stopped: more than 200 times the archive's size (plus 100 MB), or more than the disk has free.
 """
 
 from __future__ import annotations
 
+import errno
 import lzma
+import os
 import re
 import secrets
 import shutil
@@ -15,10 +18,10 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Self
 
 from convlens.errors import DataError, StorageError
 from convlens.storage import cache_dir, guard, make_room, sha256_bytes, touch
@@ -30,6 +33,8 @@ SMALL_BYTES = 100 * 10**6  # a tiny archive of plain pictures may shrink more th
 SPARE_BYTES = 200 * 10**6  # what the disk keeps
 CHUNK_BYTES = 1 << 20
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+SHOWN = 80  # characters of a name
+BAD_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.EINVAL, errno.EILSEQ}
 DAMAGED = (
     EOFError,
     OSError,
@@ -45,36 +50,69 @@ DAMAGED = (
 
 @dataclass(frozen=True)
 class Member:
-    """One file of an archive; `done` says how many bytes of the archive lie before it."""
+    """One file of an archive: its data, or the name of an earlier one that it equals; `done` bytes lie before it."""
 
     name: str
-    data: IO[bytes]
+    data: IO[bytes] | str
     done: int
+
+
+class _Header(tarfile.TarInfo):
+    """Python takes a header that is cut, missing or damaged for the end of a tar; here the end is a block of zeros."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"{error} where the next file or the end should stand") from error
 
 
 def unpack(archive: Path, *, progress: Progress | None = None) -> Path:
     """The folder in the cache with the archive's files; the same archive (path, size, time) is unpacked only once."""
     status = archive.stat()
     identity = f"{archive.absolute()} {status.st_size} {status.st_mtime_ns}"
-    folder = cache_dir() / "archives" / sha256_bytes(identity.encode("utf-8", "surrogateescape"))[:16]
-    if not folder.is_dir():
+    place = cache_dir() / "archives" / sha256_bytes(identity.encode("utf-8", "surrogateescape"))[:16]
+    folder = _unpacked(place)
+    if folder is None:
         make_room(_size_estimate(archive))
-        unpack_into(archive, folder, progress=progress)
+        folder = unpack_into(archive, place, progress=progress)
     touch(folder)
     return folder
 
 
-def unpack_into(archive: Path, folder: Path, *, progress: Progress | None = None) -> None:
-    """Unpack into a new folder that appears whole or not at all; raises DataError for a damaged or hostile archive."""
-    temporary = folder.parent / f".convlens-{secrets.token_hex(6)}.tmp"
+def unpack_into(archive: Path, place: Path, *, progress: Progress | None = None) -> Path:
+    """Unpack into a new folder that appears whole or not at all; its name is `place` with the number of its files.
+
+    Raises DataError for a damaged or hostile archive.
+    """
+    temporary = place.parent / f".convlens-{secrets.token_hex(6)}.tmp"
     try:
         with guard(temporary):
             temporary.mkdir(parents=True)
         _write_members(archive, temporary, progress)
+        folder = place.with_name(f"{place.name}-{_num_files(temporary)}")
         with guard(folder):
             _move_into_place(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def _unpacked(place: Path) -> Path | None:
+    """The folder that was unpacked before, if no file of it is missing; it is removed where one is."""
+    for folder in place.parent.glob(f"{place.name}-*"):
+        if _num_files(folder) >= int(folder.name.rpartition("-")[2]):
+            return folder
+        with guard(folder):
+            shutil.rmtree(folder.rename(folder.with_name(f".convlens-{secrets.token_hex(6)}.tmp")))
+    return None
+
+
+def _num_files(folder: Path) -> int:
+    return sum(len(files) for _, _, files in os.walk(folder))
 
 
 def _move_into_place(temporary: Path, folder: Path) -> None:
@@ -89,14 +127,35 @@ def _write_members(archive: Path, folder: Path, progress: Progress | None) -> No
     bound = _Bound(archive, folder)
     for member in _members(archive):
         target = folder / _safe_name(member.name, archive)
-        with guard(target):
+        data = member.data
+        if isinstance(data, str):
+            source = folder / _safe_name(data, archive)
+            if source == target or not source.is_file():
+                continue  # what it names was left out
+            data = source.open("rb")
+        with data, guard(target), _named(member.name, archive):
             target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as file, member.data:
-                for chunk in _chunks(member, archive):
+            with target.open("wb") as file:
+                for chunk in _chunks(data, archive):
                     bound.count(len(chunk))
                     file.write(chunk)
         if progress:
             progress("unpack", min(member.done, bound.archive_bytes), bound.archive_bytes, archive.name)
+
+
+@contextmanager
+def _named(name: str, archive: Path) -> Iterator[None]:
+    """DataError for a name that cannot be one of a file, or not beside the others: the cache is not to blame."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in BAD_NAME:
+            raise
+        shown = name if len(name) <= SHOWN else name[:SHOWN] + "…"
+        raise DataError(
+            f"{archive} holds '{shown}', which cannot become a file: {error.strerror}; rename it there, or unpack the "
+            "archive yourself and give the folder"
+        ) from error
 
 
 class _Bound:
@@ -123,9 +182,9 @@ class _Bound:
             )
 
 
-def _chunks(member: Member, archive: Path) -> Iterator[bytes]:
+def _chunks(data: IO[bytes], archive: Path) -> Iterator[bytes]:
     try:
-        while chunk := member.data.read(CHUNK_BYTES):
+        while chunk := data.read(CHUNK_BYTES):
             yield chunk
     except DAMAGED as error:
         raise _damaged(archive, error) from error
@@ -159,10 +218,12 @@ def _zip_members(archive: Path) -> Iterator[Member]:
 
 
 def _tar_members(archive: Path) -> Iterator[Member]:
-    with archive.open("rb") as raw, closing(tarfile.open(fileobj=raw, mode="r:*")) as file:
+    with archive.open("rb") as raw, closing(tarfile.open(fileobj=raw, mode="r:*", tarinfo=_Header)) as file:
         while (info := file.next()) is not None:
             file.members = []  # type: ignore[attr-defined]  # else the list grows with every file
-            data = file.extractfile(info) if info.isreg() and _is_wanted(info.name) else None
+            if not _is_wanted(info.name):
+                continue
+            data = info.linkname if info.islnk() else file.extractfile(info) if info.isreg() else None
             if data is not None:
                 yield Member(info.name, data, raw.tell())
 

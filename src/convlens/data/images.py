@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from convlens.errors import counted
+from convlens.errors import UsageError, counted
 
 PARTS = ("train", "val", "test")
 PART_NAMES = {  # what people call them
@@ -74,8 +74,8 @@ class Images:
         return len(self.reader)
 
     def subset(self, indices: Iterable[int]) -> Images:
-        """The pictures at `indices`, in that order; the classes stay."""
-        chosen = np.fromiter(indices, np.int64)
+        """The pictures at `indices`, in that order, or where a mask of N bools is true; the classes stay."""
+        chosen = _chosen(indices, len(self))
         parts = None if self.parts is None else tuple(self.parts[i] for i in chosen)
         hashes = None if self.hashes is None else tuple(self.hashes[i] for i in chosen)
         reader = SubsetReader(self.reader, chosen)
@@ -138,7 +138,7 @@ class ArrayReader:
         if len(shapes) != 1:
             return None
         offsets = dict(zip(self._arrays, np.cumsum([0, *map(len, self._arrays.values())]), strict=False))
-        chosen = np.fromiter(indices, np.int64)
+        chosen = _chosen(indices, len(self))
         found = np.empty((len(chosen), *shapes.pop()), np.uint8)
         for part, array in self._arrays.items():
             inside = (chosen >= offsets[part]) & (chosen < offsets[part] + len(array))
@@ -164,6 +164,20 @@ class SubsetReader:
 
     def read(self, index: int, *, short_side: int | None = None) -> NDArray[np.uint8]:
         return self._reader.read(int(self._indices[index]), short_side=short_side)
+
+
+def _chosen(indices: Iterable[int], num_pictures: int) -> NDArray[np.int64]:
+    """Indices as they are, a mask of `num_pictures` bools as the indices where it is true; UsageError otherwise."""
+    given = indices if isinstance(indices, np.ndarray) else list(indices)
+    found = np.asarray(given) if len(given) else np.empty(0, np.int64)
+    if found.dtype == bool and found.shape == (num_pictures,):
+        return np.flatnonzero(found)
+    if found.ndim != 1 or found.dtype.kind not in "iu":
+        raise UsageError(
+            f"{found.dtype} {found.shape} came to choose among {counted(num_pictures, 'picture')}; expected whole "
+            f"numbers, or a mask of {num_pictures:,} bools"
+        )
+    return found.astype(np.int64)
 
 
 def images_of_arrays(

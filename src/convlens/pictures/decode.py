@@ -1,7 +1,8 @@
 """Decode any picture safely: upright, 8 bits, grey or RGB, or a PictureError with one short reason.
 
-Nothing else is ever raised for a bad file, no warning of Pillow leaks, truncated files are refused, and what Pillow
-calls a decompression bomb is too. All functions may be called from many threads at once.
+Nothing else is ever raised for a bad file, no warning of Pillow leaks, truncated files are refused, PNGs with wrong
+checksums, and what Pillow calls a decompression bomb. A JPEG has no checksum: zeros in its middle decode as something.
+All functions may be called from many threads at once.
 """
 
 from __future__ import annotations

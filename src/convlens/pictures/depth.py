@@ -1,6 +1,7 @@
-"""Deep greys to 8 bits: always a straight line from black to white, never clipped and never stretched to the picture.
+"""Deep greys to 8 bits: always a straight line from black to white, never clipped.
 
-The range comes from the file, so that two pictures of one camera stay comparable:
+The range comes from the kind of file, so that two pictures of one camera stay comparable. 32-bit integers and floats
+have no agreed white: there the brightest value of the picture chooses among two to four.
 
     I;16 and 16-bit PNG, PGM, JPEG 2000    0..65535 (divided by 257; 12-bit values in 16-bit files keep that range)
     TIFF of 12 bits, of signed 16 bits     0..4095, 0..32767

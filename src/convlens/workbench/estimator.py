@@ -49,7 +49,8 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
     too; or a table (N, F), of which each row is a picture of `image_shape`, (H, W) or (H, W, C), and without that is
     read by a multi-layer perceptron.
     Arrays become 256 levels between the smallest and the largest value that training has seen; of a table, each feature
-    has its own range, of which a thousandth at each end is clipped.
+    has its own range, of which a thousandth at each end is clipped, and of 1,000 rows or fewer one that is far from all
+    others. `predict` refuses numbers on another scale than those of `fit`.
 
     `model`, `epochs`, `budget` and `augment` are those of `convlens.train` (of a table, only `epochs`); `recipe` holds
     other fields of `training.Recipe` by name, `model_options` those of the network. `random_state` is the seed, None
@@ -162,6 +163,8 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError("X has no pictures; expected 1 or more")
         if self._shape is not None and (shape := sides_of(pictures)) != self._shape:
             raise ValueError(f"X has pictures of {shape}, and this estimator was fitted on {self._shape}")
+        if not isinstance(pictures, list) and self._range is not None:
+            self._range.check(pictures)
         seen = pictures if isinstance(pictures, list) or self._range is None else self._range.pixels(pictures)
         with _process_kept():
             by_row = isinstance(seen, np.ndarray) and seen.ndim == 2

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
+FAR = 20  # times the range of all other values: so far from them is the one that is clipped, of few rows
+MOST, SOME = 0.5, 0.05  # shares of values outside, and outside by more than the span, that are another scale
 TAIL = 0.001  # share of the values at each end of a column that is clipped: one that is far out would flatten the rest
 
 
@@ -24,10 +27,25 @@ class PixelRange:
         """
         numbers = _finite(values)
         if numbers.ndim == 2:
-            low, high = np.quantile(numbers, [TAIL, 1 - TAIL], axis=0)
+            low, high = _ends(numbers)
         else:
             low, high = (np.array(end) for end in _usual(numbers, whole=values.dtype.kind in "biu"))
         return cls(low, np.where(high > low, high - low, 1.0))
+
+    def check(self, values: np.ndarray) -> None:
+        """ValueError for numbers that are on another scale; a warning for pictures that seem to be."""
+        numbers = _finite(values)
+        outside = np.maximum(self.low - numbers, numbers - self.low - self.span)
+        low, high = float(numbers.min()), float(numbers.max())
+        known = f"{self.low.min():g} to {(self.low + self.span).max():g}"
+        said = f"X has numbers from {low:g} to {high:g}, and this estimator was fitted on {known}"
+        pictures, far = self.low.ndim == 0, (outside > self.span).mean()
+        if far > MOST or (pictures and ((outside > 0).mean() > MOST or far > SOME)):  # a single row may well be odd
+            raise ValueError(f"{said}: {(outside > 0).mean():.0%} lie outside; scale X as for fit")
+        if pictures and self.span > 100 and max(-low, high) <= 1 and (numbers % 1).any():
+            raise ValueError(f"{said}: to it they are all black; scale X as for fit")
+        if pictures and self.low < 0 <= low <= SOME * high:
+            warnings.warn(f"{said}: none is below 0; scale X as for fit", stacklevel=4)
 
     def pixels(self, values: np.ndarray) -> np.ndarray:
         """Numbers of the same shape but for N -> uint8."""
@@ -40,6 +58,20 @@ def _finite(values: np.ndarray) -> np.ndarray:
     if not np.isfinite(numbers).all():
         raise ValueError("X holds NaN or infinity; expected numbers")
     return numbers
+
+
+def _ends(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of each column without its tails; of few rows, without what is absurdly far from all others.
+
+    Below 1 / TAIL rows a tail is less than one value, and the quantile would lie between this value and the next.
+    """
+    low, high = np.quantile(numbers, [TAIL, 1 - TAIL], axis=0)
+    if not 2 < len(numbers) <= 1 / TAIL:
+        return low, high
+    inner_low, inner_high = np.sort(numbers, axis=0)[[1, -2]]
+    reach = FAR * (inner_high - inner_low)
+    low = np.where((reach > 0) & (low < inner_low - reach), inner_low, low)
+    return low, np.where((reach > 0) & (high > inner_high + reach), inner_high, high)
 
 
 def _usual(numbers: np.ndarray, *, whole: bool) -> tuple[float, float]:
