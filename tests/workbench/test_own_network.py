@@ -34,6 +34,16 @@ def plain(**options):
 def fixed():
     return Small(num_classes=2, in_channels=3)
 
+class Viewed(nn.Module):
+    def __init__(self, num_classes, in_channels):
+        super().__init__()
+        self.one, self.two = nn.Conv2d(in_channels, 4, 3, stride=4), nn.Conv2d(4, 4, 3)
+        self.head = nn.Linear(100, num_classes)
+
+    def forward(self, images):
+        maps = self.two(self.one(images))
+        return self.head(maps.view(maps.size(0), -1))
+
 def wide(num_classes, in_channels):
     return nn.Sequential(Small(num_classes, in_channels))
 
@@ -61,6 +71,15 @@ def own_run(file, whole_lesson, tmp_path_factory) -> Path:
 @pytest.mark.parametrize("name", ["plain", "fixed"])
 def test_a_function_serves_as_well_as_a_class(name, file, whole_lesson, tmp_path):
     assert train(whole_lesson.data, network=f"{file}:{name}", out=tmp_path / "run", **OWN).steps == 2
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "auto"])
+def test_a_network_that_views_maps_as_rows_is_trained_and_judged(precision, file, whole_lesson, tmp_path):
+    """Maps that lie channels last cannot be viewed so."""
+    network, run = f"{file}:Viewed", tmp_path / "run"
+    train(whole_lesson.data, network=network, out=run, **{**OWN, "precision": precision})
+    for engine in ("plain", "torch"):
+        assert evaluate(run, network=network, engine=engine, robustness=engine == "plain").scores.num_pictures == 4
 
 
 def test_the_run_names_the_file_but_no_private_path(own_run):
