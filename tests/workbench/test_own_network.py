@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from convlens.errors import RunError, Stopped, UsageError
+from convlens.errors import NetworkError, RunError, Stopped, UsageError
 from convlens.runs import Run
 from convlens.server import running_server
 from convlens.workbench import compare, evaluate, explain, measure, open_run, predict, train
@@ -27,6 +27,11 @@ class Small(nn.Module):
 
     def forward(self, images):
         return self.head(self.features(images))
+
+def normed(num_classes, in_channels):
+    network = Small(num_classes, in_channels)
+    nn.utils.weight_norm(network.features[0])
+    return network
 
 def plain(**options):
     return Small(**options)
@@ -80,6 +85,15 @@ def test_a_network_that_views_maps_as_rows_is_trained_and_judged(precision, file
     train(whole_lesson.data, network=network, out=run, **{**OWN, "precision": precision})
     for engine in ("plain", "torch"):
         assert evaluate(run, network=network, engine=engine, robustness=engine == "plain").scores.num_pictures == 4
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_the_older_weight_norm_is_refused_by_name_and_nothing_is_left(file, whole_lesson, tmp_path):
+    with pytest.raises(
+        NetworkError, match=r"^'features\.0' of Small has torch.nn.utils.weight_norm, .*parametrizations"
+    ):
+        train(whole_lesson.data, network=f"{file}:normed", out=tmp_path / "run", **OWN)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_run_names_the_file_but_no_private_path(own_run):
