@@ -68,6 +68,26 @@ def test_an_engine_gives_torchs_logits(engine: Engine, model: Model, batch: int)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
+class Viewed(nn.Module):
+    """Its second map is viewed as rows, which one that lies channels last cannot be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps, self.head = nn.Sequential(nn.Conv2d(3, 4, 3, stride=4), nn.Conv2d(4, 4, 3)), nn.Linear(144, 7)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.maps(images)
+        return self.head(maps.view(len(maps), -1))
+
+
+@pytest.mark.parametrize("name", sorted(ENGINES))
+def test_a_network_that_views_maps_as_rows_is_answered(name: str) -> None:
+    torch.manual_seed(0)
+    viewed, images = Viewed().eval(), pictures(2)
+    with torch.inference_mode(), open_engine(name, viewed, SHAPE) as opened:
+        torch.testing.assert_close(opened(images), viewed(images), atol=1e-4, rtol=1e-4)
+
+
 def test_a_batch_is_answered_as_its_pictures_one_by_one(engine: Engine) -> None:
     images = pictures(5)
     single = torch.cat([engine(images[place : place + 1]) for place in range(5)])

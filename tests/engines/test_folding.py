@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.engines import foldable, folded
-from convlens.layers import BiasNorm2d
+from convlens.layers import BiasNorm2d, SameConv2d
 from convlens.zoo import create
 
 SIDE = 32
@@ -161,9 +161,60 @@ class OfThisBatch(Wired):
         return self.norm(self.convolution(images)).flatten(1)
 
 
+class NormAct(nn.BatchNorm2d):
+    """As timm's BatchNormAct2d."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.relu(super().forward(input))
+
+
+class Activated(Wired):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = NormAct(4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.norm(self.convolution(images)).flatten(1)
+
+
+class Unbiased(nn.Conv2d):
+    """Never reads the bias that folding would give it."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv2d(input, self.weight)
+
+
+class UnbiasedInside(nn.Conv2d):
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.conv2d(input, weight)
+
+
+class WithoutBias(Activated):
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = Unbiased(3, 4, 3, bias=False), nn.BatchNorm2d(4)
+
+
+class WithoutBiasInside(Activated):
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = UnbiasedInside(3, 4, 3, bias=False), nn.BatchNorm2d(4)
+
+
+class OfAnotherForward(Activated):
+    """Given to the module itself, as some libraries do to wrap it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(4)
+        self.norm.forward = lambda images: F.batch_norm(  # type: ignore[method-assign]
+            images, self.norm.running_mean, self.norm.running_var, self.norm.weight, self.norm.bias
+        ).relu()
+
+
 STAYING = [
     ReadTwice, GivenOutToo, CalledTwice, NormalisedFirst, Functional, OfComputedFilters, Tied, Transposed, Doubled,
-    OfThisBatch,
+    OfThisBatch, Activated, WithoutBias, WithoutBiasInside, OfAnotherForward,
 ]  # fmt: skip
 
 
@@ -173,6 +224,16 @@ def test_what_cannot_be_folded_stays(kind: type[nn.Module]) -> None:
     network = kind().eval()
     assert foldable(network, (3, 8, 8)) == []
     assert norms(folded(network, (3, 8, 8))) == 1
+
+
+@pytest.mark.parametrize("kind", [Activated, WithoutBias, WithoutBiasInside])
+def test_what_a_subclass_does_is_kept(kind: type[Wired]) -> None:
+    torch.manual_seed(0)
+    network = kind()
+    unsettled(network)
+    with torch.no_grad():
+        network.norm.bias.neg_()  # so that there is something to rectify
+    agree(network, folded(network, (3, 8, 8)), (3, 8, 8))
 
 
 class Plain(Wired):
@@ -203,6 +264,14 @@ def test_what_can_be_folded_goes(kind: type[nn.Module]) -> None:
 def test_normalisations_without_weights_are_folded(norm: nn.Module) -> None:
     torch.manual_seed(0)
     network = unsettled(nn.Sequential(nn.Conv2d(3, 4, 3), norm, nn.Flatten()))
+    other = folded(network, (3, 8, 8))
+    assert norms(other) == 0
+    agree(network, other, (3, 8, 8))
+
+
+def test_a_convolution_padded_as_tensorflow_does_is_folded() -> None:
+    torch.manual_seed(0)
+    network = unsettled(nn.Sequential(SameConv2d(3, 4, 3, stride=2, bias=False), nn.BatchNorm2d(4), nn.Flatten()))
     other = folded(network, (3, 8, 8))
     assert norms(other) == 0
     agree(network, other, (3, 8, 8))

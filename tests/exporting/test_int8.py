@@ -94,6 +94,44 @@ def test_onnx_runtime_finds_nothing_left_to_compute_in_float_but_the_sum_of_the_
     assert not {"Conv", "Gemm", "Add", "Mul", "BatchNormalization", "ReduceMean"} & kinds.keys()
 
 
+class CalledTwice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norms = nn.Conv2d(3, 3, 3, padding=1), nn.ModuleList([nn.BatchNorm2d(3), nn.BatchNorm2d(3)])
+        self.head = nn.Linear(3, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for norm in self.norms:
+            x = norm(self.conv(x)).relu()
+        return self.head(x.mean((2, 3)))
+
+
+class Maxout(CalledTwice):
+    """ONNX Runtime's symbolic shapes have no rule for its largest values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide = nn.Conv2d(3, 6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.wide(x)
+        n, c, h, w = x.shape
+        return self.head(self.conv(x.view(n, 2, c // 2, h, w).max(1)[0]).mean((2, 3)))
+
+
+def normalised_locally() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.LocalResponseNorm(3), nn.Flatten(), nn.Linear(288, 5))
+
+
+@pytest.mark.parametrize("make", [CalledTwice, Maxout, normalised_locally])
+def test_tensors_that_the_optimiser_renamed_or_of_unknown_shape_do_no_harm(make: Callable[[], nn.Module]) -> None:
+    torch.manual_seed(0)
+    whole, images = onnx_bytes(make().eval(), (3, 8, 8)), pictures(6)
+    wanted = logits(whole, images)
+    found = logits(int8_bytes(whole, [images], method="minmax"), images)
+    np.testing.assert_allclose(found, wanted, atol=0.05 * np.abs(wanted).max())
+
+
 def test_the_logits_are_not_rounded() -> None:
     found = logits(int8_file(), pictures(200, seed=3))
     assert len(np.unique(found)) > 700  # of 1,000; 256 levels would leave 256

@@ -14,8 +14,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from convlens.engines import open_engine
 from convlens.errors import DataError, ExportError, MissingExtra, StorageError, UsageError
 from convlens.exporting import EXACT, FORMATS, INSIDE, INT8, OUTSIDE, Facts, Format, Opened, export_network, find_format
+from convlens.exporting import openvino as openvino_file
+from convlens.exporting.quiet import reason
 from convlens.pictures import Preprocess
 from convlens.storage import atomic
 
@@ -270,6 +273,32 @@ def test_an_unknown_format_is_told_with_the_nearest():
 def test_metadata_of_another_file_are_refused_in_one_line():
     with pytest.raises(ExportError, match="metadata are not those of `convlens export`"):
         Facts.from_texts({"classes": json.dumps(["a"])})
+
+
+class Wrapped(nn.Module):
+    """Padded by the other side of the picture, which OpenVINO does not do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular"), nn.Linear(4, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.conv(x).mean((2, 3)))
+
+
+def test_what_openvino_cannot_do_is_named():
+    with pytest.raises(
+        ExportError, match=r"^Wrapped does not go into OpenVINO: Pad: Unsupported padding mode: \[wrap\]$"
+    ):
+        openvino_file.openvino_bytes(Wrapped().eval(), (3, 8, 6))
+    with pytest.raises(ExportError, match=r"^OpenVINO cannot open the file: Pad: Unsupported padding mode: \[wrap\]$"):
+        open_engine("openvino", Wrapped().eval(), (3, 8, 6))
+
+
+def test_a_reason_is_no_place_in_somebodys_source():
+    said = "Exception from a.cpp:1:\nCheck 'false' failed at b.cpp:2:\nFrontEnd API failed with GeneralFailure:\nno Foo"
+    assert reason(RuntimeError(said)) == openvino_file.openvino_reason(RuntimeError(said)) == "RuntimeError: no Foo"
+    assert reason(RuntimeError("Exception from a.cpp:1:")) == "RuntimeError: Exception from a.cpp:1:"
 
 
 def test_openvino_is_imported_without_what_reports_to_its_makers():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
-from convlens.errors import UsageError
+from convlens.errors import NetworkError, UsageError
 from convlens.runs import Run
 from convlens.shrinking import cluster_weights, prune_weights, tune_centroids
 from convlens.shrinking.clustering import Shared, nearest_centroids
@@ -37,6 +38,16 @@ def test_a_layer_has_at_most_two_to_the_bits_values_and_all_else_is_as_it_was() 
     for name, tensor in before.state_dict().items():
         assert torch.equal(after.state_dict()[name], tensor) or name in weights
     assert distinct(before[5].weight) > 5000
+
+
+@pytest.mark.parametrize("norm", [weight_norm, spectral_norm])
+@pytest.mark.parametrize("change", [cluster_weights, lambda network: prune_weights(network, 0.5)])
+def test_weights_that_are_computed_at_each_call_are_refused(change: Callable, norm: Callable) -> None:
+    normed = nn.Sequential(nn.Flatten(), norm(nn.Linear(16, 4)))
+    with pytest.raises(
+        NetworkError, match=r"^the weight of '1' of Sequential is computed from other parameters .*norm"
+    ):
+        change(normed)
 
 
 def test_k_means_finds_the_best_division_into_two() -> None:

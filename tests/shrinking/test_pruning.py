@@ -83,6 +83,34 @@ def test_a_network_without_channels_to_remove_and_wrong_values_are_told_in_one_l
             prune(network_of(), SHAPE, **wrong)
 
 
+class Doubled(nn.Module):
+    """Half of its channels, by their number, are twice as large."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 16, 3), nn.Linear(16, 5)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.conv(images)
+        maps[:, :8] = maps[:, :8] * 2
+        return self.head(maps.mean((2, 3)))
+
+
+@pytest.mark.parametrize("target", ["channels", "macs"])
+def test_a_network_that_would_stay_whole_is_refused_and_the_operation_named(target: str) -> None:
+    with pytest.raises(
+        NetworkError, match=r"^Doubled has no channels that can be removed \(slice: .*nothing was changed$"
+    ):
+        prune(Doubled(), SHAPE, 0.5, target=target)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_the_older_weight_norm_is_refused_by_name() -> None:
+    network = nn.Sequential(nn.utils.weight_norm(nn.Conv2d(3, 8, 3)), nn.Flatten(), nn.Linear(7200, 5))
+    with pytest.raises(NetworkError, match=r"^'0' of Sequential has torch.nn.utils.weight_norm, .*parametrizations"):
+        prune(network, SHAPE)
+
+
 def test_only_the_layers_that_were_named_lose_channels() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(

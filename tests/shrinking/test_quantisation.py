@@ -12,9 +12,10 @@ import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from convlens.data import open_images
-from convlens.errors import DataError, RunError, UsageError
+from convlens.errors import DataError, NetworkError, RunError, UsageError
 from convlens.exporting import INPUT, int8_bytes, int8_network_bytes, onnx_bytes
 from convlens.layers.fake_quantised import (
     InputScale,
@@ -49,6 +50,27 @@ def test_digits_are_recognised_as_well_in_eight_bits(trained_run: Path, method: 
     assert set(input_scales(made)) == {"stages.c1", "stages.c3", "head.c5", "head.f6", "head.output"}
     assert accuracy(made, val) > accuracy(run.model, val) - 0.02
     assert 0 < divergence(run.model, made, val[0]) < 0.02
+
+
+def test_weights_that_are_computed_at_each_call_are_refused() -> None:
+    normed = nn.Sequential(nn.Flatten(), weight_norm(nn.Linear(16, 4)))
+    for make in (
+        lambda: quantise(normed, [torch.rand(2, 1, 4, 4)]),
+        lambda: fake_quantised(normed, {"1": InputScale(0.1, 0)}),
+    ):
+        with pytest.raises(NetworkError, match=r"^the weight of '1' of Sequential .* cannot be rounded"):
+            make()
+    assert not input_scales(fake_quantised(normed, {}))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_the_older_weight_norm_is_refused_by_name() -> None:
+    normed = nn.Sequential(nn.Flatten(), nn.utils.weight_norm(nn.Linear(16, 4)))
+    for make in (float_network, lambda network: quantise(network, [torch.rand(2, 1, 4, 4)])):
+        with pytest.raises(
+            NetworkError, match=r"^'1' of Sequential has torch.nn.utils.weight_norm, .*parametrizations"
+        ):
+            make(normed)
 
 
 @pytest.mark.parametrize("method", ["auto", "minmax"])

@@ -21,6 +21,7 @@ from convlens.training.checkpoint import read_checkpoint
 from convlens.training.precision import FEWEST_PICTURES, Timed
 
 fit_file = sys.modules["convlens.training.fit"]  # `convlens.training.fit` is the function
+precision_file = sys.modules["convlens.training.precision"]
 
 
 def test_a_missing_checkpoint_says_how_to_begin(tmp_path):
@@ -101,6 +102,28 @@ def test_a_precision_asked_for_is_taken_and_nothing_is_measured():
         images, labels = torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64)
         chosen, measured = choose(recipe, Trial(network, images, labels))
         assert chosen == Choice(precision, "channels_last", 1, chosen.allocator) and measured == ()
+
+
+class Viewed(torch.nn.Module):
+    """Its map is viewed as rows, which one that lies channels last cannot be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Conv2d(2, 2, 3))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.maps(images)
+        return maps.view(len(maps), -1)
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32", "bf16"])
+def test_a_layout_that_a_network_cannot_run_in_is_not_chosen(precision: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(precision_file, "has_fast_bf16", lambda: True)
+    trial = Trial(Viewed(), torch.rand(2, 1, 8, 8), torch.zeros(2, dtype=torch.int64))
+    choice, measured = choose(Recipe(precision=precision, threads=1), trial)
+    assert {choice.layout, *(one["layout"] for one in measured)} == {"channels_first"}
+    ways = [(one["precision"], one["allocator"]) for one in measured]
+    assert len(ways) == len(set(ways)) and {way[0] for way in ways} == ({"fp32", "bf16"} if ways else set())
 
 
 FREED = """

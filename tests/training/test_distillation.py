@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -66,6 +68,26 @@ def taught(training: Training, network: nn.Module, **recipe: float) -> Training:
     task = small_task()
     task = type(task)(**{**task.__dict__, "teacher": Teacher(network, PREPROCESS, (0, 1, 2))})
     return Training(training.network, task, Recipe(precision="fp32", **recipe), training.plan, training.folder)
+
+
+class Viewed(nn.Module):
+    """Its second map is viewed as rows, which one that lies channels last cannot be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps, self.head = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3)), nn.Linear(64, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.maps(images)
+        return self.head(maps.view(len(maps), -1))
+
+
+def test_a_teacher_has_a_layout_of_its_own(training):
+    begun = training(2, name="student")
+    begun.plan = replace(begun.plan, layout="channels_last")
+    student = taught(begun, Viewed())
+    student.run()
+    assert student.tally.step == 2
 
 
 def test_with_the_whole_weight_a_student_learns_the_teacher_and_not_the_labels(training):

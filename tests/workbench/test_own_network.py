@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from convlens.errors import RunError, Stopped, UsageError
+from convlens.errors import NetworkError, RunError, Stopped, UsageError
 from convlens.runs import Run
 from convlens.server import running_server
 from convlens.workbench import compare, evaluate, explain, measure, open_run, predict, train
@@ -28,11 +28,26 @@ class Small(nn.Module):
     def forward(self, images):
         return self.head(self.features(images))
 
+def normed(num_classes, in_channels):
+    network = Small(num_classes, in_channels)
+    nn.utils.weight_norm(network.features[0])
+    return network
+
 def plain(**options):
     return Small(**options)
 
 def fixed():
     return Small(num_classes=2, in_channels=3)
+
+class Viewed(nn.Module):
+    def __init__(self, num_classes, in_channels):
+        super().__init__()
+        self.one, self.two = nn.Conv2d(in_channels, 4, 3, stride=4), nn.Conv2d(4, 4, 3)
+        self.head = nn.Linear(100, num_classes)
+
+    def forward(self, images):
+        maps = self.two(self.one(images))
+        return self.head(maps.view(maps.size(0), -1))
 
 def wide(num_classes, in_channels):
     return nn.Sequential(Small(num_classes, in_channels))
@@ -61,6 +76,24 @@ def own_run(file, whole_lesson, tmp_path_factory) -> Path:
 @pytest.mark.parametrize("name", ["plain", "fixed"])
 def test_a_function_serves_as_well_as_a_class(name, file, whole_lesson, tmp_path):
     assert train(whole_lesson.data, network=f"{file}:{name}", out=tmp_path / "run", **OWN).steps == 2
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "auto"])
+def test_a_network_that_views_maps_as_rows_is_trained_and_judged(precision, file, whole_lesson, tmp_path):
+    """Maps that lie channels last cannot be viewed so."""
+    network, run = f"{file}:Viewed", tmp_path / "run"
+    train(whole_lesson.data, network=network, out=run, **{**OWN, "precision": precision})
+    for engine in ("plain", "torch"):
+        assert evaluate(run, network=network, engine=engine, robustness=engine == "plain").scores.num_pictures == 4
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_the_older_weight_norm_is_refused_by_name_and_nothing_is_left(file, whole_lesson, tmp_path):
+    with pytest.raises(
+        NetworkError, match=r"^'features\.0' of Small has torch.nn.utils.weight_norm, .*parametrizations"
+    ):
+        train(whole_lesson.data, network=f"{file}:normed", out=tmp_path / "run", **OWN)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_run_names_the_file_but_no_private_path(own_run):

@@ -12,10 +12,13 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from convlens.graph import Graph, Node, Operand, bare_network, trace
+from convlens.layers import BiasNorm2d, SameConv2d
 
 NORMALISATIONS = ("native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit_no_training", "batch_norm")
 STATISTICS = ("running_mean", "running_var")
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.SyncBatchNorm, BiasNorm2d)
+KNOWN = {kind.forward for kind in (*CONVOLUTIONS, SameConv2d, *NORMS)} | {kind._conv_forward for kind in CONVOLUTIONS}
 
 
 class Pair(NamedTuple):
@@ -29,8 +32,8 @@ def folded(network: nn.Module, input_shape: Sequence[int]) -> nn.Module:
     """A copy in evaluation mode and the shape of one picture (C, H, W) -> the same function with fewer operations.
 
     Computed in float64 and rounded once. A normalisation stays where the convolution is functional or transposed, is
-    called twice, shares its weights or is read by others, where either has hooks, and where no convolution is before
-    it, as with pre-activation.
+    called twice, shares its weights or is read by others, where either has hooks or a forward of its own, and where no
+    convolution is before it, as with pre-activation.
     """
     copied = copy.deepcopy(bare_network(network)).eval().cpu().requires_grad_(False)
     for pair in foldable(copied, input_shape):
@@ -80,10 +83,20 @@ def _is_plain(network: nn.Module, pair: Pair) -> bool:
     """A convolution and a normalisation that compute what their classes say, in float32, watched by nobody."""
     convolution, normalisation = (network.get_submodule(path) for path in pair)
     kinds = isinstance(convolution, CONVOLUTIONS) and isinstance(normalisation, nn.modules.batchnorm._BatchNorm)
-    hooks = ("_forward_hooks", "_forward_pre_hooks")
-    watched = any(getattr(module, hook) for module in (convolution, normalisation) for hook in hooks)
+    alone = all(_has_known_forward(module) and not _is_watched(module) for module in (convolution, normalisation))
     tensors = [*convolution.parameters(), *normalisation.parameters()]
-    return kinds and not watched and all(tensor.dtype == torch.float32 for tensor in tensors)
+    return kinds and alone and all(tensor.dtype == torch.float32 for tensor in tensors)
+
+
+def _has_known_forward(module: nn.Module) -> bool:
+    """Not that of a subclass which does more, as timm's BatchNormAct2d, or whose forward leaves a bias unread."""
+    inner = getattr(type(module), "_conv_forward", None)  # of a convolution, called by its forward
+    known = type(module).forward in KNOWN and (inner is None or inner in KNOWN)
+    return known and not {"forward", "_conv_forward"} & vars(module).keys()
+
+
+def _is_watched(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def _replace(network: nn.Module, old: nn.Module, new: nn.Module) -> None:

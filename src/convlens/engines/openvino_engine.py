@@ -17,6 +17,7 @@ from convlens.engines.engine import Engine, Settings, check_outputs
 from convlens.engines.model import Model
 from convlens.errors import ExportError, NetworkError, UsageError
 from convlens.exporting import load, signal_stack_kept
+from convlens.exporting.openvino import openvino_reason
 
 PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16"}
 KEPT_SIZES = 3  # each holds weights of its own
@@ -84,7 +85,7 @@ class OpenVinoEngine(Engine):
         except NetworkError:
             raise
         except Exception as error:
-            raise ExportError(f"OpenVINO cannot open the file: {' '.join(str(error).split())[:200]}") from error
+            raise ExportError(f"OpenVINO cannot open the file: {openvino_reason(error)[:200]}") from error
 
     def _free(self) -> None:
         with signal_stack_kept():

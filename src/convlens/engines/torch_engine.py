@@ -16,6 +16,7 @@ from convlens.engines.engine import Engine, Settings
 from convlens.engines.folding import folded
 from convlens.engines.model import Model
 from convlens.errors import UsageError
+from convlens.layers.channels_last import lay_out
 
 
 class TorchEngine(Engine):
@@ -26,14 +27,14 @@ class TorchEngine(Engine):
         if settings.streams != 1:
             raise UsageError(f"the engine 'torch' runs one batch at a time; {settings.streams} streams came")
         network = folded(model.network, model.input_shape)
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._layout = lay_out(network, torch.zeros(1, *model.input_shape))
         self._answer: Callable[[Tensor], Any] = torch.compile(network) if settings.compiled else network
         self._autocast = settings.precision == "bf16"
 
     def _logits(self, images: Tensor) -> Any:
         precision: Any = torch.autocast("cpu", torch.bfloat16) if self._autocast else nullcontext()
         with with_threads(self.settings.threads), torch.inference_mode(), precision:
-            return self._answer(images.contiguous(memory_format=torch.channels_last))
+            return self._answer(images.contiguous(memory_format=self._layout))
 
     def _free(self) -> None:
         del self._answer

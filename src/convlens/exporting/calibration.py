@@ -68,9 +68,9 @@ def _all_tensors(model: Any) -> Callable[[np.ndarray], Iterable[tuple[str, np.nd
     watched.CopyFrom(model)
     graph, kinds = watched.graph, (onnx.TensorProto.FLOAT,)
     (given,) = graph.input
-    known = {value.name for value in graph.output}
-    graph.output.extend(
-        value for value in graph.value_info if value.type.tensor_type.elem_type in kinds and value.name not in known
+    made = {name for node in graph.node for name in node.output} - {value.name for value in graph.output}
+    graph.output.extend(  # the optimiser leaves shapes of tensors that it renamed
+        value for value in graph.value_info if value.type.tensor_type.elem_type in kinds and value.name in made
     )
     names = [value.name for value in graph.output]
     options = onnxruntime.SessionOptions()

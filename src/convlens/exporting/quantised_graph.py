@@ -14,12 +14,16 @@ MOVING = ("MaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
 
 def prepared(onnx: bytes) -> Any:
     """A float32 file -> its graph with batch norms folded, the shapes of all tensors, and means as poolings."""
-    from onnx import load_model, load_model_from_string
+    from onnx import load_model
     from onnxruntime.quantization import quant_pre_process
 
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "prepared.onnx"
-        quant_pre_process(load_model_from_string(onnx), path)
+        given, path = Path(folder) / "given.onnx", Path(folder) / "prepared.onnx"
+        given.write_bytes(onnx)
+        try:
+            quant_pre_process(str(given), path)
+        except Exception:  # of its symbolic shapes, which lack rules for some operators, such as an amax
+            quant_pre_process(str(given), path, skip_symbolic_shape=True)
         model = load_model(path)
     _name_poolings(model.graph)
     return model

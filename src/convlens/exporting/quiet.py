@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
+
+PLACE = re.compile(  # in OpenVINO's own source: where it gave up, not why
+    r"Exception from |Check '.*' failed at |FrontEnd API failed with |.* Failed operations detailed log:$"
+)
 
 
 @contextmanager
@@ -28,7 +33,8 @@ def reason(error: BaseException) -> str:
         raise KeyboardInterrupt from error
     while error.__cause__ is not None:
         error = error.__cause__
-    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    line = next((line for line in lines if not PLACE.match(line)), lines[0] if lines else "no reason given")
     return f"{type(error).__name__}: {line}"
 
 

@@ -95,7 +95,7 @@ def couple(model: nn.Module, inputs: Any, *, stays: frozenset[int] = frozenset()
     book = _labelled(model, graph, stays)
     unit_of = _units(book)
     units = {key: unit_of[labels] for key, labels in book.given.items()}
-    cuts = tuple(Cut(unit_of[cut.labels], cut.parts) for cut in book.cuts)
+    cuts = tuple(Cut(unit_of[cut.labels], cut.parts, cut.op) for cut in book.cuts)
     layers = _layers(units, frozenset(book.producers), cuts, int(unit_of.max()) + 1)
     kept = tuple(dict.fromkeys(Kept(s.op, s.module, s.reason, len(s.labels)) for s in book.stays))
     return Coupling(

@@ -142,7 +142,7 @@ def _inside(coupling: Coupling, layers: Sequence[tuple[int, Layer]]) -> set[tupl
     mine = np.zeros(coupling.num_units, dtype=bool)
     for _, layer in layers:
         mine[layer.units] = True
-    found = {(len(labels), int(mine[labels].sum()), parts) for labels, parts in coupling.cuts}
+    found = {(len(labels), int(mine[labels].sum()), parts) for labels, parts, _ in coupling.cuts}
     return {(whole - inside, inside, parts) for whole, inside, parts in found if inside}
 
 

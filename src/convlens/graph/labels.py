@@ -24,6 +24,7 @@ class Cut(NamedTuple):
 
     labels: Labels
     parts: int
+    op: str
 
 
 class Stay(NamedTuple):
@@ -78,7 +79,7 @@ class LabelBook:
     def cut(self, node: Node, labels: Labels, parts: int) -> None:
         self.fragile.add(node.index)
         if parts > 1 and varies(labels):
-            self.cuts.append(Cut(np.ravel(labels), parts))
+            self.cuts.append(Cut(np.ravel(labels), parts, node.op))
 
     def whole(self, operand: Operand) -> str | None:
         """The name of the parameter that this is, all of it as it lies."""

@@ -19,8 +19,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from convlens.errors import NetworkError
+from convlens.layers.computed_weights import MULTIPLYING, check_copyable, check_stored_weights
 
-MULTIPLYING = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 WEIGHT_LEVELS, INPUT_LEVELS = 127, 255
 LEAST = 1e-12  # of a scale: of a channel of zeros
 KINDS: dict[type[nn.Module], type[nn.Module]] = {}  # layer -> the one that rounds
@@ -76,8 +76,9 @@ def rounded_input(x: Tensor, scale: InputScale) -> Tensor:
 def fake_quantised(network: nn.Module, inputs: Mapping[str, InputScale]) -> nn.Module:
     """A copy in which these layers, by path, round their weights and inputs. Its state_dict is the float network's.
 
-    NetworkError for a path that is no convolution or dense layer.
+    NetworkError for a path that is no convolution or dense layer, or one that computes its weight.
     """
+    check_stored_weights(network, "rounded", inputs)
     made = float_network(network)
     for path, scale in inputs.items():
         layer = dict(made.named_modules()).get(path)
@@ -102,7 +103,8 @@ def input_scales(network: nn.Module) -> dict[str, InputScale]:
 
 
 def float_network(network: nn.Module) -> nn.Module:
-    """A copy that does not round."""
+    """A copy that does not round. NetworkError where torch cannot copy it."""
+    check_copyable(network)
     made = copy.deepcopy(network)
     for layer in made.modules():
         if isinstance(layer, Rounding):

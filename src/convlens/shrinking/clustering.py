@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from convlens.errors import UsageError
+from convlens.layers.computed_weights import check_stored_weights
 from convlens.shrinking.tuning import Batches, tune
 
 CONVOLUTION_BITS, DENSE_BITS = 8, 5  # section 5 of the paper
@@ -31,9 +32,13 @@ Layer = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
 def cluster_weights(
     network: nn.Module, *, convolution_bits: int = CONVOLUTION_BITS, dense_bits: int = DENSE_BITS
 ) -> nn.Module:
-    """A copy of the network, each layer's weights replaced by at most 2^bits shared values; zeros stay zero."""
+    """A copy of the network, each layer's weights replaced by at most 2^bits shared values; zeros stay zero.
+
+    NetworkError where a layer computes its weights from other parameters.
+    """
     for bits in (convolution_bits, dense_bits):
         check_cluster_bits(bits)
+    check_stored_weights(network, "clustered")
     clustered = copy.deepcopy(network)
     with torch.no_grad():
         for layer in _layers(clustered):
@@ -55,8 +60,9 @@ def check_sparsity(sparsity: float) -> None:
 
 def prune_weights(network: nn.Module, sparsity: float) -> nn.Module:
     """A copy of the network in which this share of all weights, 0 to 1, is zero: the smallest, measured in
-    standard deviations of their layer."""
+    standard deviations of their layer. NetworkError where a layer computes its weights from other parameters."""
     check_sparsity(sparsity)
+    check_stored_weights(network, "set to zero")
     pruned = copy.deepcopy(network)
     with torch.no_grad():
         weights = [layer.weight for layer in _layers(pruned)]

@@ -19,6 +19,7 @@ from convlens.graph.channel_plan import ChannelPlan, apply_channel_plan
 from convlens.graph.coupling import Coupling, Kept
 from convlens.graph.cutting import channel_plan, sound_coupling
 from convlens.graph.tracing import bare_network
+from convlens.layers.computed_weights import check_copyable
 from convlens.measurement import NetworkMeasure, measure_network
 from convlens.shrinking.importance import check_importance, importance_of
 
@@ -57,6 +58,12 @@ class _Scored:
     def cut(self, plan: ChannelPlan) -> nn.Module:
         return apply_channel_plan(copy.deepcopy(self.network), plan)
 
+    @property
+    def fewest(self) -> Counts:
+        """One channel in each layer that was chosen."""
+        layers = enumerate(self.coupling.layers)
+        return {number: 1.0 if number in self.chosen else float(len(layer.units)) for number, layer in layers}
+
     def rounded(self, counts: Counts) -> Counts:
         """At least so many, and multiples where the layer has as many; what is linked is rounded by its order."""
         found = {}
@@ -92,10 +99,10 @@ def prune(
     _check(amount, spread, target)
     check_importance(importance)
     network = bare_network(network)
+    check_copyable(network)
     coupling = sound_coupling(network, shape)
     if not coupling.layers:
-        why = f" ({coupling.kept[0].op}: {coupling.kept[0].reason})" if coupling.kept else ""
-        raise NetworkError(f"{type(network).__name__} has no channels that can be removed{why}; nothing was changed")
+        raise _nothing_goes(network, f"{coupling.kept[0].op}: {coupling.kept[0].reason}" if coupling.kept else "")
     scores = importance_of(network, coupling, importance)
     sizes, chosen = (check_count("least", least), check_count("multiple", multiple)), _chosen(coupling, only)
     found = _Scored(network, shape, coupling, scores, *sizes, chosen)
@@ -105,8 +112,16 @@ def prune(
         plan = found.plan(found.rounded(counts_at(found, amount)))
     else:
         plan = _to_macs(found, counts_at, (1 - amount) * before.macs)
+    if not plan.kept and not found.plan(found.fewest).kept:
+        cuts = ", ".join(dict.fromkeys(cut.op for cut in coupling.cuts))
+        raise _nothing_goes(network, f"{cuts}: with fewer of them its parts no longer meet" if cuts else "")
     small = found.cut(plan)
     return PrunedResult(small, plan, before, measure_network(small, shape), coupling.kept)
+
+
+def _nothing_goes(network: nn.Module, why: str) -> NetworkError:
+    because = f" ({why})" if why else ""
+    return NetworkError(f"{type(network).__name__} has no channels that can be removed{because}; nothing was changed")
 
 
 def _check(amount: float, spread: str, target: str) -> None:

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from convlens.errors import DataError, UsageError
 from convlens.exporting.calibration import BINS, METHODS, Histogram
-from convlens.layers.fake_quantised import MULTIPLYING, InputScale, fake_quantised, float_network
+from convlens.layers.computed_weights import MULTIPLYING, check_stored_weights
+from convlens.layers.fake_quantised import InputScale, fake_quantised, float_network
 from convlens.shrinking.tuning import Batches, tune
 
 
@@ -28,10 +29,11 @@ def quantise(
 
     `method` is minmax, entropy, percentile (`exporting/calibration.py`), or auto: the one whose probabilities diverge
     least from the float network's on `validation`, else on the last calibration batch, which then calibrates nothing.
-    UsageError for another method, DataError without a picture.
+    UsageError for another method, DataError without a picture, NetworkError where a layer computes its weights.
     """
     if method not in ("auto", *METHODS):
         raise UsageError(f"the calibration method is {method!r}; expected auto, {', '.join(METHODS)}")
+    check_stored_weights(network, "rounded")
     plain = float_network(network).eval()
     batches = [batch for batch in calibration if len(batch)]
     if not batches:

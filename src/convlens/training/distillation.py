@@ -13,12 +13,13 @@ the gradient is the same, and 0 is where both agree.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from convlens.layers.channels_last import lay_out
 from convlens.pictures import Preprocess
 
 
@@ -26,12 +27,21 @@ from convlens.pictures import Preprocess
 class Teacher:
     """A trained network that sees the student's pictures in its own preprocessing.
 
-    `columns` are the places of the student's classes among its logits.
+    `columns` are the places of the student's classes among its logits; in `layout` its pictures lie.
     """
 
     network: nn.Module
     preprocess: Preprocess
     columns: tuple[int, ...]
+    layout: torch.memory_format = torch.contiguous_format
+
+    def laid_out(self, device: torch.device, *, channels_last: bool) -> Teacher:
+        """On this device, in evaluation mode; channels last where that is wanted and it can run so."""
+        network = self.network.to(device).eval()
+        if channels_last:
+            images = torch.zeros(1, self.preprocess.channels, *self.preprocess.size, device=device)
+            return replace(self, layout=lay_out(network, images))
+        return replace(self, layout=torch.contiguous_format)
 
     @torch.no_grad()
     def logits(self, images: Tensor, student: Preprocess) -> Tensor:
@@ -42,7 +52,8 @@ class Teacher:
             pixels = pixels.expand(-1, 3, -1, -1) if seen.channels == 3 else _grey(pixels)
         if tuple(pixels.shape[2:]) != seen.size:
             pixels = F.interpolate(pixels, seen.size, mode="bilinear", antialias=True)
-        logits: Tensor = self.network((pixels - _planes(seen.mean, images)) / _planes(seen.std, images))
+        given = (pixels - _planes(seen.mean, images)) / _planes(seen.std, images)
+        logits: Tensor = self.network(given.contiguous(memory_format=self.layout))
         return logits[:, list(self.columns)]
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from convlens.data import Batches
 from convlens.errors import ConvlensError, NetworkError, RunError, UsageError
 from convlens.graph import check_values
+from convlens.layers.computed_weights import check_copyable
 from convlens.measurement import calibration_error, fit_temperature, measure_network
 from convlens.runs import Manifest, Run, RunFolder, installed_versions, rewind_history, save_run
 from convlens.training.budget import Budget
@@ -50,6 +51,7 @@ def make_plan(
     network has no values; NetworkError when one training step on a copy of the network fails.
     """
     check_values(network)
+    check_copyable(network)
     if recipe.freeze_stem is not None:
         check_stem(network)
     if recipe.l1_scales:

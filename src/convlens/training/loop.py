@@ -71,7 +71,8 @@ class Training:
             keep_statistics(self.network)
         self.teacher = task.teacher
         if self.teacher is not None:
-            self.choice.laid_out(self.teacher.network.to(self.device)).eval()
+            channels_last = self.choice.memory_format is torch.channels_last
+            self.teacher = self.teacher.laid_out(self.device, channels_last=channels_last)
         dtype = self.choice.dtype  # Muon's steps need no more digits than the gradients that they are made of
         self.optimiser = build_optimiser(self.network, recipe, pretrained=plan.pretrained, muon_dtype=dtype)
         self.class_weights = None if task.class_weights is None else task.class_weights.to(self.device)

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.data import usable_cpus
+from convlens.layers.channels_last import lay_out
 from convlens.training.allocator import can_keep_memory, kept_memory
 from convlens.training.gradients import QuickGradients, has_slow_gradients
 from convlens.training.machine import has_fast_bf16
@@ -31,6 +32,8 @@ TIMED_SHARE = 0.01  # of the training to come
 FEWEST_PICTURES = 8  # on which ways to run a step still rank as on a whole batch
 STEPS_TO_TIME = 15  # five choices, three steps each
 
+LAYOUTS = {torch.channels_last: "channels_last", torch.contiguous_format: "channels_first"}
+
 Forward = Callable[[Tensor], Tensor]  # (N, C, H, W) -> (N, K), logits
 
 
@@ -42,6 +45,11 @@ class Choice:
     layout: str
     threads: int
     allocator: str = "system"
+
+    @classmethod
+    def of_layout(cls, network: nn.Module, images: Tensor, threads: int, precision: str = "fp32") -> Choice:
+        """Channels last where the network answers such images so, else first; it is laid out accordingly."""
+        return cls(precision, LAYOUTS[lay_out(network, images)], threads)
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -99,6 +107,12 @@ class Trial:
         few = max(FEWEST_PICTURES, affordable)
         return replace(self, images=self.images[:few], labels=self.labels[:few])
 
+    def of_layout(self, precision: str, threads: int) -> Choice:
+        """Not timed, in the layout that the network takes."""
+        network = copy.deepcopy(self.network).train()
+        with torch.random.fork_rng(devices=[]):
+            return Choice.of_layout(network, self.images[:FEWEST_PICTURES], threads, precision)
+
     def time(self, choice: Choice) -> Timed:
         before = torch.get_num_threads()
         torch.set_num_threads(choice.threads)
@@ -135,16 +149,17 @@ def choose(recipe: Recipe, trial: Trial) -> tuple[Choice, tuple[dict[str, Any], 
     device = trial.images.device
     allocator = "kept" if can_keep_memory() and device.type == "cpu" else "system"
     if recipe.precision != "auto":
-        return Choice(recipe.precision, "channels_last", threads, allocator), ()
+        return replace(trial.of_layout(recipe.precision, threads), allocator=allocator), ()
     if device.type != "cpu":
-        return Choice("bf16", "channels_last", threads), ()
+        return trial.of_layout("bf16", threads), ()
+    quick = trial.of_layout("fp32", threads)
     started = time.perf_counter()
 
     def is_left() -> bool:
         return time.perf_counter() - started < trial.seconds
 
     timed: list[Timed] = []
-    for choice in _candidates(threads):
+    for choice in _candidates(quick):
         timed.append(trial.time(choice))
         if not is_left():
             break
@@ -161,10 +176,11 @@ def choose(recipe: Recipe, trial: Trial) -> tuple[Choice, tuple[dict[str, Any], 
     return best.choice, tuple(one.to_dict() for one in timed)
 
 
-def _candidates(threads: int) -> list[Choice]:
-    """Plain float32 first, from which the others must differ by enough to be worth it."""
-    choices = [Choice("fp32", "channels_first", threads), Choice("fp32", "channels_last", threads)]
-    return [*choices, Choice("bf16", "channels_last", threads)] if has_fast_bf16() else choices
+def _candidates(quick: Choice) -> list[Choice]:
+    """Plain float32 first, from which the others must differ by enough to be worth it; `quick` has the best layout."""
+    plain = replace(quick, layout="channels_first")
+    choices = [plain] if plain == quick else [plain, quick]
+    return [*choices, replace(quick, precision="bf16")] if has_fast_bf16() else choices
 
 
 def _best(timed: list[Timed]) -> Timed:

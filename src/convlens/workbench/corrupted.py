@@ -66,8 +66,8 @@ def augmented(run: Run) -> bool | None:
 
 
 def _curves(run: Run, given: Candidates, some: np.ndarray, progress: Progress | None) -> tuple[RobustnessCurve, ...]:
-    choice = Choice("fp32", "channels_last", usable_cpus())
-    model = choice.laid_out(copy.deepcopy(run.model))
+    model = copy.deepcopy(run.model).eval()
+    choice = Choice.of_layout(model, torch.zeros(run.input_shape), usable_cpus())
     pixels, labels = [], []
     for index in some.tolist():
         try:

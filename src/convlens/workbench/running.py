@@ -77,8 +77,8 @@ def running(run: Run, engine: str = PLAIN, reads: Sequence[Read] = (), *, tell: 
     """Opened, and closed at the end. `reads` are the pictures to come, on which `auto` compares the engines."""
     check_engine_name(engine)
     if engine == PLAIN:
-        choice = Choice("fp32", "channels_last", usable_cpus())
-        yield Running(choice.laid_out(copy.deepcopy(run.model)), choice)  # the run keeps its own layout
+        network = copy.deepcopy(run.model).eval()  # the run keeps its own layout
+        yield Running(network, Choice.of_layout(network, torch.zeros(run.input_shape), usable_cpus()))
         return
     model = Model(run.model, run.input_shape[1:], kept=_kept(run))
     settings = Settings(engine, threads=usable_cpus()) if engine != AUTO else _chosen(run, model, reads, tell).settings
