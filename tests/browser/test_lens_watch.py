@@ -89,8 +89,8 @@ def test_a_training_that_was_interrupted_is_seen_to_go_on(chromium, tmp_path):
         headline = page.locator("watch-view .headline")
         headline.get_by_text("interrupted").wait_for()
         with FolderLock(tmp_path / "run"):  # as whoever goes on with it holds
-            headline.get_by_text("Training").wait_for()
-        headline.get_by_text("interrupted").wait_for()
+            headline.get_by_text("Training: ").wait_for()  # its path has the word too
+        headline.get_by_text("Interrupted: ").wait_for()
 
 
 def test_a_server_that_watches_nothing_says_how_to_begin(chromium, lens):
