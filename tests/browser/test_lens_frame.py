@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -155,6 +156,31 @@ def test_a_token_of_the_address_is_taken_once_and_goes_with_every_call(chromium,
             page.evaluate("[...document.images].filter((one) => one.src && one.complete && !one.naturalWidth).length")
             == 0
         )
+
+
+@pytest.mark.parametrize("quoted", [True, False])
+def test_a_token_of_any_signs_opens_the_page_quoted_or_not(chromium, report, quoted):
+    token = "a+b/c=d&e%f#g"
+    with (
+        serving(report.parent, token=token) as address,
+        opened(chromium, f"{address}#token={quote(token, safe='') if quoted else token}", viewport=WIDE) as page,
+    ):
+        page.locator(".sample").first.wait_for()
+        assert page.url == f"{address}"
+
+
+def test_a_token_that_no_header_can_carry_is_asked_for_again(chromium, report):
+    with (
+        serving(report.parent, token="open-sesame") as address,
+        opened(chromium, address, viewport=WIDE, forgiven="401") as page,
+    ):
+        for wrong in ("sésame", "sesam–ü", "open sesame"):
+            page.locator("dialog input").fill(wrong)
+            page.keyboard.press("Enter")
+            page.locator("dialog", has_text="letters without accents").wait_for()
+        page.locator("dialog input").fill("open-sesame")
+        page.keyboard.press("Enter")
+        page.locator("try-view").wait_for()
 
 
 def test_without_its_token_the_page_asks_for_it(chromium, report):

@@ -61,6 +61,7 @@ def test_arrow_keys_move_among_the_cells_and_enter_opens_one(page):
 
 
 def test_a_mistake_opens_in_try_with_its_true_class(page):
+    assert "thumbnail" in page.locator("section:has-text('Surest mistakes') .lead").inner_text()
     mistake = page.locator("section:has-text('Surest mistakes') .picture").first
     truth = mistake.get_attribute("aria-label").partition(",")[0]
     mistake.focus()

@@ -136,6 +136,28 @@ def test_a_file_is_chosen_dropped_and_pasted(page, tmp_path: Path):
     page.get_by_text("pasted.png, 40 × 30 px").wait_for()
 
 
+def test_of_several_dropped_files_it_is_said_which_one_is_taken(page):
+    page.evaluate("""async () => {
+      const canvas = new OffscreenCanvas(20, 30);
+      canvas.getContext("2d").fillRect(5, 5, 9, 9);
+      const data = new DataTransfer();
+      const blob = await canvas.convertToBlob();
+      for (const name of ["one.png", "two.png"]) data.items.add(new File([blob], name, { type: "image/png" }));
+      document.body.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: data }));
+    }""")
+    page.get_by_text("one.png, 20 × 30 px").wait_for()
+    assert "2 files came, and one.png is taken" in page.locator(".notice").inner_text()
+
+
+def test_an_address_that_names_the_pad_opens_it_whatever_the_picture_is(page):
+    use_sample(page)
+    assert page.locator("digit-pad").is_hidden()
+    page.evaluate("location.hash = '#try/draw'")
+    page.locator("digit-pad canvas").wait_for()
+    still(page)
+    assert page.locator("digit-pad canvas").is_visible() and page.locator(".stage").is_hidden()
+
+
 def test_the_camera_takes_a_picture_and_is_let_go(page):
     page.get_by_role("radio", name="Camera").click()
     page.get_by_role("button", name="Take the picture").click()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
+import httpx
 import pytest
 
+from convlens.storage import FolderLock
 from tests.browser.lens_page import PHONE, WIDE, faint, overhang, show, until
-from tests.browser.lens_server import training
+from tests.browser.lens_server import begun, training
 from tests.browser.opened_page import opened
 
 pytestmark = pytest.mark.browser
@@ -71,6 +74,23 @@ def test_after_a_stop_no_view_says_that_it_is_still_trained(chromium, tmp_path):
         page.evaluate("location.hash = '#try'")
         page.get_by_text("The server does not answer").wait_for()
         assert page.get_by_text("It is being trained").count() == 0
+
+
+def test_a_training_that_was_interrupted_is_seen_to_go_on(chromium, tmp_path):
+    with training(tmp_path / "run", epochs=2000) as (process, address):
+        while not httpx.get(f"{address}v1/training").json()["step"]:
+            time.sleep(0.1)
+        httpx.post(f"{address}v1/training/stop")
+        process.wait(60)
+    with (
+        begun("serve", str(tmp_path / "run"), "--port", "0") as (_, address),
+        opened(chromium, f"{address}#watch", viewport=WIDE) as page,
+    ):
+        headline = page.locator("watch-view .headline")
+        headline.get_by_text("interrupted").wait_for()
+        with FolderLock(tmp_path / "run"):  # as whoever goes on with it holds
+            headline.get_by_text("Training: ").wait_for()  # its path has the word too
+        headline.get_by_text("Interrupted: ").wait_for()
 
 
 def test_a_server_that_watches_nothing_says_how_to_begin(chromium, lens):

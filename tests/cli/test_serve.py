@@ -91,9 +91,9 @@ def test_the_page_is_opened_with_the_token(convlens, trained_run, stopped_at_onc
     opened: list[str] = []
     done = threading.Event()
     monkeypatch.setattr(command.webbrowser, "open", lambda address: (opened.append(address), done.set()))
-    outcome = convlens("serve", trained_run, "--port", "0", "--token", "abc", "--open", "--json")
+    outcome = convlens("serve", trained_run, "--port", "0", "--token", "a+b/c=&%#d", "--open", "--json")
     assert done.wait(20)
-    assert opened == [f"{json.loads(outcome.stdout)['url']}#token=abc"]
+    assert opened == [f"{json.loads(outcome.stdout)['url']}#token=a%2Bb%2Fc%3D%26%25%23d"]
 
 
 def test_an_answer_that_nobody_waits_for_does_not_hold_up_the_end(convlens, trained_run, monkeypatch):

@@ -72,7 +72,12 @@ def test_text_becomes_what_its_schema_wants_and_stays_text_where_it_cannot():
     assert from_text("2.5", FIELDS["rate"]) == 2.5 and from_text("9" * 50, FIELDS["top"]) == "9" * 50
     assert from_text("true", FIELDS["all"]) is True and from_text("0", FIELDS["all"]) is False
     assert from_text("a,b", FIELDS["layers"]) == ["a", "b"] and from_text("1,2", FIELDS["counts"]) == [1, 2]
-    assert from_text("null", FIELDS["target"]) is None and from_text("cat", FIELDS["target"]) == "cat"
+    assert from_text("null", {"type": ["string", "null"]}) is None
+
+
+@pytest.mark.parametrize("text", ["cat", "7", "01", "null", ""])
+def test_where_text_and_numbers_are_taken_it_stays_text_until_somebody_knows_the_names(text):
+    assert from_text(text, FIELDS["target"]) == text
 
 
 def test_a_schema_that_says_nothing_takes_anything():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 
+import httpx
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from convlens.explanation import METHODS, explain, sanity_check
 from convlens.explanation.methods import find_method
 from convlens.pictures import decode, heat_layer, overlay
 from convlens.runs import Run
-from convlens.server import explaining
+from convlens.server import explaining, running_server
 from convlens.server.explaining import MOST, as_rows, check_cost
 from convlens.server.recent import Recent
 
@@ -67,6 +69,27 @@ def test_a_class_may_be_named_or_numbered_and_its_probability_is_the_calibrated_
         assert answer["target"] == "7"
         assert answer["probability"] == pytest.approx(shares["7"], abs=1e-6)
     assert answer["layer"] is None and answer["sanity"] is None and answer["values"] is None
+
+
+def test_a_class_in_a_form_or_a_query_is_a_name_first_then_a_number_then_none(copied_run, digits):
+    written = json.loads((copied_run / "run.json").read_text())
+    (copied_run / "run.json").write_text(json.dumps({**written, "classes": [*"01234567", "null", "01"]}))
+    with running_server(copied_run) as server, httpx.Client(base_url=server.url, timeout=60) as client:
+        for asked_for, found in (("01", "01"), ("1", "1"), ("null", "null"), ("9", "01")):
+            form = {"target": asked_for}
+            sent = client.post("/v1/explain", data=form, files={"picture": digits[3]})
+            assert sent.json()["target"] == found
+            picture = {"content": digits[3], "headers": {"Content-Type": "image/png"}}
+            assert client.post("/v1/explain", params=form, **picture).json()["target"] == found
+            grown = client.post("/v1/maximise", params={"class": asked_for, "steps": 1}).json()
+            assert grown["unit"] == [*"01234567", "null", "01"].index(found)
+        assert client.post("/v1/explain", params={"target": "seven"}, **picture).status_code == 400
+
+
+def test_null_in_a_query_means_the_predicted_class_where_none_is_called_so(client, digits):
+    picture = {"content": digits[3], "headers": {"Content-Type": "image/png"}}
+    for text in ("null", ""):
+        assert client.post("/v1/explain", params={"target": text}, **picture).json()["target"] == "3"
 
 
 def test_the_badge_is_that_of_the_sanity_check_and_is_remembered(client, digits, run):

@@ -35,7 +35,7 @@ def test_a_run_tells_its_network_and_its_classes(client):
     facts = client.get("/v1/run").json()
     assert (facts["name"], facts["network"], facts["num_parameters"]) == ("digits", "lenet5", 61_706)
     assert facts["classes"] == [str(number) for number in range(10)]
-    assert facts["input"] == {"channels": 1, "height": 28, "width": 28, "fit": "crop"}
+    assert facts["input"] == {"channels": 1, "height": 28, "width": 28, "fit": "crop", "crop_ratio": 1.0}
     assert facts["digits"] and not facts["watching"] and facts["engine"] == "plain"
     assert facts["samples"] == [] and not facts["has_pictures"]
 

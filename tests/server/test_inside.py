@@ -18,9 +18,10 @@ import convlens
 from convlens import explanation
 from convlens.explanation.filters import shades
 from convlens.measurement import measure_network
-from convlens.pictures import decode, thumbnail
+from convlens.pictures import Preprocess, decode, thumbnail
 from convlens.runs import Run
 from convlens.server import Limits, running_server
+from convlens.server.exciting import part_of_picture
 from convlens.server.recordings import Recordings
 from convlens.server.shelf import open_shelf
 from tests.arithmetic.recomputed import recomputed
@@ -188,6 +189,9 @@ def check_exciting(client: httpx.Client, run: Run) -> None:
     assert values == sorted(values, reverse=True) and len(values) == min(9, found["looked_at"])
     best = found["pictures"][0]
     assert client.get(best["url"]).headers["content-type"] == "image/jpeg"
+    top, bottom, left, right = best["window"]  # the digits are squares, so nothing is cut off
+    sides = [top, left, bottom + 1 - top, right + 1 - left]
+    assert best["part"] == pytest.approx([side / 28 for side in sides])
     file = run.folder.thumbnails / best["name"]
     image = run.preprocess([decode(file, short_side=run.preprocess.decode_side)])
     maps = explanation.feature_maps(run.model, image, "stages.c3")[0, 1]
@@ -215,6 +219,33 @@ def test_a_layer_is_asked_for_by_path_by_the_name_that_a_step_gives_it_or_by_nod
     assert [row["channel"] for row in found[0]["channels"]] == list(range(1, 9))
     for layers in (["stages.c9"], [99], ["probabilities"], []):
         assert client.post("/v1/features", json={"picture": {"id": picture}, "layers": layers}).status_code == 400
+
+
+def test_a_layer_or_a_node_in_a_form_is_a_path_first_then_a_number(client: httpx.Client, digits: list[bytes]) -> None:
+    files = {"picture": digits[3]}
+    found = client.post("/v1/features", data={"layers": "stages.act3,0,-1"}, files=files).json()["features"]
+    assert [one["node"] for one in found] == [4, 0, -1]
+    unit = client.post("/v1/unit", data={"node": "0", "channel": "1"}, files=files).json()
+    assert unit["layer"] == "stages.act1" or unit["node"] == 0
+    assert client.post("/v1/unit", data={"node": "first"}, files=files).status_code == 400
+
+
+# fmt: off
+PARTS = [
+    # a picture of 8 x 4 (height, width); input 4 x 4; a window of rows and columns -> top, left, height, width
+    ("crop",      ((0, 3), (0, 3)), [0.25, 0, 0.5, 1]),
+    ("crop",      ((1, 1), (2, 3)), [0.375, 0.5, 0.125, 0.5]),
+    ("letterbox", ((0, 3), (0, 3)), [0, 0, 1, 1]),
+    ("letterbox", ((0, 1), (1, 1)), [0, 0, 0.5, 0.5]),
+    ("letterbox", ((0, 3), (0, 0)), None),
+    ("resize",    ((0, 1), (0, 3)), [0, 0, 0.5, 1]),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("fit", "window", "part"), PARTS)
+def test_what_a_unit_saw_is_a_part_of_the_picture_as_it_was_given(fit: str, window: Any, part: Any) -> None:
+    assert part_of_picture(window, Preprocess((4, 4), fit=fit).geometry(8, 4)) == part
 
 
 def test_recordings_of_the_last_pictures_are_kept_within_their_bytes(run: Run, digits: list[bytes]) -> None:

@@ -8,6 +8,7 @@ import webbrowser
 from pathlib import Path
 from threading import Thread
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -41,7 +42,7 @@ def serve(
             print(f"{', '.join(result.runs)}: {result.url} (Ctrl-C ends it)")
         sys.stdout.flush()
         if open_page:
-            address = result.url + (f"#token={token}" if token else "")
+            address = result.url + (f"#token={quote(token, safe='')}" if token else "")
             Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     try:

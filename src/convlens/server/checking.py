@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,8 +70,13 @@ def check(where: str, value: Any, schema: Schema) -> None:
 
 
 def from_text(text: str, schema: Schema) -> Any:
-    """A parameter or a field of a form as its schema wants it; what cannot be stays text, and is refused as such."""
+    """A parameter or a field of a form as its schema wants it; what cannot be stays text, and is refused as such.
+
+    Where text and numbers are taken it stays text too: whoever knows the names says whether "01" or "null" is one.
+    """
     kinds = _kinds(schema)
+    if "string" in kinds and "integer" in kinds:
+        return text
     if "boolean" in kinds and text.lower() in ("true", "false", "1", "0"):
         return text.lower() in ("true", "1")
     if "array" in kinds:
@@ -87,6 +93,11 @@ def from_text(text: str, schema: Schema) -> Any:
             except ValueError:
                 continue
     return None if "null" in kinds and text in ("", "null") else text
+
+
+def whole_number(text: str) -> int | None:
+    """ "-1" -> -1; None for what is no whole number."""
+    return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
 
 
 def _kinds(schema: Schema) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from convlens import explanation
 from convlens.errors import PictureError
 from convlens.pictures import decode
+from convlens.pictures.geometry import Geometry
 from convlens.server.endpoint import Asked, Doc
 from convlens.server.inside import copied, inside
 from convlens.server.recent import Recent, recent
@@ -25,7 +26,8 @@ MOST_PICTURES = 256
 BATCH = 16
 KEPT_LAYERS = 16
 EXCITING_DOC = Doc(
-    "Of the run's thumbnails those that excite a channel most; `window` is what of the network's input the unit saw.",
+    "Of the run's thumbnails those that excite a channel most; `window` is what of the network's input the unit saw, "
+    "(top, bottom, left, right), `part` what of the thumbnail that is, (top, left, height, width) as shares of it.",
     takes={
         "layer": {"type": "string", "description": "the path of a module that gives feature maps"},
         "channel": {"type": "integer", "minimum": 0, "maximum": 1_000_000},
@@ -40,23 +42,25 @@ EXCITING_DOC = Doc(
     required=("layer", "channel"),
 )
 Found = dict[int, tuple[explanation.Excited, ...]]
+Shapes = dict[Path, tuple[int, int]]  # (height, width) of each thumbnail that was read
 
 
 def exciting(asked: Asked) -> dict[str, Any]:
     served, layer, channel = asked.served, asked.values["layer"], int(asked.values["channel"])
-    files, found = _looked_for(served, layer)
+    shapes, found = _looked_for(served, layer)
     if channel not in found:
         raise Refused(400, f"channel {channel} came; '{layer}' has {len(found)} channels, counted from 0")
-    best = found[channel][: int(asked.values["count"])]
+    files, best = list(shapes), found[channel][: int(asked.values["count"])]
     return {
         "layer": layer,
         "channel": channel,
         "looked_at": len(files),
-        "pictures": [_picture(served, files[one.index], one) for one in best],
+        "pictures": [_picture(served, files[one.index], shapes[files[one.index]], one) for one in best],
     }
 
 
-def _picture(served: ServedRun, file: Path, one: explanation.Excited) -> dict[str, Any]:
+def _picture(served: ServedRun, file: Path, shape: tuple[int, int], one: explanation.Excited) -> dict[str, Any]:
+    geometry = served.run.preprocess.geometry(*shape)
     return {
         "name": file.name,
         "url": served.thumbnail_address(file.name),
@@ -64,19 +68,35 @@ def _picture(served: ServedRun, file: Path, one: explanation.Excited) -> dict[st
         "row": one.position[0],
         "column": one.position[1],
         "window": None if one.window is None else [*one.window[0], *one.window[1]],
+        "part": None if one.window is None else part_of_picture(one.window, geometry),
     }
 
 
-def _looked_for(served: ServedRun, layer: str) -> tuple[list[Path], Found]:
+def part_of_picture(window: tuple[tuple[int, int], tuple[int, int]], geometry: Geometry) -> list[float] | None:
+    """First and last rows and columns of the input -> (top, left, height, width), shares of the picture.
+
+    None where the window lies on the ground beside the picture.
+    """
+    starts, sizes = [], []
+    for axis, (first, last) in enumerate(window):
+        low, high, start, end = (edges[at] for edges in (geometry.box, geometry.target) for at in (axis, axis + 2))
+        scale, whole = (high - low) / (end - start), geometry.picture[axis]
+        edges = [min(max(low + (edge - start) * scale, 0), whole) / whole for edge in (first, last + 1)]
+        starts.append(edges[0])
+        sizes.append(edges[1] - edges[0])
+    return [*starts, *sizes] if min(sizes) > 0 else None
+
+
+def _looked_for(served: ServedRun, layer: str) -> tuple[Shapes, Found]:
     """All channels of the layer in one pass; kept, as the next channel is asked for soon."""
-    kept: Recent[tuple[list[Path], Found]] = recent(served, "exciting", KEPT_LAYERS)
+    kept: Recent[tuple[Shapes, Found]] = recent(served, "exciting", KEPT_LAYERS)
     with copied(served) as model:
         if (known := kept.known(layer)) is not None:
             return known
         channels = range(_channels(served, layer))
-        readable = _readable(served)
-        found = explanation.exciting(model, _batches(served, list(readable.values())), layer, channels, top=32)
-        return kept.keep(layer, (list(readable), found))
+        readable, shapes = _readable(served)
+        found = explanation.exciting(model, _batches(served, readable), layer, channels, top=32)
+        return kept.keep(layer, (shapes, found))
 
 
 def _channels(served: ServedRun, layer: str) -> int:
@@ -87,17 +107,19 @@ def _channels(served: ServedRun, layer: str) -> int:
     return shape[1]
 
 
-def _readable(served: ServedRun) -> dict[Path, np.ndarray]:
+def _readable(served: ServedRun) -> tuple[list[np.ndarray], Shapes]:
     """Spread over all thumbnails, whose order is that of the classes: uint8 (C, H, W) as the network sees each."""
     there = list(thumbnails_of(served.run).values())
     if not there:
         raise Refused(404, "the run has no pictures to look at; `convlens evaluate` keeps some")
     step = max(1, -(-len(there) // MOST_PICTURES))
-    preprocess, readable = served.run.preprocess, {}
+    preprocess, readable, shapes = served.run.preprocess, [], Shapes()
     for file in there[::step]:
         with suppress(PictureError):
-            readable[file] = preprocess.pixels(decode(file, short_side=preprocess.decode_side))
-    return readable
+            picture = decode(file, short_side=preprocess.decode_side)
+            readable.append(preprocess.pixels(picture))
+            shapes[file] = picture.shape[0], picture.shape[1]
+    return readable, shapes
 
 
 def _batches(served: ServedRun, pixels: list[np.ndarray]) -> Iterator[Tensor]:

@@ -22,7 +22,6 @@ from convlens.server.drawn import png_address
 from convlens.server.endpoint import ONE, Asked, Doc
 from convlens.server.recent import Recent, recent
 from convlens.server.shelf import ServedRun
-from convlens.workbench.explain import class_number
 
 MOST_MAPS, MOST_CHECKS = 64, 64  # kept for each run
 MOST = {"samples": 200, "steps": 500}  # of a method's options: what a page waits for
@@ -48,7 +47,7 @@ def explain(asked: Asked) -> dict[str, Any]:
     options = dict(values.get("options") or {})
     check_cost(method, options, served.run.preprocess.size)
     question = {"method": method.name, "layer": values.get("layer"), **options}
-    target = class_number(served.run, values.get("target"))
+    target = served.class_number(values.get("target"))
     key = (asked.picture.id, target, json.dumps(question, sort_keys=True))
     maps: Recent[Map] = recent(served, "maps", MOST_MAPS)
     made = maps.get(key, lambda: _draw(asked, target, question), served.lock)

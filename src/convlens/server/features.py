@@ -10,6 +10,7 @@ import numpy as np
 
 from convlens.arithmetic import Recording
 from convlens.errors import UsageError
+from convlens.server.checking import whole_number
 from convlens.server.endpoint import ONE, Asked, Doc
 from convlens.server.inside import PROBABILITIES, Inside, inside, recording_of
 from convlens.server.network import is_spatial
@@ -53,9 +54,8 @@ def features(asked: Asked) -> dict[str, Any]:
 def _node(known: Inside, layer: str | float) -> int:
     if layer == PROBABILITIES:
         raise UsageError("probabilities have no maps; /v1/predict gives them, or /v1/unit one as its softmax")
-    if isinstance(layer, str):
-        return known.node_of(layer)
-    return known.checked_node(int(layer))
+    number = whole_number(layer) if isinstance(layer, str) and layer not in known.names else layer
+    return known.node_of(str(layer)) if number is None or isinstance(number, str) else known.checked_node(int(number))
 
 
 def _of_node(asked: Asked, known: Inside, recording: Recording, layer: str | int, node: int) -> dict[str, Any]:

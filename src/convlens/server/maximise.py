@@ -14,7 +14,6 @@ from convlens.server.endpoint import Asked, Doc
 from convlens.server.inside import copied
 from convlens.server.recent import Recent, recent
 from convlens.server.shelf import ServedRun
-from convlens.workbench.explain import class_number
 
 SECONDS = 12.0  # of growing
 MOST_STEPS, FEWEST_STEPS, TRIAL_STEPS = 256, 16, 2
@@ -62,10 +61,11 @@ def maximise(asked: Asked) -> dict[str, Any]:
 
 
 def _unit(asked: Asked) -> int:
-    layer, channel, named = (asked.values[name] for name in ("layer", "channel", "class"))
-    if (layer is None) != (channel is None) or (named is None) == (layer is None):
+    layer, channel = asked.values["layer"], asked.values["channel"]
+    of_class = asked.served.class_number(asked.values["class"])
+    if (layer is None) != (channel is None) or (of_class is None) == (layer is None):
         raise UsageError("what is to be shown is not said; give a class, or a layer and one of its channels")
-    number = int(channel) if channel is not None else class_number(asked.served.run, named)
+    number = of_class if channel is None else int(channel)
     assert number is not None  # one of them came
     return number
 

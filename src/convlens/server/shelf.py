@@ -26,6 +26,7 @@ from convlens.server.refused import Refused
 from convlens.server.samples import Sample, samples_of
 from convlens.server.workers import Workers
 from convlens.training import Watch
+from convlens.workbench.explain import class_number
 from convlens.workbench.results import Tell, silent
 from convlens.workbench.running import Running, running
 
@@ -50,6 +51,11 @@ class ServedRun:
     def thumbnail_address(self, file: str) -> str:
         """Where the server gives the run's thumbnail of that name."""
         return f"/v1/thumbnails/{quote(file, safe='')}?run={quote(self.name, safe='')}"
+
+    def class_number(self, asked: str | int | None) -> int | None:
+        """As `convlens explain --target`; None for none, which a query or a form can only write as null or nothing."""
+        is_none = asked in (None, "", "null") and asked not in self.run.classes
+        return None if is_none else class_number(self.run, asked)
 
     @cached_property
     def samples(self) -> tuple[Sample, ...]:

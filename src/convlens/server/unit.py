@@ -8,6 +8,7 @@ import numpy as np
 
 from convlens.arithmetic import UnitSum, take_apart
 from convlens.errors import UsageError
+from convlens.server.checking import whole_number
 from convlens.server.endpoint import ONE, Asked, Doc
 from convlens.server.inside import PROBABILITIES, inside, recording_of
 from convlens.server.numpy_engine import NUMPY, TORCH, as_numpy_computes
@@ -58,9 +59,10 @@ def _node(asked: Asked) -> int | str:
         raise UsageError("give the node or the layer of the unit, one of them; /v1/network lists both")
     if PROBABILITIES in (node, layer):
         return PROBABILITIES
-    if isinstance(node, str):
+    number = whole_number(node) if isinstance(node, str) else node  # text in a query or a form
+    if number is None and layer is None:
         raise UsageError(f"the node came as {node!r:.40}; expected its number, or '{PROBABILITIES}'")
-    return inside(asked.served).node_of(str(layer)) if node is None else int(node)
+    return inside(asked.served).node_of(str(layer)) if number is None else int(number)
 
 
 def _position(asked: Asked, node: int | str) -> list[int]:

@@ -3,6 +3,8 @@
 const TOKEN = "convlens token";
 const KEPT = new Map(); // id -> Blob of the last pictures, as they were given
 const MOST_KEPT = 32;
+const CAN_BE_SENT = /^[\x21-\x7e]+$/; // what `convlens serve` takes for a token, and a header can carry
+const NO_TOKEN = "A token has only letters without accents, digits and signs, and no space; give the server's own.";
 
 export class ServerError extends Error {
   constructor(status, what, remedy = "") {
@@ -12,16 +14,25 @@ export class ServerError extends Error {
   }
 }
 
-/** `?token=T` and `#token=T` are taken once and leave the address. */
+/** `?token=T` and `#token=T` are taken once and leave the address; T as it is, or quoted as an address wants it. */
 export function takeToken() {
   const address = new URL(location.href);
-  const hash = new URLSearchParams(address.hash.slice(1));
-  const given = address.searchParams.get("token") ?? hash.get("token");
-  if (given === null) return;
-  useToken(given);
+  const inHash = address.hash.match(/^#token=(.*)$/s);
+  const given = inHash ?? address.search.match(/[?&]token=([^&]*)/);
+  if (!given) return;
+  useToken(unquoted(given[1]));
   address.searchParams.delete("token");
-  if (hash.has("token")) address.hash = "";
+  if (inHash) address.hash = "";
   history.replaceState(null, "", address);
+}
+
+/** "a%2Bb" -> "a+b"; a token with a % of its own is what it is. */
+function unquoted(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 export const useToken = (token) => sessionStorage.setItem(TOKEN, token);
@@ -60,6 +71,7 @@ export async function send(blob, values = {}, { signal } = {}) {
 
 /** The answer itself, for streams and files. */
 export async function opened(path, request = {}) {
+  if (token() && !CAN_BE_SENT.test(token())) throw new ServerError(401, "The token cannot be right.", NO_TOKEN);
   const headers = { ...request.headers, ...(token() ? { Authorization: `Bearer ${token()}` } : {}) };
   let response;
   try {

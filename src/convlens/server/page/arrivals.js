@@ -1,5 +1,6 @@
 // Pictures that arrive from outside, in whatever view: dropped anywhere on the page, or pasted.
 
+import { ServerError } from "./api.js";
 import { desk } from "./desk.js";
 import { element } from "./dom.js";
 import { tell } from "./notices.js";
@@ -18,9 +19,18 @@ export function takeArrivals() {
     veil.hidden = true;
     if (!carriesFile(event)) return;
     event.preventDefault();
-    take(event.dataTransfer.files[0]);
+    takeFirst(event.dataTransfer.files);
   });
-  document.addEventListener("paste", (event) => take(event.clipboardData?.files[0]));
+  document.addEventListener("paste", (event) => takeFirst(event.clipboardData?.files ?? []));
+}
+
+/** One picture is current; where more came, it says which. */
+function takeFirst(files) {
+  if (files.length > 1) {
+    const others = "Drop the others one by one; `convlens predict` takes many.";
+    tell(new ServerError(0, `${files.length} files came, and ${files[0].name} is taken.`, others));
+  }
+  return take(files[0]);
 }
 
 /** What the user gave: a file, sent as it is; the server says if it is no picture. */

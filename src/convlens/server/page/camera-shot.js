@@ -8,6 +8,7 @@ const WISHED = { video: { facingMode: "environment", width: { ideal: 1280 } } };
 
 class CameraShot extends HTMLElement {
   #stream = null;
+  #turn = 0; // of starting and stopping: a camera that comes after it was let go is let go at once
   #video = element("video", { playsinline: true, muted: true, "aria-label": "What the camera sees" });
   #frame = element("div", { class: "frame" });
   #shoot = button("Take the picture", () => this.#take(), { symbol: "camera", class: "first", disabled: true });
@@ -22,20 +23,25 @@ class CameraShot extends HTMLElement {
   async start() {
     if (this.#stream) return;
     if (!navigator.mediaDevices?.getUserMedia) return this.#offerOwn();
+    this.#turn += 1;
+    const turn = this.#turn;
     try {
-      this.#stream = await navigator.mediaDevices.getUserMedia(WISHED);
+      const stream = await navigator.mediaDevices.getUserMedia(WISHED);
+      if (turn !== this.#turn) return release(stream);
+      this.#stream = stream;
       this.#video.srcObject = this.#stream;
       this.#frame.replaceChildren(this.#video);
       await this.#video.play();
-      this.#shoot.disabled = false;
+      this.#shoot.disabled = turn !== this.#turn;
     } catch (error) {
-      this.#refused(error);
+      if (turn === this.#turn) this.#refused(error);
     }
   }
 
   /** Lets the camera go: its light goes out. */
   stop() {
-    for (const track of this.#stream?.getTracks() ?? []) track.stop();
+    this.#turn += 1;
+    release(this.#stream);
     this.#stream = null;
     this.#shoot.disabled = true;
   }
@@ -62,6 +68,10 @@ class CameraShot extends HTMLElement {
     canvas.getContext("2d").drawImage(this.#video, 0, 0);
     canvas.toBlob((blob) => take(new File([blob], "photograph.jpg", { type: "image/jpeg" })), "image/jpeg", 0.92);
   }
+}
+
+function release(stream) {
+  for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
 customElements.define("camera-shot", CameraShot);

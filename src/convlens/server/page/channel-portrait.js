@@ -73,7 +73,7 @@ class ChannelPortrait extends HTMLElement {
   async #exciting(signal) {
     const answer = await ask("/v1/exciting", { run: this.#desk.run.name, layer: this.#layer.path, channel: this.#channel }, { signal });
     if (!answer.pictures.length) return element("p", { class: "quiet" }, "The run keeps no pictures.");
-    return element("div", { class: "exciting" }, answer.pictures.map((one) => excitingFigure(one, this.#desk.run.input)));
+    return element("div", { class: "exciting" }, answer.pictures.map((one) => excitingFigure(one)));
   }
 
   #grow() {
@@ -106,15 +106,15 @@ async function filterFigure({ filters, sheet, columns, tile: [height, width], co
   return [element("div", { class: "kernels" }, shown), element("p", { class: "quiet" }, said)];
 }
 
-/** A thumbnail with the window [top, bottom, left, right] of the network's input. */
-function excitingFigure({ url, value, window, label }, { height, width }) {
+/** A thumbnail with the part of it that the unit saw: [top, left, height, width], shares of the thumbnail. */
+function excitingFigure({ url, value, part, label }) {
   const image = element("img", { alt: label ? `A picture of the class ${label}` : "" });
   showPicture(image, url).catch(() => {});
   const frame = element("span", { class: "frame" }, image);
-  if (window) {
-    const [top, bottom, left, right] = window;
+  if (part) {
+    const [top, left, tall, wide] = part;
     const box = element("span", { class: "window" });
-    lay(box, { top, left, tall: bottom - top + 1, wide: right - left + 1 }, { height, width });
+    lay(box, { top, left, tall, wide }, { height: 1, width: 1 });
     frame.append(box);
   }
   return element("figure", {}, frame, element("figcaption", { class: "number" }, significant(value, 3)));

@@ -80,7 +80,7 @@ class CompareView extends HTMLElement {
     const title = one === other ? `Both say ${one}` : `${a} says ${one}, ${b} says ${other}`;
     this.#difference.replaceChildren(
       element("header", {}, element("h2", {}, title)),
-      element("div", { class: "parts" }, classesApart(first, second, a, b), mapsApart(first.map, second.map, a, b)));
+      element("div", { class: "parts" }, classesApart(first, second, a, b), mapsApart(first, second, a, b)));
   }
 }
 
@@ -96,7 +96,7 @@ async function side(name, old = {}) {
   };
 }
 
-/** Asks one run and shows what it says -> { prediction, map }. */
+/** Asks one run and shows what it says -> { prediction, map, input }. */
 async function about(one, picture, method) {
   const { run } = one;
   const { predictions: [prediction] } = await send(picture.blob, { run: run.name, all: true });
@@ -106,7 +106,7 @@ async function about(one, picture, method) {
   one.best.replaceChildren(element("strong", {}, prediction.label), " ", share);
   one.bars.show(shown, run.classes, { truth: picture.label });
   one.overlay.show(picture, run).catch(() => {});
-  return { prediction, map: await mapOf(one, picture, method) };
+  return { prediction, map: await mapOf(one, picture, method), input: run.input };
 }
 
 async function mapOf({ run, overlay, said }, picture, method) {

@@ -92,7 +92,7 @@ function errors({ errors: found }) {
   const pictures = element("div", { class: "mistakes" }, judgedPictures(found.slice(0, FIRST_SHOWN)));
   const all = () => pictures.replaceChildren(judgedPictures(found));
   if (found.length > FIRST_SHOWN) pictures.append(button(`Show all ${count(found.length)}`, all));
-  return card("Surest mistakes", "What it was most sure of and wrong about. Open one to ask why.", pictures);
+  return card("Surest mistakes", "What it was most sure of and wrong about. Open one to ask why: Try gets the thumbnail, so a large picture may be answered otherwise.", pictures);
 }
 
 function calibration({ calibration: found }) {

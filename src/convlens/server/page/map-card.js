@@ -12,6 +12,7 @@ import { slider } from "./slider.js";
 
 const RESTS = 250; // milliseconds without another picture: a map is asked for
 const RESTS_LONG = 900; // and its checks
+const CLASS = "class "; // before a class's name, which may be empty: no class is taken for the predicted one
 const MEANINGS = {
   passed: "It changes with the weights, marks what matters and is stable: a sound map may still be misread.",
   failed: "Do not read this map as a reason: it fails a check that every sound map passes.",
@@ -21,6 +22,7 @@ const MEANINGS = {
 class MapCard extends HTMLElement {
   #newest = new Newest();
   #run = null; // whose methods and classes are listed
+  #asked = null; // what the map and its checks are to be about: whatever answers another question is late
   #overlay = element("heat-overlay");
   #nothing = empty("No picture yet", "The parts that speak for a class will light up here.");
   #method = element("select", { "aria-label": "Method", onchange: () => this.#ask() });
@@ -45,6 +47,7 @@ class MapCard extends HTMLElement {
 
   /** Shows the current picture and asks for its map. */
   async refresh() {
+    this.#asked = null;
     this.#overlay.hidden = !desk.picture;
     this.#nothing.hidden = Boolean(desk.picture);
     await this.#list();
@@ -58,21 +61,22 @@ class MapCard extends HTMLElement {
     if (this.#run === desk.run) return;
     this.#run = desk.run;
     const predicted = element("option", { value: "" }, "the predicted class");
-    const classes = desk.run.classes.map((name, index) => element("option", { value: index }, name));
+    const classes = desk.run.classes.map((name) => element("option", { value: `${CLASS}${name}` }, name));
     this.#target.replaceChildren(predicted, ...classes);
     await fillMethods(this.#method, desk.run.name).catch((error) => this.#fail(error));
   }
 
   async #ask() {
     if (!desk.picture || !this.#method.value) return;
-    const target = this.#target.value === "" ? null : Number(this.#target.value);
+    const target = this.#target.value === "" ? null : this.#target.value.slice(CLASS.length);
     const asked = { picture: { id: desk.picture.id }, run: desk.run.name, method: this.#method.value, target };
+    this.#asked = asked;
     this.#check.replaceChildren();
     try {
       const map = await this.#newest.ask(() => ask("/v1/explain", asked));
-      if (map) this.#show(map, asked);
+      if (map && asked === this.#asked) this.#show(map, asked);
     } catch (error) {
-      this.#fail(error);
+      if (asked === this.#asked) this.#fail(error);
     }
   }
 
@@ -86,13 +90,13 @@ class MapCard extends HTMLElement {
   }
 
   async #askCheck(asked) {
-    if (asked.picture.id !== desk.picture?.id || asked.method !== this.#method.value || !this.isConnected) return;
+    if (asked !== this.#asked || !this.isConnected) return;
     this.#check.replaceChildren(element("span", { class: "badge" }, element("span", { class: "spinner" }), "checking"));
     try {
       const { sanity } = await ask("/v1/explain", { ...asked, sanity: true });
-      if (asked.picture.id === desk.picture?.id && asked.method === this.#method.value) this.#showCheck(sanity);
+      if (asked === this.#asked) this.#showCheck(sanity);
     } catch (error) {
-      if (!isAbort(error)) this.#check.replaceChildren(element("p", { class: "quiet" }, withCode(error.message)));
+      if (asked === this.#asked && !isAbort(error)) this.#check.replaceChildren(element("p", { class: "quiet" }, withCode(error.message)));
     }
   }
 

@@ -6,6 +6,7 @@ import { drawDifference } from "./map-difference.js";
 
 const LEAST = 0.001; // of probability: what is shown as a difference
 const MOST = 6; // classes
+const SAME = 0.03; // of the picture's side: what rounding to whole pixels leaves
 
 /** The classes about which they disagree most, in points of probability. */
 export function classesApart(first, second, a, b) {
@@ -29,14 +30,27 @@ function row({ label, by }) {
   return element("li", {}, element("span", { class: "name" }, label), middle, element("span", { class: "number" }, said));
 }
 
-/** Where one map is stronger than the other; nothing where one of them is missing. */
-export function mapsApart(first, second, a, b) {
+/** Where one map is stronger than the other; nothing where one is missing or lies over another part of the picture. */
+export function mapsApart({ map: first, input, prediction: picture }, { map: second, input: other }, a, b) {
   if (!first?.values || !second?.values) return "";
+  const [one, two] = [frameOf(input, picture), frameOf(other, picture)];
+  if (one.some((share, axis) => Math.abs(share - two[axis]) > SAME)) {
+    const why = `${a} and ${b} see different parts of this picture: their maps cannot be laid over each other.`;
+    return element("div", {}, element("h3", {}, "Attention, apart"), element("p", { class: "quiet" }, why));
+  }
   const said = `Where ${a} looks and ${b} does not, and the other way round`;
   const canvas = element("canvas", { role: "img", "aria-label": said });
   drawDifference(canvas, first.values, second.values);
   const heading = element("h3", {}, "Attention, apart");
   return element("div", { class: "maps-apart" }, heading, sides(`■ more ${a}`, `■ more ${b}`), canvas);
+}
+
+/** How much of the picture, down and across, the input of a run spans about its centre; above 1 with the ground beside it. */
+function frameOf({ fit, height, width, crop_ratio: ratio }, picture) {
+  if (fit === "resize") return [1, 1];
+  const scales = [height / picture.height, width / picture.width];
+  const scale = fit === "crop" ? Math.max(...scales) / ratio : Math.min(...scales);
+  return scales.map((one) => one / scale);
 }
 
 function sides(first, second) {

@@ -15,6 +15,7 @@ import { barsHeight } from "./probability-bars.js";
 import { segments } from "./segments.js";
 
 const WAYS = [["picture", "Picture", "picture"], ["draw", "Draw", "try"], ["camera", "Camera", "camera"]];
+const KEPT = "/v1/thumbnails/"; // how the addresses of a run's own pictures begin
 
 class TryView extends HTMLElement {
   #run = null;
@@ -48,8 +49,8 @@ class TryView extends HTMLElement {
   enter(way) {
     if (desk.run !== this.#run) this.#prepare();
     this.querySelector("map-card").refresh();
-    if (WAYS.some(([name]) => name === way)) this.#use(way);
     this.#show();
+    if (WAYS.some(([name]) => name === way)) this.#use(way);
   }
 
   leave() {
@@ -94,7 +95,8 @@ class TryView extends HTMLElement {
     if (this.#pad.empty) return void desk.clear();
     try {
       await this.#measured;
-      await desk.choose(await this.#pad.picture(), { name: "your drawing", drawn: true });
+      const picture = await this.#pad.picture();
+      if (!this.#pad.empty) await desk.choose(picture, { name: "your drawing", drawn: true });
     } catch (error) {
       tell(error);
     }
@@ -132,7 +134,7 @@ class TryView extends HTMLElement {
     this.#bars.hidden = false;
     this.#bars.show(prediction, run.classes, { truth: label });
     const size = `${prediction.width} × ${prediction.height} px`;
-    const what = drawn ? "Made like the run's own pictures" : label ? `A picture of the run, ${label}` : name;
+    const what = drawn ? "Made like the run's own pictures" : label ? `A picture of the run, ${label}` : name.startsWith(KEPT) ? "A picture of a run" : name;
     this.#caption.textContent = `${what}, ${size}`;
     const calibrated = run.temperature === 1 ? "" : `, calibrated with temperature ${run.temperature.toPrecision(3)}`;
     this.#foot.textContent = `Answered in ${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms${calibrated}.`;

@@ -38,7 +38,7 @@ class WatchView extends HTMLElement {
     if (!this.#state) this.#body.replaceChildren(loading("Reading the history"));
     try {
       this.#take("state", await read("/v1/training"));
-      if (this.#state.running) this.#listen();
+      if (!this.#state.ended) this.#listen(); // one that was interrupted may go on
     } catch (error) {
       this.#body.replaceChildren(problem(error, () => this.enter()));
     }
