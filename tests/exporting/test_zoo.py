@@ -18,7 +18,8 @@ from torch import nn
 
 from convlens import zoo
 from convlens.errors import ExportError, UsageError
-from convlens.exporting import EXACT, FORMATS, INSIDE, Exported, Facts, export_network, open_openvino, prove
+from convlens.exporting import EXACT, FORMATS, INSIDE, Exported, Facts, export_network, onnx_bytes, open_openvino, prove
+from convlens.exporting.int8 import int8_bytes
 from convlens.exporting.proof import reference_logits
 from convlens.pictures import Preprocess
 
@@ -68,6 +69,26 @@ def check(name: str, network: nn.Module, facts: Facts, given: np.ndarray, folder
         print(f"\n{name} by {by}: {found.largest_probability_difference:.1e} of a probability", end="")
         assert found.top1_agreement == 1.0
     return exported
+
+
+EIGHT_BITS = dict.fromkeys(  # the first network of each family, and those that called a layer by several names
+    [members[0] for members in zoo.families().values()] + ["lstm_rows", "gru_rows", "bilstm_rows", "squeezenet1_1"]
+)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in EIGHT_BITS]
+)
+def test_of_each_family_one_goes_into_8_bits_and_still_says_much_the_same(name: str) -> None:
+    network = settled(name)
+    channels = network.architecture.in_channels
+    images = (digits(channels).astype(np.float32) / 255 - 0.5) / 0.5
+    plain = onnx_bytes(network, (channels, SIDE, SIDE))
+    says = [
+        session.run(None, {session.get_inputs()[0].name: images})[0]
+        for session in map(onnxruntime.InferenceSession, (plain, int8_bytes(plain, [images])))
+    ]
+    assert np.corrcoef(*map(np.ravel, says))[0, 1] > 0.95
 
 
 def sentences(length: int = 9) -> tuple[np.ndarray, int]:

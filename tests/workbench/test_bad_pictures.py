@@ -9,6 +9,7 @@ import pytest
 from convlens.errors import DataError, UsageError
 from convlens.runs import Run
 from convlens.workbench import train
+from convlens.workbench.gather import gather
 
 
 @pytest.fixture
@@ -81,6 +82,18 @@ def test_two_classes_at_least_are_needed(num_classes, tmp_path, make_pictures, q
     data = make_pictures(tmp_path / "data" / "inside", ("circle",)[:num_classes]) if num_classes else tmp_path / "data"
     with pytest.raises(DataError, match=r"expected a folder (for each of at least two classes|per class)"):
         train(data, out=tmp_path / "run", **quickly)
+
+
+def test_a_class_too_small_to_be_scored_is_told(tmp_path, make_pictures):
+    data, told = make_pictures(tmp_path / "data"), []
+    gather(data, tell=told.append)
+    assert not [line for line in told if "too few pictures" in line]
+    make_pictures(data, ("rare",), per_class=1, first=5000)
+    gather(data, tell=told.append)
+    assert [line for line in told if "too few pictures" in line] == [
+        f"1 class with too few pictures for {part}: rare; no score there can speak about them"
+        for part in ("val", "test")
+    ]
 
 
 def test_a_folder_too_high_is_told_where_the_classes_are(tmp_path, make_pictures, quickly):

@@ -78,9 +78,15 @@ def _all_tensors(model: Any) -> Callable[[np.ndarray], Iterable[tuple[str, np.nd
     session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
     def run(batch: np.ndarray) -> Iterable[tuple[str, np.ndarray]]:
-        return [(given.name, batch), *zip(names, session.run(names, {given.name: batch}), strict=True)]
+        made = zip(names, session.run(names, {given.name: batch}), strict=True)
+        return [(given.name, batch), *((name, _without_ground(values)) for name, values in made)]
 
     return run
+
+
+def _without_ground(values: np.ndarray) -> np.ndarray:
+    """Without the -inf that a max-pooling is padded with: the least 8-bit number stands for it as well."""
+    return values[values > -np.inf] if values.size and values.min() == -np.inf else values
 
 
 def minmax(found: Histogram) -> Range:

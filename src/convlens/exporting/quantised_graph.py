@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from convlens.exporting.calibration import Range, Ranges
 
 MOVING = ("MaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
@@ -64,6 +66,14 @@ def ranges_before(graph: Any, layers: Mapping[str, Range]) -> Ranges:
         if node.op_type in MOVING and node.output[0] in found:  # ONNX Runtime takes the range of what goes in
             found.setdefault(node.input[0], found[node.output[0]])
     return found
+
+
+def endless_paddings(graph: Any) -> list[str]:
+    """The names of the paddings with -inf, which has no 8-bit number: a max-pooling's, of TensorFlow's kind."""
+    from onnx.numpy_helper import to_array
+
+    endless = {tensor.name for tensor in graph.initializer if tensor.dims in ([], [1]) and to_array(tensor) == -np.inf}
+    return [node.name for node in graph.node if node.op_type == "Pad" and endless & set(node.input)]
 
 
 def _name_poolings(graph: Any) -> None:

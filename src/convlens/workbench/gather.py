@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from convlens.data import EXCLUDED, NAMED, Images, Scan, divide, open_images, scan
 from convlens.data.folder import visible_folders
-from convlens.errors import DataError, UnreadablePictures, UsageError
+from convlens.errors import DataError, UnreadablePictures, UsageError, counted
 from convlens.runs import RunFolder, SeenLooks, Splits, make_splits, seen_looks
 from convlens.storage import sha256_bytes, write_bytes
 from convlens.workbench.results import Progress, Tell
@@ -91,12 +92,26 @@ def gather(
             f"expected a folder for each of at least two classes{_one_level_down(source, images)}"
         )
     division = divide(images.labels, found.hashes, images.parts, seed=seed, fractions=fractions)
+    if images.parts is None:  # what a division of the source's own lacks, the scan has told
+        for line in _unjudged(images, division):
+            tell(line)
     keys = [images.reader.key(index) for index in range(len(images))]
     splits = make_splits(found.hashes, division, images.labels, keys)
     looked_in = None if data_dir is None else str(Path(data_dir).expanduser().resolve())
     looks = None if exact else seen_looks(found, splits)
     images = images if exact else replace(images, hashes=found.hashes)
     return Gathered(images, found, splits, lasting_name(source), looked_in, looks)
+
+
+def _unjudged(images: Images, division: np.ndarray) -> Iterator[str]:
+    """Of each part that is scored, the classes that are learnt and have too few pictures to be in it."""
+    learnt = set(images.labels[division == "train"].tolist())
+    for part in ("val", "test"):
+        there = set(images.labels[division == part].tolist())
+        if lacking := [images.classes[label] for label in sorted(learnt - there) if there]:
+            named = ", ".join(lacking[:SHOWN]) + (", …" if len(lacking) > SHOWN else "")
+            number = counted(len(lacking), "class", "classes")
+            yield f"{number} with too few pictures for {part}: {named}; no score there can speak about them"
 
 
 def _one_level_down(source: str | Path, images: Images) -> str:
