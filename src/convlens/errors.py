@@ -18,7 +18,7 @@ ConvlensError                 what came, what was expected, what to do; exit sta
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from numbers import Integral, Real
 from pathlib import Path
@@ -97,6 +97,11 @@ def counted(number: float, one: str, many: str | None = None) -> str:
     """A number with what it counts: "1 picture", "1,797 pictures", "2.5 epochs", "2 classes" (not `one` and s)."""
     shown = f"{number:,}" if isinstance(number, int) else f"{number:.4g}"
     return f"{shown} {one if number == 1 else many or one + 's'}"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """ "a, b, c"; of more than `most` the first, and "…"."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 def check_count(what: str, value: object, least: int = 1) -> int:

@@ -314,4 +314,4 @@ def test_weights_that_create_made_at_random_are_no_training(pictures, tmp_path):
     run, said = written(tmp_path / "run", ["cat", "dog"]), []
     made = designed(pictures(28, 28), said.append, model="lenet5", weights=str(run / "weights.safetensors"))
     assert not made.pretrained and made.classifier is None and made.weights == "scratch"
-    assert "which `create` made at random: all layers learn as from scratch" in said
+    assert "these weights were made at random, by `create`: all layers learn as from scratch" in said

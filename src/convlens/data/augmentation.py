@@ -79,7 +79,6 @@ class Augment:
                 f"shift came as {self.shift} for pictures of {size[0]} x {size[1]} px; "
                 f"expected up to {farthest} with the border {self.border}"
             )
-
         if self.cutout >= min(size):
             raise UsageError(
                 f"cutout came as {self.cutout} for pictures of {size[0]} x {size[1]} px, and may leave nothing; "

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from convlens.data.images import Images
-from convlens.errors import counted
+from convlens.errors import counted, listed
 
 Severity = Literal["error", "warning", "note"]
 
@@ -116,14 +116,14 @@ def class_findings(images: Images, readable: np.ndarray, parts: Sequence[str] | 
     empty = (*images.empty_classes, *(name for name, count in zip(classes, counts, strict=True) if count == 0))
     if empty:
         number = counted(len(empty), "class", "classes")
-        said = f"{number} without a readable picture: {_listed(empty)}; nothing can be learnt about it"
+        said = f"{number} without a readable picture: {listed(empty)}; nothing can be learnt about it"
         yield Finding("empty_class", "warning", said, empty)
     if counts.max(initial=0) >= IMBALANCE * counts[counts > 0].min(initial=len(labels)) and len(labels):
         yield _imbalance(classes, counts)
     missing = tuple(_missing(classes, labels, counts, parts))
     if missing:
         number = counted(len(missing), "class", "classes")
-        said = f"{number} missing in a part: {_listed(missing)}; no score there can speak about them"
+        said = f"{number} missing in a part: {listed(missing)}; no score there can speak about them"
         if any(one.startswith("train/") for one in missing):
             said += ", and what train lacks cannot be learnt"
         yield Finding("missing_class_in_part", "warning", said, missing)
@@ -160,7 +160,3 @@ def _across(group: list[int], parts: Sequence[str] | None) -> bool:
 def _class_of(images: Images, index: int) -> str:
     label = int(images.labels[index])
     return images.classes[label] if label >= 0 else "no label"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")

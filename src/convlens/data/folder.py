@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import glob
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convlens.data.images import FileReader, Images, part_named
+from convlens.data.images import FileReader, Images, class_named, part_named
 from convlens.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES
 from convlens.errors import DataError, UsageError, counted
 
@@ -147,7 +146,7 @@ def _parts_of(root: Path, found: Found) -> Iterator[tuple[str, Path]]:
 def _collect_part(folder: Path, part: str, found: Found) -> None:
     above = {_identity(folder), _identity(folder.parent)}  # a link up there would bring the other classes
     for class_folder in visible_folders(folder):
-        label = unicodedata.normalize("NFC", _readable(class_folder.name))  # macOS stores names decomposed
+        label = class_named(_readable(class_folder.name))
         found.folders.add(label)
         pictures = list(_walk(class_folder, found.skipped, set(above)))
         found.paths += pictures
@@ -170,11 +169,11 @@ def _doubts(above: list[Path], root: Path) -> Iterator[str]:
     if len(shared) > 1:
         named, inner = ", ".join(sorted({one.name for one in above})[:5]), ", ".join(shared[:5])
         if any(part_named(name) == "train" for name in shared):
-            yield f"{inner} below the classes are not taken as parts; put them above: train/{above[0].name}"
+            yield f"{inner} below the classes are not taken as parts; put them above: SOURCE/train/{above[0].name}"
         else:
             yield (
                 f"{named} are taken as classes, and all hold the folders {inner}; if those are the classes, "
-                f"name what is above them train, val or test, or give one of it: {above[0].relative_to(root.parent)}"
+                f"name what is above them train, val or test, or give one of it: SOURCE/{above[0].relative_to(root)}"
             )
     tables = [entry.name for entry in _entries(root) if entry.name.lower().endswith(CSV_SUFFIXES + PARQUET_SUFFIXES)]
     if tables:

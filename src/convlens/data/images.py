@@ -5,6 +5,7 @@ Shapes: N pictures, H rows, W columns.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,11 @@ PART_NAMES = {  # what people call them
     "testing": "test",
     "dev": "val",
 }
+
+
+def class_named(text: str) -> str:
+    """A class's name, with accents composed: macOS stores the names of folders decomposed."""
+    return unicodedata.normalize("NFC", text)
 
 
 def part_named(name: str) -> str:

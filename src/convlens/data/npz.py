@@ -12,7 +12,6 @@ An optional array `classes` (or `class_names`) names the label numbers. Arrays t
 
 from __future__ import annotations
 
-import unicodedata
 import zipfile
 import zlib
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlens.data.idx import classes_of_numbers
-from convlens.data.images import Images, counts_of, images_of_arrays
+from convlens.data.images import Images, class_named, counts_of, images_of_arrays
 from convlens.errors import DataError, counted
 
 # fmt: off
@@ -83,11 +82,9 @@ def _check_groups(groups: list[tuple[str, str, str]], arrays: dict[str, Array], 
         raise DataError(
             f"{path} has {' and '.join(key for key, _, _ in twice)}, all for {twice[0][2]}; keep one of them"
         )
-    alone = [
-        (key, labels) for key, labels, part in DIVIDED if part == "train" and key in arrays and labels not in arrays
-    ]
-    if alone and "train" not in parts:
-        raise DataError(f"{path} has {alone[0][0]} without {alone[0][1]}; it holds {_listing(arrays)}")
+    for key, labels, part in DIVIDED:
+        if part == "train" and part not in parts and key in arrays:
+            raise DataError(f"{path} has {key} without {labels}; it holds {_listing(arrays)}")
 
 
 def _load(path: Path) -> dict[str, Array]:
@@ -196,6 +193,4 @@ def _classes(
 
 
 def _named(name: object) -> str:
-    """As the names of folders are."""
-    text = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
-    return unicodedata.normalize("NFC", text)
+    return class_named(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name))

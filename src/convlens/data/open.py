@@ -16,7 +16,7 @@ from convlens.data.images import Images, part_named
 from convlens.data.named import NAMED, SETS, open_named
 from convlens.data.npz import open_npz
 from convlens.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES, open_table
-from convlens.errors import DataError, UsageError, unknown_name
+from convlens.errors import DataError, UsageError, listed, unknown_name
 
 Progress = Callable[[str, int, int, str], None]
 
@@ -67,8 +67,8 @@ def _open_folder(folder: Path, *, name: str, source: str) -> Images:
 def _beside(images: Images, folder: Path, what: str) -> Images:
     """With a note of the folders that lie beside the files that were read."""
     others = [other.name for other in visible_folders(folder)]
-    named = ", ".join(others[:5]) + (", …" if len(others) > 5 else "")
-    return replace(images, notes=(*images.notes, f"folders beside {what}: not read ({named})")) if others else images
+    note = f"folders beside {what}: not read ({listed(others)})"
+    return replace(images, notes=(*images.notes, note)) if others else images
 
 
 def _idx_places(folder: Path) -> list[Path]:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import csv
 import io
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from convlens.data.images import PART_NAMES, FileReader, Images
-from convlens.errors import DataError, MissingExtra, counted
+from convlens.data.images import FileReader, Images, class_named, part_named
+from convlens.errors import DataError, MissingExtra, counted, listed
 
 COLUMNS = {
     "path": ("path", "filename", "file", "image", "filepath", "file_path", "file_name", "image_path"),
@@ -41,9 +40,8 @@ class Row:
 
 def open_table(table: Path, *, name: str, source: str) -> Images:
     """A CSV or Parquet file -> Images; raises DataError naming the row or the columns that do not fit."""
-    unread: list[str] = []
     read = _parquet_rows if table.suffix.lower() in PARQUET_SUFFIXES else _csv_rows
-    rows = list(read(table, unread))
+    rows, unread = read(table)
     if not rows:
         raise DataError(f"{table} has a header and no rows; expected a row per picture")
     for row in rows:
@@ -57,7 +55,7 @@ def open_table(table: Path, *, name: str, source: str) -> Images:
         classes=tuple(classes),
         labels=np.array([number[row.label] for row in rows], np.int64),
         reader=FileReader([_locate(table.parent, row.path) for row in rows], [row.path for row in rows]),
-        parts=tuple(PART_NAMES[row.part] for row in rows) if divided else None,
+        parts=tuple(row.part for row in rows) if divided else None,
         notes=(
             f"{counted(len(rows), 'picture')} in {counted(len(classes), 'class', 'classes')} ({table.name})",
             *_unread_notes(unread, divided=divided),
@@ -67,12 +65,13 @@ def open_table(table: Path, *, name: str, source: str) -> Images:
 
 def _unread_notes(unread: Sequence[str], *, divided: bool) -> Iterator[str]:
     if unread:
-        named = ", ".join(unread[:5]) + (", …" if len(unread) > 5 else "")
-        yield f"columns not read: {named}" + ("" if divided else "; one named `part` would divide the pictures")
+        yield f"columns not read: {listed(unread)}" + (
+            "" if divided else "; one named `part` would divide the pictures"
+        )
 
 
-def _csv_rows(table: Path, unread: list[str]) -> Iterator[Row]:
-    """`unread` takes the names of the other columns."""
+def _csv_rows(table: Path) -> tuple[list[Row], list[str]]:
+    """The rows, and the names of the columns that are not read."""
     try:
         text = table.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -87,14 +86,16 @@ def _csv_rows(table: Path, unread: list[str]) -> Iterator[Row]:
             raise DataError(f"{table} ends within quotes, so that rows are lost; look for a stray quote")
         header = next(lines, [])
         places = _places(header, table)
-        unread.extend(_others(header, places))
+        rows = []
         for cells in lines:
             if any(cell.strip() for cell in cells):
-                _check_width(cells, header, f"{table}, row {lines.line_num}")
+                where = f"{table}, row {lines.line_num}"
+                _check_width(cells, header, where)
                 picked = [cells[place].strip() if 0 <= place < len(cells) else "" for place in places]
-                yield _row(f"{table}, row {lines.line_num}", picked, divided=places[2] >= 0)
+                rows.append(_row(where, picked, divided=places[2] >= 0))
     except csv.Error as error:
         raise DataError(f"{table}, row {lines.line_num}: {error}; expected plain CSV") from error
+    return rows, _others(header, places)
 
 
 def _ends_within_quotes(text: str, delimiter: str) -> bool:
@@ -125,7 +126,7 @@ def _sniff(text: str) -> str:
     return max(DELIMITERS, key=columns)
 
 
-def _parquet_rows(table: Path, unread: list[str]) -> Iterator[Row]:
+def _parquet_rows(table: Path) -> tuple[list[Row], list[str]]:
     try:
         import pyarrow.parquet
     except Exception as error:  # a broken installation raises more than ImportError
@@ -133,15 +134,16 @@ def _parquet_rows(table: Path, unread: list[str]) -> Iterator[Row]:
     try:
         header = pyarrow.parquet.read_schema(table).names
         places = _places(header, table)
-        unread.extend(_others(header, places))
         wanted = [header[place] for place in places if place >= 0]
         columns = pyarrow.parquet.read_table(table, columns=wanted).to_pydict()
     except (OSError, pyarrow.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{table} cannot be read as Parquet: {reason}; write it again") from error
+    rows = []
     for number, cells in enumerate(zip(*(columns[name] for name in wanted), strict=True), start=1):
         where = f"{table}, row {number}"
-        yield _row(where, [*(_text(cell, where) for cell in cells), ""][:3], divided=places[2] >= 0)
+        rows.append(_row(where, [*(_text(cell, where) for cell in cells), ""][:3], divided=places[2] >= 0))
+    return rows, _others(header, places)
 
 
 def _places(header: Sequence[str], table: Path) -> tuple[int, int, int]:
@@ -156,8 +158,8 @@ def _places(header: Sequence[str], table: Path) -> tuple[int, int, int]:
     return places[0], places[1], places[2]
 
 
-def _others(header: Sequence[str], places: Sequence[int]) -> Iterator[str]:
-    return (name.strip() for place, name in enumerate(header) if place not in places and name.strip())
+def _others(header: Sequence[str], places: Sequence[int]) -> list[str]:
+    return [name.strip() for place, name in enumerate(header) if place not in places and name.strip()]
 
 
 def _text(cell: object, where: str) -> str:
@@ -170,9 +172,9 @@ def _text(cell: object, where: str) -> str:
 
 def _row(where: str, cells: Sequence[str], *, divided: bool) -> Row:
     path, label, part = cells
-    if divided and part.lower() not in PART_NAMES:
+    if divided and not part_named(part):
         raise DataError(f"{where}: the part is '{part}'; expected train, val or test")
-    return Row(where, path, unicodedata.normalize("NFC", label), part.lower())  # as the names of folders
+    return Row(where, path, class_named(label), part_named(part))
 
 
 def _check(row: Row) -> None:

@@ -21,7 +21,7 @@ from torch import nn
 from convlens.errors import DataError, ExportError, MissingExtra, UsageError
 from convlens.exporting.calibration import METHODS, Range, Ranges, histograms
 from convlens.exporting.onnx import onnx_bytes
-from convlens.exporting.quantised_graph import endless_paddings, metadata_of, prepared, ranges_before, tidied
+from convlens.exporting.quantised_graph import infinite_paddings, metadata_of, prepared, ranges_before, tidied
 from convlens.layers.fake_quantised import float_network, input_scales
 
 HELD_OUT = 4  # one calibration picture in so many chooses the method
@@ -171,7 +171,7 @@ def _quantised(model: Any, ranges: Ranges, reduce_range: bool) -> bytes:
             path,
             calibration_cache_path=known,
             op_types_to_quantize=QUANTISED,
-            nodes_to_exclude=endless_paddings(model.graph),
+            nodes_to_exclude=infinite_paddings(model.graph),
             per_channel=True,
             reduce_range=reduce_range,
             activation_type=QuantType.QInt8 if signed else QuantType.QUInt8,

@@ -68,12 +68,12 @@ def ranges_before(graph: Any, layers: Mapping[str, Range]) -> Ranges:
     return found
 
 
-def endless_paddings(graph: Any) -> list[str]:
+def infinite_paddings(graph: Any) -> list[str]:
     """The names of the paddings with -inf, which has no 8-bit number: a max-pooling's, of TensorFlow's kind."""
     from onnx.numpy_helper import to_array
 
-    endless = {tensor.name for tensor in graph.initializer if tensor.dims in ([], [1]) and to_array(tensor) == -np.inf}
-    return [node.name for node in graph.node if node.op_type == "Pad" and endless & set(node.input)]
+    infinite = {tensor.name for tensor in graph.initializer if tensor.dims in ([], [1]) and to_array(tensor) == -np.inf}
+    return [node.name for node in graph.node if node.op_type == "Pad" and infinite & set(node.input)]
 
 
 def _name_poolings(graph: Any) -> None:

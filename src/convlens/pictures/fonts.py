@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +70,12 @@ def _opened(file: str | None, size: int) -> Font:
 def _has_all(file: str, characters: Iterable[str]) -> bool:
     try:
         face = _face(file)
-    except (OSError, RuntimeError):  # it was installed when matplotlib looked, or is none that FreeType reads
+    except (OSError, RuntimeError):  # no font that FreeType reads
         return False
     return BOXES not in face.family_name and all(_has(face, one) for one in characters)
 
 
-@cache
+@lru_cache(maxsize=8)  # a system may have thousands, and each may keep its file open
 def _face(file: str) -> Any:
     from matplotlib.ft2font import FT2Font
 

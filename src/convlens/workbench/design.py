@@ -169,7 +169,7 @@ def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell
     else:
         brought = None
     if record is not None and is_untrained(wants):
-        tell("which `create` made at random: all layers learn as from scratch")
+        tell("these weights were made at random, by `create`: all layers learn as from scratch")
         record = None
     source = "scratch" if record is None else f"{record.source} (sha256 {record.sha256[:16]})"
     return Design(

@@ -11,7 +11,7 @@ import numpy as np
 
 from convlens.data import EXCLUDED, NAMED, Images, Scan, divide, open_images, scan
 from convlens.data.folder import visible_folders
-from convlens.errors import DataError, UnreadablePictures, UsageError, counted
+from convlens.errors import DataError, UnreadablePictures, UsageError, counted, listed
 from convlens.runs import RunFolder, SeenLooks, Splits, make_splits, seen_looks
 from convlens.storage import sha256_bytes, write_bytes
 from convlens.workbench.results import Progress, Tell
@@ -109,9 +109,8 @@ def _unjudged(images: Images, division: np.ndarray) -> Iterator[str]:
     for part in ("val", "test"):
         there = set(images.labels[division == part].tolist())
         if lacking := [images.classes[label] for label in sorted(learnt - there) if there]:
-            named = ", ".join(lacking[:SHOWN]) + (", …" if len(lacking) > SHOWN else "")
             number = counted(len(lacking), "class", "classes")
-            yield f"{number} with too few pictures for {part}: {named}; no score there can speak about them"
+            yield f"{number} with too few pictures for {part}: {listed(lacking)}; no score there can speak about them"
 
 
 def _one_level_down(source: str | Path, images: Images) -> str:
@@ -142,7 +141,7 @@ def check_bad(found: Scan, max_bad: float, tell: Tell) -> None:
     """Say what the scan found; refuse a source that is broken beyond the bound."""
     for finding in found.findings:
         if finding.severity != "note":
-            named = ", ".join(finding.keys[:SHOWN]) + (", …" if len(finding.keys) > SHOWN else "")
+            named = listed(finding.keys, SHOWN)
             tell(f"{finding.message}: {named}" if named else finding.message)
     if found.num_unreadable > max_bad * found.num_pictures:
         raise UnreadablePictures(

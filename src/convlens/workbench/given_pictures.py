@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from convlens.errors import DataError, UnreadablePictures
+from convlens.errors import DataError, UnreadablePictures, listed
 from convlens.pictures import decode, pixels_of
 from convlens.storage import write_text
 
@@ -130,7 +130,7 @@ def upright(pixels: np.ndarray) -> np.ndarray:
 
 def unreadable_paths(error: UnreadablePictures) -> DataError:
     """The same for those who gave a list of paths."""
-    named = ", ".join(error.names[:SHOWN]) + (", …" if len(error.names) > SHOWN else "")
+    named = listed(error.names, SHOWN)
     return DataError(
         f"{len(error.names):,} of {error.num_pictures:,} paths in X cannot be read as pictures: {named}; leave them "
         "out of X, and their labels out of y, or mend the files"
