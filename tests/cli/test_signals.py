@@ -53,12 +53,22 @@ def test_a_signal_saves_and_the_printed_command_goes_on_to_the_end(number, statu
         ("train digits", "a training that had begun goes on with `convlens train --resume`, all else is begun again"),
     ],
 )
-def test_a_signal_before_the_training_is_one_line(tmp_path, command, next_step):
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_before_the_training_is_one_line(tmp_path, command, next_step, name, status):
     verb, *_ = words = command.split()
-    stop = f"import convlens.workbench as w, signal; w.{verb} = lambda *a, **k: signal.raise_signal(signal.SIGINT)"
+    stop = f"import convlens.workbench as w, signal; w.{verb} = lambda *a, **k: signal.raise_signal(signal.{name})"
     heard = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # a job in the background ignores it
     text = f"import sys; sys.argv = ['convlens', *{words}]; {stop}; {heard}; from convlens.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 130
+    assert done.returncode == status
     assert done.stderr.splitlines()[-1] == f"convlens: stopped; nothing half-written is left: {next_step}"
     assert "Traceback" not in done.stderr
+
+
+def test_sigterm_while_pictures_are_read_leaves_no_folder(tmp_path):
+    stop = "sys.modules['convlens.workbench.train'].gather = lambda *a, **k: signal.raise_signal(signal.SIGTERM)"
+    words = ["convlens", "train", "digits", "--out", "run"]
+    text = f"import signal, sys, convlens.workbench; {stop}; sys.argv = {words}; from convlens.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert (done.returncode, "Traceback" in done.stderr) == (143, False), done.stderr
+    assert not list(tmp_path.iterdir())

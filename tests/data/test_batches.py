@@ -9,6 +9,8 @@ import torch
 from convlens.data import Augment, Batches, batch_seed, decode_pixels, mean_and_std, open_images, permutation, uniform
 from convlens.data import batches as files
 from convlens.data import pixels as pixels_file
+from convlens.data.augment import boxes
+from convlens.data.draws import Draws
 from convlens.data.images import ArrayReader
 from convlens.data.mixing import draw_mixture
 from convlens.data.threads import run_together
@@ -114,6 +116,32 @@ def test_a_batch_has_the_bits_of_a_slow_loop(ask, channels, kept):
         (images, labels), (wanted, wanted_labels) = source(step), slowly(source, step)
         assert torch.equal(images, wanted) and torch.equal(labels, wanted_labels)
         assert images.is_contiguous() and labels.dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    "ask", [{"zoom": 0.4}, {"zoom": 0.4, "flip": True}, {"zoom": 0.7, "flip": True, "alternate": True}]
+)
+@pytest.mark.parametrize(("channels", "side_by_side"), [(1, False), (3, False), (3, True)])
+def test_a_batch_of_crops_has_the_bits_of_a_slow_loop(ask, channels, side_by_side):
+    pixels = torch.randint(
+        0, 256, (40, channels, 13, 12), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+    if side_by_side:
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+    preprocess = Preprocess((9, 7), "crop", channels, (0.4, 0.5, 0.6)[:channels], (0.2, 0.3, 0.25)[:channels])
+    source = Batches(pixels, torch.arange(40) % 3, preprocess, Augment(**ask), batch=12, seed=5)
+    for step in (0, 2, 3, 100):
+        epoch, place = divmod(step, 3)
+        chosen, seen = permutation(5, epoch, 40)[12 * place : 12 * place + 12], source(step)[0]
+        own = Draws(5, epoch, chosen)
+        turned = (own.of_epoch(0 if source.augment.alternate else epoch)("flip") < 0.5).numpy()
+        turned = turned ^ bool(source.augment.alternate and epoch % 2)
+        for number, (top, left, height, width) in enumerate(boxes(source.augment.zoom, own, (13, 12)).tolist()):
+            part = pixels[chosen[number], :, top : top + height, left : left + width][None]
+            wanted = torch.nn.functional.interpolate(part, (9, 7), mode="bilinear", antialias=True)
+            wanted = wanted.flip(3) if source.augment.flip and turned[number] else wanted
+            assert torch.equal(seen[number], preprocess.normalise(wanted)[0])
+        assert seen.is_contiguous(memory_format=torch.channels_last if side_by_side else torch.contiguous_format)
 
 
 @pytest.mark.parametrize("asked", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}])

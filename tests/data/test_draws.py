@@ -72,3 +72,15 @@ def test_normal_draws_have_mean_0_and_deviation_1():
 def test_parts_of_a_batch_draw_what_the_whole_draws():
     draws = Draws(3, 7, np.arange(10) * 5)
     assert np.concatenate([part("flip") for part in draws.split(3)]).tolist() == draws("flip").tolist()
+    assert [len(part.indices) for part in draws.part(8, 20).split(3)] == [1, 1, 0]
+
+
+def test_a_part_of_a_part_draws_for_its_own_pictures_in_any_epoch():
+    draws = Draws(3, 7, np.arange(10) * 5)
+    few = draws.part(2, 9).part(1, 4)
+    alone = Draws(3, 7, np.array([15, 20, 25]))
+    assert few.indices.tolist() == [15, 20, 25]
+    for name in ("flip", "flip", "other"):
+        assert few(name).tolist() == alone(name).tolist()
+    assert few.normal("n").tolist() == alone.normal("n").tolist()
+    assert few.of_epoch(0)("flip").tolist() == Draws(3, 0, alone.indices)("flip").tolist() != few("flip").tolist()

@@ -125,3 +125,15 @@ def test_a_second_ctrl_c_prints_no_traceback(trained_run):
             server.send_signal(signal.SIGINT)
             _, errors = server.communicate(timeout=30)
     assert server.returncode == 130 and errors == "convlens: the server has ended\n"
+
+
+def test_a_server_on_every_address_says_one_for_this_machine_and_one_for_others(trained_run):
+    with running_server(trained_run, host="0.0.0.0", token="secret") as served:
+        headers = {"Authorization": "Bearer secret"}
+        assert served.url == f"http://127.0.0.1:{served.port}/"
+        assert httpx.get(f"{served.url}v1/health", headers=headers).status_code == 200
+        assert served.url_elsewhere is not None
+        host = served.url_elsewhere.removeprefix("http://").removesuffix(f":{served.port}/")
+        assert host not in ("", "0.0.0.0") and "/" not in host
+    with running_server(trained_run) as served:
+        assert served.url_elsewhere is None

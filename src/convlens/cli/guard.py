@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import typer
 
+from convlens.cli.sigterm import Terminated, hearing_sigterm
 from convlens.errors import ConvlensError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -41,8 +42,9 @@ def guarded(command: Command) -> Command:
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
-            load("convlens.workbench")
-            return command(*args, **kwargs)
+            with hearing_sigterm():
+                load("convlens.workbench")
+                return command(*args, **kwargs)
         except ConvlensError as error:
             print(f"convlens: {' '.join(str(error).split())}", file=sys.stderr)
             raise typer.Exit(error.exit_status) from error
@@ -51,7 +53,7 @@ def guarded(command: Command) -> Command:
                 f"convlens: stopped; nothing half-written is left: {_after_a_stop(command.__name__)}",
                 file=sys.stderr,
             )
-            raise typer.Exit(130) from error
+            raise typer.Exit(143 if isinstance(error, Terminated) else 130) from error
         except BrokenPipeError as error:  # `convlens zoo | head`
             sys.stderr.close()
             raise typer.Exit(0) from error

@@ -39,7 +39,8 @@ def serve(
         if as_json:
             print_json(result)
         else:
-            print(f"{', '.join(result.runs)}: {result.url} (Ctrl-C ends it)")
+            elsewhere = f", from other machines {result.url_elsewhere}" if result.url_elsewhere else ""
+            print(f"{', '.join(result.runs)}: {result.url}{elsewhere} (Ctrl-C ends it)")
         sys.stdout.flush()
         if open_page:
             address = result.url + (f"#token={quote(token, safe='')}" if token else "")

@@ -36,11 +36,10 @@ def paint(
 
 def move(images: Tensor, ask: Augment, draws: Draws, size: tuple[int, int], chosen: Tensor | None = None) -> Tensor:
     """(N, C, H0, W0) uint8 -> (N, C, H, W), of float32 where they are rotated; of a set, those `chosen`, (N,)."""
-    which = mirrored(draws, alternate=ask.alternate) if ask.flip else None
     if ask.zoom < 1:
-        drawn = boxes(ask.zoom, draws, images.shape[2:])
-        seen = geometry.crop(images, drawn, size, mirrored=which, chosen=chosen)
+        seen = crops(images, ask, draws, size, chosen=chosen)
     else:
+        which = mirrored(draws, alternate=ask.alternate) if ask.flip else None
         seen = geometry.centre(images if chosen is None else geometry.taken(images, chosen), size)
         seen = seen if which is None else geometry.mirror(seen, which)
     if ask.shift:
@@ -49,6 +48,21 @@ def move(images: Tensor, ask: Augment, draws: Draws, size: tuple[int, int], chos
     if ask.rotate:
         seen = geometry.rotate(seen, draws.within("rotate", ask.rotate), border=ask.border)
     return seen
+
+
+def crops(
+    images: Tensor,
+    ask: Augment,
+    draws: Draws,
+    size: tuple[int, int],
+    *,
+    chosen: Tensor | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Parts of pictures resized to `size`, mirrored where that is asked; all else as `geometry.crop` takes it."""
+    which = mirrored(draws, alternate=ask.alternate) if ask.flip else None
+    drawn = boxes(ask.zoom, draws, images.shape[2:])
+    return geometry.crop(images, drawn, size, mirrored=which, chosen=chosen, out=out)
 
 
 def mirrored(draws: Draws, *, alternate: bool) -> Tensor:

@@ -86,6 +86,11 @@ class Augment:
             )
 
     @property
+    def only_crops(self) -> bool:
+        """Parts of pictures, mirrored or not, and nothing else of a picture by itself."""
+        return self.zoom < 1 and not (self.shift or self.rotate or self.changes_colours)
+
+    @property
     def changes_colours(self) -> bool:
         return bool(self.brightness or self.contrast or self.takes_channels_apart)
 

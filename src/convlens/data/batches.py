@@ -6,11 +6,12 @@ import copy
 import math
 from functools import cached_property, partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from convlens.data import geometry
-from convlens.data.augment import FEWEST, move, paint
+from convlens.data.augment import FEWEST, crops, move, paint
 from convlens.data.augmentation import Augment
 from convlens.data.draws import Draws, batch_seed, permutation
 from convlens.data.light import principal_colours
@@ -44,7 +45,7 @@ class Batches:
         self.batch = min(batch, len(labels))
         self.seed = seed
         self.num_classes = num_classes or int(labels.max()) + 1
-        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+        self._epoch, self._draws = -1, Draws(seed, -1, np.empty(0, np.int64))
 
     def on(self, device: torch.device) -> Batches:
         """The same batches, made where the network is: the set is copied there, as it is."""
@@ -68,24 +69,21 @@ class Batches:
         """`size`, where pictures grow as training goes on: the same pictures, reduced to it after all else is drawn."""
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
-            self._epoch = epoch
-            self._order = torch.from_numpy(permutation(self.seed, epoch, len(self.labels)))
-        indices = self._order[place * self.batch : (place + 1) * self.batch]
-        draws = Draws(self.seed, epoch, indices.numpy(), self.pixels.device)
-        chosen = indices.to(self.pixels.device, non_blocking=True)
+            order = permutation(self.seed, epoch, len(self.labels))
+            self._epoch, self._draws = epoch, Draws(self.seed, epoch, order, self.pixels.device)
+        draws = self._draws.part(place * self.batch, (place + 1) * self.batch)
+        chosen = torch.from_numpy(draws.indices).to(self.pixels.device, non_blocking=True)
         images = self._make(chosen, draws, None if size == self.preprocess.size else size)
         return self._mixed(images, self.labels[chosen], step)
 
     def _make(self, chosen: Tensor, draws: Draws, size: tuple[int, int] | None) -> Tensor:
         """(B, C, H, W) normalised; batches of large crops in pieces, on every thread, with the same bits."""
-        shape = (len(chosen), self.preprocess.channels, *self.preprocess.size)
         pieces = min(torch.get_num_threads(), usable_cpus(), len(chosen) // FEWEST)
-        is_large = self.augment.zoom < 1 and math.prod(shape) >= WORTH_THREADS
+        numbers = len(chosen) * self.preprocess.channels * math.prod(self.preprocess.size)
+        is_large = self.augment.zoom < 1 and numbers >= WORTH_THREADS
         if size is not None or not is_large or pieces < 2 or self.pixels.device.type != "cpu":
             return self._make_some(chosen, draws, size=size)
-        layout = torch.contiguous_format if self.pixels.is_contiguous() else torch.channels_last
-        with torch.inference_mode(False):  # a mode of this thread alone, and others write here too
-            made = torch.empty(shape, memory_format=layout)
+        made = self._room(len(chosen))
         parts = zip(chosen.tensor_split(pieces), draws.split(pieces), made.tensor_split(pieces), strict=True)
         run_together([partial(self._make_some, some, own, out=into) for some, own, into in parts])
         return made
@@ -93,11 +91,23 @@ class Batches:
     def _make_some(
         self, chosen: Tensor, draws: Draws, *, size: tuple[int, int] | None = None, out: Tensor | None = None
     ) -> Tensor:
-        moved = move(self.pixels, self.augment, draws, self.preprocess.size, chosen=chosen)
-        seen = paint(moved, self.augment, draws, colours=self._colours, out=out)
+        ask = self.augment
+        if ask.only_crops and self.pixels.device.type == "cpu":
+            made = self._room(len(chosen)) if out is None else out
+            seen = crops(self.pixels, ask, draws, self.preprocess.size, chosen=chosen, out=made)
+        else:
+            moved = move(self.pixels, ask, draws, self.preprocess.size, chosen=chosen)
+            seen = paint(moved, ask, draws, colours=self._colours, out=out)
         if size is not None:
             seen = geometry.reduced(seen, size)
         return self.preprocess.normalise(seen, in_place=True)
+
+    def _room(self, count: int) -> Tensor:
+        """For so many pictures, with channels in memory as the set's."""
+        shape = (count, self.preprocess.channels, *self.preprocess.size)
+        layout = torch.contiguous_format if self.pixels.is_contiguous() else torch.channels_last
+        with torch.inference_mode(False):  # a mode of this thread alone, and others write here too
+            return torch.empty(shape, memory_format=layout)
 
     @cached_property
     def _colours(self) -> Tensor | None:

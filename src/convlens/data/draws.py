@@ -6,8 +6,8 @@ change it. The mixer is SplitMix64 (Steele, Lea and Flood 2014).
 
 from __future__ import annotations
 
+import copy
 import zlib
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -18,16 +18,22 @@ CPU = torch.device("cpu")
 
 
 class Draws:
-    """What is drawn for the pictures of one batch: `draws("flip")` -> (N,) float32 in [0, 1), on `device`.
+    """What is drawn for some pictures of an epoch: `draws("flip")` -> (N,) float32 in [0, 1), on `device`.
 
-    The same on every device: they are made by the CPU.
+    The same on every device: they are made by the CPU, for all pictures at once, and kept for the parts of these.
     """
 
     def __init__(self, seed: int, epoch: int, indices: np.ndarray, device: torch.device = CPU) -> None:
-        self.seed, self.epoch, self.indices, self.device = seed, epoch, indices, device
+        self.seed, self.epoch, self.device = seed, epoch, device
+        self._all, self._place = indices, slice(0, len(indices))
+        self._kept: dict[tuple[int, str], np.ndarray] = {}  # by epoch and name, for all
+
+    @property
+    def indices(self) -> np.ndarray:
+        return self._all[self._place]
 
     def __call__(self, name: str) -> Tensor:
-        return self._there(uniform(self.seed, self.epoch, name, self.indices))
+        return self._there(self._drawn(name))
 
     def within(self, name: str, most: float) -> Tensor:
         """(N,) in [-most, most)."""
@@ -39,16 +45,30 @@ class Draws:
 
     def normal(self, name: str) -> Tensor:
         """(N,) float32 of mean 0 and deviation 1 (Box and Muller 1958)."""
-        radius, turn = (uniform(self.seed, self.epoch, f"{name} {part}", self.indices) for part in ("radius", "turn"))
-        drawn = np.sqrt(-2 * np.log1p(-radius.astype(np.float64))) * np.cos(2 * np.pi * turn.astype(np.float64))
-        return self._there(drawn.astype(np.float32))
+        radius, turn = (self._drawn(f"{name} {part}").astype(np.float64) for part in ("radius", "turn"))
+        return self._there((np.sqrt(-2 * np.log1p(-radius)) * np.cos(2 * np.pi * turn)).astype(np.float32))
 
     def of_epoch(self, epoch: int) -> Draws:
-        return Draws(self.seed, epoch, self.indices, self.device)
+        other = copy.copy(self)
+        other.epoch = epoch
+        return other
+
+    def part(self, start: int, stop: int) -> Draws:
+        """Those of the pictures from `start` on, before `stop`."""
+        few, first = copy.copy(self), self._place.start
+        few._place = slice(first + start, min(first + stop, self._place.stop))
+        return few
 
     def split(self, count: int) -> list[Draws]:
         """Those of `count` parts of the batch, as Tensor.tensor_split divides it."""
-        return [Draws(self.seed, self.epoch, part, self.device) for part in np.array_split(self.indices, count)]
+        parts = np.array_split(range(len(self.indices)), count)
+        return [self.part(int(part[0]), int(part[-1]) + 1) if len(part) else self.part(0, 0) for part in parts]
+
+    def _drawn(self, name: str) -> np.ndarray:
+        key = (self.epoch, name)
+        if key not in self._kept:
+            self._kept[key] = uniform(self.seed, self.epoch, name, self._all)
+        return self._kept[key][self._place]
 
     def _there(self, drawn: np.ndarray) -> Tensor:
         return torch.from_numpy(drawn).to(self.device, non_blocking=True)
@@ -60,9 +80,8 @@ def _mix(bits: np.ndarray) -> np.ndarray:
     return bits ^ (bits >> np.uint64(31))
 
 
-@lru_cache(maxsize=1024)
 def _stream(seed: int, epoch: int, name: str) -> np.ndarray:
-    """(1,) uint64; kept, as every batch of an epoch asks for the same ones."""
+    """(1,) uint64."""
     bits = np.zeros(1, np.uint64)
     for word in (seed, epoch, zlib.crc32(name.encode())):  # one by one, so that (0, 1) and (1, 0) differ
         bits = _mix(bits + GOLDEN + np.uint64(word))

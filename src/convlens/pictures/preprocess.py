@@ -89,18 +89,18 @@ class Preprocess:
 
     def normalise(self, pixels: torch.Tensor, *, in_place: bool = False) -> torch.Tensor:
         """(N, C, H, W) in 0..255, uint8 or float -> float32, (x / 255 - mean) / std; `in_place` is for float32."""
-        mean, std = self._statistics(pixels.device)
         values = pixels if in_place else pixels.to(torch.float32, copy=True)
-        scale, offset = 1 / (255 * std), mean / std
         if values.is_contiguous() or not values.is_contiguous(memory_format=torch.channels_last):
+            scale, offset = _factors(self.mean, self.std, pixels.device)
             return values.mul_(scale).sub_(offset)
-        rows, width = values.permute(0, 2, 3, 1).flatten(2), values.shape[3]  # three numbers at a time would be slow
-        rows.mul_(scale.flatten().repeat(width)).sub_(offset.flatten().repeat(width))
+        rows = values.permute(0, 2, 3, 1).flatten(2)  # three numbers at a time would be slow
+        scale, offset = _row_factors(self.mean, self.std, values.shape[3], pixels.device)
+        rows.mul_(scale).sub_(offset)
         return values
 
     def inverse(self, images: torch.Tensor) -> torch.Tensor:
         """What the network saw, as pixels: float (N, C, H, W) -> uint8."""
-        mean, std = self._statistics(images.device)
+        mean, std = _planes(self.mean, images.device), _planes(self.std, images.device)
         return images.to(torch.float32).mul(std).add_(mean).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
 
     def place(self, heat: np.ndarray, picture: tuple[int, int]) -> np.ndarray:
@@ -141,14 +141,31 @@ class Preprocess:
         ground[top:bottom, left:right] = seen
         return ground
 
-    def _statistics(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        return _planes(self.mean, device), _planes(self.std, device)
-
 
 @lru_cache(maxsize=64)
 def _planes(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
     """(1, C, 1, 1); kept, as an accelerator would be waited for with each copy."""
     return torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, 1, 1)
+
+
+@lru_cache(maxsize=64)
+def _factors(
+    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What pixels in 0..255 are multiplied by, and what is taken off then: (1, C, 1, 1) each."""
+    with torch.inference_mode(False):  # they outlive the mode of who asks first
+        means, deviations = _planes(mean, device).clone(), _planes(std, device).clone()
+        return 1 / (255 * deviations), means / deviations
+
+
+@lru_cache(maxsize=64)
+def _row_factors(
+    mean: tuple[float, ...], std: tuple[float, ...], width: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same for a row of pixels whose channels lie side by side: (width x C,) each."""
+    with torch.inference_mode(False):
+        scale, offset = _factors(mean, std, device)
+        return scale.flatten().repeat(width), offset.flatten().repeat(width)
 
 
 def _resized(image: Image.Image, geometry: Geometry) -> Image.Image:

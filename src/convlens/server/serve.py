@@ -35,13 +35,17 @@ Runs = Run | str | Path | Sequence[Run | str | Path]
 
 @dataclass(frozen=True)
 class ServeResult:
-    """Where a server listens, and the runs it serves; without a token everybody who reaches the address may ask."""
+    """Where a server listens, and the runs it serves; without a token everybody who reaches the address may ask.
+
+    `url` is for this machine; `url_elsewhere` for others, where it listens on every address.
+    """
 
     url: str
     host: str
     port: int
     runs: tuple[str, ...]
     token: bool
+    url_elsewhere: str | None = None
 
 
 @typed
@@ -161,10 +165,11 @@ def server_on(shelf: Shelf, listener: socket.socket, host: str, token: str | Non
     from convlens.server.app import app_of
     from convlens.server.listening import make_server
 
-    port = listener.getsockname()[1]
-    shown = f"[{host}]" if ":" in host else host
-    result = ServeResult(f"http://{shown}:{port}/", host, port, shelf.names, token is not None)
-    app = app_of(shelf, token, ["*"] if host in ("0.0.0.0", "::") else [host])
+    port, everywhere = listener.getsockname()[1], host in ("0.0.0.0", "::")
+    shown = LOOPBACK if everywhere else f"[{host}]" if ":" in host else host
+    others = f"http://{address_for_others()}:{port}/" if everywhere else None
+    result = ServeResult(f"http://{shown}:{port}/", host, port, shelf.names, token is not None, others)
+    app = app_of(shelf, token, ["*"] if everywhere else [host])
     server = make_server(app, shelf.limits)
     server.on_ending = shelf.end_streams
     return server, result
@@ -182,6 +187,16 @@ def bound_socket(host: str, port: int) -> socket.socket:
         free = next((one for one in range(port + 1, port + TRIED_NEXT) if _is_free(host, one)), 0)
         why = (error.strerror or str(error)).lower()
         raise UsageError(f"port {port} on {host} cannot be had ({why}); --port {free} is free") from error
+
+
+def address_for_others() -> str:
+    """The one from which this machine would reach others; its name where it has no network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            asked.connect(("192.0.2.1", 9))  # of RFC 5737, in nobody's network: nothing is sent
+            return str(asked.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -1,0 +1,29 @@
+"""SIGTERM, as `kill` and a machine that shuts down send it, ends a command as Ctrl-C does: with all cleared away."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+
+class Terminated(KeyboardInterrupt):
+    """What a command sees of a SIGTERM that it does not hear itself."""
+
+
+@contextmanager
+def hearing_sigterm() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # elsewhere Python forbids handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise Terminated
