@@ -66,11 +66,50 @@ def test_only_the_classifier_changes_and_no_hook_or_mode_is_left_behind() -> Non
     assert [module.training for module in model] == [True, False, True, True, True, True, True]
 
 
-def test_a_classifier_that_is_a_convolution_is_left_to_the_steps() -> None:
-    model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    before = model[0].weight.clone()
-    assert not fit_classifier(model, "0", colours(), CHOICE)
-    assert torch.equal(model[0].weight, before)
+class Times(nn.Module):
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits / 8
+
+
+class Squares(nn.Module):
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits.square()
+
+
+HEADS = {
+    "a convolution": [nn.Conv2d(3, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()],
+    "SqueezeNet's": [nn.Conv2d(3, 3, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()],
+    "no bias, and a factor": [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3, bias=False), Times()],
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_other_classifiers_are_fitted_too(head: str) -> None:
+    model, batches = nn.Sequential(*HEADS[head]), colours()
+    place = next(name for name, module in model.named_modules() if hasattr(module, "weight"))
+    assert fit_classifier(model, place, batches, CHOICE)
+    assert accuracy(model, batches) > 0.9
+    with torch.no_grad():
+        logits = model(batches.preprocess.normalise(batches.pixels[:, :, 1:11, 1:11]))
+    assert nn.functional.cross_entropy(logits, batches.labels, label_smoothing=0.1) < 0.7
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [nn.Conv2d(3, 3, 1), nn.AdaptiveMaxPool2d(1), nn.Flatten()],
+        [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3), Squares()],
+        [nn.Conv2d(3, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()],
+        [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5), nn.Linear(5, 3)],
+    ],
+    ids=["the largest of a map", "their squares", "of 3 x 3", "not the last"],
+)
+def test_what_does_not_give_the_logits_is_left_to_the_steps(layers: list[nn.Module]) -> None:
+    model = nn.Sequential(*layers)
+    place, layer = next((name, module) for name, module in model.named_modules() if hasattr(module, "weight"))
+    before = [parameter.clone() for parameter in layer.parameters()]
+    assert not fit_classifier(model, place, colours(), CHOICE)
+    assert all(torch.equal(*pair) for pair in zip(layer.parameters(), before, strict=True))
 
 
 def test_time_that_is_up_leaves_the_first_pictures_to_go_by() -> None:
@@ -103,6 +142,18 @@ def test_every_parameter_has_one_rate_and_earlier_layers_learn_slower() -> None:
     assert in_order == sorted(in_order)
     assert sorted(set(in_order)) == [2 * rate for rate in RATES]
     assert {rates[id(p)] for p in model.head.parameters()} == {2.0}
+
+
+def test_only_what_makes_a_number_of_several_decays_whatever_its_shape() -> None:
+    model = nn.Sequential(nn.LayerNorm([8, 4, 4]), nn.utils.parametrizations.weight_norm(nn.Conv2d(8, 8, 3)))
+    model.append(nn.Conv2d(8, 8, 3, groups=8)).append(zoo.create("lenet5_1998"))
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    for optimiser in ("adamw", "muon"):
+        built = build_optimiser(model, Recipe(optimiser=optimiser, weight_decay=0.1))
+        decayed = {names[id(p)] for group in built.groups if group.weight_decay for p in group.parameters}
+        assert {"1.parametrizations.weight.original1", "2.weight", "3.head.f6.weight"} <= decayed
+        assert not decayed & {"0.weight", "0.bias", "1.parametrizations.weight.original0"}
+        assert not [name for name in decayed if name.startswith(("3.stages.s2", "3.stages.s4"))]
 
 
 def test_a_network_from_scratch_has_one_rate() -> None:

@@ -22,6 +22,7 @@ from convlens.training.checkpoint import read_checkpoint
 from convlens.training.fit import finish, go_on
 from convlens.training.loop import Training
 from convlens.training.optimisers import Muon
+from convlens.training.schedule import progress_at, rate_factor
 from convlens.training.validation import loss_and_accuracy
 
 
@@ -228,6 +229,29 @@ def test_the_running_mean_is_what_is_judged(training):
     mean, last = made.judged.state_dict(), made.network.state_dict()
     assert not torch.equal(mean["0.weight"], last["0.weight"])
     assert torch.equal(mean["1.running_mean"], last["1.running_mean"])
+
+
+@pytest.mark.parametrize("validates", [True, False])
+def test_a_network_that_diverged_at_its_last_step_is_no_run(training, validates):
+    made = training(6, learning_rate=0.01)
+    if not validates:
+        made.task = replace(made.task, val_pixels=made.task.val_pixels[:0], val_labels=made.task.val_labels[:0])
+        made.run()
+    with torch.no_grad():
+        made.network[5].weight.fill_(torch.inf)
+    with pytest.raises(
+        RunError, match=r"the network's answers became NaN or infinite by step .*--learning-rate 0\.002$"
+    ):
+        made._validate() if validates else finish(made)
+    assert not made.folder.manifest.exists()
+
+
+def test_the_rate_of_the_history_is_the_schedule_s_and_not_a_group_s(training):
+    made = training(6)
+    made.optimiser.groups[0].scale = 0.025
+    made.run()
+    factor = rate_factor(made.recipe.schedule, progress_at(5, made.plan.segments))
+    assert read_history(made.folder.history)[-1]["learning_rate"] == 0.01 * factor
 
 
 def test_best_weights_are_those_of_the_best_epoch(training):

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from convlens.errors import NetworkError, UsageError
-from convlens.training import Plan, Recipe, Setting, default_epochs, parse_duration, recipe_from
+from convlens.training import Plan, Recipe, Setting, default_epochs, first_step, parse_duration, recipe_from
 from convlens.training.plan import default_batch, default_rate, first_plan
 from convlens.training.rates import build_optimiser
 from convlens.training.schedule import Segment, progress_at, rate_factor
@@ -162,7 +162,7 @@ class Answering(nn.Module):
 )
 def test_a_step_that_fails_is_said_before_anything_is_written(network, said):
     with pytest.raises(NetworkError, match=said):
-        fit_file.check_step(network, torch.rand(1, 1, 4, 4), torch.zeros(1, dtype=torch.int64), 2)
+        first_step.check_step(network, torch.rand(1, 1, 4, 4), torch.zeros(1, dtype=torch.int64), 2)
 
 
 def test_a_plan_says_how_much_of_its_schedule_was_reached() -> None:
@@ -196,12 +196,12 @@ class Complex(nn.Module):
 def test_what_cannot_learn_is_said_before_anything_is_written(network: nn.Module, message: str) -> None:
     images, labels = torch.rand(1, 1, 4, 4), torch.zeros(1, dtype=torch.int64)
     with pytest.raises(NetworkError, match=message):
-        fit_file.check_step(network, images, labels, 2)
+        first_step.check_step(network, images, labels, 2)
 
 
 @pytest.mark.parametrize(("last", "is_told"), [(nn.Softmax(1), True), (nn.Identity(), False), (nn.Sigmoid(), False)])
 def test_a_network_that_ends_in_a_softmax_is_told_so(last: nn.Module, is_told: bool) -> None:
     said: list[str] = []
     network = nn.Sequential(nn.Flatten(), nn.Linear(16, 3), last)
-    fit_file.check_step(network, torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64), 3, said.append)
-    assert said == ([fit_file.PROBABILITIES] if is_told else [])
+    first_step.check_step(network, torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64), 3, said.append)
+    assert said == ([first_step.PROBABILITIES] if is_told else [])

@@ -13,7 +13,7 @@ from PIL import Image
 import convlens.zoo as room
 from convlens.data import Augment
 from convlens.errors import DownloadError, UsageError
-from convlens.runs import Run
+from convlens.runs import Run, read_weights
 from convlens.training import Recipe
 from convlens.workbench import create
 from convlens.workbench import design as design_file
@@ -299,6 +299,21 @@ def test_a_classifier_of_other_classes_is_fitted_anew(pictures, tmp_path, classe
     assert any("is learnt anew" in line for line in said) == (classifier is not None)
     if classifier is not None:
         assert made.classifier == list(made.network.state_dict())[-1].rpartition(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "path"), [("squeezenet1_1", "head.conv"), ("lenet5_1998", "head.f6"), ("sprint_cifar", "head.classifier")]
+)
+def test_a_last_layer_of_other_classes_is_drawn_anew(pictures, tmp_path, model, path):
+    size = None if model == "lenet5_1998" else 64 if model == "squeezenet1_1" else 32
+    channels = {} if size is None else {"in_channels": 3}
+    run = create(model, classes=["a", "b"], image_size=size, seed=7, out=tmp_path / "run", **channels).run
+    kept = read_weights(run / "weights.safetensors")
+    made = designed(pictures(32, 32, grey=size is None), model=model, weights=as_if_trained(run), image_size=size)
+    assert made.classifier == path
+    for name, value in made.network.state_dict().items():
+        begins_anew = name.startswith(f"{path}.") and bool(value.any())  # a bias of SqueezeNet's begins at 0
+        assert torch.equal(value, kept[name]) != begins_anew, name
 
 
 def test_a_classifier_that_nothing_is_known_of_is_fitted_anew(pictures, tmp_path):

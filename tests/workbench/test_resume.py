@@ -7,17 +7,26 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from convlens.cli.app import app
+from convlens.data import Augment
 from convlens.errors import ConvlensError, DataError, RunError, Stopped, StorageError, UsageError
 from convlens.runs import Run
+from convlens.training import Plan, Recipe
 from convlens.training.checkpoint import read_checkpoint
+from convlens.training.schedule import Segment
 from convlens.workbench import evaluate, train
 from convlens.workbench.resume import go_on
 
+resume_file = sys.modules["convlens.workbench.resume"]
 LAST = Path("checkpoints") / "last.safetensors"
 
 
@@ -271,6 +280,30 @@ def test_what_counts_only_at_the_beginning_is_refused(interrupted, options, mess
     with pytest.raises(UsageError, match=message):
         train(resume=interrupted[0], **options)
     assert (interrupted[0] / LAST).read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["optimiser", "weight_decay", "seed", "model"])
+def test_a_default_that_was_given_is_no_less_refused(tmp_path, name):
+    began = {"optimiser": "sgd", "weight_decay": 0.01, "seed": 3, "model": "lenet5", "epochs": 1}
+    usual = {"optimiser": "adamw", "weight_decay": 0.05, "seed": 0, "model": "auto"}
+    facts = {"architecture": {"name": "lenet5"}, "preprocess": {"size": [28, 28], "fit": "crop"}}
+    recipe = Recipe(**{key: value for key, value in began.items() if key != "model"})
+    plan = Plan(16, 6, 0.01, (Segment(0, 0.0, 6),))
+    refuse = partial(resume_file._refuse_changes, recipe=recipe, plan=plan, augment=Augment(), facts=facts)
+    refuse(usual, ())
+    refuse({"batch": 16, "learning_rate": 0.01}, ("batch", "learning_rate"))  # as it was planned
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} came as {usual[name]}, and this training began"):
+        refuse(usual, (name,))
+
+
+def test_the_command_line_says_which_options_were_typed(interrupted):
+    typed = ["train", "--resume", str(interrupted[0]), "--batch", "17", "--seed", "0", "--label-smoothing", "0.1"]
+    done = CliRunner().invoke(app, [*typed, "--ema", "0.5"])
+    assert done.exit_code == 2 and "--ema came as 0.5" in done.stderr
+    seen = {}
+    with patch("convlens.workbench.train", lambda *_, given, **__: seen.update(given=given) or 1 / 0):
+        CliRunner().invoke(app, typed)
+    assert set(seen["given"]) == {"resume", "batch", "seed", "label_smoothing"}
 
 
 def test_options_that_say_the_same_or_nothing_are_taken(interrupted):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import typer
+
 from convlens.errors import UsageError
 
 
@@ -52,3 +54,8 @@ def _value(text: str) -> Any:
         except ValueError:
             continue
     return text
+
+
+def typed_in(context: typer.Context) -> list[str]:
+    """The options that the user typed, among them those that say what is so by default."""
+    return [name for name in context.params if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"]

@@ -9,7 +9,7 @@ import typer
 
 from convlens.cli import STARTED
 from convlens.cli.guard import guarded
-from convlens.cli.named_values import augmentations, model_options
+from convlens.cli.named_values import augmentations, model_options, typed_in
 from convlens.cli.next_steps import next_steps
 from convlens.cli.options import Augmentation, CheckpointSeconds, DataDir, Json, ModelOption, Precision, Threads, shares
 from convlens.cli.output import print_facts, print_json, share
@@ -23,7 +23,7 @@ EXAMPLE = "convlens train digits --model lenet5 --epochs 5 --out runs/digits"
 # fmt: off
 @guarded
 def train(
-    data: Annotated[str | None, typer.Argument(help="A folder with a subfolder for each class, a CSV or Parquet table of path,label, a zip or tar, IDX, CIFAR or NPZ files, or: digits, mnist, fashion_mnist, cifar10, cifar100.")] = None,  # noqa: E501
+    ctx: typer.Context, data: Annotated[str | None, typer.Argument(help="A folder with a subfolder for each class, a CSV or Parquet table of path,label, a zip or tar, IDX, CIFAR or NPZ files, or: digits, mnist, fashion_mnist, cifar10, cifar100.")] = None,  # noqa: E501
     model: Annotated[str, typer.Option(help="A network of the zoo, or auto.")] = "auto",
     recipe: Annotated[str | None, typer.Option(help="A published recipe, which decides about all else.")] = None,
     network: Annotated[str | None, typer.Option(help="Your own network, as file.py:Class.")] = None,
@@ -39,8 +39,7 @@ def train(
     weights: Annotated[str, typer.Option(help="To begin with: auto, none, imagenet, a file or a run.")] = "auto",
     teacher: Annotated[Path | None, typer.Option(metavar="RUN", help="Learn from this run's answers too.")] = None,
     teacher_network: Annotated[str | None, typer.Option(help="Of a teacher of your own, as file.py:Class.")] = None,
-    option: ModelOption = None, data_dir: DataDir = None, augmentation: Augmentation = None,
-    max_bad: Annotated[float, typer.Option(help="Share of unreadable pictures at which to refuse.")] = 0.1,
+    option: ModelOption = None, data_dir: DataDir = None, augmentation: Augmentation = None, max_bad: Annotated[float, typer.Option(help="Share of unreadable pictures at which to refuse.")] = 0.1,  # noqa: E501
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Keep no thumbnails, no decoded pixels.")] = False,
     batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
     optimiser: Annotated[str, typer.Option(help="adamw, sgd or muon.")] = "adamw",
@@ -69,7 +68,8 @@ def train(
                 learning_rate=learning_rate, schedule=schedule, started=STARTED, weight_decay=weight_decay,
                 label_smoothing=label_smoothing, progressive=progressive, class_weights=class_weights,
                 shuffle_labels=shuffle_labels, augment=augmentations(augment, augmentation), precision=precision,
-                threads=threads, checkpoint_seconds=checkpoint_seconds, progress=bars, tell=bars.tell, watch=page.watch)
+                given=typed_in(ctx), threads=threads, checkpoint_seconds=checkpoint_seconds, progress=bars,
+                tell=bars.tell, watch=page.watch)
         if as_json:
             return print_json(result)
         excluded = f", {result.num_excluded:,} left out" if result.num_excluded else ""

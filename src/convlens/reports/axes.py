@@ -38,7 +38,8 @@ class Axes:
 
     def y(self, value: float) -> float:
         low, high = self.y_ticks[0], self.y_ticks[-1]
-        return round(HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
+        share = (value - low) / (high - low) if high > low else 0.5
+        return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
 
     def frame(self, x_label: str, *, x_text: Callable[[float], str], y_text: Callable[[float], str]) -> Markup:
         """Grid, ticks and the label of the x axis; the y axis is named by the heading of the chart."""

@@ -7,11 +7,17 @@ import copy
 import torch
 from torch import nn
 
+from convlens.errors import NetworkError
+
 
 class WeightAverage:
     """`network` holds the mean; buffers (running statistics) are copied, not averaged."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
+        if isinstance(network, torch.jit.ScriptModule):
+            raise NetworkError(
+                "--ema came for a network of TorchScript, of which torch makes no plain copy; leave --ema"
+            )
         self.network = copy.deepcopy(network).requires_grad_(False)
         self.decay = decay
 

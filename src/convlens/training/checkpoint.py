@@ -73,8 +73,12 @@ def _read(
 def restore(
     tensors: dict[str, Tensor], network: nn.Module, optimiser: Optimiser, average: WeightAverage | None
 ) -> None:
-    """Put a checkpoint's tensors back, in place."""
-    network.load_state_dict(_under(tensors, "network."))
+    """Put a checkpoint's tensors back, in place. Raises RunError where the network is another than the checkpoint's."""
+    try:
+        network.load_state_dict(_under(tensors, "network."))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise RunError(f"the checkpoint is of another network ({reason}); give the one that was trained") from error
     if average:
         average.network.load_state_dict(_under(tensors, "average."))
     optimiser.restore(_under(tensors, "optimiser."))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -10,17 +9,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from convlens.data import Batches
-from convlens.errors import ConvlensError, NetworkError, RunError, UsageError
+from convlens.errors import NetworkError, RunError, UsageError
 from convlens.graph import check_values
 from convlens.layers.computed_weights import check_copyable
 from convlens.measurement import calibration_error, fit_temperature, measure_network
 from convlens.runs import Manifest, Run, RunFolder, installed_versions, rewind_history, save_run
 from convlens.training.budget import Budget
 from convlens.training.checkpoint import read_checkpoint
+from convlens.training.first_step import Tell, check_numbers, check_step
 from convlens.training.freeze import check_stem
 from convlens.training.loop import Progress, Task, Training
 from convlens.training.machine import describe_machine, device_bytes
@@ -32,13 +31,7 @@ from convlens.training.schedule import sizes_of
 from convlens.training.validation import loss_and_accuracy
 from convlens.training.watching import Watch
 
-Tell = Callable[[str], None]
-
 FEW = 8  # pictures that tell whether a size can be trained on
-PROBABILITIES = (
-    "the network's rows are probabilities already, as after a softmax; let it return what goes into that, for the loss "
-    "takes a softmax of its own, and of probabilities it tells little"
-)
 COLD_S = 1.0  # a first step that is shorter may have compiled kernels for most of its time
 
 
@@ -52,6 +45,7 @@ def make_plan(
     """
     check_values(network)
     check_copyable(network)
+    check_numbers(network)
     if recipe.freeze_stem is not None:
         check_stem(network)
     if recipe.l1_scales:
@@ -79,55 +73,6 @@ def largest_batch(network: nn.Module, shape: tuple[int, ...], device: str) -> in
     except NetworkError:  # a network that cannot be traced; the batch then follows the number of pictures alone
         return 1 << 20
     return max(1, device_bytes(torch.device(device)) // 4 // max(1, 2 * each))
-
-
-def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: int, tell: Tell | None = None) -> float:
-    """One step on a copy, so that what does not fit is said before anything is written; the seconds that it took."""
-    began = time.perf_counter()
-    with torch.random.fork_rng(devices=[]):
-        logits = _tried(images, lambda: copy.deepcopy(network).train()(images))
-        if not isinstance(logits, Tensor) or tuple(logits.shape) != (len(images), num_classes):
-            came = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-            raise NetworkError(
-                f"the network gave {came}; expected a tensor of logits ({len(images)}, {num_classes}): one row a "
-                "picture, one number a class"
-            )
-        _check_parameters(network)
-        if tell is not None and are_probabilities(logits.detach().float()):
-            tell(PROBABILITIES)
-        _tried(images, lambda: F.cross_entropy(logits.float(), labels).backward())
-    return time.perf_counter() - began
-
-
-def are_probabilities(logits: Tensor) -> bool:
-    """Is each row from 0 to 1 and of sum 1, as a softmax leaves it?"""
-    return bool((logits >= 0).all() and (logits.sum(1) - 1).abs().max() < 1e-3)
-
-
-def _check_parameters(network: nn.Module) -> None:
-    if not any(parameter.requires_grad for parameter in network.parameters()):
-        raise NetworkError(
-            f"{type(network).__name__} has no parameter that learns (requires_grad); unfreeze some, or take a network "
-            "that has weights"
-        )
-    for name, parameter in network.named_parameters():
-        if parameter.is_complex():
-            raise NetworkError(f"the parameter {name} is of {parameter.dtype}; expected real numbers: split it in two")
-
-
-def _tried(images: Tensor, step: Callable[[], Any]) -> Any:
-    """Whatever it raises is the network's own, and said in a line."""
-    try:
-        return step()
-    except ConvlensError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:300] or "no reason given"
-        raise NetworkError(
-            f"the network cannot be trained on batches of shape {tuple(images.shape)}: {type(error).__name__}: "
-            f"{reason}; see that it takes pictures alone, try another --image-size, or a larger --batch where it "
-            "normalises over the batch"
-        ) from error
 
 
 def check_sizes(network: nn.Module, batches: Batches, setting: Setting, start: float) -> None:
@@ -175,6 +120,11 @@ def go_on(
     watch: Watch | None = None,
 ) -> Run:
     """Train from the last checkpoint; the recorded plan is replayed, nothing is measured again."""
+    check_values(network)
+    check_copyable(network)
+    check_numbers(network)
+    images, labels = task.batches(0)
+    check_step(network, images, labels, len(task.facts["classes"]))
     training = Training(network, task, recipe, plan, folder)
     training.resume()
     if recipe.budget_s and len(plan.segments) == 1:  # it was interrupted before a pace was known: the length is a guess
@@ -196,6 +146,7 @@ def interrupted(folder: RunFolder) -> tuple[Recipe, Plan, dict[str, Any]]:
 def finish(training: Training) -> Run:
     """Fit the temperature, score the validation part, write the run, drop the checkpoint that resume needed."""
     task, tally = training.task, training.tally
+    training.check_answers()
     metrics: dict[str, Any] = {"train_seconds": round(tally.train_seconds, 3), "steps": tally.step}
     temperature = 1.0
     if len(task.val_labels):

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from safetensors.torch import save as pack
 from torch import Tensor, nn
 
-from convlens.data import Batches, batch_seed
+from convlens.data import Batches, batch_seed, plain_view
 from convlens.errors import RunError, Stopped
 from convlens.pictures import Preprocess
 from convlens.runs import RunFolder, append_history
@@ -41,6 +41,7 @@ from convlens.training.validation import logits_of, loss_and_accuracy
 from convlens.training.watching import Watch, first_layer
 
 Progress = Callable[[str, int, int, str], None]
+FEW = 8  # pictures that tell whether there are answers
 SAVING = 0.05  # share of the time that saving at the ends of short epochs may take
 
 
@@ -88,6 +89,7 @@ class Training:
         self.budget: Budget | None = None
         self.watch: Watch | None = None
         self.best: dict[str, Tensor] | None = None  # not yet on disk
+        self.rate = 0.0  # of the last step, which groups have a share of
         self.saved_at = time.monotonic()
         self.validation_s = 0.0  # what the last one took
         self.saving_s = 0.0
@@ -146,7 +148,8 @@ class Training:
         began, step = time.monotonic(), self.tally.step
         torch.manual_seed(batch_seed(self.recipe.seed, step))  # dropout, the same when this step is run again
         progress = progress_at(step, self.plan.segments)
-        self.optimiser.set_rate(self.plan.learning_rate * rate_factor(self.recipe.schedule, progress))
+        self.rate = self.plan.learning_rate * rate_factor(self.recipe.schedule, progress)
+        self.optimiser.set_rate(self.rate)
         if self.recipe.freeze_stem is not None and progress >= self.recipe.freeze_stem:
             freeze_stem(self.network)
         size = size_at(self.task.preprocess.size, self.recipe.progressive, progress)
@@ -188,11 +191,22 @@ class Training:
         broken = self.readings.read()
         if broken is not None:
             step, loss = broken
-            word = "NaN" if math.isnan(loss) else "infinite"
-            raise RunError(
-                f"the loss became {word} at step {step}; begin again in another folder (--out), with "
-                f"--learning-rate {self.plan.learning_rate / 5:.1g} or --precision fp32"
-            )
+            raise self._diverged(f"the loss became {'NaN' if math.isnan(loss) else 'infinite'} at step {step}")
+
+    def check_answers(self, logits: Tensor | None = None) -> None:
+        """RunError where the network that would be saved gives no numbers any more: a loss comes before its step."""
+        if logits is None:
+            few = plain_view(self.task.batches.pixels[:FEW], self.task.preprocess.size)
+            logits = logits_of(self.judged, few, self.task.preprocess, self.choice, device=self.device)
+        if not logits.isfinite().all():
+            raise self._diverged(f"the network's answers became NaN or infinite by step {self.tally.step:,}")
+
+    def _diverged(self, what: str) -> RunError:
+        precise = "" if self.plan.precision == "fp32" else " or --precision fp32"
+        return RunError(
+            f"{what}; begin again in another folder (--out), with "
+            f"--learning-rate {self.plan.learning_rate / 5:.1g}{precise}"
+        )
 
     def _taught(self, loss: Tensor, images: Tensor, logits: Tensor) -> Tensor:
         assert self.teacher is not None
@@ -230,7 +244,7 @@ class Training:
             "loss": tally.loss / tally.steps,
             "accuracy": tally.right / tally.pictures,
             **self._validate(),
-            "learning_rate": float(self.optimiser.groups[0].rate),
+            "learning_rate": self.rate,
             "images_per_second": round(tally.speed, 1),
             "seconds": round(tally.train_seconds, 3),
         }
@@ -245,6 +259,7 @@ class Training:
         began = time.monotonic()
         logits = self.val_logits()
         self.validation_s = time.monotonic() - began
+        self.check_answers(logits)
         loss, accuracy = loss_and_accuracy(logits, self.task.val_labels)
         if self._is_better(accuracy, loss):
             self.tally.best_accuracy, self.tally.best_loss = accuracy, loss

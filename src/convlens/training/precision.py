@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.data import usable_cpus
+from convlens.errors import NetworkError
 from convlens.layers.channels_last import lay_out
 from convlens.training.allocator import can_keep_memory, kept_memory
 from convlens.training.gradients import QuickGradients, has_slow_gradients
@@ -108,10 +109,27 @@ class Trial:
         return replace(self, images=self.images[:few], labels=self.labels[:few])
 
     def of_layout(self, precision: str, threads: int) -> Choice:
-        """Not timed, in the layout that the network takes."""
-        network = copy.deepcopy(self.network).train()
+        """Not timed, in the layout that the network takes, in training and in eval mode."""
+        few, network = self.images[:FEWEST_PICTURES], copy.deepcopy(self.network)
         with torch.random.fork_rng(devices=[]):
-            return Choice.of_layout(network, self.images[:FEWEST_PICTURES], threads, precision)
+            choice = Choice.of_layout(network.train(), few, threads, precision)
+            return (
+                choice
+                if choice.layout == "channels_first"
+                else Choice.of_layout(network.eval(), few, threads, precision)
+            )
+
+    def fails(self, choice: Choice) -> str:
+        """Why a step on a few pictures cannot be run so; nothing where it can."""
+        network = choice.laid_out(copy.deepcopy(self.network).train())
+        few = self.images[:FEWEST_PICTURES].contiguous(memory_format=choice.memory_format)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                logits = choice.forward_of(network, few.device)(few)
+                F.cross_entropy(logits.float(), self.labels[: len(few)]).backward()
+        except Exception as error:  # the network's own
+            return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return ""
 
     def time(self, choice: Choice) -> Timed:
         before = torch.get_num_threads()
@@ -149,9 +167,13 @@ def choose(recipe: Recipe, trial: Trial) -> tuple[Choice, tuple[dict[str, Any], 
     device = trial.images.device
     allocator = "kept" if can_keep_memory() and device.type == "cpu" else "system"
     if recipe.precision != "auto":
-        return replace(trial.of_layout(recipe.precision, threads), allocator=allocator), ()
+        asked = replace(trial.of_layout(recipe.precision, threads), allocator=allocator)
+        if recipe.precision == "bf16" and (why := trial.fails(asked)):
+            raise NetworkError(f"the network cannot be trained in bf16 ({why}); take --precision fp32")
+        return asked, ()
     if device.type != "cpu":
-        return trial.of_layout("bf16", threads), ()
+        half = trial.of_layout("bf16", threads)
+        return replace(half, precision="fp32") if trial.fails(half) else half, ()
     quick = trial.of_layout("fp32", threads)
     started = time.perf_counter()
 
@@ -160,7 +182,11 @@ def choose(recipe: Recipe, trial: Trial) -> tuple[Choice, tuple[dict[str, Any], 
 
     timed: list[Timed] = []
     for choice in _candidates(quick):
-        timed.append(trial.time(choice))
+        try:
+            timed.append(trial.time(choice))
+        except RuntimeError:
+            if choice.precision != "bf16" or not trial.fails(choice):
+                raise
         if not is_left():
             break
     best = _best(timed)

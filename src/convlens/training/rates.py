@@ -17,11 +17,25 @@ from convlens.training.recipe import Recipe
 
 RATES = (0.025, 0.05, 0.1, 1.0)  # of the thirds of a body, and of the classifier, when fine-tuning
 ADAMW_BESIDE_MUON = 0.1  # its rate for what Muon does not turn, as a share of Muon's
+NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 SGD_DECAY = 0.01  # of AdamW's: a decay of 0.05 is multiplied by AdamW's small rate, SGD's by one of 0.1
 
 
 def decayed_parameters(network: nn.Module) -> list[nn.Parameter]:
-    return [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
+    """The filters and matrices that are trained."""
+    wide = matrices_of(network)
+    return [p for p in network.parameters() if p.requires_grad and p in wide]
+
+
+def matrices_of(network: nn.Module) -> set[nn.Parameter]:
+    """What makes each of its outputs of several numbers: no norm's scale, no bias, whatever their shape."""
+    return {
+        parameter
+        for module in network.modules()
+        if not isinstance(module, NORMS)
+        for name, parameter in module.named_parameters(recurse=False)
+        if parameter.ndim > 1 and parameter[:1].numel() > 1 and "bias" not in name
+    }
 
 
 def sum_of_sizes(parameters: list[nn.Parameter]) -> torch.Tensor:
@@ -44,10 +58,10 @@ def build_optimiser(
     *body, head = _layers(network)
     thirds = list(zip(_thirds(body), RATES, strict=False)) if pretrained else [(_flat(body), 1.0)]
     muon = Muon(recipe.momentum, on_sphere=recipe.on_sphere, dtype=muon_dtype) if recipe.optimiser == "muon" else None
-    groups = []
+    wide, groups = matrices_of(network), []
     for part, scale in [*thirds, (head, recipe.head_rate)]:
-        matrices = [p for p in part if p.requires_grad and p.ndim > 1]
-        others = [p for p in part if p.requires_grad and p.ndim <= 1]
+        matrices = [p for p in part if p.requires_grad and p in wide]
+        others = [p for p in part if p.requires_grad and p not in wide]
         groups.append(_group(matrices, recipe, scale, decays=True, muon=None if part is head else muon))
         groups.append(_group(others, recipe, scale * recipe.bias_rate, decays=False, muon=None))
     groups = [group for group in groups if group.parameters]

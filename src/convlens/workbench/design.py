@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import convlens.zoo as room
 from convlens.errors import DownloadError, UsageError, counted, unknown_name
@@ -156,9 +156,11 @@ def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell
         channels = 3
     elif told is not None:
         channels, options = told.in_channels or channels, told.options
-    network = room.create(name, num_classes=gathered.num_classes, in_channels=channels, image_size=size, **options)
-    record = None
+    classes = gathered.images.classes
+    network = room.create(name, num_classes=len(classes), in_channels=channels, image_size=size, **options)
+    record, drawn = None, {}
     if wants != "none":
+        drawn = {key: value.clone() for key, value in network.state_dict().items()}
         record = _load(network, wants, tell, required=ask.weights != "auto")
     if record is None and photographs and ask.weights == "auto":
         tell(f"training {name} from scratch")
@@ -179,20 +181,31 @@ def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell
         preprocess,
         source,
         pretrained=record is not None,
-        classifier=None if record is None else _new_classifier(network, record, wants, gathered.images.classes, tell),
+        classifier=None if record is None else _new_classifier(network, drawn, record, wants, classes, tell),
         has_statistics=brought is not None,
     )
 
 
 def _new_classifier(
-    network: room.Network, record: room.WeightsRecord, weights: str, classes: tuple[str, ...], tell: Tell
+    network: room.Network,
+    drawn: dict[str, Tensor],
+    record: room.WeightsRecord,
+    weights: str,
+    classes: tuple[str, ...],
+    tell: Tell,
 ) -> str | None:
-    """The path of the last layer, where it was made for another number of classes, or for others."""
+    """The path of the last layer that learns, where it was made for another number of classes, or for others.
+
+    It has the numbers then that were `drawn` for it before the weights came.
+    """
     if record.left_out:
         return record.left_out[0].rpartition(".")[0]
     if of_these_classes(weights, network.architecture.name, classes):
         return None
-    path = list(network.state_dict())[-1].rpartition(".")[0]
+    path = [name for name, _ in network.named_parameters()][-1].rpartition(".")[0]
+    begin = f"{path}."
+    layer = {name.removeprefix(begin): value for name, value in drawn.items() if name.startswith(begin)}
+    network.get_submodule(path).load_state_dict(layer)
     tell(f"{path} is learnt anew: it was not made for these classes, or nothing says that it was")
     return path
 

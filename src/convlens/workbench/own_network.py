@@ -121,6 +121,8 @@ def _run_file(path: str) -> ModuleType:
 
 
 def _build(make: Any, named: str, offered: dict[str, int]) -> nn.Module:
+    if isinstance(make, nn.Module):
+        raise UsageError(f"{named} is a network already; give its class, or a function that makes it")
     try:
         parameters = inspect.signature(make).parameters.values()
         everything = any(p.kind is p.VAR_KEYWORD for p in parameters)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from convlens import training
 from convlens.data import Augment
-from convlens.errors import RunError, UsageError, counted
+from convlens.errors import DataError, RunError, UsageError, counted
 from convlens.graph import ChannelPlan, apply_channel_plan
 from convlens.pictures import Preprocess
 from convlens.runs import Run, RunFolder, read_splits
 from convlens.storage import FolderLock
 from convlens.workbench.claim import sweep
 from convlens.workbench.gather import Gathered, check_data_dir, gather, same_pictures
-from convlens.workbench.own_network import load_network
+from convlens.workbench.own_network import load_network, recorded_name
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.task import prepare
 from convlens.workbench.teacher import same_teacher, teacher_path
@@ -33,6 +34,7 @@ def go_on(
     teacher_network: str | None = None,
     data_dir: str | Path | None = None,
     asked: Mapping[str, Any] | None = None,
+    given: Collection[str] = (),
     progress: Progress | None = None,
     tell: Tell = silent,
     watch: training.Watch | None = None,
@@ -45,11 +47,11 @@ def go_on(
     folder = RunFolder(Path(path))
     if not folder.path.is_dir():
         raise RunError(f"{path} does not exist; --resume takes the folder of an interrupted training")
-    with FolderLock(folder.path):
+    with FolderLock(folder.path), torch.random.fork_rng(devices=[]):
         sweep(folder)
         recipe, plan, facts = training.interrupted(folder)
         augment = Augment(**plan.augment)  # what an earlier version did not know is off
-        _refuse_changes(asked or {}, recipe, plan, augment, facts)
+        _refuse_changes(asked or {}, given, recipe, plan, augment, facts)
         teacher = same_teacher(plan.teacher, facts["classes"], teacher_network, network)
         source = str(data or facts["data"]["source"])
         check_data_dir(source, data_dir)
@@ -59,6 +61,8 @@ def go_on(
         before = read_splits(folder.splits)
         same_pictures(gathered, before, source)
         gathered = replace(gathered, splits=before)
+        if not len(before.indices("train")):
+            raise DataError(f"{folder.splits} leaves no picture to train on; put back the file of this training")
         preprocess = Preprocess.from_dict(facts["preprocess"])
         lessons = prepare(gathered, preprocess, augment, recipe, progress=progress, tell=tell)
         task = lessons.task(recipe, plan.batch, facts, teacher)
@@ -81,9 +85,14 @@ def refuse_at_resume(given: Mapping[str, tuple[Any, Any]], path: str | Path, out
 
 
 def _refuse_changes(
-    asked: Mapping[str, Any], recipe: training.Recipe, plan: training.Plan, augment: Augment, facts: dict[str, Any]
+    asked: Mapping[str, Any],
+    given: Collection[str],
+    recipe: training.Recipe,
+    plan: training.Plan,
+    augment: Augment,
+    facts: dict[str, Any],
 ) -> None:
-    """What is asked must be what the training began with, or what nobody asks for."""
+    """What is asked must be what the training began with, or, unless it was `given`, what nobody asks for."""
     if isinstance(named := asked.get("augment"), Mapping):
         asked = {**asked, "augment": True, **_as_options(named)}
     began = {
@@ -102,8 +111,10 @@ def _refuse_changes(
     asked = {**asked, **{f"option {name}": options[name] for name in options}}
     usual = {**training.Recipe().to_dict(), "model": "auto", "recipe": None, "teacher": None, "image_size": None}
     usual |= {"device": "auto", "fit": "auto"}
+    planned = {name: getattr(plan, name) for name in ("batch", "learning_rate", "precision", "threads")}
     for name, value in asked.items():
-        if name in began and value not in (usual.get(name, began[name]), began[name]):
+        same = [began.get(name), planned.get(name, began.get(name))]
+        if name in began and value not in (same if name in given else [usual.get(name, began[name]), *same]):
             raise UsageError(
                 f"--{name.removesuffix('_s').replace('_', '-')} came as {value}, and this training began with "
                 f"{began[name]}; it goes on as it began: leave that out, or start a new training"
@@ -127,6 +138,9 @@ def _built(facts: dict[str, Any], network: str | None) -> nn.Module:
             name = facts["architecture"].get("name")
             raise UsageError(f"--network {network} came, and this training is of {name}, of the zoo; leave that out")
         return build(Architecture.from_dict(facts["architecture"]))
+    began = facts["architecture"]["network"]
     if network is None:
-        raise UsageError(f"this training is of your own network; add --network {facts['architecture']['network']}")
+        raise UsageError(f"this training is of your own network; add --network {began}")
+    if recorded_name(network) != began:
+        raise UsageError(f"--network {network} came, and this training began with {began}; give that, wherever it lies")
     return load_network(network, num_classes=len(facts["classes"]), in_channels=int(facts["preprocess"]["channels"]))

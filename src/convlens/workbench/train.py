@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from convlens.workbench.teacher import check_teacher, teacher_path
 from convlens.workbench.typed import typed
 from convlens.workbench.weights import weights_file
 
+SHORT = {"budget": "budget_s"}  # options whose name says no unit
 ANNEALED = 0.9  # share of a schedule at which its rate is nearly nothing
 OVERRUN = 1.05  # times the budget, from which it is said
 
@@ -75,6 +76,7 @@ def train(
     tell: Tell = silent,
     watch: training.Watch | None = None,
     started: float | None = None,
+    given: Collection[str] = (),
     **recipe_options: Any,
 ) -> TrainResult:
     """Train a network on a folder of pictures (or any other source) and save it as a run.
@@ -84,9 +86,9 @@ def train(
     taken where nothing else is asked. From a `teacher`, a run of the same classes, the network learns beside the
     labels; `teacher_network` (file.py:Class) goes with one of your own that is not `network` itself. `augment` is
     whether, or fields of `data.Augment` by name that are to be other than by default. `recipe_options` are the fields
-    of `training.Recipe`. With `resume`, an interrupted training goes on, and all else stands in its checkpoint. `watch`
-    is looked at from other threads, and may stop it. Raises DataError, UsageError, StorageError; Stopped after a
-    signal, once saved.
+    of `training.Recipe`. With `resume`, an interrupted training goes on, and all else stands in its checkpoint, from
+    which no option may differ; those that are as by default count only where `given` names them. `watch` is looked at
+    from other threads, and may stop it. Raises DataError, UsageError, StorageError; Stopped after a signal, once saved.
     """
     started = time.monotonic() if started is None else started
     progress = progress if watch is None else watch.beside(progress)
@@ -98,9 +100,10 @@ def train(
         asked = {**recipe_options, "seed": seed, "model": model, "recipe": recipe, "image_size": image_size}
         asked |= {"augment": augment, "teacher": None if teacher is None else str(teacher_path(teacher))}
         asked |= {"device": device, "fit": fit, "options": model_options or {}}
-        fixed = {"weights": (weights, "auto"), "split": (split, (0.8, 0.1, 0.1)), "max_bad": (max_bad, 0.1)}
+        fixed = {"weights": (weights, "auto"), "split": (tuple(split), (0.8, 0.1, 0.1)), "max_bad": (max_bad, 0.1)}
         refuse_at_resume(fixed | {"no_pictures": (not keep_pictures, False)}, resume, out)
         more: dict[str, Any] = {"progress": progress, "tell": tell, "watch": watch, "teacher_network": teacher_network}
+        more["given"] = {SHORT.get(name, name) for name in given}
         return _result(*go_on(resume, data, network=network, data_dir=data_dir, asked=asked, **more), started)
     if data is None:
         raise UsageError("nothing to train on; give a folder of pictures or a name such as digits, or --resume RUN")
