@@ -73,9 +73,9 @@ def taught(training: Training, network: nn.Module, **recipe: float) -> Training:
 class Viewed(nn.Module):
     """Its second map is viewed as rows, which one that lies channels last cannot be."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 1) -> None:
         super().__init__()
-        self.maps, self.head = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3)), nn.Linear(64, 3)
+        self.maps, self.head = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.Conv2d(4, 4, 3)), nn.Linear(64, 3)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         maps = self.maps(images)
@@ -88,6 +88,13 @@ def test_a_teacher_has_a_layout_of_its_own(training):
     student = taught(begun, Viewed())
     student.run()
     assert student.tally.step == 2
+
+
+def test_a_teacher_is_shown_pictures_in_its_own_layout():
+    seen = Preprocess((8, 8))
+    teacher = Teacher(Viewed(3), seen, (0, 1, 2)).laid_out(torch.device("cpu"), channels_last=True)
+    student_s = torch.rand(2, 3, 8, 8).contiguous(memory_format=torch.channels_last)
+    assert teacher.logits(student_s, seen).shape == (2, 3)
 
 
 def test_with_the_whole_weight_a_student_learns_the_teacher_and_not_the_labels(training):
