@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from convlens.data import archive as archive_module
+from convlens.data import open as open_module
 from convlens.data.open import open_images
 from convlens.errors import DataError, StorageError
 from convlens.storage import cache_dir
@@ -100,6 +101,24 @@ def test_a_readme_beside_the_one_folder_is_no_part_of_it(tmp_path: Path) -> None
     assert open_images(zipped(tmp_path / "a.zip", wrapped)).classes == ("cat", "dog")
 
 
+@pytest.mark.parametrize(
+    "name", ["LICENSE", "Thumbs.db", "desktop.ini", ".DS_Store", "meta.json", "labels.csv", "labels.parquet"]
+)
+def test_what_often_lies_beside_the_one_folder_is_no_part_of_it(name: str, tmp_path: Path) -> None:
+    wrapped = {f"pets/{inner}": data for inner, data in FILES.items()} | {name: b"pets"}
+    images = open_images(zipped(tmp_path / "a.zip", wrapped))
+    assert images.classes == ("cat", "dog")
+    told = f"{name} beside the folders: not read; give the table itself, not its folder or archive"
+    assert any(note.startswith(told) for note in images.notes) == name.startswith("labels")
+
+
+@pytest.mark.parametrize("name", ["1.png", "train-images-idx3-ubyte"])
+def test_what_is_read_beside_the_one_folder_makes_it_no_wrapping(name: str, tmp_path: Path) -> None:
+    files = {f"pets/{inner}": data for inner, data in FILES.items()} | {name: picture(3)}
+    folder = open_module._single_folder(archive_module.unpack(zipped(tmp_path / "a.zip", files)))
+    assert (folder / name).is_file()
+
+
 def test_a_lone_class_is_no_wrapping(tmp_path: Path) -> None:
     assert open_images(zipped(tmp_path / "a.zip", {"pets/cat/1.png": picture(1)})).classes == ("cat",)
 
@@ -121,6 +140,14 @@ def test_a_name_that_leads_outside_is_refused(
     assert not list(tmp_path.rglob("evil.png")) and unpacked() == []
 
 
+@pytest.mark.parametrize("make", [zipped, tarred], ids=["zip", "tar"])
+def test_a_name_that_goes_up_within_the_folder_leads_nowhere_else(
+    make: Callable[[Path, dict[str, bytes]], Path], tmp_path: Path
+) -> None:
+    images = open_images(make(tmp_path / f"a.{make.__name__[:3]}", FILES | {"cat/../dog/9.png": picture(9)}))
+    assert [images.reader.key(i) for i in range(3)] == ["cat/1.png", "dog/9.png", "dog/deep/2.png"]
+
+
 def test_links_devices_and_hidden_files_are_left_out(tmp_path: Path) -> None:
     tarred(tmp_path / "a.tar", FILES | {"__MACOSX/cat/._1.png": b"", "cat/.hidden.png": b""})
     with tarfile.open(tmp_path / "a.tar", "a") as file:
@@ -134,18 +161,53 @@ def test_links_devices_and_hidden_files_are_left_out(tmp_path: Path) -> None:
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         file.writestr(link, "/etc/passwd")
     for name in ("a.tar", "a.zip"):
-        assert len(open_images(tmp_path / name)) == 2
+        for _ in range(2):  # told again of what is in the cache
+            images = open_images(tmp_path / name)
+            assert len(images) == 2 and images.notes[-1] == "1 link to what is no file of the archive: left out"
     found = [path for folder in unpacked() for path in folder.rglob("*") if not path.is_dir()]
     assert {path.name for path in found} == {"1.png", "2.png", "notes.txt"} and not any(map(Path.is_symlink, found))
 
 
-def linked(path: Path, link: str, target: str) -> Path:
-    tarred(path, FILES)
+def linked(
+    path: Path, link: str, target: str, *, files: dict[str, bytes] = FILES, kind: bytes = tarfile.LNKTYPE
+) -> Path:
+    if not path.exists():
+        tarred(path, files)
     with tarfile.open(path, "a") as file:
         info = tarfile.TarInfo(link)
-        info.type, info.linkname = tarfile.LNKTYPE, target
+        info.type, info.linkname = kind, target
         file.addfile(info)
     return path
+
+
+def test_a_link_to_a_hidden_file_is_read(tmp_path: Path) -> None:
+    hidden = {".dvc/cache/1": picture(1), ".dvc/cache/2": picture(2), "._1": b""}
+    linked(tmp_path / "a.tar", "set/cat/1.png", ".dvc/cache/1", files=hidden)
+    linked(tmp_path / "a.tar", "set/dog/2.png", "../../.dvc/cache/2", kind=tarfile.SYMTYPE)
+    images = open_images(tmp_path / "a.tar")
+    assert [images.reader.read(i)[0, 0, 0] for i in range(2)] == [1, 2] and images.classes == ("cat", "dog")
+    assert len(images.notes) == 1 and len([file for file in cache_dir().rglob("*") if file.is_file()]) == 2
+
+
+def test_a_symbolic_link_is_the_file_that_its_chain_leads_to(tmp_path: Path) -> None:
+    for link, target in {"cat/8.png": "../dog/9.png", "dog/9.png": "./deep/2.png", "dog/loop.png": "loop.png"}.items():
+        linked(tmp_path / "a.tar", link, target, kind=tarfile.SYMTYPE)
+    zipped(tmp_path / "a.zip", FILES)
+    with zipfile.ZipFile(tmp_path / "a.zip", "a") as file:
+        for name, target in {"cat/8.png": "../dog/9.png", "dog/9.png": "deep/2.png", "dog/far.png": "/x"}.items():
+            link = zipfile.ZipInfo(name)
+            link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+            file.writestr(link, target)
+    for archive in ("a.tar", "a.zip"):
+        images = open_images(tmp_path / archive)
+        assert [images.reader.key(i) for i in range(4)] == ["cat/1.png", "cat/8.png", "dog/9.png", "dog/deep/2.png"]
+        assert [images.reader.read(i)[0, 0, 0] for i in range(4)] == [1, 2, 2, 2]
+        assert images.notes[-1] == "1 link to what is no file of the archive: left out"
+
+
+def test_a_link_of_a_file_to_itself_leaves_it_as_it_is(tmp_path: Path) -> None:
+    images = open_images(linked(tmp_path / "a.tar", "cat/1.png", "./cat/1.png"))
+    assert images.reader.read(0)[0, 0].tolist() == [1, 0, 99] and len(images.notes) == 1
 
 
 @pytest.mark.parametrize("target", ["cat/1.png", "./cat/1.png"])
@@ -164,7 +226,14 @@ def test_a_hard_link_that_leads_outside_is_refused(target: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("target", ["cat/none.png", "dog/same.png"])
 def test_a_hard_link_to_what_is_not_there_is_left_out(target: str, tmp_path: Path) -> None:
-    assert len(open_images(linked(tmp_path / "a.tar", "dog/same.png", target))) == 2
+    images = open_images(linked(tmp_path / "a.tar", "dog/same.png", target))
+    assert len(images) == 2 and images.notes[-1] == "1 link to what is no file of the archive: left out"
+
+
+def test_an_archive_of_links_alone_says_that_their_files_are_not_in_it(tmp_path: Path) -> None:
+    archive = linked(tmp_path / "a.tar", "cat/1.png", "../../store/1.png", files={}, kind=tarfile.SYMTYPE)
+    with pytest.raises(DataError, match=r"holds no pictures; .*; 1 link to files that are not in it"):
+        open_images(archive)
 
 
 @pytest.mark.parametrize("cut", [1024, 1024 + 100, 1024 + 511])
@@ -176,6 +245,13 @@ def test_a_tar_cut_at_or_in_a_header_is_said(suffix: str, cut: int, tmp_path: Pa
     with pytest.raises(DataError, match=r"cannot be unpacked: .* where the next file or the end should stand; copy or"):
         open_images(archive)
     assert unpacked() == []
+
+
+def test_a_tar_without_an_end_is_said(tmp_path: Path) -> None:
+    data = tarred(tmp_path / "a.tar", FILES).read_bytes()
+    (tmp_path / "a.tar").write_bytes(data[: 3 * 1024])
+    with pytest.raises(DataError, match="the tar has no end: it stops where the next file or the end should stand"):
+        open_images(tmp_path / "a.tar")
 
 
 def test_a_tar_with_a_damaged_header_is_said(tmp_path: Path) -> None:

@@ -218,7 +218,8 @@ def test_what_was_perhaps_meant_otherwise_is_told(tmp_path: Path) -> None:
     assert images.notes[1:] == (
         "images_1, images_2 are taken as classes, and all hold the folders cat, dog; if those are the classes, "
         "name what is above them train, val or test, or give one of it: SOURCE/images_1",
-        "labels.csv beside the folders: not read; give the table itself if it names the classes",
+        "labels.csv beside the folders: not read; give the table itself, not its folder or archive, if it names the "
+        "classes",
     )
     lower = plant(tmp_path / "b", *(f"{name}/{part}/1.png" for part in ("train", "test") for name in ("cat", "dog")))
     assert open_images(lower).notes[1:] == (

@@ -95,6 +95,7 @@ def test_all_parts_are_scaled_alike(tmp_path: Path) -> None:
     [
         (LABELS[:, None], {}, ("0", "1", "2"), [2, 0, 0, 1]),
         (np.eye(3)[LABELS], {}, ("0", "1", "2"), [2, 0, 0, 1]),
+        (np.eye(3, dtype=bool)[LABELS], {}, ("0", "1", "2"), [2, 0, 0, 1]),
         (LABELS.astype(np.float64), {}, ("0", "1", "2"), [2, 0, 0, 1]),
         (np.array([5, 7, 7, -1]), {}, ("-1", "5", "7"), [1, 2, 2, 0]),
         (LABELS, {"classes": np.array(["a", "b", "c", "d"])}, ("a", "b", "c", "d"), [2, 0, 0, 1]),
@@ -131,7 +132,16 @@ def test_labels_come_as_numbers_text_or_one_hot(
         ({"images": GREY, "labels": LABELS + 0.5}, "labels holds float64 values; expected whole numbers or text"),
         ({"images": GREY, "labels": LABELS, "classes": np.array(["a"])}, "labels 0 to 2; its array `classes` names 1"),
         ({"images": GREY, "labels": np.array(list("abab")), "classes": np.array(["a"])}, "the label 'b', which its"),
-        ({"images": GREY, "labels": np.array([None] * 4)}, "cannot be read as NPZ: Object arrays cannot be loaded"),
+        ({"images": GREY, "labels": np.array([None] * 4)}, "as NPZ: labels: Object arrays cannot be loaded"),
+        ({"images": GREY, "labels": LABELS.astype(np.uint64) + 2**63}, r"from 9.22337e\+18 to .*expected labels below"),
+        ({"images": GREY, "labels": LABELS * 1e30}, r"labels holds numbers from 0 to 2e\+30; expected labels below 2"),
+        ({"images": GREY, "labels": np.array(["a", "", "b", "b"])}, "has the class ''; expected a line of text"),
+        (
+            {"images": GREY, "labels": np.array(["a", "a\nb", "b", "b"])},
+            r"has the class 'a\\nb'; expected a line of text",
+        ),
+        ({"images": GREY, "labels": np.array(["a", "a\0b", "b", "b"])}, r"has the class 'a\\x00b'; expected a line"),
+        ({"images": GREY, "labels": LABELS, "classes": ["a", "", "b"]}, "has the class ''; expected a line of text"),
     ],
 )
 def test_what_does_not_fit_is_said(arrays: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
@@ -173,6 +183,15 @@ def test_arrays_that_are_not_read_are_told(tmp_path: Path) -> None:
             "has x_val and x_valid, all for val; keep one",
         ),
         ({"images": GREY, "labels": LABELS, "classes": ["p", "p", "r"]}, "names the class 'p' twice"),
+        ({"x": GREY, "X": 255 - GREY, "y": LABELS}, "has both x and X; keep one of them"),
+        (
+            {"x_train": GREY, "y_train": LABELS, "x_test": GREY, "y_test": np.array(list("abca"))},
+            "labels that are text in one part and numbers in another",
+        ),
+        (
+            {"x": GREY, "y": LABELS, "classes": [["0", "a"], ["1", "b"], ["2", "c"]]},
+            r"an array of classes of shape \(3, 2\); expected a name for each, \(K,\)",
+        ),
     ],
 )
 def test_arrays_that_contradict_each_other_are_refused(arrays: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -35,6 +35,9 @@ def rows(images: Images) -> list[tuple[str, str]]:
         ' Filename , Class ,width\n"a/1.png", cat ,5\n\n"b 2.png",dog,6\n',
         "id,image,class\n1,a/1.png,cat\n2,b 2.png,dog\n",
         "path;label;a,b,c,d\na/1.png;cat;1\nb 2.png;dog;2\n",
+        'path, label\na/1.png, "cat"\n"b 2.png",  "dog"\n',
+        'path;label\n "a/1.png" ; "cat"\nb 2.png;dog\n',
+        "\n \r\npath;label\na/1.png;cat\nb 2.png;dog\n",
         '"File_Path";"Target";"note, with, many, commas"\n"a/1.png";"cat";""\n"b 2.png" ;dog;\n',
     ],
 )
@@ -58,6 +61,7 @@ def test_a_column_of_parts_divides_the_pictures(tmp_path: Path) -> None:
         (["7", "007", "1"], ("1", "007", "7")),
         (["10", "2", "b"], ("10", "2", "b")),
         (["1.5", "10", "2"], ("1.5", "10", "2")),
+        (["2", "1" * 5000], ("1" * 5000, "2")),
     ],
 )
 def test_whole_numbers_are_in_their_own_order(labels: list[str], classes: tuple[str, ...], tmp_path: Path) -> None:
@@ -74,9 +78,10 @@ def test_paths_are_relative_to_the_table_or_absolute_and_may_come_from_windows(t
     assert [images.reader.read(i).tolist() for i in range(3)] == [np.asarray(colour).tolist()] * 3
 
 
-def test_a_missing_file_is_kept_for_the_scan_to_find(tmp_path: Path) -> None:
-    images = open_images(csv(tmp_path, "path,label\nnowhere.png,a\n"))
-    with pytest.raises(PictureError, match=r"nowhere\.png"):
+@pytest.mark.parametrize("name", ["nowhere.png", "nowhere\\a.png", "x\\" + "nowhere" * 50 + ".png"])
+def test_a_missing_file_is_kept_for_the_scan_to_find(name: str, tmp_path: Path) -> None:
+    images = open_images(csv(tmp_path, f"path,label\n{name},a\n"))
+    with pytest.raises(PictureError, match="nowhere"):
         images.reader.read(0)
 
 
@@ -110,6 +115,7 @@ def test_what_does_not_fit_is_said_with_its_row(text: str | bytes, message: str,
     [
         ('path,label\n1.png,"cat\n2.png,dog\n3.png,rose"\n4.png,dog\n', r"row 4: the label goes over several lines"),
         ('path,label,note\n1.png,cat,"a\n2.png,dog,b\n', "ends within quotes, so that rows are lost"),
+        ('path,label\nx.png, "daisy\ny.png, rose\n', "ends within quotes, so that rows are lost"),
         ("path,label\nx.png,daisy, red\ny.png,daisy, white\n", r"row 2 has 3 cells, and the header 2 columns; put"),
     ],
 )
@@ -154,6 +160,7 @@ def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
     [
         ({"file": ["1.png"], "species": ["a"]}, "has the columns 'file', 'species'; expected a header"),
         ({"path": ["1.png", None], "label": ["a", "b"]}, r"set\.parquet, row 2: there is no path"),
+        ({"path": ["1.png", "2.png"], "label": [0.0, float("nan")]}, r"set\.parquet, row 2: there is no label"),
         ({"image": [{"bytes": b"", "path": "1.png"}], "label": [0]}, "row 1 holds a dict value; expected text"),
         ({"path": ["1.png"], "label": ["a"], "split": ["fold"]}, "row 1: the part is 'fold'"),
     ],

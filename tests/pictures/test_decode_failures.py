@@ -97,6 +97,17 @@ def test_a_png_of_the_full_length_that_was_written_in_part_is_refused(share: flo
         decode(data[:end] + bytes(len(data) - end))
 
 
+@pytest.mark.parametrize("file_format", ["ICO", "ICNS"])
+def test_an_icon_whose_png_was_written_in_part_is_refused(file_format: str) -> None:
+    icon = noise().resize((128, 128), box=(0, 0, 9, 9))
+    data = written(icon, file_format, **({"sizes": [(128, 128)]} if file_format == "ICO" else {}))
+    assert decode(data).shape[2] == 3
+    start, end = data.rindex(b"IDAT"), data.rindex(b"IEND")
+    half = (start + end) // 2
+    with pytest.raises(PictureError, match="damaged, or not written to its end; copy it again"):
+        decode(data[:half] + bytes(end - half - 8) + data[end - 8 :])
+
+
 def test_a_png_whose_pixels_are_whole_is_read_with_whatever_stands_behind_them() -> None:
     data = written(noise(), "PNG")
     pixels_end = data.index(b"IEND") - 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,24 @@ def test_a_class_too_small_to_be_scored_is_told(tmp_path, make_pictures):
         f"1 class with too few pictures for {part}: rare; no score there can speak about them"
         for part in ("val", "test")
     ]
+
+
+def test_a_class_too_small_for_a_part_that_is_made_is_told(tmp_path, make_pictures):
+    data, told = tmp_path / "data", []
+    for number, part in enumerate(("train", "test")):
+        make_pictures(data / part, first=1000 * number)
+        make_pictures(data / part, ("rare",), per_class=1, first=5000 + number)
+    gather(data, tell=told.append)
+    unscored = "1 class with too few pictures for val: rare; no score there can speak about them"
+    assert [line for line in told if "too few pictures" in line] == [unscored]
+    make_pictures(data / "val", first=7000)
+    shutil.copytree(data / "train" / "rare", data / "val" / "rare")  # left out, being learnt
+    gather(data, tell=told.append)
+    assert [line for line in told if "too few pictures" in line] == [unscored] * 2
+    shutil.rmtree(data / "val" / "rare")
+    gather(data, tell=told.append)
+    assert [line for line in told if "too few pictures" in line] == [unscored] * 2
+    assert any("missing in a part: val/rare" in line for line in told)
 
 
 def test_a_folder_too_high_is_told_where_the_classes_are(tmp_path, make_pictures, quickly):

@@ -1,7 +1,8 @@
 """A zip or tar archive of a folder, unpacked safely into the user's cache, once.
 
-Refused: names that lead out of the folder. Left out: symbolic links, devices, hidden files and macOS's companions.
-A hard link of a tar becomes a copy of the earlier file that it names.
+Refused: names that lead out of the folder. Left out: devices, hidden files and macOS's companions.
+A link becomes a copy of the file that it names, of a hidden one too; one to what is no file of the archive is left out,
+and counted.
 Stopped: more than 200 times the archive's size (plus 100 MB), or more than the disk has free.
 """
 
@@ -33,6 +34,7 @@ SMALL_BYTES = 100 * 10**6  # a tiny archive of plain pictures may shrink more th
 SPARE_BYTES = 200 * 10**6  # what the disk keeps
 CHUNK_BYTES = 1 << 20
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+MAX_LINK_BYTES = 4096  # of a name; more is no link
 SHOWN = 80  # characters of a name
 BAD_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.EINVAL, errno.EILSEQ}
 DAMAGED = (
@@ -50,11 +52,12 @@ DAMAGED = (
 
 @dataclass(frozen=True)
 class Member:
-    """One file of an archive: its data, or the name of an earlier one that it equals; `done` bytes lie before it."""
+    """One file of an archive: its data, or the name of another that it equals; `done` bytes lie before it."""
 
     name: str
     data: IO[bytes] | str
     done: int
+    symbolic: bool = False  # a link that may well lead outside
 
 
 class _Header(tarfile.TarInfo):
@@ -66,6 +69,10 @@ class _Header(tarfile.TarInfo):
             return super().fromtarfile(archive)
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
+        except tarfile.EmptyHeaderError as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(
+                "the tar has no end: it stops where the next file or the end should stand"
+            ) from error
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"{error} where the next file or the end should stand") from error
 
@@ -84,27 +91,34 @@ def unpack(archive: Path, *, progress: Progress | None = None) -> Path:
 
 
 def unpack_into(archive: Path, place: Path, *, progress: Progress | None = None) -> Path:
-    """Unpack into a new folder that appears whole or not at all; its name is `place` with the number of its files.
+    """Unpack into a new folder that appears whole or not at all.
 
+    Its name is `place` with the number of its files and that of links left out.
     Raises DataError for a damaged or hostile archive.
     """
     temporary = place.parent / f".convlens-{secrets.token_hex(6)}.tmp"
+    files = temporary / "files"
     try:
-        with guard(temporary):
-            temporary.mkdir(parents=True)
-        _write_members(archive, temporary, progress)
-        folder = place.with_name(f"{place.name}-{_num_files(temporary)}")
+        with guard(files):
+            files.mkdir(parents=True)
+        lost = _write_members(archive, files, progress)
+        folder = place.with_name(f"{place.name}-{_num_files(files)}-{lost}")
         with guard(folder):
-            _move_into_place(temporary, folder)
+            _move_into_place(files, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
 
 
+def num_lost(folder: Path) -> int:
+    """How many links of the archive that `unpack` made this folder of are left out."""
+    return int(folder.name.rpartition("-")[2])
+
+
 def _unpacked(place: Path) -> Path | None:
     """The folder that was unpacked before, if no file of it is missing; it is removed where one is."""
-    for folder in place.parent.glob(f"{place.name}-*"):
-        if _num_files(folder) >= int(folder.name.rpartition("-")[2]):
+    for folder in place.parent.glob(f"{place.name}-*-*"):
+        if _num_files(folder) >= int(folder.name.split("-")[-2]):
             return folder
         with guard(folder):
             shutil.rmtree(folder.rename(folder.with_name(f".convlens-{secrets.token_hex(6)}.tmp")))
@@ -123,24 +137,60 @@ def _move_into_place(temporary: Path, folder: Path) -> None:
             raise
 
 
-def _write_members(archive: Path, folder: Path, progress: Progress | None) -> None:
+def _write_members(archive: Path, folder: Path, progress: Progress | None) -> int:
+    """Write the files into `folder`, hidden ones beside it, where links find them; how many links found none."""
     bound = _Bound(archive, folder)
+    hidden: dict[PurePosixPath, Path] = {}
+    links: dict[PurePosixPath, PurePosixPath | None] = {}
+
+    def at(name: PurePosixPath | None) -> Path | None:
+        return None if name is None else folder / name if (folder / name).is_file() else hidden.get(name)
+
     for member in _members(archive):
-        target = folder / _safe_name(member.name, archive)
+        wanted = _is_wanted(member.name)
+        name = _safe_name(member.name, archive) if wanted else _inside(member.name)
+        if name is None:
+            continue
         data = member.data
         if isinstance(data, str):
-            source = folder / _safe_name(data, archive)
-            if source == target or not source.is_file():
-                continue  # what it names was left out
+            named = _inside(data) if member.symbolic or not wanted else _safe_name(data, archive)
+            source = None if member.symbolic or not wanted else at(named)
+            if source is None:
+                links[name] = named  # perhaps it comes later
+            if source is None or named == name:
+                continue
             data = source.open("rb")
-        with data, guard(target), _named(member.name, archive):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as file:
-                for chunk in _chunks(data, archive):
-                    bound.count(len(chunk))
-                    file.write(chunk)
+        target = folder / name if wanted else hidden.setdefault(name, folder.parent / str(len(hidden)))
+        _write(data, target, member.name, bound)
         if progress:
             progress("unpack", min(member.done, bound.archive_bytes), bound.archive_bytes, archive.name)
+    lost = 0
+    for name in (name for name in links if _is_wanted(str(name)) and at(name) is None):
+        source = at(_end(name, links))
+        if source is None:
+            lost += 1
+        else:
+            _write(source.open("rb"), folder / name, str(name), bound)
+    return lost
+
+
+def _end(name: PurePosixPath, links: dict[PurePosixPath, PurePosixPath | None]) -> PurePosixPath | None:
+    """What a chain of links leads to; None where it leads nowhere, or round."""
+    passed: set[PurePosixPath] = set()
+    end: PurePosixPath | None = name
+    while end in links and end not in passed:
+        passed.add(end)
+        end = links[end]
+    return None if end in passed else end
+
+
+def _write(data: IO[bytes], target: Path, name: str, bound: _Bound) -> None:
+    with data, guard(target), _named(name, bound.archive):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            for chunk in _chunks(data, bound.archive):
+                bound.count(len(chunk))
+                file.write(chunk)
 
 
 @contextmanager
@@ -210,10 +260,16 @@ def _is_zip(archive: Path) -> bool:
 def _zip_members(archive: Path) -> Iterator[Member]:
     done = 0
     with zipfile.ZipFile(archive) as file:
-        for info in file.infolist():
+        members = [(info, stat.S_IFMT(info.external_attr >> 16)) for info in file.infolist() if not info.is_dir()]
+        linked = any(kind == stat.S_IFLNK for _, kind in members)
+        for info, kind in members:
             done += info.compress_size
-            kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was not made on Unix
-            if not info.is_dir() and kind in (0, stat.S_IFREG) and _is_wanted(info.filename):
+            if kind == stat.S_IFLNK and info.file_size <= MAX_LINK_BYTES:
+                where = PurePosixPath(info.filename).parent
+                yield Member(
+                    info.filename, str(where / file.read(info).decode("utf-8", "replace")), done, symbolic=True
+                )
+            elif kind in (0, stat.S_IFREG) and _is_kept(info.filename, linked=linked):  # 0 where Unix did not make it
                 yield Member(info.filename, file.open(info), done)
 
 
@@ -221,22 +277,48 @@ def _tar_members(archive: Path) -> Iterator[Member]:
     with archive.open("rb") as raw, closing(tarfile.open(fileobj=raw, mode="r:*", tarinfo=_Header)) as file:
         while (info := file.next()) is not None:
             file.members = []  # type: ignore[attr-defined]  # else the list grows with every file
-            if not _is_wanted(info.name):
-                continue
-            data = info.linkname if info.islnk() else file.extractfile(info) if info.isreg() else None
-            if data is not None:
+            if info.issym():
+                where = PurePosixPath(info.name).parent
+                yield Member(info.name, str(where / info.linkname), raw.tell(), symbolic=True)
+            elif info.islnk():
+                yield Member(info.name, info.linkname, raw.tell())
+            elif info.isreg() and _is_kept(info.name, linked=True) and (data := file.extractfile(info)) is not None:
                 yield Member(info.name, data, raw.tell())
 
 
 def _is_wanted(name: str) -> bool:
-    steps = PurePosixPath(name.replace("\\", "/")).parts
-    return not any((step.startswith(".") and step != "..") or step == "__MACOSX" for step in steps)
+    return not any((step.startswith(".") and step != "..") or step == "__MACOSX" for step in _steps(name))
+
+
+def _is_kept(name: str, *, linked: bool) -> bool:
+    """Whether a file is wanted, or may be what a link names: no companion of macOS is."""
+    return _is_wanted(name) or (
+        linked and not any(step.startswith("._") or step == "__MACOSX" for step in _steps(name))
+    )
+
+
+def _steps(name: str) -> tuple[str, ...]:
+    return PurePosixPath(name.replace("\\", "/")).parts
+
+
+def _inside(name: str) -> PurePosixPath | None:
+    """The name as a path below the folder, None where it leads elsewhere."""
+    steps: list[str] = []
+    for step in _steps(name):
+        if step != "..":
+            steps.append(step)
+        elif not steps:
+            return None
+        else:
+            steps.pop()
+    path = PurePosixPath(*steps)
+    return None if not steps or path.is_absolute() or re.match("[A-Za-z]:", str(path)) or "\0" in name else path
 
 
 def _safe_name(name: str, archive: Path) -> PurePosixPath:
     """The name as a path below the folder; raises DataError where it leads elsewhere."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    if not path.parts or path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", name) or "\0" in name:
+    path = _inside(name)
+    if path is None:
         raise DataError(f"{archive} holds '{name}', a name that leads out of the folder; it is damaged or hostile")
     return path
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from convlens.data.images import FileReader, Images, class_named, part_named
 from convlens.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES
-from convlens.errors import DataError, UsageError, counted
+from convlens.errors import DataError, UsageError, counted, listed
 
 LAYOUT = "a folder per class (SOURCE/daisy/1.jpg, SOURCE/rose/2.jpg), or those within train, val and test"
 
@@ -124,6 +124,11 @@ def visible_folders(folder: Path) -> list[Path]:
     return [Path(entry.path) for entry in _entries(folder) if _is_folder(entry)]
 
 
+def visible_files(folder: Path) -> list[Path]:
+    """What else lies in a folder, neither hidden nor the system's own, sorted."""
+    return [Path(entry.path) for entry in _entries(folder) if not _is_folder(entry)]
+
+
 def _parts_of(root: Path, found: Found) -> Iterator[tuple[str, Path]]:
     """(part, folder with class folders); one ("", root) where the source is not divided.
 
@@ -175,9 +180,15 @@ def _doubts(above: list[Path], root: Path) -> Iterator[str]:
                 f"{named} are taken as classes, and all hold the folders {inner}; if those are the classes, "
                 f"name what is above them train, val or test, or give one of it: SOURCE/{above[0].relative_to(root)}"
             )
+    yield from tables_beside(root)
+
+
+def tables_beside(root: Path) -> Iterator[str]:
+    """A note of the tables that lie beside the folders."""
     tables = [entry.name for entry in _entries(root) if entry.name.lower().endswith(CSV_SUFFIXES + PARQUET_SUFFIXES)]
     if tables:
-        yield f"{', '.join(tables[:5])} beside the folders: not read; give the table itself if it names the classes"
+        remedy = "give the table itself, not its folder or archive, if it names the classes"
+        yield f"{listed(tables)} beside the folders: not read; {remedy}"
 
 
 def _walk(folder: Path, skipped: Counter[str], visited: set[tuple[int, int]]) -> Iterator[Path]:

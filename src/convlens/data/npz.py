@@ -42,6 +42,7 @@ EXPECTED = (
     "x_train and y_train (and x_test, y_test), train_images and train_labels (and val_, test_), or images and labels"
 )
 SHAPES = "expected numbers of shape (N, H, W), (N, H, W, C) or (N, C, H, W), with C = 1 or 3"
+MOST_LABEL = 2.0**63  # int64 ends there
 Array = NDArray[Any]
 
 READ_ERRORS = (
@@ -88,15 +89,24 @@ def _check_groups(groups: list[tuple[str, str, str]], arrays: dict[str, Array], 
 
 
 def _load(path: Path) -> dict[str, Array]:
+    reading = ""  # the array, for the error
+    arrays: dict[str, Array] = {}
     try:
         with path.open("rb") as file:  # np.load leaves it open when the archive is damaged
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("one array, not an archive of arrays")
             with archive:
-                return {key.lower(): archive[key] for key in archive.files}
+                for key in archive.files:
+                    if key.lower() in arrays:
+                        raise DataError(f"{path} has both {key.lower()} and {key}; keep one of them")
+                    reading = f"{key}: "
+                    arrays[key.lower()] = archive[key]
     except READ_ERRORS as error:
-        raise DataError(f"{path} cannot be read as NPZ: {error}; expected numpy.savez of plain arrays") from error
+        raise DataError(
+            f"{path} cannot be read as NPZ: {reading}{error}; expected numpy.savez of plain arrays"
+        ) from error
+    return arrays
 
 
 def _as_pictures(array: Array, what: str) -> Array:
@@ -113,7 +123,7 @@ def _as_pictures(array: Array, what: str) -> Array:
 def _as_labels(array: Array, num_pictures: int, what: str) -> Array:
     """(N,), (N, 1) or one-hot (N, K) -> (N,) integers or text."""
     labels = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-    if labels.ndim == 2 and np.issubdtype(labels.dtype, np.number) and _is_one_hot(labels):
+    if labels.ndim == 2 and labels.dtype.kind in "biuf" and _is_one_hot(labels):
         labels = labels.argmax(1)
     if labels.shape != (num_pictures,):
         raise DataError(
@@ -121,6 +131,8 @@ def _as_labels(array: Array, num_pictures: int, what: str) -> Array:
         )
     if labels.dtype.kind == "S":
         labels = np.char.decode(labels, "utf-8", "replace")
+    if labels.dtype.kind in "uf" and (abs(labels.astype(np.float64)) >= MOST_LABEL).any():
+        raise DataError(f"{what} holds numbers from {labels.min():g} to {labels.max():g}; expected labels below 2**63")
     if labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.rint(labels)).all():
         labels = labels.astype(np.int64)
     if labels.dtype.kind not in "biuU":
@@ -173,14 +185,18 @@ def _scaled(array: Array, scale: float) -> NDArray[np.uint8]:
 def _classes(
     answers: dict[str, Array], named: Array | None, path: Path
 ) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
-    names = tuple(_named(name) for name in np.ravel(named)) if named is not None else ()
+    if named is not None and (named.ndim == 0 or named.size != max(named.shape)):
+        raise DataError(f"{path} has an array of classes of shape {named.shape}; expected a name for each, (K,)")
+    names = () if named is None else tuple(_named(name, path) for name in np.ravel(named))
     if repeated := sorted(name for name in set(names) if names.count(name) > 1):
         raise DataError(
             f"{path} names the class '{repeated[0]}' twice in its array of classes; expected a name for each"
         )
+    if {"U", "i"} <= {values.dtype.kind for values in answers.values()}:
+        raise DataError(f"{path} has labels that are text in one part and numbers in another; expected one kind")
     present = np.unique(np.concatenate(list(answers.values())))
     if present.dtype.kind == "U":
-        answers = {part: np.array([_named(value) for value in values]) for part, values in answers.items()}
+        answers = {part: np.array([_named(value, path) for value in values]) for part, values in answers.items()}
         present = np.unique(np.concatenate(list(answers.values())))
         classes = names or tuple(map(str, present))
         if unknown := set(map(str, present)) - set(classes):
@@ -192,5 +208,8 @@ def _classes(
     return classes_of_numbers({part: values.astype(np.int64) for part, values in answers.items()}, names)
 
 
-def _named(name: object) -> str:
-    return class_named(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name))
+def _named(name: object, path: Path) -> str:
+    text = class_named(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name))
+    if not text or any(sign in text for sign in "\n\r\0"):
+        raise DataError(f"{path} has the class {text[:40]!r}; expected a line of text for each")
+    return text

@@ -8,19 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 
 from convlens.data.archive import SUFFIXES as ARCHIVE_SUFFIXES
-from convlens.data.archive import unpack
+from convlens.data.archive import num_lost, unpack
 from convlens.data.cifar import find_cifar, open_cifar
-from convlens.data.folder import is_picture_name, open_class_folders, visible_folders
+from convlens.data.folder import (
+    TEXTS,
+    is_picture_name,
+    open_class_folders,
+    tables_beside,
+    visible_files,
+    visible_folders,
+)
 from convlens.data.idx import find_idx, open_idx
 from convlens.data.images import Images, part_named
 from convlens.data.named import NAMED, SETS, open_named
 from convlens.data.npz import open_npz
 from convlens.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES, open_table
-from convlens.errors import DataError, UsageError, listed, unknown_name
+from convlens.errors import DataError, UsageError, counted, listed, unknown_name
 
 Progress = Callable[[str, int, int, str], None]
 
-READ_ME = {".md", ".txt", ".rst", ".pdf"}  # beside the folder that an archive wraps its pictures in
+READ_ME = {".rst", ".pdf"}  # beside the folder that an archive wraps its pictures in
 KINDS = "a folder, a CSV or Parquet table, a zip or tar of a folder, IDX or CIFAR files, an NPZ"
 
 
@@ -93,18 +100,30 @@ def _open_file(file: Path, *, source: str, progress: Progress | None) -> Images:
 
 
 def _open_archive(archive: Path, *, name: str, source: str, progress: Progress | None) -> Images:
-    folder = _single_folder(unpack(archive, progress=progress))
+    unpacked = unpack(archive, progress=progress)
+    folder, lost = _single_folder(unpacked), num_lost(unpacked)
+    links = counted(lost, "link")
     try:
-        return _open_folder(folder, name=name, source=source)
+        images = _open_folder(folder, name=name, source=source)
     except DataError as error:  # its paths are in the cache: say what they come from
-        raise DataError(f"{source}, unpacked: {error}") from error
+        also = f"; {links} to files that are not in it" if lost else ""
+        raise DataError(f"{source}, unpacked: {error}{also}") from error
+    notes = [f"{links} to what is no file of the archive: left out"] if lost else []
+    notes += [] if folder == unpacked else tables_beside(unpacked)
+    return replace(images, notes=(*images.notes, *notes))
 
 
 def _single_folder(folder: Path) -> Path:
     """Step into the one folder that most archives wrap everything in; a lone part or class is no wrapping."""
     while True:
-        inside = [path for path in folder.iterdir() if path.suffix.lower() not in READ_ME or path.is_dir()]
-        wrapped = len(inside) == 1 and inside[0].is_dir() and not part_named(inside[0].name)
+        inside = visible_folders(folder)
+        wrapped = len(inside) == 1 and not part_named(inside[0].name) and all(map(_is_aside, visible_files(folder)))
         if not wrapped or any(is_picture_name(path) for path in inside[0].iterdir()):
             return folder
         folder = inside[0]
+
+
+def _is_aside(file: Path) -> bool:
+    """Whether a file may lie beside the folder that an archive wraps its pictures in: a README, LICENSE or table."""
+    kind = file.suffix.lower()
+    return kind in TEXTS | READ_ME | {*PARQUET_SUFFIXES} or (not kind and "-ubyte" not in file.name.lower())

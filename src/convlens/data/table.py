@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ COLUMNS = {
 DELIMITERS = ",;\t"
 CSV_SUFFIXES = (".csv", ".tsv")
 PARQUET_SUFFIXES = (".parquet", ".pq")
+MAX_DIGITS = 1000  # Python reads no number of 4,300
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,11 @@ def _csv_rows(table: Path) -> tuple[list[Row], list[str]]:
     except OSError as error:
         raise DataError(f"{table} cannot be read: {error.strerror or error}") from error
     delimiter = _sniff(text)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     try:
         if _ends_within_quotes(text, delimiter):
             raise DataError(f"{table} ends within quotes, so that rows are lost; look for a stray quote")
-        header = next(lines, [])
+        header = next((cells for cells in lines if any(map(str.strip, cells))), [])
         places = _places(header, table)
         rows = []
         for cells in lines:
@@ -100,7 +102,7 @@ def _csv_rows(table: Path) -> tuple[list[Row], list[str]]:
 
 def _ends_within_quotes(text: str, delimiter: str) -> bool:
     try:
-        for _ in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
+        for _ in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True):
             pass
     except csv.Error as error:  # strictly, blanks behind a quote are an error, too
         return "end of data" in str(error)
@@ -117,7 +119,7 @@ def _check_width(cells: Sequence[str], header: Sequence[str], where: str) -> Non
 
 def _sniff(text: str) -> str:
     """The delimiter that gives the header most of the columns that are read, and then most columns."""
-    header = text.partition("\n")[0]
+    header = next(filter(str.strip, io.StringIO(text)), "")
 
     def columns(delimiter: str) -> tuple[int, int]:
         names = [name.strip().strip('"').lower() for name in header.split(delimiter)]
@@ -163,7 +165,7 @@ def _others(header: Sequence[str], places: Sequence[int]) -> list[str]:
 
 
 def _text(cell: object, where: str) -> str:
-    if cell is None:
+    if cell is None or cell != cell:  # NaN, as pandas writes what is not there
         return ""
     if not isinstance(cell, str | int | float):
         raise DataError(f"{where} holds a {type(cell).__name__} value; expected text or a number")
@@ -191,12 +193,14 @@ def _check(row: Row) -> None:
 def _sorted_classes(rows: Sequence[Row]) -> list[str]:
     """Whole numbers are sorted as numbers, 2 before 10; all else as text."""
     labels = sorted({row.label for row in rows})
-    if all(label.removeprefix("-").isdecimal() for label in labels):
+    if all(label.removeprefix("-").isdecimal() and len(label) < MAX_DIGITS for label in labels):
         labels.sort(key=int)
     return labels
 
 
 def _locate(folder: Path, path: str) -> Path:
     """The file that a row means; a table from Windows may have backslashes."""
-    place = folder / path
-    return folder / path.replace("\\", "/") if "\\" in path and not place.exists() else place
+    if "\\" in path:
+        with suppress(OSError):  # a name too long for a file
+            return folder / (path if (folder / path).exists() else path.replace("\\", "/"))
+    return folder / path

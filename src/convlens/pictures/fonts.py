@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from PIL import ImageFont
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 USUAL = "DejaVu Sans"  # Latin with every accent, Greek and Cyrillic
+END = 0x110000  # behind the last character
 BOXES = "Last Resort"  # has a box for every character there is
+
+
+@dataclass(frozen=True)
+class Face:
+    """What is asked of a font's file, which is closed: a system may have thousands."""
+
+    family: str
+    is_plain: bool  # upright and of usual weight
+    codes: np.ndarray  # the characters' numbers, sorted, and END
+
+    def has(self, characters: Iterable[str]) -> bool:
+        wanted = np.array([ord(one) for one in characters], np.int32)
+        return bool((self.codes[np.searchsorted(self.codes, wanted)] == wanted).all())
 
 
 def font_for(text: str, size: int) -> Font:
@@ -27,7 +42,7 @@ def families_for(texts: Iterable[str]) -> list[str]:
     files = {file for text in texts if (file := _file_for(_lacking(text))) is not None}
     for file in sorted(files - known):
         fontManager.addfont(file)  # installed after matplotlib looked
-    return [USUAL, *sorted({_face(file).family_name for file in files} - {USUAL})]
+    return [USUAL, *sorted({_face(file).family for file in files} - {USUAL})]
 
 
 def _lacking(text: str) -> frozenset[str]:
@@ -35,7 +50,7 @@ def _lacking(text: str) -> frozenset[str]:
     written = {one for one in text if not one.isascii() and one.isprintable()}
     if not written or (usual := _usual_file()) is None:
         return frozenset()
-    return frozenset(one for one in written if not _has(_face(usual), one))
+    return frozenset(one for one in written if not _face(usual).has(one))
 
 
 @cache
@@ -43,12 +58,17 @@ def _file_for(lacking: frozenset[str]) -> str | None:
     """An upright font of usual weight before others, and what is installed before what matplotlib brings."""
     if not lacking or (usual := _usual_file()) is None:
         return _usual_file()
+    able = [file for file in _installed() if _face(file).has(lacking)]
+    if not able:
+        able = [str(file) for file in sorted(Path(usual).parent.glob("*.ttf")) if _face(str(file)).has(lacking)]
+    return min(able, key=lambda file: not _face(file).is_plain, default=usual)
+
+
+@cache
+def _installed() -> list[str]:
     from matplotlib.font_manager import findSystemFonts
 
-    able = [file for file in sorted(findSystemFonts()) if _has_all(file, lacking)]
-    if not able:
-        able = [str(file) for file in sorted(Path(usual).parent.glob("*.ttf")) if _has_all(str(file), lacking)]
-    return min(able, key=lambda file: _face(file).style_flags != 0, default=usual)
+    return sorted(findSystemFonts())
 
 
 @cache
@@ -67,20 +87,14 @@ def _opened(file: str | None, size: int) -> Font:
         return ImageFont.load_default()
 
 
-def _has_all(file: str, characters: Iterable[str]) -> bool:
-    try:
-        face = _face(file)
-    except (OSError, RuntimeError):  # no font that FreeType reads
-        return False
-    return BOXES not in face.family_name and all(_has(face, one) for one in characters)
-
-
-@lru_cache(maxsize=8)  # a system may have thousands, and each may keep its file open
-def _face(file: str) -> Any:
+@cache
+def _face(file: str) -> Face:
+    """A face without characters for what FreeType does not read, and for one that has but boxes."""
     from matplotlib.ft2font import FT2Font
 
-    return FT2Font(file)
-
-
-def _has(face: Any, character: str) -> bool:
-    return face.get_char_index(ord(character)) != 0
+    try:
+        font = FT2Font(file)
+    except (OSError, RuntimeError):
+        return Face("", False, np.array([END], np.int32))
+    codes = [] if BOXES in font.family_name else sorted(font.get_charmap())
+    return Face(font.family_name, font.style_flags == 0, np.array([*codes, END], np.int32))

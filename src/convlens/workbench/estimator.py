@@ -50,7 +50,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
     read by a multi-layer perceptron.
     Arrays become 256 levels between the smallest and the largest value that training has seen; of a table, each feature
     has its own range, of which a thousandth at each end is clipped, and of 1,000 rows or fewer one that is far from all
-    others. `predict` refuses numbers on another scale than those of `fit`.
+    others. `predict` refuses numbers on another scale than those of `fit`; of a single odd row it warns.
 
     `model`, `epochs`, `budget` and `augment` are those of `convlens.train` (of a table, only `epochs`); `recipe` holds
     other fields of `training.Recipe` by name, `model_options` those of the network. `random_state` is the seed, None

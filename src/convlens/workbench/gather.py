@@ -92,9 +92,8 @@ def gather(
             f"expected a folder for each of at least two classes{_one_level_down(source, images)}"
         )
     division = divide(images.labels, found.hashes, images.parts, seed=seed, fractions=fractions)
-    if images.parts is None:  # what a division of the source's own lacks, the scan has told
-        for line in _unjudged(images, division):
-            tell(line)
+    for line in _unjudged(images, found.readable, division):
+        tell(line)
     keys = [images.reader.key(index) for index in range(len(images))]
     splits = make_splits(found.hashes, division, images.labels, keys)
     looked_in = None if data_dir is None else str(Path(data_dir).expanduser().resolve())
@@ -103,12 +102,17 @@ def gather(
     return Gathered(images, found, splits, lasting_name(source), looked_in, looks)
 
 
-def _unjudged(images: Images, division: np.ndarray) -> Iterator[str]:
-    """Of each part that is scored, the classes that are learnt and have too few pictures to be in it."""
+def _unjudged(images: Images, readable: np.ndarray, division: np.ndarray) -> Iterator[str]:
+    """Of each part that is scored, the classes that are learnt and have too few pictures to be in it.
+
+    What a part that the source brings lacks, the scan has told; it may lose copies of training pictures yet.
+    """
     learnt = set(images.labels[division == "train"].tolist())
+    brought = np.array([""] * len(images) if images.parts is None else images.parts)
     for part in ("val", "test"):
         there = set(images.labels[division == part].tolist())
-        if lacking := [images.classes[label] for label in sorted(learnt - there) if there]:
+        expected = set(images.labels[readable & (brought == part)].tolist()) if part in brought else learnt
+        if lacking := [images.classes[label] for label in sorted((learnt & expected) - there) if there]:
             number = counted(len(lacking), "class", "classes")
             yield f"{number} with too few pictures for {part}: {listed(lacking)}; no score there can speak about them"
 
