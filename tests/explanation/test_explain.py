@@ -207,6 +207,8 @@ def test_wrappers_are_looked_through(residual: nn.Module, images: Tensor) -> Non
         found = explain(wrapped, images)
         assert found.layer == bare.layer
         np.testing.assert_array_equal(found.maps, bare.maps)
+    with pytest.raises(UsageError, match=r"no layer is called 'module\.stem'; .* it is 'stem'"):
+        explain(nn.DataParallel(residual), images, layer="module.stem")
 
 
 def test_a_network_that_cannot_be_traced_does_not_keep_the_pictures(images: Tensor) -> None:

@@ -213,6 +213,9 @@ def find_layer(model: nn.Module, layer: str) -> nn.Module:
     modules = dict(model.named_modules())
     if layer in modules:
         return modules[layer]
+    inner = layer.removeprefix("module.")  # as nn.DataParallel calls it, which is looked through
+    if inner in modules:
+        raise UsageError(f"no layer is called '{layer}'; inside what spreads the network it is '{inner}'")
     raise unknown_name("layer", layer, modules, "`convlens measure` lists the layers of a network")
 
 
