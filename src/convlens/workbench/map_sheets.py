@@ -181,8 +181,7 @@ def _sheets(rows: list[_Row], checks: Mapping[str, SanityCheck]) -> list[Sheet]:
         caption = f"{', '.join(METHODS[name].title for name in methods)}: {part[0].said.target} "
         caption += likelihood(part[0].probability)
         figures = tuple(_figure(row, checks) for row in part)
-        others = f"-and-{len(part) - 1}-more" if len(part) > 1 else ""  # so that one of its own does not overwrite it
-        name = f"{what}-{slug(part[0].seen.name)}{others}{number}"
+        name = f"{what}-{slug(part[0].seen.name)}{number}"
         sheets.append(Sheet(name, sheet, caption, what, tuple(checks.values()), figures))
     return sheets
 
