@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shlex
 import signal
 import subprocess
@@ -10,6 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+from convlens.cli.guard import load
+from convlens.cli.sigterm import Terminated, hearing_sigterm
 
 LONG = ("--model", "lenet5", "--epochs", "10", "--precision", "fp32", "--threads", "1", "--json")
 
@@ -72,3 +76,14 @@ def test_sigterm_while_pictures_are_read_leaves_no_folder(tmp_path):
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert (done.returncode, "Traceback" in done.stderr) == (143, False), done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, Terminated])
+def test_a_signal_waits_until_what_a_command_needs_is_imported(stop, tmp_path, monkeypatch):
+    number = signal.SIGTERM if stop is Terminated else signal.SIGINT
+    (tmp_path / "begun_room.py").write_text(f"import signal\nsignal.raise_signal({int(number)})\nwhole = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    with pytest.raises(stop), hearing_sigterm():
+        load("begun_room")
+    assert sys.modules.pop("begun_room").whole

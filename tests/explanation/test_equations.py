@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -211,7 +212,7 @@ def test_little_memory_gives_the_same_map(
     monkeypatch.setattr(memory, "BOUND", 1)
     monkeypatch.setattr(memory, "NEAR", 1)
     scarce = explain(residual, images, target, method=method)
-    assert max(sizes) == (3 if callable(target) else 1)
+    assert max(sizes) == 1
     assert scarce.targets == plenty.targets
     np.testing.assert_allclose(scarce.maps, plenty.maps, atol=1e-5 * np.abs(plenty.maps).max())
 
@@ -257,6 +258,27 @@ def test_cam_after_a_module_that_ran_before(images: Tensor) -> None:
     expected = torch.einsum("k,nkhw->nhw", model.linear.weight[1].detach(), maps)
     found = explain(model, images, 1, method="cam", layer="act").maps
     np.testing.assert_allclose(found, enlarged(expected, images), atol=1e-5)
+
+
+@pytest.mark.parametrize("join", [torch.add, lambda *maps: torch.cat(maps, 1)], ids=["added", "beside"])
+def test_cam_is_refused_where_a_part_of_the_score_goes_around_the_layer(join: Callable[..., Tensor]) -> None:
+    class Skip(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.one, self.two = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+            self.join, self.linear = nn.Identity(), nn.LazyLinear(3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = F.relu(self.one(x))
+            return self.linear(self.join(join(x, self.two(x))).mean((2, 3)))
+
+    images = torch.randn(2, 3, 8, 8)
+    model = Skip()
+    model(images)
+    with pytest.raises(ExplanationError, match="a part of it goes around 'two'; name the layer where the ways meet"):
+        explain(model, images, 1, method="cam", layer="two")
+    assert explain(model, images, 1, method="cam", layer="join").maps.any()
 
 
 def test_cam_is_refused_for_a_curved_head_of_one_position() -> None:

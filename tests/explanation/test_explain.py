@@ -112,6 +112,14 @@ def test_a_layer_that_never_runs_is_refused(residual: nn.Module, images: Tensor)
         explain(residual, images, layer="unused")
 
 
+def test_a_layer_that_runs_several_times_is_told(residual: nn.Module, images: Tensor) -> None:
+    assert explain(residual, images).note == ""
+    twice = nn.Sequential(residual.stem[0], nn.Conv2d(8, 8, 3, padding=1))
+    twice.append(twice[1]).append(nn.AdaptiveAvgPool2d(1)).append(nn.Flatten())
+    found = explain(twice, images, 0, method="cam", layer="1")
+    assert found.note == "layer '1' runs 2 times in a pass, and only what its last run gave was looked at"
+
+
 def test_a_network_that_cuts_the_gradient_is_refused(images: Tensor) -> None:
     class Cut(nn.Sequential):
         def forward(self, x: Tensor) -> Tensor:
@@ -199,6 +207,8 @@ def test_wrappers_are_looked_through(residual: nn.Module, images: Tensor) -> Non
         found = explain(wrapped, images)
         assert found.layer == bare.layer
         np.testing.assert_array_equal(found.maps, bare.maps)
+    with pytest.raises(UsageError, match=r"no layer is called 'module\.stem'; .* it is 'stem'"):
+        explain(nn.DataParallel(residual), images, layer="module.stem")
 
 
 def test_a_network_that_cannot_be_traced_does_not_keep_the_pictures(images: Tensor) -> None:

@@ -53,7 +53,7 @@ def test_whatever_a_network_raises_is_told_as_an_error_of_ours(images: Tensor) -
         for ask in asked_of(Failing(error), images):
             with pytest.raises(ExplanationError, match=r"Failing failed on pictures \(\d, 3, 32, 24\).*planned"):
                 ask()
-    with pytest.raises(ExplanationError, match=r"TypeError: .*'more'; check .* that it takes them alone"):
+    with pytest.raises(ExplanationError, match=r"TwoInputs needs pictures, more, and .* gives .* one tensor"):
         explain(TwoInputs(), images, method="saliency")
 
 
@@ -61,6 +61,21 @@ def test_whatever_a_network_raises_is_told_as_an_error_of_ours(images: Tensor) -
 def test_an_error_in_a_target_function_names_the_function(method: str, residual: nn.Module, images: Tensor) -> None:
     with pytest.raises(UsageError, match=r"the target function failed on logits \(3, 5\): IndexError"):
         explain(residual, images, lambda logits: logits[:, 7], method=method)
+
+
+def test_a_target_function_is_blamed_for_what_it_does(residual: nn.Module, images: Tensor) -> None:
+    with pytest.raises(ExplanationError, match="the target function gives a score without a gradient"):
+        explain(residual, images, lambda logits: logits[:, 0].detach(), method="saliency")
+    with pytest.raises(UsageError, match="the target function gave nan for a picture whose logits are finite"):
+        explain(residual, images, lambda logits: (logits[:, 0] * 0).log() * 0, method="saliency")
+
+
+def test_weights_made_in_inference_mode_take_part_in_no_gradient(images: Tensor) -> None:
+    with torch.inference_mode():
+        network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    with pytest.raises(ExplanationError, match=r"made under torch.inference_mode.*make the network outside it"):
+        explain(network, images, method="saliency")
+    assert explain(network, images, method="occlusion").maps.any()
 
 
 def test_a_layer_without_feature_maps_is_told_what_to_name(mlp: nn.Module, images: Tensor) -> None:

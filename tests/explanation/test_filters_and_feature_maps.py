@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from convlens import pictures
 from convlens.errors import ExplanationError, UsageError
 from convlens.explanation import feature_maps, feature_maps_picture, filters, filters_picture
 from convlens.explanation.contract import difference, network_state
@@ -67,6 +70,21 @@ def test_a_picture_of_filters_shows_each_tile(layer: str, num_tiles: int, residu
     corner = expected[0, 0]
     colour = np.broadcast_to(corner, 3) if corner.size == 1 else corner
     assert (pixels[:, 17:35] == colour).all(-1).any()
+
+
+def test_a_picture_of_some_filters_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict[str, Any] = {}
+    monkeypatch.setattr(pictures, "contact_sheet", lambda tiles, **given: drawn.update(given))
+    model = nn.Sequential(nn.Conv2d(3, 80, 3), nn.Conv2d(80, 16, 5))
+    filters_picture(model)
+    assert drawn["title"] == "0: the first 64 of 80 filters 3x3"
+    filters_picture(model, "1")
+    assert drawn["title"] == "1: the 5 strongest of 16 filters 5x5, of each the 12 strongest of 80 inputs"
+    found = filters(model, "1")
+    strongest = int(found.norms.argmax())
+    assert drawn["labels"][0] == f"{strongest} · {found.norms.max():.3g}\nfrom {found.inputs[strongest, 0]}"
+    filters_picture(model, "1", max_filters=192)
+    assert drawn["title"] == "1: 16 filters 5x5, of each the 12 strongest of 80 inputs"
 
 
 def _strongest(model: nn.Module, layer: str) -> int:

@@ -44,6 +44,8 @@ SMOOTH: dict[str, tuple[Gate, str]] = {
     "tanh GELU": (lambda x: F.gelu(x, approximate="tanh"), "1 of GELU"),
     "nn.ELU": (nn.ELU(), "1 of ELU"),
     "nn.SELU": (nn.SELU(), "1 of ELU"),
+    "nn.ELU in place": (nn.ELU(inplace=True), "1 of ELU"),
+    "nn.CELU in place": (nn.CELU(inplace=True), "1 of CELU"),
     "nn.CELU": (nn.CELU(2.0), "1 of CELU"),
     "nn.Mish": (nn.Mish(), "1 of Mish"),
     "nn.Softplus": (nn.Softplus(), "1 of softplus"),
@@ -148,6 +150,11 @@ def in_place_on_a_view(x: Tensor) -> Tensor:
     return F.relu(x.permute(0, 2, 3, 1), inplace=True).permute(0, 3, 1, 2)
 
 
+def masked_vectors(x: Tensor) -> Tensor:
+    vectors = x.flatten(1)
+    return (vectors * (vectors > 0).float()).view_as(x)
+
+
 HIDDEN: dict[str, tuple[Gate, str]] = {
     "in place on a view": (in_place_on_a_view, "an operation in place on a view"),
     "a function of their own": (TheirReLU.apply, "the function TheirReLU"),
@@ -166,6 +173,10 @@ HIDDEN: dict[str, tuple[Gate, str]] = {
     "mask": (lambda x: x * (x > 0), "a product with a mask"),
     "mask of numbers": (lambda x: x * (x > 0).float(), "a product with a mask"),
     "mask in place": (lambda x: (x * 1).mul_(x > 0), "a product with a mask"),
+    "mask of vectors": (masked_vectors, "a product with a mask"),
+    "two slopes": (lambda x: x * torch.where(x > 0, 1.0, 0.1), "a product with a mask"),
+    "division": (lambda x: x / ((x < 0) * 9.0 + 1), "a product with a mask"),
+    "addcmul": (lambda x: torch.addcmul(torch.zeros(()), x, (x > 0).float()), "a product with a mask"),
     "assignment": (assigned, "an assignment where a mask is true"),
     "masked_scatter": (lambda x: x.masked_scatter(x < 0, torch.zeros_like(x)), "masked_scatter"),
     "clamp from above": (lambda x: -((-x).clamp(max=0)), "a clamp from above at zero"),
@@ -180,6 +191,14 @@ def test_what_may_hide_a_gate_is_refused_beside_gates_too(name: str, images: Ten
     for model in (Gated(gate), Gated(lambda x: gate(F.relu(x - 1)))):
         with pytest.raises(ExplanationError, match=f"cannot tell whether {said} is a gate"):
             explain(model, images, 0, method="guided")
+
+
+@pytest.mark.parametrize("scale", [(1, 3, 1, 1), (3, 1, 1), (1,)])
+def test_a_scale_of_channels_is_no_mask(scale: tuple[int, ...], images: Tensor) -> None:
+    deviations = torch.full(scale, 0.25)
+    deviations.view(-1)[0] = 0.5
+    network = Gated(lambda x: F.relu(x / deviations * deviations))
+    assert explain(network, images, 0, method="guided").maps.any()
 
 
 def test_a_gate_of_squeeze_and_excite_is_no_gate_of_this_kind() -> None:

@@ -17,11 +17,11 @@ import torch
 from PIL import Image
 
 from convlens.data import open_images
-from convlens.errors import ExplanationError, StorageError, UsageError
+from convlens.errors import ExplanationError, RunError, StorageError, UsageError
 from convlens.measurement import probabilities
 from convlens.pictures import decode
 from convlens.runs import Run
-from convlens.workbench import create, explain, layer_sweep, predict
+from convlens.workbench import create, explain, layer_sweep, predict, unit_sheets
 from convlens.workbench.explain import class_number
 from convlens.workbench.results import plain
 
@@ -190,8 +190,24 @@ def test_classes_and_channels_are_grown_from_noise(copied_run):
     assert channel.files[0].exists() and "channel-2" in channel.files[0].name
     with pytest.raises(UsageError, match="a layer and one of its channels"):
         explain(copied_run, method="maximise", layer=layer)
-    with pytest.raises(UsageError, match="step is no option of maximise; there are steps"):
+    with pytest.raises(UsageError, match=r"no option of maximise is called 'step' \(near: steps.*; there are steps"):
         explain(copied_run, method="maximise", options={"step": 4})
+
+
+def test_of_many_classes_it_is_told_how_many_are_drawn(copied_run, monkeypatch):
+    monkeypatch.setattr(unit_sheets, "MOST_CLASSES", 3)
+    told: list[str] = []
+    drawn = explain(copied_run, method="maximise", options={"steps": 4}, progress=lambda *now: told.append(now[3]))
+    assert set(told) == {"3 of 10 classes"}
+    facts = json.loads(drawn.files[0].with_suffix(".json").read_text())
+    assert facts["caption"] == "What excites the first 3 of 10 classes (--target names any other) most"
+
+
+def test_what_is_no_folder_is_told(copied_run):
+    with pytest.raises(RunError, match=rf"run.json is a file, and a run is a folder .*; give {copied_run}"):
+        explain(copied_run / "run.json", digit())
+    with pytest.raises(UsageError, match="--out came empty; expected a folder"):
+        explain(copied_run, digit(), out="")
 
 
 def test_the_pictures_that_excite_a_channel_are_found(copied_run):

@@ -34,7 +34,7 @@ def explain(
     ] = None,
     rule: Annotated[str | None, typer.Option(help="gate: take smooth gates for ReLUs, in guided and deconv.")] = None,
     sweep: Annotated[bool, typer.Option("--sweep", help="The map at every layer in turn, as an animation.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for what is drawn; the run's explanations/.")] = None,
+    out: Annotated[str | None, typer.Option(metavar="PATH", help="Folder for what is drawn; the run's own.")] = None,
     sanity: Annotated[bool, typer.Option(help="Check that the map tells something about the network.")] = True,
     shuffled: Annotated[Path | None, typer.Option(metavar="RUN", help="One of shuffled labels, for the check.")] = None,
     save_arrays: Annotated[bool, typer.Option("--save-arrays", help="Write the maps as .npy too.")] = False,

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from convlens.cli.sigterm import Terminated, hearing_sigterm
+from convlens.cli.sigterm import Terminated, hearing_sigterm, signals_held
 from convlens.errors import ConvlensError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -26,7 +26,8 @@ def load(room: str) -> None:
     if room not in sys.modules and gc.isenabled():
         gc.disable()
         try:
-            import_module(room)
+            with signals_held():  # half-way an interrupt may come out of torch or NumPy as any other error
+                import_module(room)
             gc.freeze()
         finally:
             gc.enable()

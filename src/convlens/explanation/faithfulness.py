@@ -87,7 +87,7 @@ class Faithfulness:
 def faithfulness(question: Question, maps: np.ndarray, *, seed: int = 0) -> Faithfulness:
     """`maps` (N, H, W) of the pictures asked about; what is larger comes first, equal values in a random order."""
     with torch.no_grad():
-        question.settle()
+        question.target.score(question.logits(question.images.clone()))  # settles the classes
         blurry = blurred(question.images, max(question.images.shape[2:]) * BLUR)
         drawn = np.random.default_rng(seed)
         blob = np.broadcast_to(centre_blob(*maps.shape[1:]), maps.shape)

@@ -1,7 +1,7 @@
 """The filters of a convolution as pictures: what its weights look for.
 
 K filters, each of C kernels of kh x kw. Mid grey (or the neutral colour) is zero; every filter has a scale of its
-own, so that a weak one can be seen as well as a strong one: its norm stands in the caption.
+own, so that a weak one can be seen as well as a strong one: its norm stands below it, or below the first of its row.
 """
 
 from __future__ import annotations
@@ -92,14 +92,18 @@ def filters_picture(
     for k in chosen:
         for p, picture in enumerate(shades(found.kernels[k])[:planes]):
             tiles.append(picture if found.colour else picture[:, :, 0])
-            labels.append(f"{k}\n{found.norms[k]:.3g}" if planes == 1 else f"{k}\nfrom {found.inputs[k, p]}")
+            norm = f" · {found.norms[k]:.3g}" if p == 0 else ""  # of the filter, before its strongest input
+            labels.append(f"{k}\n{found.norms[k]:.3g}" if planes == 1 else f"{k}{norm}\nfrom {found.inputs[k, p]}")
     columns = planes if planes > 1 else full_columns(len(tiles))
-    return contact_sheet(tiles, labels=labels, columns=columns, tile=tile, title=_title(found))
+    return contact_sheet(tiles, labels=labels, columns=columns, tile=tile, title=_title(found, len(chosen), planes))
 
 
-def _title(found: Filters) -> str:
-    height, width = found.kernels.shape[2:4]
-    return f"{found.layer}: {len(found.kernels)} filters {height}x{width}"  # the font of the sheets has no ×
+def _title(found: Filters, drawn: int, planes: int) -> str:
+    num_filters, num_inputs, height, width = found.kernels.shape[:4]
+    which = f"the {drawn} strongest of" if planes > 1 else f"the first {drawn} of"
+    some = f"{which} " if drawn < num_filters else ""
+    inputs = f", of each the {planes} strongest of {num_inputs} inputs" if planes < num_inputs else ""
+    return f"{found.layer}: {some}{num_filters} filters {height}x{width}{inputs}"  # the font of the sheets has no ×
 
 
 def full_columns(num_tiles: int) -> int:

@@ -67,6 +67,14 @@ SQUASHING = frozenset({
     "ToCopyBackward",
 })  # fmt: skip
 MOST_STEPS = 8
+# where autograd keeps what is multiplied
+FACTORS = {
+    "MulBackward": ("self", "other"),
+    "DivBackward": ("other",),
+    "AddcmulBackward": ("tensor1", "tensor2"),
+    "LerpBackward": ("weight",),
+}
+FEW = 4  # fewer numbers of two values are scales, such as the deviations of channels
 Gradients = tuple[Tensor, ...]
 
 
@@ -147,21 +155,26 @@ def _unknown(node: Any, name: str) -> str:
 
 def _unknown_product(node: Any, name: str) -> str:
     """x · (x > 0), x · sigmoid(x), x − tanh(x)."""
-    if name not in ("MulBackward", "SubBackward"):
-        return ""
-    one, two = (following for following, _ in node.next_functions)
-    if one is not None and two is not None:
-        return "a number and a function of itself" if _is_made_of(one, two) or _is_made_of(two, one) else ""
-    if name == "MulBackward" and any(_is_mask(getattr(node, f"_saved_{side}", None)) for side in ("self", "other")):
-        return "a product with a mask"
-    return ""
+    if name in ("MulBackward", "SubBackward"):
+        one, two = (following for following, _ in node.next_functions)
+        if one is not None and two is not None:
+            return "a number and a function of itself" if _is_made_of(one, two) or _is_made_of(two, one) else ""
+    factors = (getattr(node, f"_saved_{side}", None) for side in FACTORS.get(name, ()))
+    return "a product with a mask" if any(map(_is_mask, factors)) else ""
 
 
 def _is_mask(value: Any) -> bool:
-    """True or false, or 0 and 1, for every number of a whole batch of maps."""
-    if not isinstance(value, Tensor) or value.numel() < 2:
+    """True or false, 0 and 1, or two slopes: one for every number of a batch of maps or vectors."""
+    if not isinstance(value, Tensor) or value.numel() < 2 or value.requires_grad:
         return False
-    return value.dtype == torch.bool or (value.ndim == 4 and bool(((value == 0) | (value == 1)).all()))
+    if value.dtype == torch.bool:
+        return True
+    least, most = value.min(), value.max()
+    if value.ndim < 2 or max(value.shape[1:]) == 1 or not bool(((value == least) | (value == most)).all()):
+        return False
+    if least == most:  # a gate that is open everywhere, or closed; of tokens more likely a scale
+        return bool(least == 1) if value.ndim == 2 else value.ndim == 4 and bool((least == 0) | (least == 1))
+    return bool((least == 0) & (most == 1)) or value.numel() >= FEW
 
 
 def _is_made_of(node: Any, source: Any) -> bool:
@@ -204,7 +217,7 @@ def _as_relu(node: Any, *, guided: bool) -> None:
     open_where: list[Tensor] = []
 
     def look(grad_outputs: Gradients) -> Gradients:
-        value = node._saved_self if hasattr(node, "_saved_self") else node._saved_self_or_result
+        value = node._saved_self if hasattr(node, "_saved_self") else node._saved_result  # of one that ran in place
         open_where[:] = [value > 0]
         return grad_outputs
 

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from convlens.errors import NetworkError
+from convlens.explanation.steering import Attribute, steering
 from convlens.graph import Graph, trace
 
 BOUND = 1 << 30  # bytes of activations of one pass that keeps them for a gradient
 NEAR = 96 << 20  # of one that does not: more no longer lies near the processor, and is slower (docs/speed-notes.md)
 T = TypeVar("T")
-Attribute = tuple[str, str]  # path of the module, name
-STEERING = bool | int | float | str
 UNTRACED = 8  # pictures at once, where nothing is known of the network
 GPU_SHARE = 8  # of a GPU's memory one part in so many, where that is more than BOUND
 
@@ -27,27 +26,19 @@ def remembered(model: nn.Module, images: Tensor, what: str, find: Callable[[], T
     """`find()`, asked once for a network and such pictures while its modules stay the same: 2 ms for ResNet-50.
 
     Modules are the same by name, type, what they say of themselves, such as kernel and stride, and their attributes
-    that are numbers or words: what else could steer them. What a pass itself changes, such as a counter, is left out.
+    and small buffers (`steering`): what else could steer them. What a pass itself changes, such as a counter, is left
+    out.
     """
     known = _KNOWN.setdefault(model, {})
     counters: set[Attribute] = known.setdefault("counters", set())
     place = (what, tuple(images.shape[1:]), images.dtype)
     modules = tuple((path, type(part), part.extra_repr()) for path, part in model.named_modules())
-    before = _attributes(model)
+    before = steering(model)
     if place not in known or known[place][0] != modules or _differing(known[place][1], before) - counters:
         value = find()
-        counters |= _differing(before, _attributes(model))
+        counters |= _differing(before, steering(model))
         known[place] = (modules, before, value)
     return cast(T, known[place][2])
-
-
-def _attributes(model: nn.Module) -> dict[Attribute, object]:
-    return {
-        (path, name): value
-        for path, part in model.named_modules()
-        for name, value in vars(part).items()
-        if isinstance(value, STEERING) and name != "training"
-    }
 
 
 def _differing(one: dict[Attribute, object], two: dict[Attribute, object]) -> set[Attribute]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from convlens.graph import bare_network, check_values
 
 # Mode, requires_grad and hooks belong to the network: threads that explain take turns, as in a server.
 _TURN = threading.RLock()
+VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # *inputs, **options
 Change = Callable[[Tensor], Tensor]
 
 
@@ -70,9 +72,15 @@ def failures_told(model: nn.Module, images: Tensor, verb: str) -> Iterator[None]
         raise
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), "no reason given")
+        remedy = "check the pictures' shape, that it takes them alone, or take away checkpointing"
+        if any(tensor.is_inference() for tensor in (*model.parameters(), *model.buffers())):
+            remedy = (
+                "its weights were made under torch.inference_mode and take part in no gradient; make the network "
+                "outside it, or use occlusion"
+            )
         raise ExplanationError(
             f"{type(model).__name__} failed on pictures {tuple(images.shape)} under {verb}: {type(error).__name__}: "
-            f"{reason}; check the pictures' shape, that it takes them alone, or take away checkpointing"
+            f"{reason}; {remedy}"
         ) from error
 
 
@@ -104,6 +112,7 @@ def as_input(model: nn.Module, images: Tensor) -> Tensor:
         if isinstance(images, Tensor):
             came = f"{tuple(images.shape)} {images.dtype}{'' if is_dense else f', {images.layout}'}"
         raise UsageError(f"pictures must be a float tensor (N, C, H, W), preprocessed for the network; got {came}")
+    _check_one_input(model)
     if not len(images):
         raise UsageError("no pictures to explain; give at least one")
     like = next((p for p in model.parameters() if p.is_floating_point()), images)
@@ -114,6 +123,19 @@ def as_input(model: nn.Module, images: Tensor) -> Tensor:
     if broken:
         raise UsageError(f"picture {broken[0]} holds NaN or infinity; check how it was preprocessed")
     return images.detach().to(like.device, like.dtype, copy=True)
+
+
+def _check_one_input(model: nn.Module) -> None:
+    try:
+        arguments = inspect.signature(model.forward).parameters.values()
+    except (TypeError, ValueError):  # of one that is not written in Python
+        return
+    needed = [one.name for one in arguments if one.default is one.empty and one.kind not in VARIABLE]
+    if len(needed) > 1:
+        raise ExplanationError(
+            f"{type(model).__name__} needs {', '.join(needed)}, and an explanation gives a network one tensor, the "
+            "pictures; wrap it in a module that holds the others"
+        )
 
 
 @contextmanager
@@ -191,6 +213,9 @@ def find_layer(model: nn.Module, layer: str) -> nn.Module:
     modules = dict(model.named_modules())
     if layer in modules:
         return modules[layer]
+    inner = layer.removeprefix("module.")  # as nn.DataParallel calls it, which is looked through
+    if inner in modules:
+        raise UsageError(f"no layer is called '{layer}'; inside what spreads the network it is '{inner}'")
     raise unknown_name("layer", layer, modules, "`convlens measure` lists the layers of a network")
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import ExplanationError, UsageError, counted
-from convlens.explanation.memory import pictures_at_once
+from convlens.errors import ConvlensError, ExplanationError, UsageError, counted
+from convlens.explanation.memory import passes, pictures_at_once
 
 TargetLike = int | Sequence[int] | Tensor | Callable[[Tensor], Tensor] | None
 
@@ -29,6 +29,7 @@ class Target:
         self.asked = asked
         self.num_pictures = num_pictures
         self.classes: Tensor | None = None
+        self.cuts_gradient = False  # a function did at its last call
 
     def score(self, logits: Tensor) -> Tensor:
         """(N, K) -> (N,)."""
@@ -44,10 +45,19 @@ class Target:
             self.classes = self._settle(logits)
         return logits.gather(1, self.classes[:, None])[:, 0]
 
+    def of(self, rows: slice, logits: Tensor) -> Target:
+        """The same for some of the pictures; a function goes on being given the logits of all, (N, K)."""
+        if self.classes is not None:
+            return Target(self.classes[rows], rows.stop - rows.start)
+        before, after = logits[: rows.start], logits[rows.stop :]
+        return Target(lambda own: self.score(torch.cat([before, own, after]))[rows], rows.stop - rows.start)
+
     def _called(self, logits: Tensor) -> Tensor:
         assert callable(self.asked)
         try:
             score = self.asked(logits)
+        except ConvlensError:
+            raise
         except Exception as error:
             reason = next(iter(str(error).strip().splitlines()), "no reason given")
             raise UsageError(
@@ -59,6 +69,13 @@ class Target:
                 f"a target function must give one number a picture, shape ({len(logits)},); this one gave "
                 f"{tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__}"
             )
+        broken = (torch.isfinite(logits).all(1) & ~torch.isfinite(score)).nonzero().flatten().tolist()
+        if broken:
+            raise UsageError(
+                f"the target function gave {score[broken[0]].item()} for a picture whose logits are finite; keep "
+                "logarithms, roots and divisions away from zero"
+            )
+        self.cuts_gradient = logits.requires_grad and not score.requires_grad
         return score
 
     def _settle(self, logits: Tensor) -> Tensor:
@@ -99,6 +116,10 @@ class Question:
         """(N, C, H, W) -> (N,)."""
         return self.target.score(self.model(images))
 
+    def logits(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, K), of any number of pictures; one by one where they must not share a pass."""
+        return torch.cat([self.model(part) for part in passes(self.model, images)])
+
     def settle(self) -> Tensor:
         """The scores of the pictures as they are, (N,), without a graph; from then on the classes are known."""
         with torch.no_grad():
@@ -120,7 +141,7 @@ class Question:
     def shares_of(self, variants: Tensor) -> Tensor:
         """(V, N, C, H, W) -> (V, N): probabilities of the classes asked about, 0 to 1."""
         assert self.target.classes is not None
-        logits = self.model(variants.flatten(0, 1)).float()
+        logits = self.logits(variants.flatten(0, 1)).float()
         classes = self.target.classes.repeat(len(variants))
         if logits.shape[1] == 1:  # one logit for yes or no
             return logits[:, 0].sigmoid().reshape(variants.shape[:2])
@@ -136,6 +157,11 @@ class Question:
         gradient = None
         if score.requires_grad:
             (gradient,) = torch.autograd.grad(score.sum(), activation, allow_unused=True)
+        if gradient is None and self.target.cuts_gradient:
+            raise ExplanationError(
+                "the target function gives a score without a gradient (detach, numpy or a comparison), though the "
+                "logits have one; write it of torch's differentiable functions, or use occlusion"
+            )
         if gradient is None:
             what = f"layer '{self.layer}'" if self.layer else "the pictures"
             remedy = "name a layer that lies behind the cut" if self.layer else "use occlusion, which needs no gradient"

@@ -103,21 +103,22 @@ def explain(
     )
     assert maps is not None
     classes = () if asked.classes is None else tuple(asked.classes.tolist())
-    return Explanation(chosen.name, maps, classes, layer, chosen.sign, _note(maps, chosen), attributions, chosen.signed)
+    notes = "; ".join(filter(None, (_note(maps, chosen), "" if layer is None else _runs_told(model, layer, inputs))))
+    return Explanation(chosen.name, maps, classes, layer, chosen.sign, notes, attributions, chosen.signed)
 
 
 def _parts(model: nn.Module, images: Tensor, asked: Target) -> Iterator[tuple[int, Tensor, Target]]:
-    """(where it begins, pictures, their targets): as many at once as memory allows; a function is asked all at once."""
+    """(where it begins, pictures, their targets): as many at once as memory allows."""
     at_once = pictures_at_once(model, images, gradient=True)
-    if callable(asked.asked) or len(images) <= at_once:
+    if len(images) <= at_once:
         yield 0, images, asked
         return
     with torch.no_grad():
-        asked.score(torch.cat([model(part.clone()) for part in images.split(at_once)]))
-    assert asked.classes is not None
+        logits = torch.cat([model(part.clone()) for part in images.split(at_once)])
+        asked.score(logits)
     for start in range(0, len(images), at_once):
         part = images[start : start + at_once]
-        yield start, part, Target(asked.classes[start : start + at_once], len(part))
+        yield start, part, asked.of(slice(start, start + len(part)), logits)
 
 
 def _answer(
@@ -191,6 +192,18 @@ def _note(maps: np.ndarray, method: Method) -> str:
     which = f"{len(flat)} of {len(maps)} maps" if len(maps) > 1 else "the map"
     reason = "nothing speaks for the class" if empty else "there is no location to show"
     return f"{which} ({method.title}) {'are' if len(flat) > 1 else 'is'} the same everywhere: {reason}"
+
+
+def _runs_told(model: nn.Module, layer: str, images: Tensor) -> str:
+    """ "" where a layer gives feature maps once in a pass."""
+    try:
+        finished = traced(model, images).finished
+    except NetworkError:
+        return ""
+    times = sum(call.path == layer and len(call.output_shape) == 4 for call in finished)
+    if times < 2:
+        return ""
+    return f"layer '{layer}' runs {times} times in a pass, and only what its last run gave was looked at"
 
 
 def default_layer(model: nn.Module, images: Tensor) -> str:

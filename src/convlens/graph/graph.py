@@ -38,7 +38,7 @@ class Graph:
     input_bytes: int
     output_nodes: tuple[int, ...]
     used_real_tensors: bool
-    read_nodes: tuple[int, ...] = ()  # that hang on the input, and of which Python asked a number
+    read_nodes: tuple[int, ...] = ()  # that hang on the input, and whose values Python saw
 
     @property
     def input_shape(self) -> Shape:
@@ -91,8 +91,8 @@ class Graph:
 
     @cached_property
     def hangs_on_values(self) -> bool:
-        """May its path hang on numbers that Python asked for, as `if images.mean() > 0`? Not where it only looks
-        whether numbers are finite.
+        """May its path hang on numbers that Python saw, as in `if images.mean() > 0`, by `item`, `tolist` or `numpy`,
+        or by the size of what a mask chose? Not where it only looks whether numbers are finite.
         """
         waiting, seen = list(self.read_nodes), set[int]()
         while waiting:

@@ -36,7 +36,7 @@ class Recorder(TorchDispatchMode):
         self.nodes: list[Node] = []
         self.calls: list[ModuleCall | None] = []
         self.finished: list[ModuleCall] = []
-        self.read: list[int] = []  # nodes of which Python asked a number
+        self.read: list[int] = []  # nodes of which Python asked a number, or whose values say how large a result is
         self._open: list[tuple[str, str, int, int]] = [("", "", 0, -1)]
         self._makers: dict[int, tuple[int | None, tuple[str, ...], int]] = {}
         self._kept: list[Tensor] = []
@@ -79,6 +79,8 @@ class Recorder(TorchDispatchMode):
         if func._schema.name == "aten::_local_scalar_dense" and (node := self.node_of(args[0])) in self._on_input:
             assert node is not None
             self.read.append(node)
+        if torch.Tag.dynamic_output_shape in func.tags:
+            self.read += [node for node in map(self.node_of, _counted_in(func, args, kwargs)) if node in self._on_input]
         if not tensors:
             return
         if tensors[0].numel() == 0 and func._schema.name == "aten::empty":
@@ -161,6 +163,8 @@ class Recorder(TorchDispatchMode):
         operand = self._operand(tensor)
         if operand.node not in self._on_input:
             return
+        if not way.endswith("_"):  # what changes each number in its place shows Python none beside another
+            self.read.append(operand.node)
         index = len(self.nodes)
         earlier = Operand((), *self._unmade)
         arguments = {"self": operand} | ({"earlier": earlier} if earlier.node is not None else {})
@@ -216,6 +220,14 @@ class Recorder(TorchDispatchMode):
 def is_pointwise(func: Any) -> bool:
     """Does this operator of torch compute each element from those at the same position alone?"""
     return torch.Tag.pointwise in func.tags or _short_name(func) in POINTWISE
+
+
+def _counted_in(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
+    """The tensors whose values say how large the result is: of an index the masks alone."""
+    tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+    if _short_name(func) in ("index", "masked_select"):
+        return [tensor for tensor in tensors[1:] if tensor.dtype in (torch.bool, torch.uint8)]
+    return tensors
 
 
 def _short_name(func: Any) -> str:

@@ -131,7 +131,12 @@ def _check(one: Picture) -> Markup:
     curves = _curves(sanity["faithfulness"]) if sanity.get("faithfulness") else None
     reading = element("p", f"Read it as: {one.sign}.", class_="quiet")
     return element(
-        "div", element("h3", one.title, " ", badge), reading, element("ul", lines, class_="findings"), curves
+        "div",
+        element("h3", one.title, " ", badge),
+        reading,
+        element("ul", lines, class_="findings"),
+        curves,
+        class_="check",
     )
 
 

@@ -60,7 +60,7 @@ def read_manifest(path: Path) -> Manifest:
     """Raises RunError when there is no manifest, it is damaged, or a newer convlens wrote it."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(_not_a_run(path.parent)) from error
     except OSError as error:
         raise RunError(f"{path} cannot be read ({error.strerror}); {RESTORE}") from error
@@ -87,6 +87,9 @@ def _not_a_run(folder: Path) -> str:
         return f"{folder / 'run.json'} is missing, though the weights are there; {RESTORE}"
     if not folder.exists():
         return f"{folder} does not exist; a run is the folder that `convlens train` or `convlens create` wrote"
+    if folder.is_file():
+        whole = f"; give {folder.parent}" if (folder.parent / "run.json").exists() else ""
+        return f"{folder} is a file, and a run is a folder that `convlens train` or `convlens create` wrote{whole}"
     return f"{folder} is no run: it holds no run.json; a run is the folder that `convlens train` wrote"
 
 

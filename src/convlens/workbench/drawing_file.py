@@ -28,7 +28,9 @@ def drawing_file(option: str, path: str | Path | None) -> Path | None:
 
 
 def drawing_folder(option: str, path: str | Path) -> Path:
-    """The folder; raises UsageError for the name of a picture, which a folder would get."""
+    """The folder; raises UsageError for an empty one, and for the name of a picture, which a folder would get."""
+    if not str(path).strip():
+        raise UsageError(f"{option} came empty; expected a folder ('.' is the one where you are)")
     path = Path(path)
     if path.suffix.lower() in OF_FILES and not path.is_dir():
         raise UsageError(f"{option} came as {path}; several files are drawn, so expected a folder, like {path.stem}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convlens import explanation
-from convlens.errors import UsageError, counted
+from convlens.errors import UsageError, counted, unknown_name
 from convlens.pictures import contact_sheet
 from convlens.runs import Run
 from convlens.workbench.drawn_files import Sheet, slug
@@ -44,13 +44,16 @@ def maximised_sheets(
     options: Mapping[str, Any],
     progress: Progress | None,
 ) -> list[Sheet]:
-    """The picture of each class, or of the one that is named, or of a channel of a layer."""
+    """The picture of each class, of the first MOST_CLASSES where there are more, or of the one that is named, or of a
+    channel of a layer.
+    """
     if unknown := [name for name in options if name not in OPTIONS]:
-        raise UsageError(f"{unknown[0]} is no option of maximise; there are {', '.join(OPTIONS)}")
+        raise unknown_name("option of maximise", unknown[0], OPTIONS, f"there are {', '.join(OPTIONS)}")
     if (layer is None) != (unit is None) or (layer is not None and target is not None):
         raise UsageError("maximise takes a class (--target), or a layer and one of its channels (--layer, --unit)")
     every = range(min(len(run.classes), MOST_CLASSES)) if target is None else [target]
     units = list(every) if unit is None else [unit]
+    told = f"{len(units)} of {len(run.classes):,} classes" if 1 < len(units) < len(run.classes) else ""
     prepare = run.preprocess
     found = explanation.maximise(
         run.model,
@@ -59,7 +62,7 @@ def maximised_sheets(
         layer=layer,
         mean=prepare.mean,
         std=prepare.std,
-        progress=None if progress is None else lambda done, total: progress("maximise", done, total, ""),
+        progress=None if progress is None else lambda done, total: progress("maximise", done, total, told),
         **options,
     )
     names = [run.classes[number] for number in units] if layer is None else [f"{layer}, channel {unit}"]
@@ -67,10 +70,17 @@ def maximised_sheets(
     grown = zip(captions, found.before, found.values, strict=True)
     labels = [f"{name}\n{before:.3g} → {after:.3g}" for name, before, after in grown]
     pictures = [one if one.shape[2] == 3 else one[..., 0] for one in found.pictures]
-    what = "each class" if len(units) > 1 else names[0]
+    what = _classes_told(run, len(units)) if target is None and unit is None else names[0]
     sheet = contact_sheet(pictures, labels=labels, tile=TILE, title=f"What excites {what} most, grown from noise")
     stem = "classes" if len(units) > 1 else slug(names[0].replace(".", "-"))
     return [Sheet(f"maximise-{stem}", sheet, f"What excites {what} most", "maximise")]
+
+
+def _classes_told(run: Run, drawn: int) -> str:
+    """ "the first 30 of 1,000 classes", or all of them."""
+    if drawn == len(run.classes):
+        return "each class"
+    return f"the first {drawn} of {counted(len(run.classes), 'class', 'classes')} (--target names any other)"
 
 
 def exciting_sheets(run: Run, seen: list[Seen], layer: str | None, unit: int | None) -> list[Sheet]:
