@@ -48,6 +48,7 @@ class NetworkStrip extends HTMLElement {
     const answer = await ask("/v1/features", { picture: { id: picture.id }, run: run.name, layers, count: MAPS }, { signal });
     await Promise.all(answer.features.map(async (feature, place) => {
       const channels = await channelsOf(feature);
+      if (signal.aborted) return;
       const card = [...this.#row.children].find((one) => one.dataset.stage === asked[place].path);
       if (feature.vector) drawVector(card, feature.vector);
       else card.querySelectorAll("canvas").forEach((canvas, number) => drawMap(canvas, channels[number]));
