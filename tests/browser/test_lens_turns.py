@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -264,7 +265,6 @@ def test_a_training_is_listened_to_once(page):
         route.fulfill(json=state)
     page.wait_for_timeout(400)
     assert len(calls) == 1
-    page.unroute("**/v1/training/events")
     show(page, "try")
 
 
@@ -279,98 +279,41 @@ def test_nothing_of_the_picture_before_stays_where_a_changed_one_is_not_answered
     assert not page.locator("shaken-picture .bars").is_visible()
 
 
-@pytest.fixture
-def inside(page: Any) -> Any:
+def test_a_training_that_ended_is_not_said_to_be_stopping(page):
+    watched = {"running": True, "ended": False, "can_stop": True, "stopping": False, "phase": "train", "words": ""}
+    state = {**watched, "history": [], "points": [], "step": 1, "total_steps": 9, "filters": None}
+    ended = {**watched, "running": False, "ended": True, "phase": "done", "words": "saved"}
+    calls, stops = [], []
+    page.route("**/v1/training", lambda route: route.fulfill(json=state))
+    page.route("**/v1/training/events", lambda route: calls.append(route))
+    page.route("**/v1/training/stop", lambda route: stops.append(route))
+    page.evaluate("import('/page/desk.js').then(({ desk }) => { desk.run.watching = true; })")
+    show(page, "watch")
+    page.get_by_role("button", name="Stop and save…").click()
+    page.get_by_role("button", name="Stop and save", exact=True).click()
+    page.wait_for_timeout(200)
+    events = f"event: done\ndata: {json.dumps(ended)}\n\n"
+    calls[0].fulfill(body=events, content_type="text/event-stream")
+    page.get_by_text("Done: saved").wait_for(timeout=5000)
+    stops[0].fulfill(json={"stopping": True})
+    page.wait_for_timeout(200)
+    assert page.locator(".headline").inner_text() == "Done: saved"
+
+
+def test_a_picture_that_does_not_come_is_told_only_while_it_is_wanted(page):
+    """With a token pictures are fetched."""
+    page.evaluate("import('/page/api.js').then(({ useToken }) => useToken('some'))")
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        if held and route.request.url != held[0].request.url:
+            return route.fallback()
+        return held.append(route) if not held else route.fulfill(status=503, json=BUSY)
+
+    page.route("**/v1/pictures/*as=shown*", hold)
     use_sample(page, 1)
-    show(page, "inside")
-    page.locator(".unit-value").filter(has_text=".").wait_for()
-    still(page)
-    return page
-
-
-def map_of(channel: int) -> Any:
-    def asked(request: Any) -> bool:
-        values = request.post_data_json or {}
-        return bool(values.get("values")) and values["first"] == channel
-
-    return asked
-
-
-def tile(page: Any, number: int) -> tuple[Any, int]:
-    one = page.locator(".map-tile").nth(number)
-    return one, int(one.get_attribute("data-channel"))
-
-
-def test_of_two_channels_the_one_clicked_last_is_opened(inside):
-    (one, first), (other, second) = tile(inside, 1), tile(inside, 2)
-    held = Held(inside, "**/v1/features", map_of(first))
-    one.click()
-    held.wait()
-    other.click()
-    until(inside, f"/channel {second},/.test(document.querySelector('.unit-title').innerText)")
-    held.let_go()
-    still(inside)
-    assert f"channel {second}," in inside.locator(".unit-title").inner_text()
-
-
-def test_the_map_of_a_unit_is_that_of_the_picture_chosen_last(inside):
-    one, channel = tile(inside, 1)
-    held = Held(inside, "**/v1/features", map_of(channel))
-    one.click()
-    held.wait()
-    held.matches = lambda request: False
-    use_sample(inside, 5)
-    still(inside)
-    held.let_go()
-    inside.locator(f".map-tile[data-channel='{channel}']").click()
-    until(inside, f"/channel {channel},/.test(document.querySelector('.unit-title').innerText)")
-    still(inside)
-    shown = inside.locator(".own-map figcaption").inner_text().rpartition(": ")[2]
-    value = inside.locator(".unit-value").inner_text()
-    number = [float(text.replace("−", "-").replace(",", "")) for text in (shown, value)]
-    assert number[0] == pytest.approx(number[1], rel=1e-3)
-
-
-def test_a_layer_that_was_clicked_stays_open_when_a_unit_of_another_comes(inside):
-    held = Held(inside, "**/v1/unit", lambda request: True)
-    tile(inside, 2)[0].click()
-    held.wait()
-    held.matches = lambda request: False
-    name = inside.locator(".stage-card[data-kind=stage]:not([aria-current])").first.get_attribute("data-stage")
-    stage = inside.locator(f".stage-card[data-stage='{name}']")
-    sheets = Held(inside, "**/v1/features", lambda request: '"strongest"' in (request.post_data or ""))
-    stage.click()
-    sheets.wait()
-    held.let_go()
-    assert stage.get_attribute("aria-current") == "true"
-    sheets.let_go()
-    still(inside)
-    assert inside.locator(".unit-title").inner_text().startswith(name)
-
-
-def test_of_two_layers_clicked_quickly_the_strongest_channel_of_the_last_is_opened(inside):
-    one, other = (inside.locator(".stage-card[data-kind=stage]").nth(at) for at in (1, 2))
-    held = Held(inside, "**/v1/features", lambda request: '"order":"strongest"' in (request.post_data or ""))
-    one.click()
-    held.wait()
-    held.matches = lambda request: False
-    other.click()
-    still(inside)
-    first = int(inside.locator(".map-tile").first.get_attribute("data-channel"))
-    assert f"channel {first}" in inside.locator(".unit-title").inner_text()
-
-
-def test_nothing_of_another_network_stays_where_that_of_the_run_in_use_does_not_come(inside, runs):
-    _, second = runs
-    refuse(inside, "**/v1/network?*", of_run(second))
-    choose_run(inside, second)
-    inside.locator("inside-view [role=alert]").wait_for()
-    still(inside)
-    assert not inside.locator(".inside-body").is_visible()
-
-
-def test_the_portrait_of_a_channel_goes_with_its_unit(inside):
-    refuse(inside, "**/v1/unit")
-    use_sample(inside, 3)
-    inside.locator("unit-panel [role=alert]").wait_for()
-    assert not inside.locator(".portrait").first.is_visible()
+    page.wait_for_timeout(200)
+    use_sample(page, 2)
+    held[0].fulfill(status=503, json=BUSY)
+    page.wait_for_timeout(500)
+    assert page.locator(".notice").count() == 0

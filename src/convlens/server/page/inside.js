@@ -126,7 +126,11 @@ class InsideView extends HTMLElement {
       this.#strip.build(network);
     }
     this.#unit.begin(picture, run, network);
-    this.#strip.fill(picture, run, signal).catch((error) => signal.aborted || tell(error));
+    this.#strip.fill(picture, run, signal).catch((error) => {
+      if (signal.aborted) return;
+      this.#strip.forget();
+      tell(error);
+    });
     if (this.#wanted && this.#openWanted()) return;
     if (fresh || !this.#layer) this.#openStage(network.stages[1] ?? network.stages[0]);
     else this.#fillStage();

@@ -55,6 +55,11 @@ class NetworkStrip extends HTMLElement {
     }));
   }
 
+  /** No map stays of a picture that was shown before. */
+  forget() {
+    for (const canvas of this.#row.querySelectorAll("canvas")) canvas.hidden = true;
+  }
+
   #card(stage, most) {
     const choose = () => this.dispatchEvent(new CustomEvent("choose-stage", { bubbles: true, detail: { stage } }));
     return element("button", { type: "button", class: "stage-card", tabindex: -1, "data-stage": stage.path, "data-kind": stage.kind, onclick: choose },
@@ -116,6 +121,7 @@ function mostProbable({ top }) {
 
 function drawVector(card, vector) {
   const canvas = card.querySelector("canvas");
+  canvas.hidden = false;
   const [most, columns] = [Math.max(...vector.map(Math.abs)) || 1, Math.ceil(Math.sqrt(vector.length))];
   const rows = Math.ceil(vector.length / columns);
   const shares = Float32Array.from({ length: rows * columns }, (_, place) => (vector[place] ?? 0) / most);
