@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from convlens.explanation.filters import shades
 from convlens.measurement import measure_network
 from convlens.pictures import Preprocess, decode, thumbnail
 from convlens.runs import Run
-from convlens.server import Limits, running_server
+from convlens.server import Limits, explaining, running_server
 from convlens.server.exciting import part_of_picture
 from convlens.server.recordings import Recordings
 from convlens.server.shelf import open_shelf
@@ -292,3 +294,37 @@ def test_a_gated_network_is_walked_through_its_gates_and_numpy_refuses_it_with_a
         assert gates[0]["row"] == gates[0]["column"] == 0
         answer = client.post("/v1/unit", json={"picture": seen, "layer": gate, "engine": "numpy"})
         assert answer.status_code == 422 and "scratch" in answer.text
+
+
+def test_what_is_known_of_a_network_is_answered_while_a_long_explanation_has_it(
+    trained_run: Path, digits: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, goes_on = threading.Event(), threading.Event()
+
+    def check(*_: Any) -> Json:
+        began.set()
+        assert goes_on.wait(30)
+        return {}
+
+    monkeypatch.setattr(explaining, "_check", check)
+    with running_server(trained_run) as result, httpx.Client(base_url=result.url, timeout=5) as client:
+        sent = client.post("/v1/predict", files={"picture": digits[0]}).json()["predictions"][0]["picture"]
+        of_picture = {"picture": {"id": sent}}
+        questions: list[tuple[str, Json]] = [
+            ("/v1/features", {**of_picture, "layers": [0], "count": 1}),
+            ("/v1/unit", {**of_picture, "node": 0, "channel": 0, "row": 0, "column": 0}),
+            ("/v1/explain", {**of_picture, "method": "saliency"}),
+        ]
+
+        def answers() -> list[Any]:
+            return [client.get("/v1/network").json(), *(asked(client, path, **values) for path, values in questions)]
+
+        known = answers()
+        with ThreadPoolExecutor(1) as other:
+            slow = other.submit(httpx.post, f"{result.url}v1/explain", json={**of_picture, "sanity": True}, timeout=30)
+            try:
+                assert began.wait(10)
+                assert answers() == known
+            finally:
+                goes_on.set()
+            assert slow.result().status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from convlens.layers.fake_quantised import InputScale, fake_quantised
 from convlens.measurement import measure_network
 from convlens.pictures import Preprocess
 from convlens.server.network import network
+from convlens.server.shelf import ServedRun
 from tests.zoo.conftest import SMALLEST
 from tests.zoo.test_contract import settled
 
@@ -24,6 +26,7 @@ def strip_of(model: nn.Module, channels: int, size: tuple[int, int]) -> tuple[di
     prepare = Preprocess(size, channels=channels, mean=(0.5,) * channels, std=(0.5,) * channels)
     run = SimpleNamespace(input_shape=(1, channels, *size), preprocess=prepare, classes=("a",) * 10, temperature=1.0)
     served: Any = SimpleNamespace(name="run", run=run, model=model, kept={}, lock=threading.RLock())
+    served.once = partial(ServedRun.once, served)
     return network(SimpleNamespace(served=served)), served.kept["inside"].graph  # type: ignore[arg-type]
 
 

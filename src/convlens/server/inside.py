@@ -78,13 +78,14 @@ def given_by(call: ModuleCall) -> int | None:
 
 def inside(served: ServedRun) -> Inside:
     """Found out once for each run."""
-    with served.lock:
-        if "inside" not in served.kept:
-            graph = record_values(served.model, torch.zeros(served.run.input_shape)).graph
-            measure = measure_network(served.model, graph)
-            served.kept["inside"] = Inside(graph, measure, _layers(graph, measure))
-        found: Inside = served.kept["inside"]
-        return found
+
+    def find() -> Inside:
+        graph = record_values(served.model, torch.zeros(served.run.input_shape)).graph
+        measure = measure_network(served.model, graph)
+        return Inside(graph, measure, _layers(graph, measure))
+
+    found: Inside = served.once("inside", find)
+    return found
 
 
 def _layers(graph: Graph, measure: NetworkMeasure) -> tuple[Layer, ...]:

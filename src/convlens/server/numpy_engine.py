@@ -18,24 +18,23 @@ TORCH, NUMPY = "torch", "numpy"
 
 def engines_of(served: ServedRun) -> list[str]:
     """Whose values a unit can be shown with: torch's, and NumPy's where `convlens.scratch` has all of its layers."""
-    with served.lock:
-        if "engines" not in served.kept:
-            try:
-                scratch_network(served.model, served.run.input_shape)
-                served.kept["engines"] = [TORCH, NUMPY]
-            except NetworkError:
-                served.kept["engines"] = [TORCH]
-        found: list[str] = served.kept["engines"]
-        return found
+
+    def find() -> list[str]:
+        try:
+            scratch_network(served.model, served.run.input_shape)
+        except NetworkError:
+            return [TORCH]
+        return [TORCH, NUMPY]
+
+    found: list[str] = served.once("engines", find)
+    return found
 
 
 def as_numpy_computes(asked: Asked, recording: Recording) -> Recording:
     """Every layer's numbers from `convlens.scratch`. NetworkError for a network that it does not have."""
     served = asked.served
     with served.lock:
-        if "numpy engine" not in served.kept:
-            served.kept["numpy engine"] = scratch_network(served.model, served.run.input_shape)
-        network: Network = served.kept["numpy engine"]
+        network: Network = served.once("numpy engine", lambda: scratch_network(served.model, served.run.input_shape))
         picture = recording.picture.cpu().numpy()
         return recording.with_values(values_of(network, recording.graph, picture))
 

@@ -49,6 +49,5 @@ class Recent(Generic[Found]):
 
 def recent(served: ServedRun, name: str, most: int) -> Recent[Any]:
     """What is kept of a run under that name."""
-    with served.lock:
-        found: Recent[Any] = served.kept.setdefault(name, Recent(most))
-        return found
+    found: Recent[Any] = served.once(name, lambda: Recent(most))
+    return found

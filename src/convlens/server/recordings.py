@@ -30,11 +30,11 @@ class Recordings:
     def of(self, served: ServedRun, picture: KeptPicture) -> Recording:
         """That of this picture, made where it is not kept."""
         key = (served, picture.id)  # another run may come under the same name
+        if (known := self._known(key)) is not None:
+            return known
         with served.lock:  # whoever waits for the same one finds it
-            with self._lock:
-                if key in self._kept:
-                    self._kept.move_to_end(key)
-                    return self._kept[key]
+            if (known := self._known(key)) is not None:
+                return known
             graph = inside(served).graph
             pixels = torch.tensor(picture.pixels(served))[None]
             recording = record_values(served.model, served.run.preprocess.normalise(pixels), graph=graph)
@@ -45,6 +45,12 @@ class Recordings:
     def num_bytes(self) -> int:
         with self._lock:
             return self._sum()
+
+    def _known(self, key: tuple[ServedRun, str]) -> Recording | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
 
     def _keep(self, key: tuple[ServedRun, str], recording: Recording) -> None:
         with self._lock:

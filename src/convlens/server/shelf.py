@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import cached_property, partial
 from pathlib import Path
@@ -60,6 +60,16 @@ class ServedRun:
     @cached_property
     def samples(self) -> tuple[Sample, ...]:
         return samples_of(self.run)
+
+    def once(self, name: str, find: Callable[[], Any]) -> Any:
+        """What is `kept` under that name, found now where it is not; for what is known nobody waits."""
+        found = self.kept.get(name)
+        if found is None:
+            with self.lock:
+                found = self.kept.get(name)
+                if found is None:
+                    found = self.kept[name] = find()
+        return found
 
     def forget_pictures(self) -> None:
         """Where the run has others than before: they are looked for anew."""

@@ -90,6 +90,7 @@ export async function showPicture(image, path) {
   try {
     await load(image, path);
   } catch (error) {
+    if (image.dataset.path !== path) return; // it shows another one by now
     const blob = KEPT.get(path.match(/^\/v1\/pictures\/(\w+)/)?.[1]);
     if (!blob) throw error;
     await send(blob, { top: 1 });

@@ -49,7 +49,7 @@ async function show(byUser) {
     if (main.firstElementChild !== next) change(next, byUser);
     next.enter?.(...parts);
   } catch (error) {
-    main.replaceChildren(problem(error, () => location.reload()));
+    if (address()[0] === name) main.replaceChildren(problem(error, () => location.reload()));
   }
 }
 

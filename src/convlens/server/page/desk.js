@@ -1,18 +1,23 @@
 // What all views share: the run in use and the current picture, with what the network says of it.
 
 import { read, send } from "./api.js";
-import { Newest } from "./newest.js";
+import { Newest, onlyLast } from "./newest.js";
 import { IN_ORDER, MOST_SHOWN } from "./probability-bars.js";
 
 /** Tells "run" when another run is in use, "picture" when there is another picture, "waiting" while one is sent. */
 class Desk extends EventTarget {
   run = null; // the answer of /v1/run
-  picture = null; // { id, name, blob, label, drawn, prediction, milliseconds }; a label only where the run has the class
+  picture = null; // { id, name, blob, label, drawn, run, prediction, milliseconds }; a label only of the run's classes
+  unanswered = null; // the error for which the run in use says nothing of the picture that another one answered
   waiting = false;
   #given = null; // what was given last: { blob, name, label, drawn }
   #answered = null; // the same of the current picture
-  #turn = 0; // of choosing a run
+  #wanted = null; // the name of the run chosen last, which may be on its way
+  #turns = 0; // of choosing and clearing pictures
+  #turn = 0; // the last of them that led to something
+  #underWay = 0; // pictures
   #cleared = 0; // times
+  #onlyLast = onlyLast();
   #newest = new Newest();
 
   /** The server's first run; none is there yet while one is being trained. */
@@ -23,36 +28,72 @@ class Desk extends EventTarget {
 
   /** The run of this name. The current picture, or the one that is on its way, is asked of it. */
   async useRun(name) {
-    this.#turn += 1;
-    const turn = this.#turn;
-    const run = await read("/v1/run", { run: name });
-    if (turn !== this.#turn) return;
+    this.#wanted = name;
+    const run = await this.#onlyLast(read("/v1/run", { run: name })).catch((error) => {
+      this.#wanted = this.run?.name;
+      throw error;
+    });
+    if (!run) return;
     this.run = run;
     this.#tell("run");
-    if (this.#given) await this.choose(this.#given.blob, this.#given);
+    await this.again();
   }
 
-  /** Sends a picture; while one is on its way only the latest waits. `label` is its true class where that is known. */
-  async choose(blob, { name = blob.name ?? "picture", label = null, drawn = false } = {}) {
-    const given = { blob, name, label, drawn };
-    const cleared = this.#cleared;
-    this.#given = given;
-    this.#wait(true);
-    try {
-      const answer = await this.#newest.ask(() => send(blob, { run: this.run.name, top: this.#shown() }));
-      if (answer && cleared === this.#cleared) this.#take(answer, given);
-    } catch (error) {
-      if (this.#given === given) this.#given = this.#answered;
-      throw error;
-    } finally {
-      this.#wait(false);
-    }
+  /** What is new of this run, unless another was chosen meanwhile. */
+  async renew(name) {
+    if (this.#wanted === name) await this.useRun(name);
+  }
+
+  /** The current picture, or the one that is on its way, asked of the run in use. */
+  async again() {
+    if (this.#given) await this.#ask({ ...this.#given });
+  }
+
+  /**
+   * Sends a picture, or the promise of one: one that comes after another that was chosen later is dropped, as is null.
+   * `label` is its true class where that is known. -> whether it is the current picture now
+   */
+  async choose(coming, { name = "picture", label = null, drawn = false } = {}) {
+    this.#turns += 1;
+    const turn = this.#turns;
+    const blob = await Promise.resolve(coming).catch((error) => {
+      if (turn > this.#turn) throw error;
+    });
+    if (!blob || turn < this.#turn) return false;
+    this.#turn = turn;
+    return this.#ask({ blob, name, label, drawn });
   }
 
   /** What is on its way is not wanted any more either. */
   clear() {
     this.#cleared += 1;
-    this.picture = this.#given = this.#answered = null;
+    this.#turns += 1;
+    this.#turn = this.#turns;
+    this.picture = this.unanswered = this.#given = this.#answered = null;
+    this.#tell("picture");
+  }
+
+  /** While one is on its way only the latest waits. */
+  async #ask(given) {
+    const cleared = this.#cleared;
+    this.#given = given;
+    this.#wait(1);
+    try {
+      const answer = await this.#newest.ask(() => send(given.blob, { run: this.run.name, top: this.#shown() }));
+      return Boolean(answer) && cleared === this.#cleared && this.#take(answer, given);
+    } catch (error) {
+      if (this.#given === given) this.#fallBack(error);
+      throw error;
+    } finally {
+      this.#wait(-1);
+    }
+  }
+
+  /** To what was answered before, unless another run said it. */
+  #fallBack(error) {
+    this.#given = this.#answered;
+    if (!this.picture || this.picture.run === this.run.name) return;
+    [this.picture, this.unanswered] = [null, error];
     this.#tell("picture");
   }
 
@@ -62,16 +103,20 @@ class Desk extends EventTarget {
 
   /** Not what a run says that is no longer in use: the one that is has been asked too. */
   #take(answer, given) {
-    if (answer.run !== this.run.name) return;
+    if (answer.run !== this.run.name) return false;
     const prediction = answer.predictions[0];
     const label = this.run.classes.includes(given.label) ? given.label : null;
+    const { run, milliseconds } = answer;
     this.#answered = given;
-    this.picture = { ...given, label, id: prediction.picture, prediction, milliseconds: answer.milliseconds };
+    this.unanswered = null;
+    this.picture = { ...given, label, id: prediction.picture, run, prediction, milliseconds };
     this.#tell("picture");
+    return true;
   }
 
-  #wait(waiting) {
-    this.waiting = waiting;
+  #wait(more) {
+    this.#underWay += more;
+    this.waiting = this.#underWay > 0;
     this.#tell("waiting");
   }
 

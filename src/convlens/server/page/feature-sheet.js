@@ -29,10 +29,11 @@ class FeatureSheet extends HTMLElement {
     this.#watch.disconnect();
   }
 
-  /** `layer` is one of /v1/network. Tells "choose-channel" with { channel }. */
-  show({ picture, run, layer, order }) {
+  /** `layer` is one of /v1/network. Tells "choose-channel" with { channel }. -> false if another one came */
+  async show({ picture, run, layer, order }) {
     this.#stop.abort();
-    this.#stop = new AbortController();
+    const { signal } = (this.#stop = new AbortController());
+    this.busy = null;
     this.#asked = { picture, run, layer, order };
     [this.#count, this.#drawn] = [channelCount(layer), 0];
     this.firstChannel = undefined;
@@ -41,7 +42,9 @@ class FeatureSheet extends HTMLElement {
     this.#tiles.setAttribute("role", "group");
     this.#end.replaceChildren(loading("Channels"));
     this.#watch.disconnect();
-    return this.#more().then(() => this.#watch.observe(this.#end));
+    await this.#more();
+    if (!signal.aborted) this.#watch.observe(this.#end);
+    return !signal.aborted;
   }
 
   mark(channel) {

@@ -79,11 +79,13 @@ class InsideView extends HTMLElement {
     this.addEventListener("choose-layer", (event) => this.#openLayer(event.detail.layer));
     this.addEventListener("choose-channel", (event) => this.#unit.openChannel(this.#layer, event.detail.channel));
     this.addEventListener("unit", (event) => this.#follow(event.detail.unit));
+    this.addEventListener("no-unit", () => { this.querySelector(".portrait").hidden = true; });
   }
 
   async #refresh() {
     if (!desk.run || (this.#seen?.run === desk.run && this.#seen.picture === desk.picture)) return;
     this.#stop.abort();
+    this.#unit.stop();
     const { signal } = (this.#stop = new AbortController());
     if (!desk.picture) return this.#withoutPicture();
     this.#seen = { run: desk.run, picture: desk.picture };
@@ -94,6 +96,7 @@ class InsideView extends HTMLElement {
     } catch (error) {
       if (signal.aborted || isAbort(error)) return;
       this.#seen = null;
+      this.#body.hidden = true;
       this.#state.replaceChildren(problem(error, () => this.#refresh()));
     }
   }
@@ -102,11 +105,15 @@ class InsideView extends HTMLElement {
   #withoutPicture() {
     const [sample] = desk.run.samples ?? [];
     this.#body.hidden = true;
-    this.#seen = null;
+    this.#seen = this.#openFirst = null;
+    const again = () => desk.again().catch(tell);
+    if (desk.unanswered) return void this.#state.replaceChildren(problem(desk.unanswered, again));
     const said = "Choose a picture, drop one or paste it: then every layer shows what it makes of it.";
     if (!sample) return void this.#state.replaceChildren(empty("No picture yet", said));
     this.#state.replaceChildren(loading("A sample of the run"));
-    return useSample(sample).catch(tell);
+    return useSample(sample).catch((error) => {
+      if (!desk.picture) this.#state.replaceChildren(problem(error, () => this.#withoutPicture()));
+    });
   }
 
   async #draw(network, signal) {
@@ -119,7 +126,11 @@ class InsideView extends HTMLElement {
       this.#strip.build(network);
     }
     this.#unit.begin(picture, run, network);
-    this.#strip.fill(picture, run, signal).catch((error) => signal.aborted || tell(error));
+    this.#strip.fill(picture, run, signal).catch((error) => {
+      if (signal.aborted) return;
+      this.#strip.forget();
+      tell(error);
+    });
     if (this.#wanted && this.#openWanted()) return;
     if (fresh || !this.#layer) this.#openStage(network.stages[1] ?? network.stages[0]);
     else this.#fillStage();
@@ -127,12 +138,14 @@ class InsideView extends HTMLElement {
 
   #openStage(stage) {
     const [row, column] = [this.#network.input.height, this.#network.input.width].map((side) => Math.floor(side / 2));
+    this.#openFirst = null;
     if (stage.kind === "picture") return this.#unit.open({ node: -1, channel: 0, row, column });
     return this.#openLayer(telling(stage));
   }
 
   /** Shows a layer among those of its stage, and the strongest unit of its first channel, unless the caller opens one. */
   #openLayer(layer, { quietly = false } = {}) {
+    if (!quietly) this.#unit.stop();
     this.#layer = layer;
     this.#stage = stageOf(this.#network, layer);
     this.#fillStage();
@@ -159,8 +172,8 @@ class InsideView extends HTMLElement {
 
   async #showSheet() {
     const layer = this.#layer;
-    await this.#sheet.show({ ...this.#seen, layer, order: this.#order }).catch(tell);
-    if (this.#openFirst === layer && this.#layer === layer) {
+    const shown = await this.#sheet.show({ ...this.#seen, layer, order: this.#order }).catch(tell);
+    if (shown && this.#openFirst === layer && this.#layer === layer) {
       this.#openFirst = null;
       this.#unit.openChannel(layer, this.#sheet.firstChannel ?? 0);
     }

@@ -8,6 +8,7 @@ import { button, element } from "./dom.js";
 import { capital, count, percent, plural } from "./format.js";
 import { judgedPictures } from "./judged-pictures.js";
 import "./line-chart.js";
+import { onlyLast } from "./newest.js";
 import { empty, loading, problem } from "./notices.js";
 import { reliability } from "./reliability.js";
 import "./run-evaluation.js";
@@ -17,6 +18,7 @@ const FIRST_SHOWN = 24; // of the mistakes
 
 class JudgeView extends HTMLElement {
   #run = null;
+  #onlyLast = onlyLast();
   #found = element("div", { class: "found", tabindex: -1, role: "group", "aria-label": "The evaluation" });
   #shaken = card("Shake the picture", "Turn, move, blur or cover the current picture: the answer follows.",
     element("shaken-picture"));
@@ -38,7 +40,8 @@ class JudgeView extends HTMLElement {
     this.#found.replaceChildren(loading("Reading the evaluation"));
     this.#shaken.hidden = true; // until its place is known, so that nothing jumps
     try {
-      const found = await read("/v1/evaluation", { run: desk.run.name, name });
+      const found = await this.#onlyLast(read("/v1/evaluation", { run: desk.run.name, name }));
+      if (!found) return;
       if (found.names.length) this.#show(found);
       else this.#found.replaceChildren(notYet(found));
     } catch (error) {

@@ -24,9 +24,10 @@ function picture({ url, label, predicted, probability }) {
 }
 
 async function open(url, label) {
+  const from = location.hash;
   try {
-    await useSample({ url, label });
-    location.hash = "#try";
+    const used = await useSample({ url, label });
+    if (used && location.hash === from) location.hash = "#try"; // whoever went on meanwhile is not called back
   } catch (error) {
     tell(error);
   }

@@ -5,7 +5,7 @@ import { desk, follow } from "./desk.js";
 import { element } from "./dom.js";
 import { capital, percent } from "./format.js";
 import "./heat-overlay.js";
-import { fillMethods } from "./methods.js";
+import { methodChoice } from "./methods.js";
 import { Newest, still } from "./newest.js";
 import { empty, withCode } from "./notices.js";
 import { slider } from "./slider.js";
@@ -25,7 +25,7 @@ class MapCard extends HTMLElement {
   #asked = null; // what the map and its checks are to be about: whatever answers another question is late
   #overlay = element("heat-overlay");
   #nothing = empty("No picture yet", "The parts that speak for a class will light up here.");
-  #method = element("select", { "aria-label": "Method", onchange: () => this.#ask() });
+  #method = methodChoice(() => this.#ask());
   #target = element("select", { "aria-label": "Class to explain", onchange: () => this.#ask() });
   #said = element("p", { class: "said quiet" });
   #check = element("div", { class: "check", role: "status" });
@@ -63,7 +63,7 @@ class MapCard extends HTMLElement {
     const predicted = element("option", { value: "" }, "the predicted class");
     const classes = desk.run.classes.map((name) => element("option", { value: `${CLASS}${name}` }, name));
     this.#target.replaceChildren(predicted, ...classes);
-    await fillMethods(this.#method, desk.run.name).catch((error) => this.#fail(error));
+    await this.#method.fill(desk.run.name).catch((error) => this.#fail(error));
   }
 
   async #ask() {

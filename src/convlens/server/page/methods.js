@@ -2,12 +2,22 @@
 
 import { read } from "./api.js";
 import { element } from "./dom.js";
+import { onlyLast } from "./newest.js";
 
 const USUAL = "grad_cam";
 
-/** Fills the <select>; the method chosen before stays where it can. */
-export async function fillMethods(list, run) {
-  const { methods } = await read("/v1/methods", { run });
+/** A <select>; `act()` at each choice. `fill(run)` lists the methods of a run; the one chosen stays if it can. */
+export function methodChoice(act) {
+  const list = element("select", { "aria-label": "Method", onchange: () => act() });
+  const last = onlyLast();
+  const fill = async (run) => {
+    const answer = await last(read("/v1/methods", { run }));
+    if (answer) show(list, answer.methods);
+  };
+  return Object.assign(list, { fill });
+}
+
+function show(list, methods) {
   const before = list.value || USUAL;
   list.replaceChildren(...methods.map(({ name, title, defined, why }) => {
     const words = defined ? title : `${title} (not for this network)`;

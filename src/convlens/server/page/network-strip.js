@@ -48,10 +48,16 @@ class NetworkStrip extends HTMLElement {
     const answer = await ask("/v1/features", { picture: { id: picture.id }, run: run.name, layers, count: MAPS }, { signal });
     await Promise.all(answer.features.map(async (feature, place) => {
       const channels = await channelsOf(feature);
+      if (signal.aborted) return;
       const card = [...this.#row.children].find((one) => one.dataset.stage === asked[place].path);
       if (feature.vector) drawVector(card, feature.vector);
       else card.querySelectorAll("canvas").forEach((canvas, number) => drawMap(canvas, channels[number]));
     }));
+  }
+
+  /** No map stays of a picture that was shown before. */
+  forget() {
+    for (const canvas of this.#row.querySelectorAll("canvas")) canvas.hidden = true;
   }
 
   #card(stage, most) {
@@ -115,6 +121,7 @@ function mostProbable({ top }) {
 
 function drawVector(card, vector) {
   const canvas = card.querySelector("canvas");
+  canvas.hidden = false;
   const [most, columns] = [Math.max(...vector.map(Math.abs)) || 1, Math.ceil(Math.sqrt(vector.length))];
   const rows = Math.ceil(vector.length / columns);
   const shares = Float32Array.from({ length: rows * columns }, (_, place) => (vector[place] ?? 0) / most);

@@ -1,5 +1,6 @@
-// One question at a time, and the newest one next: what was asked in between is never sent.
+// Of many questions the newest: the next one to be sent, the only one to be answered, the one after a rest.
 
+/** One question at a time, and the newest one next: what was asked in between is never sent. */
 export class Newest {
   #running = false;
   #waiting = null;
@@ -25,6 +26,22 @@ export class Newest {
     this.#running = false;
     if (this.#waiting) this.#next();
   }
+}
+
+/** A function that answers only the last question given to it: of those before, answer and error become undefined. */
+export function onlyLast() {
+  let turn = 0;
+  return async (asked) => {
+    turn += 1;
+    const own = turn;
+    try {
+      const answer = await asked;
+      return own === turn ? answer : undefined;
+    } catch (error) {
+      if (own === turn) throw error;
+      return undefined;
+    }
+  };
 }
 
 /** Calls after `milliseconds` without another call. */

@@ -60,10 +60,9 @@ function sampleButton(sample) {
   return element("button", { type: "button", class: "sample", onclick: use, ...said }, image);
 }
 
-/** A thumbnail of the run becomes the current picture; its class is known. */
-export async function useSample({ url, label }) {
-  const blob = await (await opened(url)).blob();
-  await desk.choose(blob, { name: url, label });
+/** A thumbnail of the run becomes the current picture; its class is known. -> whether it is */
+export function useSample({ url, label }) {
+  return desk.choose(opened(url).then((answer) => answer.blob()), { name: url, label });
 }
 
 customElements.define("picture-source", PictureSource);

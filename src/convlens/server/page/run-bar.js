@@ -5,6 +5,7 @@ import { desk, follow } from "./desk.js";
 import { button, element } from "./dom.js";
 import { isSmall } from "./heat-overlay.js";
 import { short } from "./format.js";
+import { onlyLast } from "./newest.js";
 import { tell } from "./notices.js";
 
 const LOOKS = ["", "light", "dark"]; // "" is what the system asks for
@@ -27,7 +28,8 @@ class RunBar extends HTMLElement {
     const { name, runs, network, num_parameters: parameters, input } = desk.run;
     document.body.classList.toggle("small-pictures", isSmall(input));
     const said = element("span", { class: "quiet" }, `${network} · ${short(parameters)} parameters`);
-    this.#facts.replaceChildren(runs.length > 1 ? runChoice(runs, name) : element("strong", {}, name), said);
+    const shown = runs.length > 1 ? runChoice(runs, () => desk.run.name) : element("strong", {}, name);
+    this.#facts.replaceChildren(shown, said);
   }
 
   async #showCurrent() {
@@ -40,10 +42,12 @@ class RunBar extends HTMLElement {
   }
 }
 
-/** A list of the served runs; choosing one asks it about the current picture. */
-export function runChoice(runs, chosen, act = (name) => desk.useRun(name).catch(tell), label = "Run") {
-  const list = element("select", { "aria-label": label, onchange: () => act(list.value) });
-  list.append(...runs.map((name) => element("option", { value: name, selected: name === chosen }, name)));
+/** A list of the served runs; choosing one asks it about the current picture. `now()` is the one in use. */
+export function runChoice(runs, now, act = (name) => desk.useRun(name), label = "Run") {
+  const last = onlyLast();
+  const choose = () => last(act(list.value).catch(tell).then(now)).then((name) => { list.value = name ?? list.value; });
+  const list = element("select", { "aria-label": label, onchange: choose });
+  list.append(...runs.map((name) => element("option", { value: name, selected: name === now() }, name)));
   return list;
 }
 

@@ -88,7 +88,7 @@ class RunEvaluation extends HTMLElement {
   /** The run has more pictures to try now, and an evaluation to show. */
   async #end() {
     this.#running = false;
-    if (desk.run.name === this.#run.name) await desk.useRun(this.#run.name);
+    await desk.renew(this.#run.name);
   }
 }
 

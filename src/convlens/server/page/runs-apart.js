@@ -31,9 +31,9 @@ function row({ label, by }) {
 }
 
 /** Where one map is stronger than the other; nothing where one is missing or lies over another part of the picture. */
-export function mapsApart({ map: first, input, prediction: picture }, { map: second, input: other }, a, b) {
+export function mapsApart({ map: first, run, prediction: picture }, { map: second, run: other }, a, b) {
   if (!first?.values || !second?.values) return "";
-  const [one, two] = [frameOf(input, picture), frameOf(other, picture)];
+  const [one, two] = [frameOf(run.input, picture), frameOf(other.input, picture)];
   if (one.some((share, axis) => Math.abs(share - two[axis]) > SAME)) {
     const why = `${a} and ${b} see different parts of this picture: their maps cannot be laid over each other.`;
     return element("div", {}, element("h3", {}, "Attention, apart"), element("p", { class: "quiet" }, why));

@@ -59,22 +59,25 @@ class ShakenPicture extends HTMLElement {
   async #ask() {
     const { picture, run } = desk;
     this.#nothing.hidden = Boolean(picture);
-    if (!picture) this.#image.hidden = true;
+    if (!picture) this.#show(null);
     if (!picture || !this.isConnected) return;
     const top = picture.prediction.top.length;
     const asked = { picture: { id: picture.id }, run: run.name, changes: { ...this.#changes }, top };
     try {
       const answer = await this.#newest.ask(() => ask("/v1/changed", asked));
-      if (answer) this.#show(answer);
+      if (answer && picture === desk.picture && run === desk.run) this.#show(answer, picture, run);
     } catch (error) {
-      if (!isAbort(error)) tell(error);
+      if (isAbort(error)) return;
+      if (picture === desk.picture && run === desk.run) this.#show(null);
+      tell(error);
     }
   }
 
-  #show({ seen, prediction }) {
-    const { picture, run } = desk;
-    if (!picture) return;
-    this.#image.hidden = false;
+  /** Without an answer nothing stays of the one before. */
+  #show(answer, picture, run) {
+    this.#image.hidden = this.#was.hidden = this.#bars.hidden = !answer;
+    if (!answer) return;
+    const { seen, prediction } = answer;
     this.#image.src = seen;
     this.#image.classList.toggle("pixels", isSmall(run.input));
     const before = picture.prediction;

@@ -43,6 +43,7 @@ class StageLayers extends HTMLElement {
     for (const feature of answer.features) {
       const row = [...this.#list.children].find((one) => one.dataset.layer === feature.layer);
       const channels = feature.vector ? [] : await channelsOf(feature);
+      if (signal.aborted) return;
       row?.querySelectorAll("canvas").forEach((canvas, place) => {
         const channel = channels[place];
         if (!channel) canvas.hidden = true;

@@ -9,7 +9,7 @@ import { percent } from "./format.js";
 import { isSmall } from "./heat-overlay.js";
 import { inkOf } from "./ink.js";
 import "./map-card.js";
-import { empty, tell } from "./notices.js";
+import { empty, problem, tell } from "./notices.js";
 import "./picture-source.js";
 import { barsHeight } from "./probability-bars.js";
 import { segments } from "./segments.js";
@@ -79,7 +79,12 @@ class TryView extends HTMLElement {
     this.#use(desk.run.digits && (!desk.picture || desk.picture.drawn) ? "draw" : "picture");
     this.style.setProperty("--bars", barsHeight(desk.run.classes.length));
     this.classList.toggle("draws", desk.run.digits);
-    if (desk.run.digits) this.#measured = inkOf(desk.run).then((ink) => { this.#pad.ink = ink; });
+    if (desk.run.digits) this.#measured = this.#measure(desk.run);
+  }
+
+  async #measure(run) {
+    const ink = await inkOf(run);
+    if (run === this.#run) this.#pad.ink = ink;
   }
 
   #use(way) {
@@ -94,12 +99,17 @@ class TryView extends HTMLElement {
   async #sendDrawing() {
     if (this.#pad.empty) return void desk.clear();
     try {
-      await this.#measured;
-      const picture = await this.#pad.picture();
-      if (!this.#pad.empty) await desk.choose(picture, { name: "your drawing", drawn: true });
+      await desk.choose(this.#drawing(), { name: "your drawing", drawn: true });
     } catch (error) {
       tell(error);
     }
+  }
+
+  /** The drawing as a picture of the kind of the run in use; null where it was cleared meanwhile. */
+  async #drawing() {
+    for (let known = null; known !== this.#measured;) await (known = this.#measured);
+    const picture = await this.#pad.picture();
+    return this.#pad.empty ? null : picture;
   }
 
   #wait() {
@@ -121,7 +131,8 @@ class TryView extends HTMLElement {
 
   #showNothing() {
     const first = desk.run?.digits ? "Draw a digit" : "Drop a picture";
-    this.#verdict.replaceChildren(empty("Nothing asked yet", `${first}, or click a sample.`));
+    const why = desk.unanswered && problem(desk.unanswered, () => desk.again().catch(tell));
+    this.#verdict.replaceChildren(why ?? empty("Nothing asked yet", `${first}, or click a sample.`));
     this.#bars.hidden = true;
     this.#caption.textContent = this.#glance.textContent = "";
     this.#foot.textContent = "";

@@ -54,11 +54,19 @@ class UnitPanel extends HTMLElement {
   begin(picture, run, network) {
     if (this.#desk?.network !== network) this.#trail = [];
     this.#desk = { picture, run, network };
-    this.#maps.clear();
+    this.stop();
+    this.#maps = new Map();
     this.#engines.hidden = network.engines.length < 2;
     if (!network.engines.includes(this.#engine)) this.#engines.set(this.#engine = network.engines[0]);
     this.#sight.picture(picture, run).catch(tell);
     if (this.#trail.length) this.#show();
+  }
+
+  /** What is on its way is not wanted any more: something else is about to be opened. */
+  stop() {
+    this.#stop.abort();
+    this.#stop = new AbortController();
+    this.classList.remove("waiting");
   }
 
   /** Begins a new way at this unit { node | layer, channel, row, column }. */
@@ -68,7 +76,10 @@ class UnitPanel extends HTMLElement {
 
   /** The strongest unit of a channel. */
   async openChannel(layer, channel) {
-    const map = await this.#mapOf(layer.node, channel).catch((error) => void (isAbort(error) || tell(error)));
+    this.stop();
+    const { signal } = this.#stop;
+    const map = await this.#mapOf(layer.node, channel, signal).catch((error) => void (isAbort(error) || tell(error)));
+    if (signal.aborted) return undefined;
     const [row, column] = map ? strongest(map) : [];
     return this.#go([{ node: layer.node, layer: layer.path, channel, row, column }]);
   }
@@ -129,6 +140,7 @@ class UnitPanel extends HTMLElement {
     this.#value.textContent = this.#said.textContent = "";
     this.#sight.parentElement.hidden = this.#source.parentElement.hidden = this.#map.parentElement.hidden = this.#slide.hidden = true;
     this.#sum.replaceChildren(problem(error, () => this.#show()));
+    this.dispatchEvent(new Event("no-unit", { bubbles: true }));
   }
 
   #write(unit) {
@@ -170,16 +182,16 @@ class UnitPanel extends HTMLElement {
 
   async #mapOf(node, channel, signal) {
     if (!Number.isInteger(node)) return null;
-    const key = `${node} ${channel}`;
-    if (this.#maps.has(key)) return this.#maps.get(key);
+    const [maps, key] = [this.#maps, `${node} ${channel}`];
+    if (maps.has(key)) return maps.get(key);
     const { picture, run } = this.#desk;
     const wanted = { layers: [node], count: 1, first: channel, order: "number", values: true };
     const answer = await ask("/v1/features", { picture: { id: picture.id }, run: run.name, ...wanted }, { signal });
     const feature = answer.features[0];
     const map = feature && mapIn(feature, channel);
     if (!map) return null;
-    if (this.#maps.size > 64) this.#maps.clear();
-    this.#maps.set(key, map);
+    if (maps.size > 64) maps.clear();
+    maps.set(key, map);
     return map;
   }
 

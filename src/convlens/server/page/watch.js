@@ -34,13 +34,13 @@ class WatchView extends HTMLElement {
   async enter() {
     this.leave();
     if (desk.run && !desk.run.watching) return this.#body.replaceChildren(nothing());
-    this.#line = new AbortController();
+    const { signal } = (this.#line = new AbortController());
     if (!this.#state) this.#body.replaceChildren(loading("Reading the history"));
     try {
-      this.#take("state", await read("/v1/training"));
-      if (!this.#state.ended) this.#listen(); // one that was interrupted may go on
+      this.#take("state", await read("/v1/training", {}, { signal }));
+      if (!this.#state.ended) this.#listen(signal); // one that was interrupted may go on
     } catch (error) {
-      this.#body.replaceChildren(problem(error, () => this.enter()));
+      if (!signal.aborted) this.#body.replaceChildren(problem(error, () => this.enter()));
     }
   }
 
@@ -48,8 +48,7 @@ class WatchView extends HTMLElement {
     this.#line?.abort();
   }
 
-  #listen() {
-    const { signal } = this.#line;
+  #listen(signal) {
     const broken = (error) => this.#broken(error);
     follow("/v1/training/events", (name, data) => this.#take(name, data), { signal, broken });
   }
@@ -106,7 +105,8 @@ class WatchView extends HTMLElement {
     if (!(await confirmed("Stop this training?", text, "Stop and save"))) return;
     this.#stop.disabled = true;
     try {
-      this.#take("step", await ask("/v1/training/stop", {}));
+      const answer = await ask("/v1/training/stop", {});
+      if (!this.#state.ended) this.#take("step", answer);
     } catch (error) {
       this.#stop.disabled = false;
       tell(error);
