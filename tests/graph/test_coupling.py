@@ -50,6 +50,11 @@ def test_removing_half_of_the_channels_changes_no_answer_where_they_were_dead(na
     check_exact(name, 0.5)
 
 
+@pytest.mark.parametrize("name", ["lenet5_1998", "resnet20", "mobilenet_v3_small"])
+def test_removing_all_channels_but_one_changes_no_answer_where_they_were_dead(name: str) -> None:
+    check_exact(name, 0.001)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in zoo.names() if name not in WHOLE])
 def test_removing_dead_channels_changes_no_answer_in_the_whole_zoo(name: str) -> None:

@@ -16,7 +16,7 @@ from torch import nn
 
 from convlens.errors import NetworkError, UsageError, check_count, unknown_name
 from convlens.graph.channel_plan import ChannelPlan, apply_channel_plan
-from convlens.graph.coupling import Coupling, Kept
+from convlens.graph.coupling import ANSWER, Coupling, Kept
 from convlens.graph.cutting import channel_plan, sound_coupling
 from convlens.graph.tracing import bare_network
 from convlens.layers.computed_weights import check_copyable
@@ -59,10 +59,14 @@ class _Scored:
         return apply_channel_plan(copy.deepcopy(self.network), plan)
 
     @property
-    def fewest(self) -> Counts:
-        """One channel in each layer that was chosen."""
+    def can_lose(self) -> bool:
+        """Whether anything goes of the layers that were chosen, where each is to keep one channel."""
         layers = enumerate(self.coupling.layers)
-        return {number: 1.0 if number in self.chosen else float(len(layer.units)) for number, layer in layers}
+        fewest = {number: 1.0 if number in self.chosen else float(len(layer.units)) for number, layer in layers}
+        try:
+            return bool(self.plan(fewest).kept)
+        except NetworkError:
+            return True  # so few were not to be had, which says nothing of some more
 
     def rounded(self, counts: Counts) -> Counts:
         """At least so many, and multiples where the layer has as many; what is linked is rounded by its order."""
@@ -102,7 +106,8 @@ def prune(
     check_copyable(network)
     coupling = sound_coupling(network, shape)
     if not coupling.layers:
-        raise _nothing_goes(network, f"{coupling.kept[0].op}: {coupling.kept[0].reason}" if coupling.kept else "")
+        kept = sorted(coupling.kept, key=lambda one: one.reason == ANSWER)  # which every network has
+        raise _nothing_goes(network, f"{kept[0].op}: {kept[0].reason}" if kept else "")
     scores = importance_of(network, coupling, importance)
     sizes, chosen = (check_count("least", least), check_count("multiple", multiple)), _chosen(coupling, only)
     found = _Scored(network, shape, coupling, scores, *sizes, chosen)
@@ -112,7 +117,7 @@ def prune(
         plan = found.plan(found.rounded(counts_at(found, amount)))
     else:
         plan = _to_macs(found, counts_at, (1 - amount) * before.macs)
-    if not plan.kept and not found.plan(found.fewest).kept:
+    if not plan.kept and not found.can_lose:
         cuts = ", ".join(dict.fromkeys(cut.op for cut in coupling.cuts))
         raise _nothing_goes(network, f"{cuts}: with fewer of them its parts no longer meet" if cuts else "")
     small = found.cut(plan)
