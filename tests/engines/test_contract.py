@@ -88,6 +88,41 @@ def test_a_network_that_views_maps_as_rows_is_answered(name: str) -> None:
         torch.testing.assert_close(opened(images), viewed(images), atol=1e-4, rtol=1e-4)
 
 
+class MergedChannels(nn.Module):
+    """A filter of its own for each channel: channels are viewed together with the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 7)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.conv(images)
+        count, channels, height, width = maps.shape
+        blurred = torch.nn.functional.avg_pool2d(maps.view(count * channels, 1, height, width), 3)
+        return self.head(blurred.view(count, channels, -1).amax(2))
+
+
+class Strided(nn.Module):
+    """It reads memory by strides of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 7)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.conv(images)
+        return self.head(maps.as_strided((maps.shape[0], 4, 900), (3600, 900, 1)).amax(2))
+
+
+@pytest.mark.parametrize("kind", [MergedChannels, Strided])
+@pytest.mark.parametrize("name", ["torch", "plain"])
+def test_a_network_that_channels_last_would_change_runs_on_contiguous_maps(name: str, kind: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    network, images = kind().eval(), pictures(3)
+    with torch.inference_mode(), open_engine(name, network, SHAPE) as opened:
+        torch.testing.assert_close(opened(images), network(images), atol=1e-4, rtol=1e-4)
+
+
 def test_a_batch_is_answered_as_its_pictures_one_by_one(engine: Engine) -> None:
     images = pictures(5)
     single = torch.cat([engine(images[place : place + 1]) for place in range(5)])

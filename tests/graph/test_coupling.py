@@ -104,6 +104,26 @@ def test_a_network_of_a_users_own_functions_is_cut_right() -> None:
     assert left < 0.6
 
 
+class ScaledByMean(nn.Module):
+    """Its maps are scaled by a mean over the channels of a parameter, which hangs on all of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.norm, self.two = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 12, 3)
+        self.head = nn.Linear(12, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.one(x)).relu() * self.norm.weight.abs().mean() / self.norm.bias.norm()
+        return self.head(self.two(x).relu().mean((2, 3)))
+
+
+def test_channels_of_a_parameter_that_is_reduced_stay() -> None:
+    torch.manual_seed(0)
+    network = ScaledByMean()
+    assert {layer.names for layer in couple(network, (2, 3, 8, 8)).layers} == {("two.weight",)}
+    assert difference(network, torch.randn(2, 3, 8, 8))[0] < 1e-10
+
+
 class Parts(nn.Module):
     """Halves that go different ways, a half that gates the other, parts of unequal size, a pixel shuffle."""
 

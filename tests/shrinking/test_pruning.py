@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune as torch_prune
 
 import convlens.zoo as zoo
+from convlens.engines import Model, folded
 from convlens.errors import NetworkError, UsageError
+from convlens.exporting import onnx_bytes
 from convlens.graph import ChannelPlan, apply_channel_plan
 from convlens.graph.cutting import sound_coupling
 from convlens.shrinking import importance_of, prune
@@ -147,6 +152,17 @@ def test_the_older_weight_norm_is_refused_by_name() -> None:
     network = nn.Sequential(nn.utils.weight_norm(nn.Conv2d(3, 8, 3)), nn.Flatten(), nn.Linear(7200, 5))
     with pytest.raises(NetworkError, match=r"^'0' of Sequential has torch.nn.utils.weight_norm, .*parametrizations"):
         prune(network, SHAPE)
+
+
+@pytest.mark.filterwarnings("ignore:.*spectral_norm:FutureWarning")
+@pytest.mark.parametrize("verb", [prune, folded, Model, onnx_bytes])
+def test_a_layer_that_keeps_what_it_computed_is_refused_by_name(verb: Callable[..., object]) -> None:
+    masked = nn.Sequential(torch_prune.l1_unstructured(nn.Conv2d(3, 8, 3), "weight", 0.5), nn.Flatten())
+    normed = nn.Sequential(nn.utils.spectral_norm(nn.Conv2d(3, 8, 3)), nn.Flatten())
+    normed(torch.zeros(SHAPE))
+    for network in (masked, normed):
+        with pytest.raises(NetworkError, match=r"^'0' of Sequential holds 'weight', computed .*prune\.remove"):
+            verb(network, SHAPE[1:])
 
 
 def test_only_the_layers_that_were_named_lose_channels() -> None:

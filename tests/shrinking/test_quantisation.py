@@ -80,6 +80,18 @@ def test_without_a_picture_there_is_nothing_to_read_scales_off(method: str) -> N
             quantise(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), nothing, method=method)
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_pictures_with_nan_or_infinity_are_refused(wrong: float) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2))
+    pictures = torch.rand(9, 3, 8, 8)
+    spoilt = pictures.clone()
+    spoilt[4, 1, 2, 3] = wrong
+    with pytest.raises(DataError, match=r"^1 of 9 calibration pictures hold NaN or infinity"):
+        quantise(network, spoilt.split(4))
+    with pytest.raises(DataError, match=r"^1 of 9 validation pictures hold NaN or infinity"):
+        quantise(network, [pictures], validation=spoilt)
+
+
 def test_the_int8_file_gives_what_the_network_gives(trained_run: Path) -> None:
     """Largest difference of a logit: 2 % of the spread of a picture's logits."""
     run = Run.load(trained_run)

@@ -20,6 +20,7 @@ from convlens.graph.coupling import ANSWER, Coupling, Kept
 from convlens.graph.cutting import channel_plan, sound_coupling
 from convlens.graph.tracing import bare_network
 from convlens.layers.computed_weights import check_copyable
+from convlens.layers.fake_quantised import check_unrounded
 from convlens.measurement import NetworkMeasure, measure_network
 from convlens.shrinking.importance import check_importance, importance_of
 
@@ -104,6 +105,7 @@ def prune(
     check_importance(importance)
     network = bare_network(network)
     check_copyable(network)
+    check_unrounded(network, "pruned")
     coupling = sound_coupling(network, shape)
     if not coupling.layers:
         kept = sorted(coupling.kept, key=lambda one: one.reason == ANSWER)  # which every network has

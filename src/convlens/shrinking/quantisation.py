@@ -29,7 +29,8 @@ def quantise(
 
     `method` is minmax, entropy, percentile (`exporting/calibration.py`), or auto: the one whose probabilities diverge
     least from the float network's on `validation`, else on the last calibration batch, which then calibrates nothing.
-    UsageError for another method, DataError without a picture, NetworkError where a layer computes its weights.
+    UsageError for another method, DataError without a picture or for NaN in one, NetworkError where a layer computes
+    its weights.
     """
     if method not in ("auto", *METHODS):
         raise UsageError(f"the calibration method is {method!r}; expected auto, {', '.join(METHODS)}")
@@ -38,6 +39,8 @@ def quantise(
     batches = [batch for batch in calibration if len(batch)]
     if not batches:
         raise DataError("no calibration pictures came; expected batches (N, C, H, W), prepared as for training")
+    _check_finite(batches, "calibration")
+    _check_finite([] if validation is None else [validation], "validation")
     if method == "auto" and validation is None:
         validation = batches[-1]
         batches = batches[:-1] or batches
@@ -47,6 +50,15 @@ def quantise(
     assert validation is not None
     made = {name: fake_quantised(plain, _scales(found, name)) for name in METHODS}
     return min(made.values(), key=lambda rounding: divergence(plain, rounding, validation))
+
+
+def _check_finite(batches: Sequence[Tensor], what: str) -> None:
+    bad = sum(int((~batch.isfinite()).flatten(1).any(1).sum()) for batch in batches)
+    if bad:
+        raise DataError(
+            f"{bad} of {sum(map(len, batches))} {what} pictures hold NaN or infinity; expected batches (N, C, H, W), "
+            "prepared as for training"
+        )
 
 
 def train_quantised(network: nn.Module, batches: Batches, *, epochs: int = 1, learning_rate: float = 1e-5) -> nn.Module:
