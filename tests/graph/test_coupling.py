@@ -124,6 +124,23 @@ def test_channels_of_a_parameter_that_is_reduced_stay() -> None:
     assert difference(network, torch.randn(2, 3, 8, 8))[0] < 1e-10
 
 
+class Mirrored(nn.Module):
+    """A row of features, padded with its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.dense, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, 6), nn.Linear(9, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(F.pad(self.dense(self.conv(x).relu().mean((2, 3))), (2, 1), mode="reflect"))
+
+
+def test_features_that_a_window_goes_over_stay() -> None:
+    torch.manual_seed(0)
+    assert {layer.names for layer in couple(Mirrored(), (2, 3, 8, 8)).layers} == {("conv.weight",)}
+    assert difference(Mirrored(), torch.randn(2, 3, 8, 8))[0] < 1e-10
+
+
 class Parts(nn.Module):
     """Halves that go different ways, a half that gates the other, parts of unequal size, a pixel shuffle."""
 

@@ -132,7 +132,7 @@ def _nothing_goes(network: nn.Module, why: str) -> NetworkError:
 
 
 def _check(amount: float, spread: str, target: str) -> None:
-    if not 0 < amount < 1:
+    if not isinstance(amount, int | float) or not 0 < amount < 1:
         raise UsageError(f"the share to prune came as {amount}; expected a number above 0 and below 1, like 0.5")
     for kind, value, choices in (("spread", spread, SPREADS), ("target", target, TARGETS)):
         if value not in choices:
