@@ -77,7 +77,7 @@ class Viewed(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.maps(images)
-        return self.head(maps.view(len(maps), -1))
+        return self.head(maps.view(maps.shape[0], -1))
 
 
 @pytest.mark.parametrize("name", sorted(ENGINES))
@@ -86,6 +86,41 @@ def test_a_network_that_views_maps_as_rows_is_answered(name: str) -> None:
     viewed, images = Viewed().eval(), pictures(2)
     with torch.inference_mode(), open_engine(name, viewed, SHAPE) as opened:
         torch.testing.assert_close(opened(images), viewed(images), atol=1e-4, rtol=1e-4)
+
+
+class MergedChannels(nn.Module):
+    """A filter of its own for each channel: channels are viewed together with the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 7)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.conv(images)
+        count, channels, height, width = maps.shape
+        blurred = torch.nn.functional.avg_pool2d(maps.view(count * channels, 1, height, width), 3)
+        return self.head(blurred.view(count, channels, -1).amax(2))
+
+
+class Strided(nn.Module):
+    """It reads memory by strides of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 7)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.conv(images)
+        return self.head(maps.as_strided((maps.shape[0], 4, 900), (3600, 900, 1)).amax(2))
+
+
+@pytest.mark.parametrize("kind", [MergedChannels, Strided])
+@pytest.mark.parametrize("name", ["torch", "plain"])
+def test_a_network_that_channels_last_would_change_runs_on_contiguous_maps(name: str, kind: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    network, images = kind().eval(), pictures(3)
+    with torch.inference_mode(), open_engine(name, network, SHAPE) as opened:
+        torch.testing.assert_close(opened(images), network(images), atol=1e-4, rtol=1e-4)
 
 
 def test_a_batch_is_answered_as_its_pictures_one_by_one(engine: Engine) -> None:
@@ -230,6 +265,50 @@ class Crooked(nn.Module):
 def test_a_network_that_cannot_be_exported_is_refused(name: str) -> None:
     with pytest.raises(ExportError, match="Crooked does not go into ONNX"):
         open_engine(name, Crooked(), SHAPE)
+
+
+class Counted(nn.Module):
+    """Asks for the number of pictures in a way that a file cannot hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 32, 3), nn.Linear(32, 7)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.conv(images)
+        return self.head(maps.reshape(len(maps), 32, -1).mean(2))
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_number_of_pictures_that_is_a_constant_is_refused(name: str) -> None:
+    with pytest.raises(ExportError, match=r"^Counted does not go into ONNX: the number of pictures is a constant"):
+        open_engine(name, Counted().eval(), SHAPE)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_file_for_one_size_of_batch_is_refused(name: str, model: Model) -> None:
+    from onnx import load_model_from_string
+
+    file = load_model_from_string(model.onnx)
+    file.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
+    with pytest.raises(ExportError, match=r"^the batch of the file is fixed at 2 pictures, .*with a free batch"):
+        open_engine(name, file.SerializeToString(), SHAPE)
+
+
+class Merged(nn.Module):
+    """One row for all pictures."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.sum((0, 2, 3))[None]
+
+
+@pytest.mark.parametrize("name", list(ENGINES))
+def test_rows_that_are_not_of_the_pictures_are_refused(name: str) -> None:
+    with (
+        pytest.raises((NetworkError, ExportError), match=r"for 2 pictures; engines run|it mixes the pictures"),
+        open_engine(name, Merged(), SHAPE) as engine,
+    ):
+        engine(torch.zeros(2, *SHAPE))
 
 
 def test_torch_runs_what_no_file_can_hold() -> None:

@@ -277,6 +277,46 @@ def test_a_convolution_padded_as_tensorflow_does_is_folded() -> None:
     agree(network, other, (3, 8, 8))
 
 
+class Called(nn.BatchNorm2d):
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return super().__call__(*inputs).relu()
+
+
+class OfAnotherCall(Activated):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = Called(4)
+
+
+class AskedForItsKind(Plain):
+    def forward(self, images: Tensor) -> Tensor:
+        maps = super().forward(images)
+        return maps.relu() if isinstance(self.norm, nn.BatchNorm2d) else maps
+
+
+class AskedForItsBias(Plain):
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 4, 3, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images) * (1 if self.convolution.bias is None else 2)
+
+
+class AskedForItsSize(Plain):
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images).view(images.shape[0], self.norm.num_features, -1).mean(2)
+
+
+@pytest.mark.parametrize("kind", [OfAnotherCall, AskedForItsKind, AskedForItsBias, AskedForItsSize])
+def test_a_network_that_asks_what_its_modules_are_stays(kind: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    network = unsettled(kind())
+    other = folded(network, (3, 8, 8))
+    assert norms(other) == 1
+    agree(network, other, (3, 8, 8))
+
+
 def test_a_watched_layer_stays() -> None:
     network = Plain().eval()
     network.norm.register_forward_hook(lambda *_: None)

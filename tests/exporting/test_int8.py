@@ -132,6 +132,28 @@ def test_tensors_that_the_optimiser_renamed_or_of_unknown_shape_do_no_harm(make:
     np.testing.assert_allclose(found, wanted, atol=0.05 * np.abs(wanted).max())
 
 
+class Padded(nn.Module):
+    """A max-pooling whose ground is a number that stands for infinity."""
+
+    def __init__(self, ground: float) -> None:
+        super().__init__()
+        self.conv, self.head, self.ground = nn.Conv2d(3, 8, 3), nn.Linear(8 * 9, 5), ground
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        sign = 1 if self.ground < 0 else -1
+        maps = nn.functional.pad(sign * (self.conv(images) - 0.3), (0, 1, 0, 1), value=self.ground)
+        return self.head((sign * nn.functional.max_pool2d(sign * maps, 3, 2)).flatten(1))
+
+
+@pytest.mark.parametrize("ground", [-np.inf, -1e9, float(np.finfo(np.float32).min), np.inf])
+def test_a_padding_that_stands_for_infinity_is_no_range(ground: float) -> None:
+    torch.manual_seed(0)
+    whole, images = onnx_bytes(Padded(ground).eval(), (3, 8, 8)), pictures(24)
+    wanted = logits(whole, images)
+    found = logits(int8_bytes(whole, [images]), images)
+    np.testing.assert_allclose(found, wanted, atol=0.05 * np.abs(wanted).max())
+
+
 def test_the_logits_are_not_rounded() -> None:
     found = logits(int8_file(), pictures(200, seed=3))
     assert len(np.unique(found)) > 700  # of 1,000; 256 levels would leave 256

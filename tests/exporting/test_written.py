@@ -298,6 +298,8 @@ def test_what_openvino_cannot_do_is_named():
 def test_a_reason_is_no_place_in_somebodys_source():
     said = "Exception from a.cpp:1:\nCheck 'false' failed at b.cpp:2:\nFrontEnd API failed with GeneralFailure:\nno Foo"
     assert reason(RuntimeError(said)) == openvino_file.openvino_reason(RuntimeError(said)) == "RuntimeError: no Foo"
+    said = "Check 'even' failed at c.hpp:3:\nWhile validating node 'v1::Reshape view (…)' with a name:\nodd size\n"
+    assert openvino_file.openvino_reason(RuntimeError(said)) == "RuntimeError: odd size"
     assert reason(RuntimeError("Exception from a.cpp:1:")) == "RuntimeError: Exception from a.cpp:1:"
 
 

@@ -50,6 +50,11 @@ def test_removing_half_of_the_channels_changes_no_answer_where_they_were_dead(na
     check_exact(name, 0.5)
 
 
+@pytest.mark.parametrize("name", ["lenet5_1998", "resnet20", "mobilenet_v3_small"])
+def test_removing_all_channels_but_one_changes_no_answer_where_they_were_dead(name: str) -> None:
+    check_exact(name, 0.001)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in zoo.names() if name not in WHOLE])
 def test_removing_dead_channels_changes_no_answer_in_the_whole_zoo(name: str) -> None:
@@ -97,6 +102,43 @@ def test_a_network_of_a_users_own_functions_is_cut_right() -> None:
     far, left = difference(Own(), torch.randn(2, 3, 8, 8), 0.5)
     assert far < 1e-10
     assert left < 0.6
+
+
+class ScaledByMean(nn.Module):
+    """Its maps are scaled by a mean over the channels of a parameter, which hangs on all of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.norm, self.two = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 12, 3)
+        self.head = nn.Linear(12, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.one(x)).relu() * self.norm.weight.abs().mean() / self.norm.bias.norm()
+        return self.head(self.two(x).relu().mean((2, 3)))
+
+
+def test_channels_of_a_parameter_that_is_reduced_stay() -> None:
+    torch.manual_seed(0)
+    network = ScaledByMean()
+    assert {layer.names for layer in couple(network, (2, 3, 8, 8)).layers} == {("two.weight",)}
+    assert difference(network, torch.randn(2, 3, 8, 8))[0] < 1e-10
+
+
+class Mirrored(nn.Module):
+    """A row of features, padded with its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.dense, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, 6), nn.Linear(9, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(F.pad(self.dense(self.conv(x).relu().mean((2, 3))), (2, 1), mode="reflect"))
+
+
+def test_features_that_a_window_goes_over_stay() -> None:
+    torch.manual_seed(0)
+    assert {layer.names for layer in couple(Mirrored(), (2, 3, 8, 8)).layers} == {("conv.weight",)}
+    assert difference(Mirrored(), torch.randn(2, 3, 8, 8))[0] < 1e-10
 
 
 class Parts(nn.Module):

@@ -15,7 +15,7 @@ from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from convlens.errors import NetworkError, UsageError
 from convlens.runs import Run
-from convlens.shrinking import cluster_weights, prune_weights, tune_centroids
+from convlens.shrinking import cluster_weights, prune, prune_weights, quantise, tune_centroids
 from convlens.shrinking.clustering import Shared, nearest_centroids
 
 
@@ -130,6 +130,32 @@ def test_learning_moves_weights_together_and_gives_a_plain_network_back() -> Non
         for value in old.unique():
             assert distinct(new[old == value]) == 1
     assert torch.equal(after[1].running_mean, before[1].running_mean)  # type: ignore[arg-type]
+
+
+def test_layers_of_one_weight_learn_together() -> None:
+    torch.manual_seed(0)
+    tied = nn.Sequential(nn.Flatten(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16))
+    tied[3].weight = tied[1].weight
+    before = cluster_weights(tied, dense_bits=2)
+    after = tune_centroids(before, lambda: [(torch.rand(8, 1, 4, 4), torch.arange(8))], epochs=2, learning_rate=0.01)
+    assert after[3].weight is after[1].weight
+    assert distinct(after[1].weight) == distinct(before[1].weight) <= 4
+    assert not torch.equal(after[1].weight, before[1].weight)
+
+
+@pytest.mark.parametrize(
+    ("change", "verb"),
+    [
+        (cluster_weights, "clustered"),
+        (lambda rounding: prune_weights(rounding, 0.5), "set to zero"),
+        (lambda rounding: tune_centroids(rounding, list), "tuned"),
+        (lambda rounding: prune(rounding, (1, 1, 10, 10)), "pruned"),
+    ],
+)
+def test_a_network_that_rounds_is_refused(change: Callable, verb: str) -> None:
+    rounding = quantise(network(), [torch.rand(4, 1, 10, 10)], method="minmax")
+    with pytest.raises(NetworkError, match=f"^Sequential rounds to 8 bits, and so cannot be {verb}; .*float network"):
+        change(rounding)
 
 
 @pytest.mark.parametrize("bits", [0, 13])

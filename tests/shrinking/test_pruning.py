@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune as torch_prune
 
 import convlens.zoo as zoo
+from convlens.engines import Model, folded
 from convlens.errors import NetworkError, UsageError
+from convlens.exporting import onnx_bytes
 from convlens.graph import ChannelPlan, apply_channel_plan
 from convlens.graph.cutting import sound_coupling
 from convlens.shrinking import importance_of, prune
@@ -62,6 +67,41 @@ def test_a_share_of_the_macs_is_met_closely(name: str) -> None:
     assert 0.5 < left <= 0.6
 
 
+@pytest.mark.parametrize("name", ["lenet5", "resnet20"])
+def test_a_layer_of_one_channel_is_cut_as_any_other(name: str) -> None:
+    made = prune(zoo.create(name, num_classes=10, image_size=32), SHAPE, 0.999)
+    assert made.after.parameters < 0.002 * made.before.parameters
+    assert made.network(torch.randn(SHAPE)).shape == (2, 10)
+
+
+class Squeezed(nn.Module):
+    """Drops every dimension of one, so that it needs two channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, 5)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.squeeze(self.conv(images).mean((2, 3), keepdim=True)))
+
+
+def test_where_one_channel_does_not_run_as_before_two_are_kept() -> None:
+    assert prune(Squeezed(), SHAPE, 0.9).network.conv.out_channels == 2
+
+
+@pytest.mark.parametrize("options", [{"amount": 0.001}, {"amount": 0.5, "least": 1000}], ids=["share", "floor"])
+def test_a_share_that_rounds_to_no_channel_removes_none(options: dict[str, float]) -> None:
+    network = zoo.create("lenet5", num_classes=10, image_size=32)
+    made = prune(network, SHAPE, **options)
+    assert not made.plan.kept
+    assert made.after == made.before
+
+
+def test_scales_are_not_asked_of_a_network_without_batch_norms() -> None:
+    with pytest.raises(UsageError, match=r"^LeNet5 has no batch norm whose scales .*'weights'$"):
+        prune(zoo.create("lenet5", num_classes=10, image_size=32), SHAPE, importance="scales")
+
+
 def test_a_floor_and_multiples_of_eight_hold_in_every_layer() -> None:
     small = prune(network_of("mobilenet_v3_small"), SHAPE, 0.45, multiple=8, least=8).network
     widths = [module.out_channels for module in small.modules() if isinstance(module, nn.Conv2d)]
@@ -78,6 +118,9 @@ def test_a_pruned_network_learns() -> None:
 def test_a_network_without_channels_to_remove_and_wrong_values_are_told_in_one_line() -> None:
     with pytest.raises(NetworkError, match="has no channels that can be removed"):
         prune(zoo.create("perceptron", num_classes=10, in_channels=1, image_size=28), (1, 1, 28, 28))
+    compared = nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8), nn.Flatten(), nn.Linear(8 * 900, 5))
+    with pytest.raises(NetworkError, match=r"\(native_group_norm: it goes over channels\); nothing was changed"):
+        prune(compared, SHAPE)
     for wrong in ({"amount": 1.0}, {"spread": "even"}, {"target": "bytes"}, {"importance": "size"}, {"least": 0}):
         with pytest.raises(UsageError):
             prune(network_of(), SHAPE, **wrong)
@@ -109,6 +152,17 @@ def test_the_older_weight_norm_is_refused_by_name() -> None:
     network = nn.Sequential(nn.utils.weight_norm(nn.Conv2d(3, 8, 3)), nn.Flatten(), nn.Linear(7200, 5))
     with pytest.raises(NetworkError, match=r"^'0' of Sequential has torch.nn.utils.weight_norm, .*parametrizations"):
         prune(network, SHAPE)
+
+
+@pytest.mark.filterwarnings("ignore:.*spectral_norm:FutureWarning")
+@pytest.mark.parametrize("verb", [prune, folded, Model, onnx_bytes])
+def test_a_layer_that_keeps_what_it_computed_is_refused_by_name(verb: Callable[..., object]) -> None:
+    masked = nn.Sequential(torch_prune.l1_unstructured(nn.Conv2d(3, 8, 3), "weight", 0.5), nn.Flatten())
+    normed = nn.Sequential(nn.utils.spectral_norm(nn.Conv2d(3, 8, 3)), nn.Flatten())
+    normed(torch.zeros(SHAPE))
+    for network in (masked, normed):
+        with pytest.raises(NetworkError, match=r"^'0' of Sequential holds 'weight', computed .*prune\.remove"):
+            verb(network, SHAPE[1:])
 
 
 def test_only_the_layers_that_were_named_lose_channels() -> None:

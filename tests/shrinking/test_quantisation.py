@@ -80,6 +80,45 @@ def test_without_a_picture_there_is_nothing_to_read_scales_off(method: str) -> N
             quantise(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), nothing, method=method)
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_pictures_with_nan_or_infinity_are_refused(wrong: float) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2))
+    pictures = torch.rand(9, 3, 8, 8)
+    spoilt = pictures.clone()
+    spoilt[4, 1, 2, 3] = wrong
+    with pytest.raises(DataError, match=r"^1 of 9 calibration pictures hold NaN or infinity"):
+        quantise(network, spoilt.split(4))
+    with pytest.raises(DataError, match=r"^1 of 9 validation pictures hold NaN or infinity"):
+        quantise(network, [pictures], validation=spoilt)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (np.zeros((2, 3, 8, 8)), "ndarray came as calibration pictures; expected batches"),
+        (torch.zeros(3, 8, 8), r"a tensor of \(3, 8, 8\) came as calibration pictures; expected batches"),
+        (torch.zeros(2, 1, 8, 8), r"Sequential cannot run on calibration pictures of \(2, 1, 8, 8\) .*; expected"),
+    ],
+)
+def test_what_are_no_pictures_of_the_network_is_refused(wrong: Tensor, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        quantise(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2)), [wrong], method="minmax")
+
+
+class ByKeyword(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.conv(input=images).mean((2, 3))
+
+
+def test_a_layer_that_is_called_by_keyword_is_refused_by_name() -> None:
+    with pytest.raises(NetworkError, match=r"^'conv' of ByKeyword is called .*call it as layer\(x\)$"):
+        quantise(ByKeyword(), [torch.rand(4, 3, 8, 8)])
+
+
 def test_the_int8_file_gives_what_the_network_gives(trained_run: Path) -> None:
     """Largest difference of a logit: 2 % of the spread of a picture's logits."""
     run = Run.load(trained_run)

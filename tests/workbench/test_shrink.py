@@ -226,6 +226,8 @@ def test_the_verdict_begins_with_what_did_not_get_better(narrow) -> None:
     fast, slow = (replace(size, latency=replace(latency, p50_ms=p50_ms)) for p50_ms in (0.5, 2.0))
     alike = Paired(1000, 0.9, 50, 50, 1.0, 0.0, -0.02, 0.02)
     assert verdict_on(size, size, (400, 400), alike) == "not smaller, not faster on this machine"
+    assert verdict_on(size, size, (400, 390), alike) == "not faster on this machine, 2.5% smaller"
+    assert verdict_on(size, size, (10_000, 9_999), alike) == "not smaller, not faster on this machine"
     assert verdict_on(size, size, (400, 100), alike) == "not faster on this machine, 4 times smaller"
     assert verdict_on(size, fast, (400, 100), alike) == "4 times smaller, 2 times as fast"
     assert verdict_on(size, slow, (400, 100), alike) == "slower on this machine (2 times the time), 4 times smaller"

@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from convlens.errors import NetworkError, UsageError, check_count, unknown_name
+from convlens.errors import ExportError, NetworkError, UsageError, check_count, counted, unknown_name
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -56,6 +56,15 @@ def check_outputs(count: int) -> None:
         raise NetworkError(f"the exported network gives {count} outputs; engines run networks that give logits (N, K)")
 
 
+def check_batch(size: object, title: str) -> None:
+    """ExportError for a file whose first size is a number, which a runtime may take for another without a word."""
+    if isinstance(size, int):
+        raise ExportError(
+            f"the batch of the file is fixed at {counted(size, 'picture')}, and {title} is to run it for any; export "
+            "the network with a free batch, as `convlens export` does"
+        )
+
+
 class Engine(ABC):
     """(N, C, H, W) float32 -> (N, K) float32 logits on the CPU, for any N; `close` frees what it holds.
 
@@ -83,7 +92,13 @@ class Engine(ABC):
             )
         if len(images) == 0:
             return self(torch.zeros(1, *self.input_shape))[:0]
-        return checked_logits(self._logits(images.detach()), "the network").float()
+        found = checked_logits(self._logits(images.detach()), "the network").float()
+        if len(found) != len(images):
+            raise NetworkError(
+                f"the network gives {counted(len(found), 'row')} of logits for {counted(len(images), 'picture')}; "
+                "engines run networks that answer each picture by itself"
+            )
+        return found
 
     def close(self) -> None:
         """It may be called twice."""

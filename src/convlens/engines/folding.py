@@ -13,6 +13,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from convlens.graph import Graph, Node, Operand, bare_network, trace
 from convlens.layers import BiasNorm2d, SameConv2d
+from convlens.layers.channels_last import noise, same_answer
+from convlens.layers.computed_weights import check_copyable
 
 NORMALISATIONS = ("native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit_no_training", "batch_norm")
 STATISTICS = ("running_mean", "running_var")
@@ -33,9 +35,12 @@ def folded(network: nn.Module, input_shape: Sequence[int]) -> nn.Module:
 
     Computed in float64 and rounded once. A normalisation stays where the convolution is functional or transposed, is
     called twice, shares its weights or is read by others, where either has hooks or a forward of its own, and where no
-    convolution is before it, as with pre-activation.
+    convolution is before it, as with pre-activation. None is folded in a network that then answers otherwise, as one
+    that asks what its modules are or hold.
     """
-    copied = copy.deepcopy(bare_network(network)).eval().cpu().requires_grad_(False)
+    check_copyable(network := bare_network(network))
+    original = copy.deepcopy(network).eval().cpu().requires_grad_(False)
+    copied = copy.deepcopy(original)
     for pair in foldable(copied, input_shape):
         convolution = copied.get_submodule(pair.convolution)
         normalisation = copied.get_submodule(pair.normalisation)
@@ -43,7 +48,21 @@ def folded(network: nn.Module, input_shape: Sequence[int]) -> nn.Module:
         merged = fuse_conv_bn_eval(convolution.double(), normalisation.double())
         _replace(copied, convolution, merged.float().requires_grad_(False))
         _replace(copied, normalisation, nn.Identity())
-    return copied
+    return copied if _agree(original, copied, input_shape) else original
+
+
+@torch.no_grad()
+def _agree(original: nn.Module, changed: nn.Module, input_shape: Sequence[int]) -> bool:
+    images = noise(torch.zeros(1, *input_shape))
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            expected = original(images)
+            torch.default_generator.manual_seed(0)
+            found = changed(images)
+    except Exception:
+        return False
+    return same_answer(expected, found)
 
 
 def foldable(network: nn.Module, input_shape: Sequence[int]) -> list[Pair]:
@@ -91,8 +110,9 @@ def _is_plain(network: nn.Module, pair: Pair) -> bool:
 def _has_known_forward(module: nn.Module) -> bool:
     """Not that of a subclass which does more, as timm's BatchNormAct2d, or whose forward leaves a bias unread."""
     inner = getattr(type(module), "_conv_forward", None)  # of a convolution, called by its forward
+    called = type(module).__call__ is nn.Module.__call__
     known = type(module).forward in KNOWN and (inner is None or inner in KNOWN)
-    return known and not {"forward", "_conv_forward"} & vars(module).keys()
+    return called and known and not {"forward", "_conv_forward"} & vars(module).keys()
 
 
 def _is_watched(module: nn.Module) -> bool:

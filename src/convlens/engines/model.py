@@ -12,6 +12,7 @@ from torch import nn
 from convlens.errors import ConvlensError, ExportError, UsageError, check_count
 from convlens.exporting import onnx_bytes
 from convlens.graph import bare_network, check_values
+from convlens.layers.computed_weights import check_copyable
 from convlens.storage import make_room, sha256_bytes, touch, write_bytes
 
 DIGEST = 64  # hexadecimal digits
@@ -80,8 +81,12 @@ class Model:
 
 
 def _checked_weights(network: nn.Module) -> nn.Module:
-    """The network itself; UsageError where something has no values yet, or filters or matrices are not float32."""
+    """The network itself; NetworkError where torch cannot copy it.
+
+    UsageError where something has no values yet, or filters or matrices are not float32.
+    """
     check_values(network)
+    check_copyable(network)
     for name, weight in network.named_parameters():
         if weight.ndim > 1 and weight.is_floating_point() and weight.dtype != torch.float32:
             raise UsageError(f"'{name}' of {type(network).__name__} is of {weight.dtype}; give network.float()")

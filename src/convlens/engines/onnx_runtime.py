@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convlens.engines.engine import Engine, Settings, check_outputs
+from convlens.engines.engine import Engine, Settings, check_batch, check_outputs
 from convlens.engines.model import Model
 from convlens.errors import ExportError, UsageError
 from convlens.exporting import load
@@ -30,11 +30,18 @@ class OnnxRuntimeEngine(Engine):
             )
         except Exception as error:
             raise ExportError(f"ONNX Runtime cannot open the file: {' '.join(str(error).split())[:200]}") from error
-        self._input = self._session.get_inputs()[0].name
+        given = self._session.get_inputs()[0]
+        self._input = given.name
+        check_batch(given.shape[0], "ONNX Runtime")
         check_outputs(len(self._session.get_outputs()))
 
     def _logits(self, images: Tensor) -> Tensor:
-        found = self._session.run(None, {self._input: images.contiguous().numpy()})[0]
+        try:
+            found = self._session.run(None, {self._input: images.contiguous().numpy()})[0]
+        except Exception as error:
+            raise ExportError(
+                f"ONNX Runtime cannot run the file on {tuple(images.shape)}: {' '.join(str(error).split())[:300]}"
+            ) from error
         return torch.from_numpy(found)
 
     def _free(self) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.engines.engine import Engine, Settings, check_outputs
+from convlens.engines.engine import Engine, Settings, check_batch, check_outputs
 from convlens.engines.model import Model
-from convlens.errors import ExportError, NetworkError, UsageError
+from convlens.errors import ExportError, NetworkError, UsageError, counted
 from convlens.exporting import load, signal_stack_kept
 from convlens.exporting.openvino import openvino_reason
 
@@ -78,11 +78,14 @@ class OpenVinoEngine(Engine):
         try:
             model = self._core.read_model(self._file)
             check_outputs(len(model.outputs))
+            given = model.input(0).partial_shape
+            check_batch(None if given.rank.is_dynamic or given[0].is_dynamic else given[0].get_length(), "OpenVINO")
             model.reshape([size, *self.input_shape])
+            _check_rows(model.output(0).partial_shape, size)
             with signal_stack_kept():
                 compiled = self._core.compile_model(model, "CPU", _options(self.settings))
                 return [compiled.create_infer_request() for _ in range(self.settings.streams)]
-        except NetworkError:
+        except (NetworkError, ExportError):
             raise
         except Exception as error:
             raise ExportError(f"OpenVINO cannot open the file: {openvino_reason(error)[:200]}") from error
@@ -91,6 +94,15 @@ class OpenVinoEngine(Engine):
         with signal_stack_kept():
             self._requests.clear()
             del self._core, self._file
+
+
+def _check_rows(shape: Any, size: int) -> None:
+    """NetworkError where so many pictures have other rows of logits."""
+    if shape.rank.is_static and len(shape) and shape[0].is_static and shape[0].get_length() != size:
+        raise NetworkError(
+            f"the exported network gives {shape} for {counted(size, 'picture')}; engines run networks that give logits "
+            "(N, K)"
+        )
 
 
 def _options(settings: Settings) -> dict[str, Any]:

@@ -23,6 +23,7 @@ BINS = 2048  # on each side of zero
 COUNTED = 65_536  # values of a tensor in a batch, about
 CUT_OFF = 0.00005  # of the values, on either side
 LEVELS = 128  # of an 8-bit number with a sign, on each side
+FAR = -1e4  # a padding as low stands for -inf
 STEP = 16  # bins from one candidate of the entropy to the next
 
 
@@ -44,10 +45,14 @@ class Histogram:
             self.counts += np.histogram(few, 2 * BINS, (-self.reach, self.reach))[0]
 
 
-def histograms(model: Any, batches: Sequence[np.ndarray]) -> dict[str, Histogram]:
-    """An ONNX model (a proto with shapes inferred) and its inputs -> what stands in each of its float tensors."""
+def histograms(model: Any, batches: Sequence[np.ndarray], *, ground: float = -np.inf) -> dict[str, Histogram]:
+    """An ONNX model (a proto with shapes inferred) and its inputs -> what stands in each of its float tensors.
+
+    Without infinities and what is no more than `ground`, with which a max-pooling is padded: the least 8-bit number
+    stands for it as well.
+    """
     found: dict[str, Histogram] = {}
-    run = _all_tensors(model)
+    run = _all_tensors(model, ground)
     for batch in batches:
         for name, values in run(batch):
             seen = found.setdefault(name, Histogram(np.inf, -np.inf, np.zeros(2 * BINS, dtype=np.int64)))
@@ -59,7 +64,7 @@ def histograms(model: Any, batches: Sequence[np.ndarray]) -> dict[str, Histogram
     return found
 
 
-def _all_tensors(model: Any) -> Callable[[np.ndarray], Iterable[tuple[str, np.ndarray]]]:
+def _all_tensors(model: Any, ground: float) -> Callable[[np.ndarray], Iterable[tuple[str, np.ndarray]]]:
     """A function that computes all float tensors of the graph, the input among them."""
     import onnx
     import onnxruntime
@@ -79,14 +84,16 @@ def _all_tensors(model: Any) -> Callable[[np.ndarray], Iterable[tuple[str, np.nd
 
     def run(batch: np.ndarray) -> Iterable[tuple[str, np.ndarray]]:
         made = zip(names, session.run(names, {given.name: batch}), strict=True)
-        return [(given.name, batch), *((name, _without_ground(values)) for name, values in made)]
+        return [(given.name, batch), *((name, _without_ground(values, ground)) for name, values in made)]
 
     return run
 
 
-def _without_ground(values: np.ndarray) -> np.ndarray:
-    """Without the -inf that a max-pooling is padded with: the least 8-bit number stands for it as well."""
-    return values[values > -np.inf] if values.size and values.min() == -np.inf else values
+def _without_ground(values: np.ndarray, ground: float) -> np.ndarray:
+    if not values.size or (values.min() > ground and values.max() < np.inf):
+        return values
+    left = values[(values > ground) & (values < np.inf)]
+    return left if left.size else np.zeros(1, values.dtype)
 
 
 def minmax(found: Histogram) -> Range:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from convlens.exporting.metadata import AS_THEY_ARE, INSIDE, OUTSIDE, Facts, Signature
 from convlens.graph import bare_network
+from convlens.layers.computed_weights import check_copyable
 from convlens.pictures import Preprocess
 
 TRACED_BATCH = 2  # torch.export takes a batch of one for a constant
@@ -17,8 +18,12 @@ Given = Sequence[int] | Tensor  # the shape (C, H, W) of one picture; or inputs 
 
 
 def at_rest(network: nn.Module) -> nn.Module:
-    """A copy on the processor, in evaluation mode, without gradients; the network itself stays as it is."""
-    return copy.deepcopy(bare_network(network)).eval().cpu().requires_grad_(False)
+    """A copy on the processor, in evaluation mode, without gradients; the network itself stays as it is.
+
+    NetworkError where torch cannot copy it.
+    """
+    check_copyable(network := bare_network(network))
+    return copy.deepcopy(network).eval().cpu().requires_grad_(False)
 
 
 class Deployed(nn.Module):

@@ -19,9 +19,9 @@ import numpy as np
 from torch import nn
 
 from convlens.errors import DataError, ExportError, MissingExtra, UsageError
-from convlens.exporting.calibration import METHODS, Range, Ranges, histograms
+from convlens.exporting.calibration import FAR, METHODS, Range, Ranges, histograms
 from convlens.exporting.onnx import onnx_bytes
-from convlens.exporting.quantised_graph import infinite_paddings, metadata_of, prepared, ranges_before, tidied
+from convlens.exporting.quantised_graph import far_paddings, metadata_of, prepared, ranges_before, tidied
 from convlens.layers.fake_quantised import float_network, input_scales
 
 HELD_OUT = 4  # one calibration picture in so many chooses the method
@@ -150,7 +150,8 @@ def _candidates(
     """Method -> an int8 file."""
     model = prepared(onnx)
     known = ranges_before(model.graph, ranges)
-    found = histograms(model, _batches(pictures))
+    ground = FAR if far_paddings(model.graph) else -np.inf
+    found = histograms(model, _batches(pictures), ground=ground)
 
     def quantised(method: str) -> bytes:
         return _quantised(model, {name: METHODS[method](seen) for name, seen in found.items()} | known, reduce_range)
@@ -171,7 +172,7 @@ def _quantised(model: Any, ranges: Ranges, reduce_range: bool) -> bytes:
             path,
             calibration_cache_path=known,
             op_types_to_quantize=QUANTISED,
-            nodes_to_exclude=infinite_paddings(model.graph),
+            nodes_to_exclude=far_paddings(model.graph),
             per_channel=True,
             reduce_range=reduce_range,
             activation_type=QuantType.QInt8 if signed else QuantType.QUInt8,

@@ -12,7 +12,7 @@ from convlens.errors import ExportError
 from convlens.exporting.deployed import Given, at_rest, example, signature_in
 from convlens.exporting.metadata import OUTSIDE
 from convlens.exporting.packages import check_installed
-from convlens.exporting.quiet import quietly, reason
+from convlens.exporting.quiet import CONSTANT_BATCH, quietly, reason
 
 INPUT, OUTPUT = OUTSIDE.input, OUTSIDE.output
 
@@ -40,11 +40,21 @@ def onnx_bytes(network: nn.Module, given: Given, *, metadata: Mapping[str, str] 
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
             )
             model: Any = program.model_proto  # type: ignore[union-attr]
+            _check_batch(model.graph, type(network).__name__)
             _forget_the_source(model)
             _tell(model, metadata or {})
             return bytes(model.SerializeToString())  # which refuses more than 2 GB
+    except ExportError:
+        raise
     except Exception as error:
         raise ExportError(f"{type(network).__name__} does not go into ONNX: {reason(error)}") from error
+
+
+def _check_batch(graph: Any, name: str) -> None:
+    """ExportError where the first size of what goes in or comes out is a number: torch then traced for that many."""
+    for value in (*graph.input, *graph.output):
+        if value.type.tensor_type.shape.dim[:1] and value.type.tensor_type.shape.dim[0].HasField("dim_value"):
+            raise ExportError(f"{name} does not go into ONNX: {CONSTANT_BATCH}")
 
 
 def metadata_bytes(metadata: Mapping[str, str]) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from convlens.exporting.calibration import Range, Ranges
+from convlens.exporting.calibration import FAR, Range, Ranges
 
 MOVING = ("MaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
 
@@ -68,12 +68,14 @@ def ranges_before(graph: Any, layers: Mapping[str, Range]) -> Ranges:
     return found
 
 
-def infinite_paddings(graph: Any) -> list[str]:
-    """The names of the paddings with -inf, which has no 8-bit number: a max-pooling's, of TensorFlow's kind."""
+def far_paddings(graph: Any) -> list[str]:
+    """The names of the paddings with what stands for infinity, which has no 8-bit number: a max-pooling's, as
+    TensorFlow's are, or a min-pooling's."""
     from onnx.numpy_helper import to_array
 
-    infinite = {tensor.name for tensor in graph.initializer if tensor.dims in ([], [1]) and to_array(tensor) == -np.inf}
-    return [node.name for node in graph.node if node.op_type == "Pad" and infinite & set(node.input)]
+    stored = {tensor.name: to_array(tensor) for tensor in graph.initializer if tensor.dims in ([], [1])}
+    far = {name for name, value in stored.items() if (value <= FAR).all() or (value == np.inf).all()}
+    return [node.name for node in graph.node if node.op_type == "Pad" and far & set(node.input[2:3])]
 
 
 def _name_poolings(graph: Any) -> None:

@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 
 PLACE = re.compile(  # in OpenVINO's own source: where it gave up, not why
-    r"Exception from |Check '.*' failed at |FrontEnd API failed with |.* Failed operations detailed log:$"
+    r"Exception from |Check '.*' failed at |FrontEnd API failed with |While validating node '|"
+    r".* Failed operations detailed log:$"
+)
+
+CONSTANT = "Constraints violated (batch)"  # torch.export's word for a batch that is not free
+CONSTANT_BATCH = (
+    "the number of pictures is a constant in its forward, as len(x) and int(x.shape[0]) are, or it mixes the pictures "
+    "of a batch; take x.shape[0], and let no picture see another"
 )
 
 
@@ -33,6 +40,8 @@ def reason(error: BaseException) -> str:
         raise KeyboardInterrupt from error
     while error.__cause__ is not None:
         error = error.__cause__
+    if CONSTANT in str(error):
+        return CONSTANT_BATCH
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     line = next((line for line in lines if not PLACE.match(line)), lines[0] if lines else "no reason given")
     return f"{type(error).__name__}: {line}"

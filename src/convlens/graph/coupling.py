@@ -19,7 +19,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from torch import nn
 
-from convlens.graph import label_layers, label_moves  # noqa: F401  (their rules)
+from convlens.graph import label_layers
+from convlens.graph import label_moves as label_moves  # its rules
 from convlens.graph.graph import Graph
 from convlens.graph.label_rules import RULES, pointwise, unknown
 from convlens.graph.labels import FIXED, Cut, Key, LabelBook, Labels, fixed
@@ -122,6 +123,8 @@ def _labelled(model: nn.Module, graph: Graph, stays: frozenset[int]) -> LabelBoo
         written = set(node.inputs) - {o.node for o in operands} - harmless
         for labels in (made[key] for key in list(made) if key[0] in written):
             book.stay(node, labels, "it reads memory that was written through another view")
+        if _computes_parameters(node):
+            book.blocked.update(node.parameters)
         if written or node.index in stays:
             found: Labels | list[Labels] = unknown(node, seen, book, "its sizes are numbers in the forward")
         elif node.op in RULES:
@@ -137,6 +140,12 @@ def _labelled(model: nn.Module, graph: Graph, stays: frozenset[int]) -> LabelBoo
         for labels in {id(made[key]): made[key] for key in made if key[0] == index}.values():
             book.stay(graph.nodes[index], labels, ANSWER)
     return book
+
+
+def _computes_parameters(node: Node) -> bool:
+    """Something of parameters alone, such as the mean of a scale: its numbers hang on all that they have."""
+    alone = all(operand.node is None for operand in node.operands())
+    return alone and not node.is_view and node.op not in label_layers.READING
 
 
 def _keep_results(made: dict[tuple[int, int], Labels], node: Node, found: Labels | list[Labels]) -> None:

@@ -4,7 +4,8 @@ The network is first cut to its new sizes, without looking at which channels sta
 Then each unit of the small network is matched with one of the large one that lies in the same dimensions of the same
 parameters. So chunks, shuffles and groups, which go by the order of channels, come out right: the small network's own
 operations say which channels meet. A network whose forward holds sizes as numbers fails this trial, and what such
-operations read stays.
+operations read stays. Layers of one channel are matched with two of them, for a dimension of one has no stride of its
+own to know it by; then the second goes, where the network runs as before without it.
 
 Of ShuffleNet v2, whose channels pass through more or fewer units, a small network may have one for which the large one
 has none left: it takes the filters of another, and what would read it begins at zero.
@@ -24,6 +25,7 @@ from torch import nn
 from convlens.errors import NetworkError
 from convlens.graph.channel_plan import ChannelPlan, Indices, apply_channel_plan
 from convlens.graph.coupling import Coupling, Layer, couple
+from convlens.graph.graph import Graph
 from convlens.graph.labels import Key
 from convlens.graph.tracing import bare_network, trace
 
@@ -94,12 +96,12 @@ def channel_plan(
     and multiples of `multiple` where there are any. NetworkError where the network cannot run so.
     """
     model = bare_network(model)
-    going = _going(coupling, counts, scores)
+    going, spared = (_going(coupling, counts, scores, least) for least in (1, 2))
     choices = {at: _choices(coupling, at, counts, multiple) for at in sorted({*_links(coupling)})}
     for _ in range(TRIES):
-        sizes = Sizes(going, {at: found[0] for at, found in choices.items()})
+        sizes = Sizes(spared, {at: found[0] for at, found in choices.items()})
         try:
-            return _matched(model, inputs, coupling, sizes, scores)
+            return _matched(model, inputs, coupling, sizes, scores, going)
         except Mismatch as error:
             wrong = [at for at in error.linked if len(choices[at]) > 1] or [a for a, c in choices.items() if len(c) > 1]
             if not wrong:
@@ -113,12 +115,12 @@ def _links(coupling: Coupling) -> list[int]:
     return [layer.linked for layer in coupling.layers if layer.linked is not None]
 
 
-def _going(coupling: Coupling, counts: Mapping[int, float], scores: np.ndarray) -> np.ndarray:
+def _going(coupling: Coupling, counts: Mapping[int, float], scores: np.ndarray, least: int) -> np.ndarray:
     going = np.zeros(coupling.num_units, dtype=bool)
     for number, layer in enumerate(coupling.layers):
         if layer.linked is None:
             order = np.argsort(-scores[layer.units], kind="stable")
-            going[layer.units[order[max(1, int(counts.get(number, len(order)) + 0.5)) :]]] = True
+            going[layer.units[order[max(least, int(counts.get(number, len(order)) + 0.5)) :]]] = True
     return going
 
 
@@ -146,15 +148,36 @@ def _inside(coupling: Coupling, layers: Sequence[tuple[int, Layer]]) -> set[tupl
     return {(whole - inside, inside, parts) for whole, inside, parts in found if inside}
 
 
-def _matched(model: nn.Module, inputs: Any, old: Coupling, sizes: Sizes, scores: np.ndarray) -> ChannelPlan:
-    small = _on_meta(model)
-    apply_channel_plan(small, _plan(model, old, _rough(old, sizes)))
-    graph = trace(small, inputs)
-    new = couple(small, graph, stays=old.stays)
+def _matched(
+    model: nn.Module, inputs: Any, old: Coupling, sizes: Sizes, scores: np.ndarray, going: np.ndarray
+) -> ChannelPlan:
+    """What is `going` beside what `sizes` leaves out goes too, unless the network then runs otherwise."""
+    graph, new = _traced(model, inputs, old, _plan(model, old, _rough(old, sizes)))
     if new.num_nodes != old.num_nodes:
         raise Mismatch(set())
     match = _match(old, new, sizes, scores)
-    return _plan(model, old, {key: _indices(old, new, key, match) for key in old.units})
+    kept = {key: _indices(old, new, key, match) for key in old.units}
+    if np.array_equal(going, sizes.going):
+        return _plan(model, old, kept)
+    fewer = {key: tuple(i for i in left if i < 0 or not going[old.units[key][i]]) for key, left in kept.items()}
+    plan = _plan(model, old, fewer)
+    try:
+        alike = _ranks(_traced(model, inputs, old, plan)[0]) == _ranks(graph)
+    except NetworkError:
+        alike = False
+    return plan if alike else _plan(model, old, kept)
+
+
+def _traced(model: nn.Module, inputs: Any, old: Coupling, plan: ChannelPlan) -> tuple[Graph, Coupling]:
+    """The network as the plan leaves it."""
+    small = apply_channel_plan(_on_meta(model), plan)
+    graph = trace(small, inputs)
+    return graph, couple(small, graph, stays=old.stays)
+
+
+def _ranks(graph: Graph) -> list[tuple[str, int]]:
+    """Its operations, and how many dimensions each gives."""
+    return [(node.op, len(node.output_shape)) for node in graph.nodes]
 
 
 def _on_meta(model: nn.Module) -> nn.Module:

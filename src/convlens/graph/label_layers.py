@@ -8,6 +8,8 @@ from convlens.graph.label_rules import rule, unknown
 from convlens.graph.labels import LabelBook, Labels, placed
 from convlens.graph.nodes import Node, Operand
 
+READING = ("convolution", "mm", "addmm", "embedding")  # which make channels of their own
+
 
 @rule("convolution")
 def convolution(node: Node, seen: list[Labels], book: LabelBook) -> Labels:

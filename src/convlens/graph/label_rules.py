@@ -124,9 +124,13 @@ def same(node: Node, seen: list[Labels], book: LabelBook) -> Labels:
 
 @rule(*WINDOWS)
 def windows(node: Node, seen: list[Labels], book: LabelBook) -> Labels:
-    """(N, C, …): each channel by itself."""
+    """(N, C, …): each channel by itself; of fewer dimensions, the windows may lie over channels."""
     labels = seen[0]
-    if any(side > 1 for side in labels.shape[2:]):
+    sides = next(int(sign) for sign in node.op if sign.isdigit())  # of a window: "max_pool2d_with_indices"
+    over = any(side > 1 for side in labels.shape[-sides:])
+    if over and labels.ndim < sides + 2:
+        return unknown(node, seen, book, "it goes over channels")
+    if over:
         labels = placed(book.along(labels, 1, labels.shape[1]), 1, labels.ndim)
     return labels
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.weight_norm import WeightNorm
 
 from convlens.errors import NetworkError
@@ -13,13 +13,20 @@ MULTIPLYING = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
 def check_copyable(network: nn.Module) -> None:
-    """NetworkError for torch's older weight_norm, which keeps what it computed: no such network can be copied."""
+    """NetworkError for a layer that keeps what it computed, gradients and all, as torch's older weight_norm does."""
     for path, layer in network.named_modules():
         if any(isinstance(hook, WeightNorm) for hook in layer._forward_pre_hooks.values()):
             raise NetworkError(
                 f"{_named(path, network)} has torch.nn.utils.weight_norm, with which torch cannot copy a network; take "
                 "torch.nn.utils.parametrizations.weight_norm in its place"
             )
+        for name, held in vars(layer).items():
+            if isinstance(held, Tensor) and held.grad_fn is not None:
+                raise NetworkError(
+                    f"{_named(path, network)} holds '{name}', computed from other parameters, with which torch cannot "
+                    "copy a network; call torch.nn.utils.prune.remove, or take torch.nn.utils.parametrizations for the "
+                    "older spectral_norm"
+                )
 
 
 def check_stored_weights(network: nn.Module, verb: str, paths: Container[str] | None = None) -> None:

@@ -102,6 +102,15 @@ def input_scales(network: nn.Module) -> dict[str, InputScale]:
     return {path: layer.input_scale for path, layer in network.named_modules() if isinstance(layer, Rounding)}
 
 
+def check_unrounded(network: nn.Module, verb: str) -> None:
+    """NetworkError for a fake-quantised network, whose weights are what it computes of others."""
+    if input_scales(network):
+        raise NetworkError(
+            f"{type(network).__name__} rounds to 8 bits, and so cannot be {verb}; do that to the float network, "
+            "float_network(network), and quantise what comes of it"
+        )
+
+
 def float_network(network: nn.Module) -> nn.Module:
     """A copy that does not round. NetworkError where torch cannot copy it."""
     check_copyable(network)

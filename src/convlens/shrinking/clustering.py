@@ -18,9 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+from torch.utils.hooks import RemovableHandle
 
 from convlens.errors import UsageError
 from convlens.layers.computed_weights import check_stored_weights
+from convlens.layers.fake_quantised import check_unrounded
 from convlens.shrinking.tuning import Batches, tune
 
 CONVOLUTION_BITS, DENSE_BITS = 8, 5  # section 5 of the paper
@@ -38,6 +40,7 @@ def cluster_weights(
     """
     for bits in (convolution_bits, dense_bits):
         check_cluster_bits(bits)
+    check_unrounded(network, "clustered")
     check_stored_weights(network, "clustered")
     clustered = copy.deepcopy(network)
     with torch.no_grad():
@@ -62,6 +65,7 @@ def prune_weights(network: nn.Module, sparsity: float) -> nn.Module:
     """A copy of the network in which this share of all weights, 0 to 1, is zero: the smallest, measured in
     standard deviations of their layer. NetworkError where a layer computes its weights from other parameters."""
     check_sparsity(sparsity)
+    check_unrounded(network, "set to zero")
     check_stored_weights(network, "set to zero")
     pruned = copy.deepcopy(network)
     with torch.no_grad():
@@ -87,14 +91,32 @@ def tune_centroids(
 
     Zeros stay zero; biases and norms learn along, by `tune`.
     """
+    check_unrounded(network, "tuned")
+    check_stored_weights(network, "tuned")
     tuned = copy.deepcopy(network)
-    layers = list(_layers(tuned))
-    for layer in layers:
-        parametrize.register_parametrization(layer, "weight", Shared(layer.weight.detach()), unsafe=True)
+    layers: dict[int, list[Layer]] = {}  # by their weight, which several may hold
+    for layer in _layers(tuned):
+        layers.setdefault(id(layer.weight), []).append(layer)
+    following: list[RemovableHandle] = []
+    for first, *others in layers.values():
+        parametrize.register_parametrization(first, "weight", Shared(first.weight.detach()), unsafe=True)
+        for other in others:
+            following.append(_follow(first, other))
     tune(tuned, batches, epochs=epochs, learning_rate=learning_rate)
-    for layer in layers:
-        parametrize.remove_parametrizations(layer, "weight")
+    for hook in following:
+        hook.remove()
+    for first, *others in layers.values():
+        parametrize.remove_parametrizations(first, "weight")
+        for other in others:
+            del other.weight
+            other.weight = first.weight
     return tuned
+
+
+def _follow(first: Layer, other: Layer) -> RemovableHandle:
+    """A layer that had the same weight reads what the first one computes, at each call."""
+    del other.weight
+    return other.register_forward_pre_hook(lambda layer, _: setattr(layer, "weight", first.weight))
 
 
 class Shared(nn.Module):

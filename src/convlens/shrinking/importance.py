@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 
-from convlens.errors import unknown_name
+from convlens.errors import UsageError, unknown_name
 from convlens.graph.coupling import Coupling
 from convlens.graph.labels import Key
 
@@ -26,12 +26,17 @@ def check_importance(kind: str) -> None:
 
 
 def importance_of(network: nn.Module, coupling: Coupling, kind: str = "weights") -> np.ndarray:
-    """(num_units,), 0 or more; 1 is the mean of a layer. UsageError for another kind."""
+    """(num_units,), 0 or more; 1 is the mean of a layer. UsageError for another kind, or scales of no norm."""
     check_importance(kind)
     weights = _mean_over(network, coupling, coupling.producers)
     if kind == "weights":
         return np.nan_to_num(weights)
-    scales = _mean_over(network, coupling, _scales(network, coupling))
+    if not (keys := _scales(network, coupling)):
+        raise UsageError(
+            f"{type(network).__name__} has no batch norm whose scales tell what a channel matters; take the importance "
+            "'weights'"
+        )
+    scales = _mean_over(network, coupling, keys)
     return np.nan_to_num(np.where(np.isnan(scales), weights, scales))
 
 

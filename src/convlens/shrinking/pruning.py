@@ -16,10 +16,11 @@ from torch import nn
 
 from convlens.errors import NetworkError, UsageError, check_count, unknown_name
 from convlens.graph.channel_plan import ChannelPlan, apply_channel_plan
-from convlens.graph.coupling import Coupling, Kept
+from convlens.graph.coupling import ANSWER, Coupling, Kept
 from convlens.graph.cutting import channel_plan, sound_coupling
 from convlens.graph.tracing import bare_network
 from convlens.layers.computed_weights import check_copyable
+from convlens.layers.fake_quantised import check_unrounded
 from convlens.measurement import NetworkMeasure, measure_network
 from convlens.shrinking.importance import check_importance, importance_of
 
@@ -59,10 +60,14 @@ class _Scored:
         return apply_channel_plan(copy.deepcopy(self.network), plan)
 
     @property
-    def fewest(self) -> Counts:
-        """One channel in each layer that was chosen."""
+    def can_lose(self) -> bool:
+        """Whether anything goes of the layers that were chosen, where each is to keep one channel."""
         layers = enumerate(self.coupling.layers)
-        return {number: 1.0 if number in self.chosen else float(len(layer.units)) for number, layer in layers}
+        fewest = {number: 1.0 if number in self.chosen else float(len(layer.units)) for number, layer in layers}
+        try:
+            return bool(self.plan(fewest).kept)
+        except NetworkError:
+            return True  # so few were not to be had, which says nothing of some more
 
     def rounded(self, counts: Counts) -> Counts:
         """At least so many, and multiples where the layer has as many; what is linked is rounded by its order."""
@@ -100,9 +105,11 @@ def prune(
     check_importance(importance)
     network = bare_network(network)
     check_copyable(network)
+    check_unrounded(network, "pruned")
     coupling = sound_coupling(network, shape)
     if not coupling.layers:
-        raise _nothing_goes(network, f"{coupling.kept[0].op}: {coupling.kept[0].reason}" if coupling.kept else "")
+        kept = sorted(coupling.kept, key=lambda one: one.reason == ANSWER)  # which every network has
+        raise _nothing_goes(network, f"{kept[0].op}: {kept[0].reason}" if kept else "")
     scores = importance_of(network, coupling, importance)
     sizes, chosen = (check_count("least", least), check_count("multiple", multiple)), _chosen(coupling, only)
     found = _Scored(network, shape, coupling, scores, *sizes, chosen)
@@ -112,7 +119,7 @@ def prune(
         plan = found.plan(found.rounded(counts_at(found, amount)))
     else:
         plan = _to_macs(found, counts_at, (1 - amount) * before.macs)
-    if not plan.kept and not found.plan(found.fewest).kept:
+    if not plan.kept and not found.can_lose:
         cuts = ", ".join(dict.fromkeys(cut.op for cut in coupling.cuts))
         raise _nothing_goes(network, f"{cuts}: with fewer of them its parts no longer meet" if cuts else "")
     small = found.cut(plan)
@@ -125,7 +132,7 @@ def _nothing_goes(network: nn.Module, why: str) -> NetworkError:
 
 
 def _check(amount: float, spread: str, target: str) -> None:
-    if not 0 < amount < 1:
+    if not isinstance(amount, int | float) or not 0 < amount < 1:
         raise UsageError(f"the share to prune came as {amount}; expected a number above 0 and below 1, like 0.5")
     for kind, value, choices in (("spread", spread, SPREADS), ("target", target, TARGETS)):
         if value not in choices:

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convlens.errors import DataError, UsageError
+from convlens.errors import DataError, NetworkError, UsageError
 from convlens.exporting.calibration import BINS, METHODS, Histogram
+from convlens.exporting.quiet import reason
 from convlens.layers.computed_weights import MULTIPLYING, check_stored_weights
 from convlens.layers.fake_quantised import InputScale, fake_quantised, float_network
 from convlens.shrinking.tuning import Batches, tune
@@ -29,7 +30,8 @@ def quantise(
 
     `method` is minmax, entropy, percentile (`exporting/calibration.py`), or auto: the one whose probabilities diverge
     least from the float network's on `validation`, else on the last calibration batch, which then calibrates nothing.
-    UsageError for another method, DataError without a picture, NetworkError where a layer computes its weights.
+    UsageError for another method, DataError without a picture or for NaN in one, NetworkError where a layer computes
+    its weights.
     """
     if method not in ("auto", *METHODS):
         raise UsageError(f"the calibration method is {method!r}; expected auto, {', '.join(METHODS)}")
@@ -38,6 +40,8 @@ def quantise(
     batches = [batch for batch in calibration if len(batch)]
     if not batches:
         raise DataError("no calibration pictures came; expected batches (N, C, H, W), prepared as for training")
+    _check_pictures(batches, "calibration")
+    _check_pictures([] if validation is None else [validation], "validation")
     if method == "auto" and validation is None:
         validation = batches[-1]
         batches = batches[:-1] or batches
@@ -47,6 +51,20 @@ def quantise(
     assert validation is not None
     made = {name: fake_quantised(plain, _scales(found, name)) for name in METHODS}
     return min(made.values(), key=lambda rounding: divergence(plain, rounding, validation))
+
+
+def _check_pictures(batches: Sequence[Tensor], what: str) -> None:
+    if wrong := [batch for batch in batches if not isinstance(batch, Tensor) or batch.ndim != 4]:
+        came = f"a tensor of {tuple(wrong[0].shape)}" if isinstance(wrong[0], Tensor) else type(wrong[0]).__name__
+        raise DataError(
+            f"{came} came as {what} pictures; expected batches (N, C, H, W), tensors, prepared as for training"
+        )
+    bad = sum(int((~batch.isfinite()).flatten(1).any(1).sum()) for batch in batches)
+    if bad:
+        raise DataError(
+            f"{bad} of {sum(map(len, batches))} {what} pictures hold NaN or infinity; expected batches (N, C, H, W), "
+            "prepared as for training"
+        )
 
 
 def train_quantised(network: nn.Module, batches: Batches, *, epochs: int = 1, learning_rate: float = 1e-5) -> nn.Module:
@@ -75,14 +93,34 @@ def input_histograms(network: nn.Module, batches: Sequence[Tensor]) -> dict[str,
     for look in (reach, lambda path, values: found[path].add(values)):
         with _watched(network, look), torch.inference_mode():
             for images in batches:
-                network(images)
+                _answer(network, images)
     return found
+
+
+def _answer(network: nn.Module, images: Tensor) -> None:
+    try:
+        network(images)
+    except NetworkError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"{type(network).__name__} cannot run on calibration pictures of {tuple(images.shape)} of {images.dtype}: "
+            f"{reason(error)}; expected batches (N, C, H, W), prepared as for training"
+        ) from error
 
 
 @contextmanager
 def _watched(network: nn.Module, look: Callable[[str, np.ndarray], None]) -> Iterator[None]:
     def watch(path: str, layer: nn.Module) -> Any:
-        return layer.register_forward_pre_hook(lambda _, inputs: look(path, inputs[0].float().cpu().numpy()))
+        def seen(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+            if len(inputs) != 1 or named:
+                raise NetworkError(
+                    f"'{path}' of {type(network).__name__} is called with more than a tensor, or by keyword, and "
+                    "cannot be rounded; call it as layer(x)"
+                )
+            look(path, inputs[0].float().cpu().numpy())
+
+        return layer.register_forward_pre_hook(seen, with_kwargs=True)
 
     layers = [(path, layer) for path, layer in network.named_modules() if isinstance(layer, MULTIPLYING)]
     hooks = [watch(path, layer) for path, layer in layers]

@@ -126,9 +126,11 @@ def verdict_on(before: Compared, after: Compared, sizes: tuple[int, int], answer
     """What did not get better comes first; a change in accuracy is told where it is no chance."""
     assert before.latency is not None and after.latency is not None
     bytes_before, bytes_after = sizes
-    smaller, apart = bytes_after < bytes_before, told_apart(before.latency, after.latency)
+    less = 1 - bytes_after / bytes_before
+    smaller, apart = less >= 0.001, told_apart(before.latency, after.latency)
     ratio = before.latency.p50_ms / after.latency.p50_ms
-    size = f"{bytes_before / bytes_after:.2g} times smaller" if smaller else "not smaller"
+    size = f"{bytes_before / bytes_after:.2g} times smaller" if less >= 0.1 else f"{less:.1%} smaller"
+    size = size if smaller else "not smaller"
     speed = f"{ratio:.2g} times as fast" if apart and ratio > 1 else "not faster on this machine"
     if apart and ratio < 1:
         speed = f"slower on this machine ({1 / ratio:.2g} times the time)"

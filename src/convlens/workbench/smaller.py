@@ -169,6 +169,8 @@ def _both(before: dict[str, Any] | None, plan: ChannelPlan) -> dict[str, Any]:
 
 
 def _left(cut: PrunedResult) -> str:
+    if not cut.plan.kept:
+        return "no channel was removed: such a share rounds to none of any layer, so all of the network is left"
     parameters, macs = cut.after.parameters / cut.before.parameters, cut.after.macs / max(1, cut.before.macs)
     return f"{parameters:.0%} of the parameters and {macs:.0%} of the MACs are left"
 
