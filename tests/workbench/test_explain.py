@@ -9,6 +9,7 @@ import re
 import shutil
 import xml.etree.ElementTree as ET
 from base64 import b64decode
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,8 @@ def test_the_class_to_explain_can_be_named_or_numbered(copied_run):
     run = Run.load(copied_run)
     assert class_number(run, "7") == 7 and class_number(run, None) is None
     assert class_number(run, 3) == class_number(run, " 3") == 3
+    named = replace(run, manifest=replace(run.manifest, classes=("caf\u00e9", *run.classes[1:])))
+    assert class_number(named, "cafe\u0301") == class_number(named, "caf\u00e9") == 0  # as macOS types it, and others
     by_name = explain(copied_run, digit(), target="4", sanity=False)
     assert by_name.pictures[0].target == "4" and by_name.sanity == ()
     with pytest.raises(UsageError, match="no class is called '999"):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from convlens.data.images import class_named
 from convlens.errors import PictureError, UsageError, unknown_name
 from convlens.explanation import METHODS, SanityCheck
 from convlens.explanation.methods import find_method
@@ -197,7 +198,7 @@ def class_number(run: Run, target: str | int | None) -> int | None:
     """A class by name, or by number where no class is called so."""
     if target is None or target in run.classes:
         return None if target is None else run.classes.index(str(target))
-    name = str(target).strip()
+    name = class_named(str(target).strip())
     if name in run.classes:
         return run.classes.index(name)
     if name.isascii() and name.isdigit() and len(name) < 20 and int(name) < len(run.classes):
