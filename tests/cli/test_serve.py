@@ -50,6 +50,7 @@ def test_the_address_comes_as_json(convlens, trained_run, stopped_at_once):
         "port": outcome.json["port"],
         "runs": ["digits"],
         "token": True,
+        "url_elsewhere": None,
     }
 
 

@@ -83,7 +83,9 @@ def test_a_signal_waits_until_what_a_command_needs_is_imported(stop, tmp_path, m
     number = signal.SIGTERM if stop is Terminated else signal.SIGINT
     (tmp_path / "begun_room.py").write_text(f"import signal\nsignal.raise_signal({int(number)})\nwhole = True\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(gc, "freeze", lambda: None)
+    monkeypatch.setattr(gc, "isenabled", lambda: True)  # which another test may have left otherwise
+    for name in ("disable", "enable", "freeze"):
+        monkeypatch.setattr(gc, name, lambda: None)
     with pytest.raises(stop), hearing_sigterm():
         load("begun_room")
     assert sys.modules.pop("begun_room").whole
