@@ -66,6 +66,53 @@ class Divided(Net):
         return logits / logits.detach().sum().mul(0)
 
 
+class Masking(Net):
+    """A mask of -inf and the best so far, of inf, are buffers like others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.full((2, 2), -torch.inf))
+        self.register_buffer("least", torch.tensor(torch.inf))
+
+
+class Observing(Net):
+    """As torch's observers of channels, whose numbers come to another shape and are taken back so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones(1))
+
+    def ends(self, logits: Tensor) -> Tensor:
+        self.scale = torch.ones(2)
+        return logits
+
+    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
+        self.scale = state[f"{prefix}scale"].clone()
+        super()._load_from_state_dict(state, prefix, *rest)
+
+
+class Calibrated(Net):
+    """What its first batch in training makes ready."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("ready", torch.tensor(False))
+
+    def ends(self, logits: Tensor) -> Tensor:
+        if self.training:
+            self.ready.fill_(True)
+        if not self.ready:
+            raise RuntimeError("train first")
+        return logits
+
+
+class Even(Net):
+    """Logits near a half each, which may sum to 1 within a thousandth or not."""
+
+    def ends(self, logits: Tensor) -> Tensor:
+        return 0.5 + 1e-3 * logits
+
+
 class Looked(Net):
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +126,7 @@ class Looked(Net):
     ("network", "message"),
     [
         (Probable(), "in eval mode the network gives probabilities, and in training what goes into a softmax"),
-        (Pair(), r"gave a tuple in eval mode; expected a tensor of logits \(2, 2\)"),
+        (Pair(), r"gave a tuple in eval mode; expected a tensor of logits \(1, 2\)"),
         (Squeezed(), r"gave \(2,\) in eval mode; expected a tensor of logits \(1, 2\)"),
         (MadeLate(), r"makes late\.\w+ anew in its forward, .* make it in __init__"),
         (Growing(), "makes seen anew in its forward"),
@@ -96,11 +143,18 @@ def test_what_would_fail_or_lie_later_is_said_at_once(network: nn.Module, messag
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_a_network_without_a_fault_is_told_nothing() -> None:
+@pytest.mark.parametrize("kind", [Net, Masking, Observing, Calibrated])
+def test_a_network_without_a_fault_is_told_nothing(kind: type[nn.Module]) -> None:
     said: list[str] = []
-    check_numbers(Net())
-    check_step(Net(), IMAGES, LABELS, 2, said.append)
+    check_numbers(kind())
+    check_step(kind(), IMAGES, LABELS, 2, said.append)
     assert not said
+
+
+def test_logits_that_happen_to_sum_to_1_are_not_refused() -> None:
+    for seed in range(20):
+        torch.manual_seed(seed)
+        check_step(Even(), IMAGES, LABELS, 2, [].append)
 
 
 class Extra(Net):
@@ -160,3 +214,16 @@ def test_bf16_in_which_a_network_cannot_run_is_passed_over_or_refused(monkeypatc
     with pytest.raises(NetworkError, match=r"cannot be trained in bf16 \(RuntimeError: .*; take --precision fp32"):
         choose(Recipe(threads=1, precision="bf16"), trial)
     assert trial.fails(Choice("fp32", "channels_first", 1)) == ""
+
+
+class Ghosts(Net):
+    """Normalises sixteenths of a batch."""
+
+    def ends(self, logits: Tensor) -> Tensor:
+        return logits - logits.view(16, -1, 2).mean(1).repeat_interleave(len(logits) // 16, 0)
+
+
+def test_bf16_is_tried_on_the_whole_batch_where_few_pictures_do_not_do() -> None:
+    images, labels = torch.rand(32, 1, 4, 4), torch.arange(32) % 2
+    assert Trial(Ghosts(), images, labels).fails(Choice("bf16", "channels_first", 1)) == ""
+    assert "invalid" in Trial(Ghosts(), images[:8], labels[:8]).fails(Choice("bf16", "channels_first", 1))

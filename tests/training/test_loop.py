@@ -12,13 +12,14 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from convlens.data import Augment, Batches
 from convlens.errors import RunError, Stopped, StorageError
 from convlens.runs import read_history, read_weights
 from convlens.storage import sha256_bytes
 from convlens.training.budget import Budget
-from convlens.training.checkpoint import read_checkpoint
+from convlens.training.checkpoint import read_checkpoint, restore
 from convlens.training.fit import finish, go_on
 from convlens.training.loop import Training
 from convlens.training.optimisers import Muon
@@ -244,6 +245,43 @@ def test_a_network_that_diverged_at_its_last_step_is_no_run(training, validates)
     ):
         made._validate() if validates else finish(made)
     assert not made.folder.manifest.exists()
+
+
+def test_a_training_begun_before_norms_were_told_by_kind_goes_on_as_it_began(training):
+    """Its state is numbered by groups in which whatever has several dimensions is a matrix."""
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.head = nn.LayerNorm([1, 8, 8]), nn.Linear(64, 3)
+
+        def forward(self, images):
+            return self.head(self.norm(images).flatten(1))
+
+    def begun(name):
+        torch.manual_seed(0)
+        made = training(12, name=name, network=Scaled(), weight_decay=0.5)
+        made.grouping = None
+        made.optimiser = made._optimiser(by_dimensions=True)
+        return made
+
+    whole, half = begun("whole"), begun("half")
+    whole.run()
+    with pytest.raises(Stopped):
+        half.run(progress=lambda _, done, *__: os.kill(os.getpid(), signal.SIGINT) if done == 5 else None)
+    again = training(12, name="half", network=Scaled(), weight_decay=0.5)
+    again.resume()
+    again.run()
+    assert digest(again) == digest(whole)
+
+
+def test_state_of_other_shapes_is_one_clear_line(training):
+    made = training(6)
+    made.run()
+    tensors, _ = read_checkpoint(made.folder.last)
+    key = f"optimiser.{next(iter(made.optimiser.tensors()))}"
+    with pytest.raises(RunError, match=r"the checkpoint is of another network \(state 0\..* is of \(1, 3\)"):
+        restore(tensors | {key: torch.zeros(1, 3)}, made.network, made.optimiser, None)
 
 
 def test_the_rate_of_the_history_is_the_schedule_s_and_not_a_group_s(training):

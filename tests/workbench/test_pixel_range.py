@@ -53,9 +53,12 @@ def test_pictures_on_another_scale_are_refused(fitted: str, given: str) -> None:
 )
 def test_dark_pictures_on_another_scale_are_refused(fitted: str, given: str) -> None:
     range_ = PixelRange.of(LEVELS[fitted][:600])
-    for count in (1, 300):
-        with pytest.raises(ValueError, match=REFUSED):
-            range_.check(LEVELS[given][600 : 600 + count])
+    few = LEVELS[given][600:900]
+    with pytest.raises(ValueError, match=REFUSED):
+        range_.check(few)
+    one_may_be_dark = few.dtype.kind in "iu" and few[:1].max() > 1 and few.min() >= 0
+    with pytest.warns(UserWarning, match="near 0") if one_may_be_dark else pytest.raises(ValueError, match=REFUSED):
+        range_.check(few[:1])
 
 
 @pytest.mark.parametrize("number", [0, 600])

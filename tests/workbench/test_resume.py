@@ -282,16 +282,28 @@ def test_what_counts_only_at_the_beginning_is_refused(interrupted, options, mess
     assert (interrupted[0] / LAST).read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["optimiser", "weight_decay", "seed", "model"])
+def test_what_counts_at_the_beginning_is_refused_as_its_default_too(interrupted):
+    for name in ("split", "max_bad", "weights"):
+        with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} came with --resume"):
+            train(resume=interrupted[0], given=[name])
+
+
+def test_how_often_is_saved_may_change(interrupted):
+    run, _ = go_on(interrupted[0], asked={"checkpoint_seconds": 7.0})
+    assert run.manifest.recipe["checkpoint_seconds"] == 7.0
+
+
+@pytest.mark.parametrize("name", ["optimiser", "weight_decay", "seed"])
 def test_a_default_that_was_given_is_no_less_refused(tmp_path, name):
-    began = {"optimiser": "sgd", "weight_decay": 0.01, "seed": 3, "model": "lenet5", "epochs": 1}
+    began = {"optimiser": "sgd", "weight_decay": 0.01, "seed": 3, "epochs": 1}
     usual = {"optimiser": "adamw", "weight_decay": 0.05, "seed": 0, "model": "auto"}
     facts = {"architecture": {"name": "lenet5"}, "preprocess": {"size": [28, 28], "fit": "crop"}}
-    recipe = Recipe(**{key: value for key, value in began.items() if key != "model"})
+    recipe = Recipe(**began)
     plan = Plan(16, 6, 0.01, (Segment(0, 0.0, 6),))
     refuse = partial(resume_file._refuse_changes, recipe=recipe, plan=plan, augment=Augment(), facts=facts)
     refuse(usual, ())
     refuse({"batch": 16, "learning_rate": 0.01}, ("batch", "learning_rate"))  # as it was planned
+    refuse({"fit": "auto", "device": "auto", "checkpoint_seconds": 5.0}, ("fit", "device", "checkpoint_seconds"))
     with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} came as {usual[name]}, and this training began"):
         refuse(usual, (name,))
 

@@ -37,8 +37,9 @@ class TrainingPage:
         try:
             while True:
                 time.sleep(3600)
-        except KeyboardInterrupt:
-            return
+        except KeyboardInterrupt as stop:
+            if type(stop) is not KeyboardInterrupt:  # what ends the process, as SIGTERM
+                raise
 
 
 @contextmanager

@@ -76,12 +76,12 @@ def restore(
     """Put a checkpoint's tensors back, in place. Raises RunError where the network is another than the checkpoint's."""
     try:
         network.load_state_dict(_under(tensors, "network."))
-    except RuntimeError as error:
+        if average:
+            average.network.load_state_dict(_under(tensors, "average."))
+        optimiser.restore(_under(tensors, "optimiser."))
+    except (RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise RunError(f"the checkpoint is of another network ({reason}); give the one that was trained") from error
-    if average:
-        average.network.load_state_dict(_under(tensors, "average."))
-    optimiser.restore(_under(tensors, "optimiser."))
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

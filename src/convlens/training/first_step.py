@@ -17,7 +17,8 @@ from convlens.errors import ConvlensError, NetworkError
 
 Tell = Callable[[str], None]
 
-FEW = 2  # pictures that tell whether a network answers in eval mode
+FEW = 8  # pictures that tell whether a network answers in eval mode
+FAR = 0.1  # from 1, or below 0: no sum of probabilities, and none of them
 PROBABILITIES = (
     "the network's rows are probabilities already, as after a softmax; let it return what goes into that, for the loss "
     "takes a softmax of its own, and of probabilities it tells little"
@@ -41,9 +42,8 @@ def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: 
         _check_gradients(tried, float(loss.detach()))
         seconds = time.perf_counter() - began
         if tell is not None:
-            is_probable = are_probabilities(logits.detach().float())
-            _check_judged(network, images[:FEW], num_classes, is_probable=is_probable)
-            if is_probable:
+            _check_judged(tried.eval(), images[:FEW], logits.detach().float())
+            if are_probabilities(logits.detach().float()):
                 tell(PROBABILITIES)
     return seconds
 
@@ -56,11 +56,11 @@ def check_numbers(network: nn.Module) -> None:
                 f"{type(network).__name__} keeps {name} ({type(value).__name__}) beside its tensors, which no "
                 "checkpoint holds; leave get_extra_state out"
             )
-        if value.is_floating_point() and not value.isfinite().all():
-            raise NetworkError(f"{name} holds NaN or infinity before any step; begin with finite weights")
     for name, parameter in network.named_parameters():
         if parameter.is_inference():
             raise NetworkError(f"{name} was made under torch.inference_mode() and cannot learn; make it outside")
+        if parameter.is_floating_point() and not parameter.detach().isfinite().all():
+            raise NetworkError(f"{name} holds NaN or infinity before any step; begin with finite weights")
 
 
 def are_probabilities(logits: Tensor) -> bool:
@@ -69,17 +69,17 @@ def are_probabilities(logits: Tensor) -> bool:
 
 
 @torch.no_grad()
-def _check_judged(network: nn.Module, images: Tensor, num_classes: int, *, is_probable: bool) -> None:
+def _check_judged(network: nn.Module, images: Tensor, in_training: Tensor) -> None:
     """In eval mode, in which it is validated and used, on several pictures and on one."""
-    tried = copy.deepcopy(network).eval()
-    for few in (images, images[:1]):
-        logits = _tried(few, partial(tried, few), "validated")
-        _check_logits(logits, len(few), num_classes, " in eval mode")
-        if are_probabilities(logits.float()) and not is_probable:
-            raise NetworkError(
-                "in eval mode the network gives probabilities, and in training what goes into a softmax; let it give "
-                "the latter always, for a softmax is taken of its answers"
-            )
+    far = bool((in_training < -FAR).any() or (in_training.sum(1) - 1).abs().max() > FAR)  # from any probabilities
+    for few in (images[:1], images):
+        logits = _tried(few, partial(network, few), "validated")
+        _check_logits(logits, len(few), in_training.shape[1], " in eval mode")
+    if are_probabilities(logits.float()) and far:
+        raise NetworkError(
+            "in eval mode the network gives probabilities, and in training what goes into a softmax; let it give the "
+            "latter always, for a softmax is taken of its answers"
+        )
 
 
 def _check_logits(logits: Any, count: int, num_classes: int, when: str = "") -> None:
@@ -102,12 +102,21 @@ def _check_parameters(network: nn.Module, ran: nn.Module) -> None:
         if parameter.is_complex():
             raise NetworkError(f"the parameter {name} is of {parameter.dtype}; expected real numbers: split it in two")
     before = {name: value.shape for name, value in network.state_dict().items()}
-    for name, value in ran.state_dict().items():
-        if before.get(name) != value.shape:
-            raise NetworkError(
-                f"the network makes {name} anew in its forward, where no optimiser finds it and no checkpoint fits; "
-                "make it in __init__, in the shape that it keeps"
-            )
+    made = [name for name, value in ran.state_dict().items() if before.get(name) != value.shape]
+    if made and not _takes_back(network, ran):
+        raise NetworkError(
+            f"the network makes {made[0]} anew in its forward, where no optimiser finds it and no checkpoint fits; "
+            "make it in __init__, in the shape that it keeps"
+        )
+
+
+def _takes_back(network: nn.Module, ran: nn.Module) -> bool:
+    """Observers of torch's quantisation do, whatever shape their numbers have come to."""
+    try:
+        copy.deepcopy(network).load_state_dict(ran.state_dict())
+    except RuntimeError:
+        return False
+    return True
 
 
 def _check_gradients(ran: nn.Module, loss: float) -> None:

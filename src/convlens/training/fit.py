@@ -123,8 +123,9 @@ def go_on(
     check_values(network)
     check_copyable(network)
     check_numbers(network)
-    images, labels = task.batches(0)
-    check_step(network, images, labels, len(task.facts["classes"]))
+    target = torch.device(plan.device)
+    images, labels = (part.to(target) for part in task.batches(0))
+    check_step(network.to(target), images, labels, len(task.facts["classes"]))
     training = Training(network, task, recipe, plan, folder)
     training.resume()
     if recipe.budget_s and len(plan.segments) == 1:  # it was interrupted before a pace was known: the length is a guess

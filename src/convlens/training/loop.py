@@ -28,6 +28,7 @@ from convlens.training.first_look import show_pictures
 from convlens.training.freeze import freeze_stem, keep_statistics, thawed_afterwards
 from convlens.training.head_first import SHARE, fit_classifier
 from convlens.training.machine import nearest_to
+from convlens.training.optimisers import Optimiser
 from convlens.training.plan import Plan
 from convlens.training.precision import Choice
 from convlens.training.rates import build_optimiser, decayed_parameters, norm_scales, sum_of_sizes
@@ -74,8 +75,7 @@ class Training:
         if self.teacher is not None:
             channels_last = self.choice.memory_format is torch.channels_last
             self.teacher = self.teacher.laid_out(self.device, channels_last=channels_last)
-        dtype = self.choice.dtype  # Muon's steps need no more digits than the gradients that they are made of
-        self.optimiser = build_optimiser(self.network, recipe, pretrained=plan.pretrained, muon_dtype=dtype)
+        self.optimiser = self._optimiser()
         self.class_weights = None if task.class_weights is None else task.class_weights.to(self.device)
         self.learn: Learn = self._learn
         its_own = not task.facts.get("own_network") and self.teacher is None  # whose Python may do as it likes
@@ -89,6 +89,7 @@ class Training:
         self.budget: Budget | None = None
         self.watch: Watch | None = None
         self.best: dict[str, Tensor] | None = None  # not yet on disk
+        self.grouping: str | None = "matrices"  # None in a training that an earlier version began
         self.rate = 0.0  # of the last step, which groups have a share of
         self.saved_at = time.monotonic()
         self.validation_s = 0.0  # what the last one took
@@ -105,10 +106,18 @@ class Training:
 
     def resume(self) -> None:
         tensors, facts = read_checkpoint(self.folder.last)
+        if "grouping" not in facts:
+            self.optimiser = self._optimiser(by_dimensions=True)
+        self.grouping = facts.get("grouping")
         restore(tensors, self.network, self.optimiser, self.average)
         self.tally = Tally(**facts["tally"])
         self.readings = Readings(self.tally)
         self.resumed = True
+
+    def _optimiser(self, *, by_dimensions: bool = False) -> Optimiser:
+        dtype = self.choice.dtype  # Muon's steps need no more digits than the gradients that they are made of
+        how = {"pretrained": self.plan.pretrained, "by_dimensions": by_dimensions}
+        return build_optimiser(self.network, self.recipe, muon_dtype=dtype, **how)
 
     def run(self, *, progress: Progress | None = None) -> None:
         """Raises Stopped, after saving, when a signal asked; StorageError when a checkpoint cannot be written."""
@@ -291,6 +300,7 @@ class Training:
             "recipe": self.recipe.to_dict(),
             "task": self.task.facts,
             "first_layer": first_layer(self.network, self.input_shape),
+            **({"grouping": self.grouping} if self.grouping else {}),
         }
         write_checkpoint(self.folder.last, self.network, self.optimiser, self.average, facts)
         self.saved_at = time.monotonic()

@@ -120,16 +120,19 @@ class Trial:
             )
 
     def fails(self, choice: Choice) -> str:
-        """Why a step on a few pictures cannot be run so; nothing where it can."""
-        network = choice.laid_out(copy.deepcopy(self.network).train())
-        few = self.images[:FEWEST_PICTURES].contiguous(memory_format=choice.memory_format)
-        try:
-            with torch.random.fork_rng(devices=[]):
-                logits = choice.forward_of(network, few.device)(few)
-                F.cross_entropy(logits.float(), self.labels[: len(few)]).backward()
-        except Exception as error:  # the network's own
-            return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        return ""
+        """Why a step cannot be run so, on a few pictures nor on all; nothing where it can."""
+        why = ""
+        for count in (FEWEST_PICTURES, len(self.images)):
+            network = choice.laid_out(copy.deepcopy(self.network).train())
+            images = self.images[:count].contiguous(memory_format=choice.memory_format)
+            try:
+                with torch.random.fork_rng(devices=[]):
+                    logits = choice.forward_of(network, images.device)(images)
+                    F.cross_entropy(logits.float(), self.labels[:count]).backward()
+                return ""
+            except Exception as error:  # the network's own
+                why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return why
 
     def time(self, choice: Choice) -> Timed:
         before = torch.get_num_threads()
@@ -184,7 +187,7 @@ def choose(recipe: Recipe, trial: Trial) -> tuple[Choice, tuple[dict[str, Any], 
     for choice in _candidates(quick):
         try:
             timed.append(trial.time(choice))
-        except RuntimeError:
+        except Exception:  # the network's own
             if choice.precision != "bf16" or not trial.fails(choice):
                 raise
         if not is_left():

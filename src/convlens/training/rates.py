@@ -52,13 +52,22 @@ def norm_scales(network: nn.Module) -> list[nn.Parameter]:
 
 
 def build_optimiser(
-    network: nn.Module, recipe: Recipe, *, pretrained: bool = False, muon_dtype: torch.dtype | None = None
+    network: nn.Module,
+    recipe: Recipe,
+    *,
+    pretrained: bool = False,
+    muon_dtype: torch.dtype | None = None,
+    by_dimensions: bool = False,
 ) -> Optimiser:
-    """Each parameter that is trained, in one group. In `muon_dtype` Muon orthogonalises its steps."""
+    """Each parameter that is trained, in one group. In `muon_dtype` Muon orthogonalises its steps.
+
+    `by_dimensions`: whatever has several counts as a matrix, as in trainings that were begun before 0.3.
+    """
     *body, head = _layers(network)
     thirds = list(zip(_thirds(body), RATES, strict=False)) if pretrained else [(_flat(body), 1.0)]
     muon = Muon(recipe.momentum, on_sphere=recipe.on_sphere, dtype=muon_dtype) if recipe.optimiser == "muon" else None
-    wide, groups = matrices_of(network), []
+    groups = []
+    wide = {p for p in network.parameters() if p.ndim > 1} if by_dimensions else matrices_of(network)
     for part, scale in [*thirds, (head, recipe.head_rate)]:
         matrices = [p for p in part if p.requires_grad and p in wide]
         others = [p for p in part if p.requires_grad and p not in wide]

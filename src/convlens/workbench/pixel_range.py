@@ -43,16 +43,18 @@ class PixelRange:
     def check(self, values: np.ndarray) -> None:
         """ValueError for numbers that are on another scale; a warning for pictures, or a single row, that seem to be.
 
-        Small throughout are many numbers, or more pictures than `fit` had; one row may well be odd.
+        Small throughout are many numbers, or more pictures than `fit` had; one row may well be odd, one picture dark.
         """
         numbers = _finite(values)
         low, high = float(numbers.min()), float(numbers.max())
         known = f"{self.low.min():g} to {(self.low + self.span).max():g}"
         said = f"X has numbers from {low:g} to {high:g}, and this estimator was fitted on {known}"
         wrong, pictures = self._outside(numbers), self.low.ndim == 0
+        one_may = not pictures and len(numbers) == 1
         if not wrong and low < high and numbers.size >= ENOUGH and len(numbers) > self.dark:
             wrong = "all are near 0" if self._small(numbers).all() else ""
-        if wrong and (pictures or len(numbers) > 1):
+            one_may = len(numbers) == 1 and (not pictures or (values.dtype.kind in "iu" and high > 1))  # a dark one
+        if wrong and not one_may:
             raise ValueError(f"{said}: {wrong}; scale X as for fit")
         if pictures and self.low < 0 <= low <= SOME * high:
             wrong = "none is below 0"

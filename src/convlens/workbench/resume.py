@@ -52,6 +52,7 @@ def go_on(
         recipe, plan, facts = training.interrupted(folder)
         augment = Augment(**plan.augment)  # what an earlier version did not know is off
         _refuse_changes(asked or {}, given, recipe, plan, augment, facts)
+        recipe = _saving_as_asked(recipe, asked or {}, given)
         teacher = same_teacher(plan.teacher, facts["classes"], teacher_network, network)
         source = str(data or facts["data"]["source"])
         check_data_dir(source, data_dir)
@@ -72,10 +73,12 @@ def go_on(
     return run, gathered
 
 
-def refuse_at_resume(given: Mapping[str, tuple[Any, Any]], path: str | Path, out: str | Path | None) -> None:
+def refuse_at_resume(
+    fixed: Mapping[str, tuple[Any, Any]], given: Collection[str], path: str | Path, out: str | Path | None
+) -> None:
     """UsageError for what only counts at the beginning: {option: (came, usual)}, and for another folder."""
-    for name, (came, usual) in given.items():
-        if came != usual:
+    for name, (came, usual) in fixed.items():
+        if came != usual or name in given:
             raise UsageError(
                 f"--{name.replace('_', '-')} came with --resume, and counts only where a training begins; it goes on "
                 "as it began: leave that out, or start a new training"
@@ -112,13 +115,22 @@ def _refuse_changes(
     usual = {**training.Recipe().to_dict(), "model": "auto", "recipe": None, "teacher": None, "image_size": None}
     usual |= {"device": "auto", "fit": "auto"}
     planned = {name: getattr(plan, name) for name in ("batch", "learning_rate", "precision", "threads")}
+    del began["checkpoint_seconds"]
     for name, value in asked.items():
-        same = [began.get(name), planned.get(name, began.get(name))]
+        same = [began.get(name), planned.get(name, began.get(name)), *(["auto"] if usual.get(name) == "auto" else [])]
         if name in began and value not in (same if name in given else [usual.get(name, began[name]), *same]):
             raise UsageError(
                 f"--{name.removesuffix('_s').replace('_', '-')} came as {value}, and this training began with "
                 f"{began[name]}; it goes on as it began: leave that out, or start a new training"
             )
+
+
+def _saving_as_asked(recipe: training.Recipe, asked: Mapping[str, Any], given: Collection[str]) -> training.Recipe:
+    """How often is saved changes no result."""
+    seconds, usual = asked.get("checkpoint_seconds"), training.Recipe().checkpoint_seconds
+    if seconds is None or (seconds == usual and "checkpoint_seconds" not in given):
+        return recipe
+    return replace(recipe, checkpoint_seconds=seconds)
 
 
 def _as_options(augmentation: Mapping[str, Any]) -> dict[str, Any]:

@@ -84,11 +84,14 @@ class Optimiser:
         }
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """The inverse of `tensors`."""
+        """The inverse of `tensors`; RuntimeError where they are of parameters of other shapes."""
         for number, (parameter, rule) in enumerate(self._ruled()):
             saved = {key.partition(".")[2]: value for key, value in tensors.items() if key.startswith(f"{number}.")}
             for name, value in saved.items():
-                self._state(parameter, rule)[name].copy_(value)
+                own = self._state(parameter, rule)[name]
+                if own.shape != value.shape:  # which copy_ might stretch
+                    raise RuntimeError(f"state {number}.{name} is of {tuple(value.shape)} and not {tuple(own.shape)}")
+                own.copy_(value)
 
     def _state(self, parameter: nn.Parameter, rule: Rule) -> State:
         if parameter not in self._states:
