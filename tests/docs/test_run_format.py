@@ -246,7 +246,7 @@ def test_the_page_describes_the_checkpoint(tmp_path, monkeypatch):
     with safe_open(tmp_path / "run" / "checkpoints" / "last.safetensors", "pt") as file:
         facts = json.loads(file.metadata()["convlens"])
         prefixes = {name.split(".")[0] for name in file.keys()}  # noqa: SIM118 (not a dict)
-    assert set(facts) == {"format", "recipe", "plan", "tally", "task", "first_layer"}
+    assert set(facts) == {"format", "recipe", "plan", "tally", "task", "first_layer", "grouping"}
     assert all(f"`{name}`" in TEXT for name in facts)
     assert prefixes <= {"network", "average", "optimiser"}
     assert "`network.NAME`" in TEXT and "`average.NAME`" in TEXT and "`optimiser.NUMBER.NAME`" in TEXT
