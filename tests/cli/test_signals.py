@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from convlens.cli.guard import load
-from convlens.cli.sigterm import Terminated, hearing_sigterm
+from convlens.cli.signals import Terminated, hearing_sigterm
 
 LONG = ("--model", "lenet5", "--epochs", "10", "--precision", "fp32", "--threads", "1", "--json")
 

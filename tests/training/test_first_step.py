@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.errors import NetworkError
-from convlens.training.first_step import check_numbers, check_step
+from convlens.training.first_step import check_network, check_step
 from convlens.training.precision import Choice, Trial, choose
 from convlens.training.recipe import Recipe
 
@@ -146,7 +146,7 @@ def test_what_would_fail_or_lie_later_is_said_at_once(network: nn.Module, messag
 @pytest.mark.parametrize("kind", [Net, Masking, Observing, Calibrated])
 def test_a_network_without_a_fault_is_told_nothing(kind: type[nn.Module]) -> None:
     said: list[str] = []
-    check_numbers(kind())
+    check_network(kind())
     check_step(kind(), IMAGES, LABELS, 2, said.append)
     assert not said
 
@@ -187,7 +187,7 @@ def made_for_inference() -> nn.Module:
 )
 def test_values_that_cannot_be_begun_with_are_named(make: type[nn.Module], message: str) -> None:
     with pytest.raises(NetworkError, match=message):
-        check_numbers(make())
+        check_network(make())
 
 
 class ViewInEval(Net):

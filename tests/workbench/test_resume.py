@@ -304,6 +304,8 @@ def test_a_default_that_was_given_is_no_less_refused(tmp_path, name):
     refuse(usual, ())
     refuse({"batch": 16, "learning_rate": 0.01}, ("batch", "learning_rate"))  # as it was planned
     refuse({"fit": "auto", "device": "auto", "checkpoint_seconds": 5.0}, ("fit", "device", "checkpoint_seconds"))
+    with pytest.raises(UsageError, match="--batch came as 17, and this training began with 16"):
+        refuse({"batch": 17}, ("batch",))
     with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} came as {usual[name]}, and this training began"):
         refuse(usual, (name,))
 

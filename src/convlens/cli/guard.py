@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from convlens.cli.sigterm import Terminated, hearing_sigterm, signals_held
+from convlens.cli.signals import Terminated, hearing_sigterm, signals_held
 from convlens.errors import ConvlensError
 
 Command = TypeVar("Command", bound=Callable[..., Any])

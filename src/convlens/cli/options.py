@@ -29,6 +29,8 @@ Network = Annotated[
     str | None, typer.Option("--network", help="The run's network where it is your own, as file.py:Class.")
 ]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
+MaxBad = Annotated[float, typer.Option(help="Share of unreadable pictures at which to refuse.")]
+NoPictures = Annotated[bool, typer.Option("--no-pictures", help="Keep no thumbnails, no decoded pixels.")]
 CheckpointSeconds = Annotated[float, typer.Option(help="Longest time between checkpoints.")]
 Threads = Annotated[int | None, typer.Option(help="Processor threads; measured by default.")]
 Engine = Annotated[

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from convlens.cli import STARTED
+from convlens.cli import STARTED, options
 from convlens.cli.guard import guarded
 from convlens.cli.named_values import augmentations, model_options, typed_in
 from convlens.cli.next_steps import next_steps
-from convlens.cli.options import Augmentation, CheckpointSeconds, DataDir, Json, ModelOption, Precision, Threads, shares
 from convlens.cli.output import print_facts, print_json, share
 from convlens.cli.progress import Bars
 from convlens.cli.watched import Port, Serve, watched
@@ -23,7 +22,8 @@ EXAMPLE = "convlens train digits --model lenet5 --epochs 5 --out runs/digits"
 # fmt: off
 @guarded
 def train(
-    ctx: typer.Context, data: Annotated[str | None, typer.Argument(help="A folder with a subfolder for each class, a CSV or Parquet table of path,label, a zip or tar, IDX, CIFAR or NPZ files, or: digits, mnist, fashion_mnist, cifar10, cifar100.")] = None,  # noqa: E501
+    ctx: typer.Context,
+    data: Annotated[str | None, typer.Argument(help="A folder with a subfolder for each class, a CSV or Parquet table of path,label, a zip or tar, IDX, CIFAR or NPZ files, or: digits, mnist, fashion_mnist, cifar10, cifar100.")] = None,  # noqa: E501
     model: Annotated[str, typer.Option(help="A network of the zoo, or auto.")] = "auto",
     recipe: Annotated[str | None, typer.Option(help="A published recipe, which decides about all else.")] = None,
     network: Annotated[str | None, typer.Option(help="Your own network, as file.py:Class.")] = None,
@@ -39,8 +39,8 @@ def train(
     weights: Annotated[str, typer.Option(help="To begin with: auto, none, imagenet, a file or a run.")] = "auto",
     teacher: Annotated[Path | None, typer.Option(metavar="RUN", help="Learn from this run's answers too.")] = None,
     teacher_network: Annotated[str | None, typer.Option(help="Of a teacher of your own, as file.py:Class.")] = None,
-    option: ModelOption = None, data_dir: DataDir = None, augmentation: Augmentation = None, max_bad: Annotated[float, typer.Option(help="Share of unreadable pictures at which to refuse.")] = 0.1,  # noqa: E501
-    no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Keep no thumbnails, no decoded pixels.")] = False,
+    option: options.ModelOption = None, data_dir: options.DataDir = None, augmentation: options.Augmentation = None,
+    max_bad: options.MaxBad = 0.1, no_pictures: options.NoPictures = False,
     batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
     optimiser: Annotated[str, typer.Option(help="adamw, sgd or muon.")] = "adamw",
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
@@ -53,8 +53,8 @@ def train(
     class_weights: Annotated[bool, typer.Option("--class-weights", help="Let each class count the same.")] = False,
     shuffle_labels: Annotated[bool, typer.Option("--shuffle-labels", help="For explain --shuffled.")] = False,
     augment: Annotated[bool, typer.Option(help="Shift, crop, mirror and light the training pictures.")] = True,
-    checkpoint_seconds: CheckpointSeconds = 60.0, as_json: Json = False,
-    precision: Precision = "auto", threads: Threads = None, serve: Serve = False, port: Port = None,
+    checkpoint_seconds: options.CheckpointSeconds = 60.0, as_json: options.Json = False,
+    precision: options.Precision = "auto", threads: options.Threads = None, serve: Serve = False, port: Port = None,
 ) -> None:
     """Train a network on your pictures: scanned, divided, planned, and saved so that nothing is lost."""
     from convlens import workbench
@@ -62,7 +62,7 @@ def train(
         with Bars() as bars:
             result = workbench.train(
                 data, model=model, recipe=recipe, network=network, budget=budget, epochs=epochs, out=out, resume=resume,
-                seed=seed, device=device, image_size=image_size, fit=fit, split=shares(split), weights=weights,
+                seed=seed, device=device, image_size=image_size, fit=fit, split=options.shares(split), weights=weights,
                 teacher=teacher, teacher_network=teacher_network, model_options=model_options(option), ema=ema, l1=l1,
                 data_dir=data_dir, max_bad=max_bad, batch=batch, keep_pictures=not no_pictures, optimiser=optimiser,
                 learning_rate=learning_rate, schedule=schedule, started=STARTED, weight_decay=weight_decay,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import zlib
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -61,8 +62,9 @@ class Draws:
 
     def split(self, count: int) -> list[Draws]:
         """Those of `count` parts of the batch, as Tensor.tensor_split divides it."""
-        parts = np.array_split(range(len(self.indices)), count)
-        return [self.part(int(part[0]), int(part[-1]) + 1) if len(part) else self.part(0, 0) for part in parts]
+        size, larger = divmod(len(self.indices), count)
+        edges = [number * size + min(number, larger) for number in range(count + 1)]
+        return [self.part(start, stop) for start, stop in pairwise(edges)]
 
     def _drawn(self, name: str) -> np.ndarray:
         key = (self.epoch, name)

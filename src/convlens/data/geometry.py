@@ -90,8 +90,8 @@ def crop(
     """(M, C, H0, W0) uint8, (N, 4) of top, left, height, width in pixels -> (N, C, H, W) uint8, as Pillow resizes.
 
     Of the pictures `chosen`, (N,), or of all, M = N. One after the other, in whole numbers: 64 photographs to 224 px
-    take 18 ms, with a pixel's channels side by side in memory 7, and as one grid_sample 180. On a CPU
-    they may be written into `out`, of any type.
+    take 18 ms, with a pixel's channels side by side in memory 7, and as one grid_sample 180. On a CPU they may be
+    written into `out`, of any type.
     """
     if images.device.type != "cpu":
         given = images if chosen is None else taken(images, chosen)

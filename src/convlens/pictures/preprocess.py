@@ -143,29 +143,30 @@ class Preprocess:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is kept outlives the mode of who asks first
 def _planes(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
     """(1, C, 1, 1); kept, as an accelerator would be waited for with each copy."""
     return torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, 1, 1)
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def _factors(
     mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What pixels in 0..255 are multiplied by, and what is taken off then: (1, C, 1, 1) each."""
-    with torch.inference_mode(False):  # they outlive the mode of who asks first
-        means, deviations = _planes(mean, device).clone(), _planes(std, device).clone()
-        return 1 / (255 * deviations), means / deviations
+    means, deviations = _planes(mean, device), _planes(std, device)
+    return 1 / (255 * deviations), means / deviations
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def _row_factors(
     mean: tuple[float, ...], std: tuple[float, ...], width: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The same for a row of pixels whose channels lie side by side: (width x C,) each."""
-    with torch.inference_mode(False):
-        scale, offset = _factors(mean, std, device)
-        return scale.flatten().repeat(width), offset.flatten().repeat(width)
+    scale, offset = _factors(mean, std, device)
+    return scale.flatten().repeat(width), offset.flatten().repeat(width)
 
 
 def _resized(image: Image.Image, geometry: Geometry) -> Image.Image:

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.errors import ConvlensError, NetworkError
+from convlens.graph import check_values
+from convlens.layers.computed_weights import check_copyable
 
 Tell = Callable[[str], None]
 
@@ -28,15 +30,20 @@ PROBABILITIES = (
 def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: int, tell: Tell | None = None) -> float:
     """The seconds of a step, (N, C, H, W) and (N,) or (N, K); with `tell`, eval mode is tried too, and not timed.
 
-    Raises NetworkError where the network does not take such pictures, gives no logits (N, `num_classes`), or has
-    parameters that cannot be trained.
+    Raises NetworkError where the network does not take such pictures, gives no logits (N, `num_classes`), has no
+    parameter that learns, or makes some as it runs.
     """
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise NetworkError(
+            f"{type(network).__name__} has no parameter that learns (requires_grad); unfreeze some, or take a network "
+            "that has weights"
+        )
     began = time.perf_counter()
     with torch.random.fork_rng(devices=[]):
         tried = copy.deepcopy(network).train()
         logits = _tried(images, lambda: tried(images))
         _check_logits(logits, len(images), num_classes)
-        _check_parameters(network, tried)
+        _check_state(network, tried)
         loss = F.cross_entropy(logits.float(), labels)
         _tried(images, loss.backward)
         _check_gradients(tried, float(loss.detach()))
@@ -48,8 +55,10 @@ def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: 
     return seconds
 
 
-def check_numbers(network: nn.Module) -> None:
-    """NetworkError for values that a training cannot begin with."""
+def check_network(network: nn.Module) -> None:
+    """What needs no picture: UsageError for a part without values, NetworkError for what cannot be copied or trained."""
+    check_values(network)
+    check_copyable(network)
     for name, value in network.state_dict().items():
         if not isinstance(value, Tensor):
             raise NetworkError(
@@ -59,6 +68,8 @@ def check_numbers(network: nn.Module) -> None:
     for name, parameter in network.named_parameters():
         if parameter.is_inference():
             raise NetworkError(f"{name} was made under torch.inference_mode() and cannot learn; make it outside")
+        if parameter.is_complex():
+            raise NetworkError(f"the parameter {name} is of {parameter.dtype}; expected real numbers: split it in two")
         if parameter.is_floating_point() and not parameter.detach().isfinite().all():
             raise NetworkError(f"{name} holds NaN or infinity before any step; begin with finite weights")
 
@@ -91,16 +102,8 @@ def _check_logits(logits: Any, count: int, num_classes: int, when: str = "") -> 
         )
 
 
-def _check_parameters(network: nn.Module, ran: nn.Module) -> None:
+def _check_state(network: nn.Module, ran: nn.Module) -> None:
     """`ran` is a copy that has answered once."""
-    if not any(parameter.requires_grad for parameter in network.parameters()):
-        raise NetworkError(
-            f"{type(network).__name__} has no parameter that learns (requires_grad); unfreeze some, or take a network "
-            "that has weights"
-        )
-    for name, parameter in network.named_parameters():
-        if parameter.is_complex():
-            raise NetworkError(f"the parameter {name} is of {parameter.dtype}; expected real numbers: split it in two")
     before = {name: value.shape for name, value in network.state_dict().items()}
     made = [name for name, value in ran.state_dict().items() if before.get(name) != value.shape]
     if made and not _takes_back(network, ran):

@@ -13,13 +13,11 @@ from torch import nn
 
 from convlens.data import Batches
 from convlens.errors import NetworkError, RunError, UsageError
-from convlens.graph import check_values
-from convlens.layers.computed_weights import check_copyable
 from convlens.measurement import calibration_error, fit_temperature, measure_network
 from convlens.runs import Manifest, Run, RunFolder, installed_versions, rewind_history, save_run
 from convlens.training.budget import Budget
 from convlens.training.checkpoint import read_checkpoint
-from convlens.training.first_step import Tell, check_numbers, check_step
+from convlens.training.first_step import Tell, check_network, check_step
 from convlens.training.freeze import check_stem
 from convlens.training.loop import Progress, Task, Training
 from convlens.training.machine import describe_machine, device_bytes
@@ -43,9 +41,7 @@ def make_plan(
     Raises UsageError where a stem shall be frozen, or scales made small, and there are none, or where a part of the
     network has no values; NetworkError when one training step on a copy of the network fails.
     """
-    check_values(network)
-    check_copyable(network)
-    check_numbers(network)
+    check_network(network)
     if recipe.freeze_stem is not None:
         check_stem(network)
     if recipe.l1_scales:
@@ -120,9 +116,7 @@ def go_on(
     watch: Watch | None = None,
 ) -> Run:
     """Train from the last checkpoint; the recorded plan is replayed, nothing is measured again."""
-    check_values(network)
-    check_copyable(network)
-    check_numbers(network)
+    check_network(network)
     target = torch.device(plan.device)
     images, labels = (part.to(target) for part in task.batches(0))
     check_step(network.to(target), images, labels, len(task.facts["classes"]))

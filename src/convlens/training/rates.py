@@ -61,7 +61,7 @@ def build_optimiser(
 ) -> Optimiser:
     """Each parameter that is trained, in one group. In `muon_dtype` Muon orthogonalises its steps.
 
-    `by_dimensions`: whatever has several counts as a matrix, as in trainings that were begun before 0.3.
+    `by_dimensions`: whatever has several counts as a matrix, as in trainings that 0.3.0 or an earlier version began.
     """
     *body, head = _layers(network)
     thirds = list(zip(_thirds(body), RATES, strict=False)) if pretrained else [(_flat(body), 1.0)]

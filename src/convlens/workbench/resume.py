@@ -117,11 +117,14 @@ def _refuse_changes(
     planned = {name: getattr(plan, name) for name in ("batch", "learning_rate", "precision", "threads")}
     del began["checkpoint_seconds"]
     for name, value in asked.items():
-        same = [began.get(name), planned.get(name, began.get(name)), *(["auto"] if usual.get(name) == "auto" else [])]
-        if name in began and value not in (same if name in given else [usual.get(name, began[name]), *same]):
+        if name not in began:
+            continue
+        says_nothing = value == usual.get(name, began[name]) and (name not in given or value == "auto")
+        if not says_nothing and value not in (began[name], planned.get(name, began[name])):
+            known = planned.get(name) if began[name] is None else began[name]
             raise UsageError(
                 f"--{name.removesuffix('_s').replace('_', '-')} came as {value}, and this training began with "
-                f"{began[name]}; it goes on as it began: leave that out, or start a new training"
+                f"{known}; it goes on as it began: leave that out, or start a new training"
             )
 
 

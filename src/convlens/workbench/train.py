@@ -28,7 +28,7 @@ from convlens.workbench.teacher import check_teacher, teacher_path
 from convlens.workbench.typed import typed
 from convlens.workbench.weights import weights_file
 
-SHORT = {"budget": "budget_s"}  # options whose name says no unit
+FIELDS = {"budget": "budget_s"}  # of a recipe, by the option that is called otherwise
 ANNEALED = 0.9  # share of a schedule at which its rate is nearly nothing
 OVERRUN = 1.05  # times the budget, from which it is said
 
@@ -103,7 +103,7 @@ def train(
         fixed = {"weights": (weights, "auto"), "split": (tuple(split), (0.8, 0.1, 0.1)), "max_bad": (max_bad, 0.1)}
         refuse_at_resume(fixed | {"no_pictures": (not keep_pictures, False)}, given, resume, out)
         more: dict[str, Any] = {"progress": progress, "tell": tell, "watch": watch, "teacher_network": teacher_network}
-        more["given"] = {SHORT.get(name, name) for name in given}
+        more["given"] = {FIELDS.get(name, name) for name in given}
         return _result(*go_on(resume, data, network=network, data_dir=data_dir, asked=asked, **more), started)
     if data is None:
         raise UsageError("nothing to train on; give a folder of pictures or a name such as digits, or --resume RUN")

@@ -1,4 +1,4 @@
-"""SIGTERM, as `kill` and a machine that shuts down send it, ends a command as Ctrl-C does: with all cleared away."""
+"""What Ctrl-C and SIGTERM do to a command: `kill`, and a machine that shuts down, clear all away as Ctrl-C does."""
 
 from __future__ import annotations
 
