@@ -195,9 +195,13 @@ class Complex(nn.Module):
 )
 def test_what_cannot_learn_is_said_before_anything_is_written(network: nn.Module, message: str) -> None:
     images, labels = torch.rand(1, 1, 4, 4), torch.zeros(1, dtype=torch.int64)
-    with pytest.raises(NetworkError, match=message):
+
+    def check() -> None:
         first_step.check_network(network)
         first_step.check_step(network, images, labels, 2)
+
+    with pytest.raises(NetworkError, match=message):
+        check()
 
 
 @pytest.mark.parametrize(("last", "is_told"), [(nn.Softmax(1), True), (nn.Identity(), False), (nn.Sigmoid(), False)])

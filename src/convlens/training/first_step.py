@@ -33,17 +33,12 @@ def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: 
     Raises NetworkError where the network does not take such pictures, gives no logits (N, `num_classes`), has no
     parameter that learns, or makes some as it runs.
     """
-    if not any(parameter.requires_grad for parameter in network.parameters()):
-        raise NetworkError(
-            f"{type(network).__name__} has no parameter that learns (requires_grad); unfreeze some, or take a network "
-            "that has weights"
-        )
     began = time.perf_counter()
     with torch.random.fork_rng(devices=[]):
         tried = copy.deepcopy(network).train()
         logits = _tried(images, lambda: tried(images))
         _check_logits(logits, len(images), num_classes)
-        _check_state(network, tried)
+        _check_learnt(network, tried)
         loss = F.cross_entropy(logits.float(), labels)
         _tried(images, loss.backward)
         _check_gradients(tried, float(loss.detach()))
@@ -56,7 +51,7 @@ def check_step(network: nn.Module, images: Tensor, labels: Tensor, num_classes: 
 
 
 def check_network(network: nn.Module) -> None:
-    """What needs no picture: UsageError for a part without values, NetworkError for what cannot be copied or trained."""
+    """What needs no picture: UsageError for a part without values, NetworkError for what no copy or training takes."""
     check_values(network)
     check_copyable(network)
     for name, value in network.state_dict().items():
@@ -102,8 +97,13 @@ def _check_logits(logits: Any, count: int, num_classes: int, when: str = "") -> 
         )
 
 
-def _check_state(network: nn.Module, ran: nn.Module) -> None:
-    """`ran` is a copy that has answered once."""
+def _check_learnt(network: nn.Module, ran: nn.Module) -> None:
+    """`ran` is a copy that has answered once: a step moves something of it, and leaves no more than there was."""
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise NetworkError(
+            f"{type(network).__name__} has no parameter that learns (requires_grad); unfreeze some, or take a network "
+            "that has weights"
+        )
     before = {name: value.shape for name, value in network.state_dict().items()}
     made = [name for name, value in ran.state_dict().items() if before.get(name) != value.shape]
     if made and not _takes_back(network, ran):
