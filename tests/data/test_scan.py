@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,15 @@ def test_a_huge_picture_is_found_and_its_full_upright_size_noted(tmp_path: Path)
     result = scan(images_in(tmp_path))
     assert {"huge", "rotated"} <= kinds(result)
     assert (result.looks.heights[0], result.looks.widths[0]) == (7200, 7000)
+
+
+def test_groups_that_lie_in_several_parts_are_found(folder: Path) -> None:
+    images = replace(images_in(folder), groups=("a", "a", "b", "", "", "b", "c", "c"))
+    assert scan(images).findings == ()
+    result = scan(images, parts=["train"] * 4 + ["test"] * 4)
+    assert finding(result, "group_across_parts").keys == ("cats/2.png", "dogs/1.png")
+    said = "2 pictures of 1 group spread over several parts: kept, but the scores may flatter"
+    assert finding(result, "group_across_parts").message == said
 
 
 def test_copies_are_found_within_and_across_parts_and_labels(folder: Path) -> None:

@@ -119,3 +119,52 @@ def test_a_source_without_a_training_part_is_an_error():
     labels, hashes = labels_and_hashes(per_class=2)
     with pytest.raises(DataError, match="no training part"):
         divide(labels, hashes, ["test"] * 6)
+
+
+def test_groups_stay_together_and_shares_stay_near_what_was_asked():
+    labels, hashes = labels_and_hashes()
+    groups = [f"patient {index % 60}" for index in range(len(labels))]  # five pictures each, of all three classes
+    parts = divide(labels, hashes, fractions=(0.6, 0.2, 0.2), groups=groups)
+    for group in set(groups):
+        assert len({part for part, of in zip(parts, groups, strict=True) if of == group}) == 1
+    assert all(45 <= (parts == part).sum() <= 75 for part in ("val", "test"))
+    assert not (parts == EXCLUDED).any()
+
+
+def test_groups_are_joined_by_a_picture_that_two_of_them_hold_and_not_by_unreadable_ones():
+    labels, hashes = labels_and_hashes()
+    groups = [str(index // 10) for index in range(len(labels))]
+    hashes[10] = hashes[5]
+    for index in range(20, len(labels), 10):
+        hashes[index] = None
+    for seed in range(5):
+        parts = divide(labels, hashes, seed=seed, groups=groups)
+        assert len(set(parts[:20])) == 1
+        assert {"train", "val", "test"} <= set(parts.tolist())  # were all one group, only train would be
+
+
+def test_pictures_of_no_group_are_divided_one_by_one():
+    labels, hashes = labels_and_hashes()
+    groups = ["burst"] * 50 + [""] * 250
+    parts = divide(labels, hashes, fractions=(0.7, 0.2, 0.1), groups=groups)
+    assert len(set(parts[:50])) == 1
+    assert (divide(labels, hashes, groups=[""] * 300) == divide(labels, hashes)).all()
+    assert {part: int((parts[100:200] == part).sum()) for part in ("train", "val", "test")} == {
+        "train": 70, "val": 20, "test": 10,
+    }  # fmt: skip
+
+
+def test_a_val_taken_from_the_train_of_the_source_keeps_groups_together():
+    labels, hashes = labels_and_hashes()
+    given = ["train"] * 240 + ["test"] * 60
+    groups = [f"plant {index // 4}" for index in range(300)]
+    parts = divide(labels, hashes, given, groups=groups)
+    assert (parts[240:] == "test").all() and (parts[:240] == "val").any()
+    assert all(len(set(parts[start : start + 4])) == 1 for start in range(0, 240, 4))
+
+
+def test_a_group_counts_as_the_class_that_most_of_it_are():
+    labels = np.array([0, 1, 1, 1] * 10 + [0] * 40)
+    groups = [str(index // 4) for index in range(40)] + [""] * 40
+    parts = divide(labels, [str(index) for index in range(80)], fractions=(0.5, 0.0, 0.5), groups=groups)
+    assert (parts[:40] == "test").sum() == 20  # five of the ten groups, not a share of the zeros

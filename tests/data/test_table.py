@@ -181,3 +181,26 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(MissingExtra, match=r"pip install 'convlens\[parquet\]'"):
         open_images(csv(tmp_path, b"PAR1", name="set.parquet"))
+
+
+@pytest.mark.parametrize("column", ["group", "Patient", "subject_id"])
+def test_a_column_of_groups_is_read(column: str, tmp_path: Path) -> None:
+    images = open_images(csv(tmp_path, f"path,label,{column},width\n1.png,a,p1,5\n2.png,b,,6\n3.png,b,p1,7\n"))
+    assert images.groups == ("p1", "", "p1")
+    assert images.notes[1:] == (
+        f"1 group by the column `{column}`, each kept in one part; 1 picture of none",
+        "columns not read: width; one named `part` would divide the pictures",
+    )
+    assert images.subset([1, 2]).groups == ("", "p1")
+
+
+def test_parquet_may_have_groups_and_no_parts_or_both(tmp_path: Path) -> None:
+    images = open_images(parquet(tmp_path, group=[7, 7], path=["1.png", "2.png"], label=["a", "b"]))
+    assert (images.groups, images.parts) == (("7", "7"), None)
+    both = open_images(parquet(tmp_path, group=[7, 8], path=["1", "2"], label=["a", "b"], part=["train", "test"]))
+    assert (both.groups, both.parts) == (("7", "8"), ("train", "test"))
+    assert both.notes[1] == "2 groups by the column `group`"
+
+
+def test_a_table_without_groups_has_none(tmp_path: Path) -> None:
+    assert open_images(csv(tmp_path, "path,label\n1.png,a\n")).groups is None

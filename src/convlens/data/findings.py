@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from convlens.data.duplicates import exact_groups
 from convlens.data.images import Images
 from convlens.errors import counted, listed
 
@@ -41,6 +42,8 @@ WORDS: dict[str, tuple[Severity, str]] = {
     "near_duplicate":   ("note",    "in {groups} that look alike: kept, worth a look"),
     "near_duplicate_across_parts":
                         ("warning", "in {groups} that look alike across parts: kept, but the scores may flatter"),
+    "group_across_parts":
+                        ("warning", "of {groups} spread over several parts: kept, but the scores may flatter"),
     "label_conflict":   ("warning", "in {groups} of equal content under different labels: kept, one label is wrong"),
 }
 # fmt: on
@@ -85,11 +88,13 @@ def group_findings(
 ) -> Iterator[Finding]:
     """Groups of indices -> duplicates, leaks between parts, and conflicts of labels."""
     labels = images.labels
+    named = [group or None for group in images.groups or ()]
     chosen = {
         "exact_duplicate": equal,
         "duplicate_across_parts": [group for group in equal if _across(group, parts)],
         "near_duplicate": alike,
         "near_duplicate_across_parts": [group for group in alike if _across(group, parts)],
+        "group_across_parts": [group for group in exact_groups(named) if _across(group, parts)],
         "label_conflict": [group for group in equal if len({int(labels[i]) for i in group} - {-1}) > 1],
     }
     for kind, groups in chosen.items():

@@ -70,11 +70,13 @@ class Images:
     notes: tuple[str, ...] = ()  # one-line facts to print
     empty_classes: tuple[str, ...] = ()  # class folders without a picture; they are not among `classes`
     hashes: tuple[str | None, ...] | None = None  # of the contents, once scanned; under them decoded pixels are kept
+    groups: tuple[str, ...] | None = None  # what must not lie in two parts, such as a patient's pictures; "" = alone
 
     def __post_init__(self) -> None:
         assert len(self.labels) == len(self.reader)
         assert self.parts is None or len(self.parts) == len(self.reader)
         assert self.hashes is None or len(self.hashes) == len(self.reader)
+        assert self.groups is None or len(self.groups) == len(self.reader)
 
     def __len__(self) -> int:
         return len(self.reader)
@@ -84,8 +86,9 @@ class Images:
         chosen = _chosen(indices, len(self))
         parts = None if self.parts is None else tuple(self.parts[i] for i in chosen)
         hashes = None if self.hashes is None else tuple(self.hashes[i] for i in chosen)
+        groups = None if self.groups is None else tuple(self.groups[i] for i in chosen)
         reader = SubsetReader(self.reader, chosen)
-        return replace(self, labels=self.labels[chosen], reader=reader, parts=parts, hashes=hashes)
+        return replace(self, labels=self.labels[chosen], reader=reader, parts=parts, hashes=hashes, groups=groups)
 
 
 class FileReader:

@@ -1,9 +1,9 @@
-"""Divide pictures into train, val and test: by class, by seed, duplicates kept together."""
+"""Divide pictures into train, val and test: by class, by seed, duplicates and groups kept together."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -21,9 +21,11 @@ def divide(
     *,
     seed: int = 0,
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    groups: Sequence[str] | None = None,
 ) -> np.ndarray:
-    """(N,) labels, (N,) content hashes -> (N,) part names.
+    """(N,) labels, (N,) content hashes, (N,) groups, "" for none -> (N,) part names.
 
+    Pictures of equal hash, or of one group, go to the same part; a group of several classes counts as the commonest.
     A division that the source brings is kept, but for `val` pictures that are copies of `train` pictures; a missing
     `val` is taken from `train`. Those copies, and pictures with no hash (unreadable) or no label, are "excluded";
     copies in `test` stay, and `evaluate` leaves them out. Raises UsageError when the fractions are no fractions.
@@ -37,8 +39,9 @@ def divide(
     if not usable.any():
         raise DataError("none of the pictures can be read; `convlens doctor` lists what is wrong with each")
     division = np.full(len(labels), EXCLUDED, dtype="<U8")
+    together = _together(hashes, groups)
     if parts is None:
-        _deal(division, np.flatnonzero(usable), labels, hashes, dict(zip(PARTS, fractions, strict=True)), seed)
+        _deal(division, np.flatnonzero(usable), labels, together, dict(zip(PARTS, fractions, strict=True)), seed)
         return division
     division[usable] = np.asarray(parts)[usable]
     if "train" not in division:
@@ -49,25 +52,44 @@ def divide(
             division[index] = EXCLUDED
     if "val" not in division and fractions[1] > 0:
         shares = {"train": 1 - fractions[1], "val": fractions[1]}
-        _deal(division, np.flatnonzero(division == "train"), labels, hashes, shares, seed)
+        _deal(division, np.flatnonzero(division == "train"), labels, together, shares, seed)
     return division
+
+
+def _together(hashes: Sequence[str | None], groups: Sequence[str] | None) -> np.ndarray:
+    """(N,) numbers; pictures that are equal or of one group, directly or through others, have the same one."""
+    contents = _numbered(content or f"unread {index}" for index, content in enumerate(hashes))
+    if groups is None or not any(groups):
+        return contents
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components  # takes a tenth of a second to import
+
+    named = _numbered(f"group {group}" if group else f"alone {index}" for index, group in enumerate(groups))
+    size = int(contents.max() + named.max()) + 2
+    links = coo_matrix((np.ones(len(named)), (contents, contents.max() + 1 + named)), shape=(size, size))
+    return np.asarray(connected_components(links, directed=False)[1][contents])
+
+
+def _numbered(names: Iterable[str]) -> np.ndarray:
+    """(N,) numbers from 0 on, the same for the same name."""
+    return np.unique(list(names), return_inverse=True)[1]
 
 
 def _deal(
     division: np.ndarray,
     indices: np.ndarray,
     labels: np.ndarray,
-    hashes: Sequence[str | None],
+    together: np.ndarray,
     shares: dict[str, float],
     seed: int,
 ) -> None:
-    """Give each class's groups of equal pictures to the parts in the given shares; the rest goes to train."""
-    groups: dict[str, list[int]] = defaultdict(list)
+    """Give each class's groups of pictures to the parts in the given shares; the rest goes to train."""
+    groups: dict[int, list[int]] = defaultdict(list)
     for index in indices.tolist():
-        groups[str(hashes[index])].append(index)
+        groups[int(together[index])].append(index)
     by_class: dict[int, list[list[int]]] = defaultdict(list)
     for members in groups.values():
-        by_class[int(labels[members[0]])].append(members)
+        by_class[Counter(labels[members].tolist()).most_common(1)[0][0]].append(members)
     for label, members_of_class in by_class.items():
         order = np.argsort(hashed(seed, label, "split", np.arange(len(members_of_class))), kind="stable")
         _deal_class(division, [members_of_class[i] for i in order], shares)

@@ -1,15 +1,16 @@
 """A table of pictures: CSV (comma, semicolon or tab) or Parquet with the columns `path` and `label`.
 
-The order of the columns is free, and they go by other names, too (COLUMNS); a column `part` or `split` divides the
-pictures, and columns that are not read are told. Paths are relative to the folder of the table. A missing file is kept,
-so that the scan lists it. Labels are text; where all are whole numbers the classes are in the order of the numbers.
+The order of the columns is free, and they go by other names, too (COLUMNS). A column `part` divides the pictures; those
+of one `group`, such as a patient, stay in one part where the table divides nothing. Columns that are not read are told.
+Paths are relative to the folder of the table. A missing file is kept, so that the scan lists it. Labels are text; where
+all are whole numbers the classes are in the order of the numbers.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ COLUMNS = {
     "path": ("path", "filename", "file", "image", "filepath", "file_path", "file_name", "image_path"),
     "label": ("label", "class", "target", "category", "class_name"),
     "part": ("part", "split"),
+    "group": ("group", "group_id", "patient", "patient_id", "subject", "subject_id"),
 }
 DELIMITERS = ",;\t"
 CSV_SUFFIXES = (".csv", ".tsv")
@@ -32,18 +34,22 @@ MAX_DIGITS = 1000  # Python reads no number of 4,300
 
 @dataclass(frozen=True)
 class Row:
-    """One picture; `where` names the row for people."""
+    """One picture; `where` names the row for people, and `part` and `group` may be ""."""
 
     where: str
     path: str
     label: str
     part: str
+    group: str
+
+
+Rows = tuple[list[Row], dict[str, str], list[str]]  # and what the columns that are read are called, and the others
 
 
 def open_table(table: Path, *, name: str, source: str) -> Images:
     """A CSV or Parquet file -> Images; raises DataError naming the row or the columns that do not fit."""
     read = _parquet_rows if table.suffix.lower() in PARQUET_SUFFIXES else _csv_rows
-    rows, unread = read(table)
+    rows, named, unread = read(table)
     if not rows:
         raise DataError(f"{table} has a header and no rows; expected a row per picture")
     for row in rows:
@@ -58,11 +64,22 @@ def open_table(table: Path, *, name: str, source: str) -> Images:
         labels=np.array([number[row.label] for row in rows], np.int64),
         reader=FileReader([_locate(table.parent, row.path) for row in rows], [row.path for row in rows]),
         parts=tuple(row.part for row in rows) if divided else None,
+        groups=tuple(row.group for row in rows) if "group" in named else None,
         notes=(
             f"{counted(len(rows), 'picture')} in {counted(len(classes), 'class', 'classes')} ({table.name})",
+            *_group_notes(rows, named, divided=divided),
             *_unread_notes(unread, divided=divided),
         ),
     )
+
+
+def _group_notes(rows: Sequence[Row], named: Mapping[str, str], *, divided: bool) -> Iterator[str]:
+    if "group" not in named:
+        return
+    column, number = f"the column `{named['group']}`", counted(len({row.group for row in rows} - {""}), "group")
+    kept = "" if divided else ", each kept in one part"
+    alone = sum(not row.group for row in rows)
+    yield f"{number} by {column}{kept}" + (f"; {counted(alone, 'picture')} of none" if alone else "")
 
 
 def _unread_notes(unread: Sequence[str], *, divided: bool) -> Iterator[str]:
@@ -72,8 +89,7 @@ def _unread_notes(unread: Sequence[str], *, divided: bool) -> Iterator[str]:
         )
 
 
-def _csv_rows(table: Path) -> tuple[list[Row], list[str]]:
-    """The rows, and the names of the columns that are not read."""
+def _csv_rows(table: Path) -> Rows:
     try:
         text = table.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -93,11 +109,11 @@ def _csv_rows(table: Path) -> tuple[list[Row], list[str]]:
             if any(cell.strip() for cell in cells):
                 where = f"{table}, row {lines.line_num}"
                 _check_width(cells, header, where)
-                picked = [cells[place].strip() if 0 <= place < len(cells) else "" for place in places]
-                rows.append(_row(where, picked, divided=places[2] >= 0))
+                picked = {name: cells[place].strip() for name, place in places.items() if place < len(cells)}
+                rows.append(_row(where, picked, divided="part" in places))
     except csv.Error as error:
         raise DataError(f"{table}, row {lines.line_num}: {error}; expected plain CSV") from error
-    return rows, _others(header, places)
+    return rows, *_columns(header, places)
 
 
 def _ends_within_quotes(text: str, delimiter: str) -> bool:
@@ -128,7 +144,7 @@ def _sniff(text: str) -> str:
     return max(DELIMITERS, key=columns)
 
 
-def _parquet_rows(table: Path) -> tuple[list[Row], list[str]]:
+def _parquet_rows(table: Path) -> Rows:
     try:
         import pyarrow.parquet
     except Exception as error:  # a broken installation raises more than ImportError
@@ -136,32 +152,35 @@ def _parquet_rows(table: Path) -> tuple[list[Row], list[str]]:
     try:
         header = pyarrow.parquet.read_schema(table).names
         places = _places(header, table)
-        wanted = [header[place] for place in places if place >= 0]
-        columns = pyarrow.parquet.read_table(table, columns=wanted).to_pydict()
+        columns = pyarrow.parquet.read_table(table, columns=[header[place] for place in places.values()]).to_pydict()
     except (OSError, pyarrow.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{table} cannot be read as Parquet: {reason}; write it again") from error
     rows = []
-    for number, cells in enumerate(zip(*(columns[name] for name in wanted), strict=True), start=1):
+    for number, cells in enumerate(zip(*(columns[header[place]] for place in places.values()), strict=True), start=1):
         where = f"{table}, row {number}"
-        rows.append(_row(where, [*(_text(cell, where) for cell in cells), ""][:3], divided=places[2] >= 0))
-    return rows, _others(header, places)
+        picked = {name: _text(cell, where) for name, cell in zip(places, cells, strict=True)}
+        rows.append(_row(where, picked, divided="part" in places))
+    return rows, *_columns(header, places)
 
 
-def _places(header: Sequence[str], table: Path) -> tuple[int, int, int]:
-    """Where path, label and part stand in the header; -1 for a part that is not there."""
+def _places(header: Sequence[str], table: Path) -> dict[str, int]:
+    """Where path, label and, if there, part and group stand in the header."""
     names = [name.strip().lower() for name in header]
-    places = [next((names.index(name) for name in choices if name in names), -1) for choices in COLUMNS.values()]
-    if places[0] < 0 or places[1] < 0:
+    found_at = ((column, [name for name in choices if name in names]) for column, choices in COLUMNS.items())
+    places = {column: names.index(found[0]) for column, found in found_at if found}
+    if "path" not in places or "label" not in places:
         found = ", ".join(f"'{name}'" for name in header) or "nothing"
         raise DataError(
             f"{table} has the columns {found}; expected a header with `path` and `label` (and `part`, if divided)"
         )
-    return places[0], places[1], places[2]
+    return places
 
 
-def _others(header: Sequence[str], places: Sequence[int]) -> list[str]:
-    return [name.strip() for place, name in enumerate(header) if place not in places and name.strip()]
+def _columns(header: Sequence[str], places: Mapping[str, int]) -> tuple[dict[str, str], list[str]]:
+    """What the columns that are read are called, and the others."""
+    others = [name.strip() for place, name in enumerate(header) if place not in places.values() and name.strip()]
+    return {column: header[place].strip() for column, place in places.items()}, others
 
 
 def _text(cell: object, where: str) -> str:
@@ -172,11 +191,11 @@ def _text(cell: object, where: str) -> str:
     return str(cell).strip()
 
 
-def _row(where: str, cells: Sequence[str], *, divided: bool) -> Row:
-    path, label, part = cells
+def _row(where: str, cells: Mapping[str, str], *, divided: bool) -> Row:
+    path, label, part, group = (cells.get(column, "") for column in COLUMNS)
     if divided and not part_named(part):
         raise DataError(f"{where}: the part is '{part}'; expected train, val or test")
-    return Row(where, path, class_named(label), part_named(part))
+    return Row(where, path, class_named(label), part_named(part), group)
 
 
 def _check(row: Row) -> None:

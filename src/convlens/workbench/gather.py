@@ -91,7 +91,7 @@ def gather(
             f"{source} holds {len(images.classes)} class ({', '.join(images.classes) or 'none'}); "
             f"expected a folder for each of at least two classes{_one_level_down(source, images)}"
         )
-    division = divide(images.labels, found.hashes, images.parts, seed=seed, fractions=fractions)
+    division = divide(images.labels, found.hashes, images.parts, seed=seed, fractions=fractions, groups=images.groups)
     for line in _unjudged(images, found.readable, division):
         tell(line)
     keys = [images.reader.key(index) for index in range(len(images))]
