@@ -168,3 +168,46 @@ def test_a_group_counts_as_the_class_that_most_of_it_are():
     groups = [str(index // 4) for index in range(40)] + [""] * 40
     parts = divide(labels, [str(index) for index in range(80)], fractions=(0.5, 0.0, 0.5), groups=groups)
     assert (parts[:40] == "test").sum() == 20  # five of the ten groups, not a share of the zeros
+
+
+def test_what_weights_knew_stays_and_new_pictures_are_divided():
+    labels, hashes = labels_and_hashes()
+    known = np.array((["train"] * 40 + ["val"] * 5 + ["test"] * 5 + [""] * 50) * 3)
+    parts = divide(labels, hashes, seed=3, known=known)
+    assert (parts[known != ""] == known[known != ""]).all()
+    counts = {part: int((parts[known == ""] == part).sum()) for part in ("train", "val", "test")}
+    assert counts == {"train": 120, "val": 15, "test": 15}
+
+
+def test_what_stays_together_with_a_picture_that_was_trained_on_is_trained_on():
+    labels, hashes = labels_and_hashes()
+    groups = [str(index // 10) for index in range(300)]
+    known = np.array(["test" if index % 10 == 1 else "" for index in range(300)])
+    known[np.arange(0, 300, 20)] = "train"
+    parts = divide(labels, hashes, groups=groups, known=known)
+    assert all(set(parts[start : start + 10]) == {("train", "test")[start // 10 % 2]} for start in range(0, 300, 10))
+
+
+def test_a_part_without_a_share_gets_nothing_that_it_had():
+    labels, hashes = labels_and_hashes()
+    known = np.array(["train", "test", "val"] * 100)
+    parts = divide(labels, hashes, fractions=(0.9, 0.1, 0.0), known=known)
+    assert (parts == np.where(known == "test", "train", known)).all()
+
+
+def test_a_val_of_the_source_loses_what_weights_were_trained_on():
+    labels, hashes = labels_and_hashes()
+    given = ["train", "val", "test"] * 100
+    known = np.array(["train"] * 150 + [""] * 150)
+    parts = divide(labels, hashes, given, known=known)
+    assert (parts[1:150:3] == EXCLUDED).all() and (parts[151::3] == "val").all()
+    assert (parts[::3] == "train").all() and (parts[2::3] == "test").all()
+
+
+def test_a_val_taken_from_train_is_that_of_the_weights_and_of_new_pictures():
+    labels, hashes = labels_and_hashes()
+    given = ["train"] * 240 + ["test"] * 60
+    known = np.array((["train"] * 9 + ["val"]) * 20 + [""] * 100)
+    parts = divide(labels, hashes, given, known=known)
+    assert (parts[:200] == known[:200]).all()
+    assert 1 <= (parts[200:240] == "val").sum() <= 8 and (parts[240:] == "test").all()

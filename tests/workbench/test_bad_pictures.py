@@ -85,6 +85,14 @@ def test_two_classes_at_least_are_needed(num_classes, tmp_path, make_pictures, q
         train(data, out=tmp_path / "run", **quickly)
 
 
+def test_two_classes_must_be_readable(tmp_path, make_pictures):
+    data = make_pictures(tmp_path / "data", per_class=30)
+    for place, file in enumerate(sorted((data / "square").iterdir())):
+        file.write_bytes(file.read_bytes()[:100]) if place < 3 else file.unlink()
+    with pytest.raises(DataError, match=r"only pictures of one class of .* can be read \(circle\); expected two"):
+        gather(data, tell=lambda line: None)
+
+
 def test_a_class_too_small_to_be_scored_is_told(tmp_path, make_pictures):
     data, told = make_pictures(tmp_path / "data"), []
     gather(data, tell=told.append)

@@ -22,10 +22,12 @@ def divide(
     seed: int = 0,
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
     groups: Sequence[str] | None = None,
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """(N,) labels, (N,) content hashes, (N,) groups, "" for none -> (N,) part names.
 
     Pictures of equal hash, or of one group, go to the same part; a group of several classes counts as the commonest.
+    `known` are the parts that earlier weights had them in, "" for new ones: what these were trained on stays in train.
     A division that the source brings is kept, but for `val` pictures that are copies of `train` pictures; a missing
     `val` is taken from `train`. Those copies, and pictures with no hash (unreadable) or no label, are "excluded";
     copies in `test` stay, and `evaluate` leaves them out. Raises UsageError when the fractions are no fractions.
@@ -40,20 +42,43 @@ def divide(
         raise DataError("none of the pictures can be read; `convlens doctor` lists what is wrong with each")
     division = np.full(len(labels), EXCLUDED, dtype="<U8")
     together = _together(hashes, groups)
+    shares = dict(zip(PARTS, fractions, strict=True))
+    stays = _staying(known, together, shares)
     if parts is None:
-        _deal(division, np.flatnonzero(usable), labels, together, dict(zip(PARTS, fractions, strict=True)), seed)
+        kept = usable & (stays != "")
+        division[kept] = stays[kept]
+        _deal(division, np.flatnonzero(usable & ~kept), labels, together, shares, seed)
         return division
     division[usable] = np.asarray(parts)[usable]
     if "train" not in division:
         raise DataError("the source has no training part; it has " + ", ".join(sorted(set(parts))))
     trained_on = {hashes[index] for index in np.flatnonzero(division == "train").tolist()}
     for index in np.flatnonzero(division == "val").tolist():
-        if hashes[index] in trained_on:
+        if hashes[index] in trained_on or stays[index] == "train":
             division[index] = EXCLUDED
     if "val" not in division and fractions[1] > 0:
+        free = (division == "train") & ~np.isin(stays, ("train", "val"))
+        division[(division == "train") & (stays == "val")] = "val"
         shares = {"train": 1 - fractions[1], "val": fractions[1]}
-        _deal(division, np.flatnonzero(division == "train"), labels, together, shares, seed)
+        _deal(division, np.flatnonzero(free), labels, together, shares, seed)
     return division
+
+
+def _staying(known: np.ndarray | None, together: np.ndarray, shares: dict[str, float]) -> np.ndarray:
+    """(N,) parts of pictures that were in one before, and of what stays together with them; "" for the others.
+
+    What was in several, or in one that gets no share now, goes to train.
+    """
+    before: dict[int, set[str]] = defaultdict(set)
+    for number, part in zip(together.tolist(), [] if known is None else known.tolist(), strict=known is not None):
+        if part:
+            before[number].add(part)
+    stays = {
+        number: part if len(parts) == 1 and shares[part] else "train"
+        for number, parts in before.items()
+        for part in parts
+    }
+    return np.array([stays.get(number, "") for number in together.tolist()], dtype="<U8")
 
 
 def _together(hashes: Sequence[str | None], groups: Sequence[str] | None) -> np.ndarray:

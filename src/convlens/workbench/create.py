@@ -18,7 +18,7 @@ from convlens.runs import Manifest, installed_versions, save_run
 from convlens.workbench.claim import claim, claim_free
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.typed import typed
-from convlens.workbench.weights import preprocess_of, run_of, temperature_of, told_by, weights_file
+from convlens.workbench.weights import lasting_path, preprocess_of, run_of, temperature_of, told_by, weights_file
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def create(
     if record is not None and record.left_out:
         tell(f"new, for another number of classes: {', '.join(record.left_out)}")
     source = "random" if record is None else record.source
+    origin = source if record is None else lasting_path(source)
     with ExitStack() as held:
         folder = claim(held, Path(out)) if out is not None else claim_free(held, model)
         manifest = Manifest(
@@ -103,7 +104,7 @@ def create(
             architecture=network.architecture.to_dict(),
             classes=names,
             preprocess=preprocess.to_dict(),
-            weights={"from": source, "source_sha256": record.sha256 if record else None},
+            weights={"from": origin, "source_sha256": record.sha256 if record else None},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             temperature=temperature_of(weights, names),
             seed=seed,

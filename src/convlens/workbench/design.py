@@ -19,7 +19,15 @@ from convlens.workbench.gather import Gathered
 from convlens.workbench.own_network import load_network, recorded_name, split_name
 from convlens.workbench.planner import ASSUMED_BUDGET_S, SMALL_SIDE, Candidate, candidates, choose_candidate
 from convlens.workbench.results import Tell
-from convlens.workbench.weights import is_file, is_untrained, of_these_classes, preprocess_of, run_of, told_by
+from convlens.workbench.weights import (
+    is_file,
+    is_untrained,
+    of_these_classes,
+    origin_words,
+    preprocess_of,
+    run_of,
+    told_by,
+)
 
 LONG_ASPECT = 1.6  # cameras make 4:3 and 3:2; what is longer loses too much to a crop
 NEARLY_SQUARE = 1.1  # small pictures that are longer are often cut to what they show: what a crop leaves out is said
@@ -173,7 +181,7 @@ def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell
     if record is not None and is_untrained(wants):
         tell("these weights were made at random, by `create`: all layers learn as from scratch")
         record = None
-    source = "scratch" if record is None else f"{record.source} (sha256 {record.sha256[:16]})"
+    source = "scratch" if record is None else origin_words(record.source, record.sha256)
     return Design(
         network,
         name,

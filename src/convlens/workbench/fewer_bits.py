@@ -28,6 +28,7 @@ from convlens.workbench.gather import Gathered
 from convlens.workbench.own_pictures import drawn_for, recipe_of
 from convlens.workbench.results import Progress, Tell
 from convlens.workbench.task import prepare
+from convlens.workbench.weights import origin_words
 from convlens.workbench.where import whole_already
 
 CALIBRATED = 256  # training pictures that scales are read off
@@ -145,7 +146,7 @@ class BitLearner:
             self.run.manifest,
             name=folder.path.resolve().name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            weights={"from": f"{source.path} (sha256 {source.manifest.weights['sha256'][:16]})"},
+            weights={"from": origin_words(source.path, source.manifest.weights["sha256"])},
             data=self.gathered.facts(),
             metrics={},  # those of other weights
             quantisation={"inputs": scales_to_json(scales)} if scales else None,

@@ -12,8 +12,9 @@ import numpy as np
 from convlens.data import EXCLUDED, NAMED, Images, Scan, divide, open_images, scan
 from convlens.data.folder import visible_folders
 from convlens.errors import DataError, UnreadablePictures, UsageError, counted, listed
-from convlens.runs import RunFolder, SeenLooks, Splits, make_splits, seen_looks
+from convlens.runs import Run, RunFolder, SeenLooks, Splits, make_splits, seen_looks
 from convlens.storage import sha256_bytes, write_bytes
+from convlens.workbench.recognise import parts_in
 from convlens.workbench.results import Progress, Tell
 
 SHOWN = 5  # bad pictures named in an error; the doctor lists all
@@ -72,12 +73,14 @@ def gather(
     seed: int = 0,
     max_bad: float = 0.1,
     exact: bool = False,
+    begins_with: Run | None = None,
     progress: Progress | None = None,
     tell: Tell,
 ) -> Gathered:
     """Raises DataError when more than `max_bad` of the pictures cannot be read, or fewer than two classes are there.
 
     With `exact` every hash is of pixels at full size, and no look need be kept, nor decoded pictures in the cache.
+    Pictures keep the part that they had in the run whose weights a training `begins_with`.
     """
     if not 0 <= max_bad <= 1:
         raise UsageError(f"--max-bad came as {max_bad:g}; expected a share from 0 to 1, like 0.1")
@@ -91,7 +94,18 @@ def gather(
             f"{source} holds {len(images.classes)} class ({', '.join(images.classes) or 'none'}); "
             f"expected a folder for each of at least two classes{_one_level_down(source, images)}"
         )
-    division = divide(images.labels, found.hashes, images.parts, seed=seed, fractions=fractions, groups=images.groups)
+    if len(readable := set(images.labels[found.readable].tolist()) - {-1}) == 1:
+        raise DataError(
+            f"only pictures of one class of {source} can be read ({images.classes[readable.pop()]}); expected two "
+            "classes or more: `convlens doctor` lists what is wrong with the others"
+        )
+    known = None if begins_with is None else parts_in(begins_with, images, found, exact=exact, tell=tell)
+    division = divide(
+        images.labels, found.hashes, images.parts, seed=seed, fractions=fractions, groups=images.groups, known=known
+    )
+    if begins_with is not None and known is not None and images.parts is None and (known == division).any():
+        stay = counted(int((known == division).sum()), "picture")
+        tell(f"{stay} in the same part as in {begins_with.path}, whose weights these are")
     for line in _unjudged(images, found.readable, division):
         tell(line)
     keys = [images.reader.key(index) for index in range(len(images))]

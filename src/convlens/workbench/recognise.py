@@ -12,8 +12,10 @@ from convlens.data import Images, Scan, content_hash, file_hash, large, open_ima
 from convlens.errors import ConvlensError, PictureError, counted
 from convlens.runs import Run, SeenLooks
 from convlens.workbench.results import Progress, Tell, silent
+from convlens.workbench.weights import earlier_run
 
 TRAINED_ON, LOOKS_TRAINED_ON = "trained on", "looks trained on"
+UNREADABLE, UNKNOWN = "unreadable", "of an unknown class"
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,44 @@ class Candidates:
 
 def look_over(run: Run, images: Images, labels: np.ndarray, progress: Progress | None) -> Candidates:
     """A run that keeps no looks knows what it was trained on by pixels at full size, so these are scanned so too."""
-    exact = run.splits is not None and run.looks is None
-    return Candidates(run, images, labels, scan(images, parts=images.parts, progress=progress, exact=exact))
+    return Candidates(run, images, labels, scan(images, parts=images.parts, progress=progress, exact=_by_pixels(run)))
+
+
+def _by_pixels(run: Run) -> bool:
+    return run.splits is not None and run.looks is None
+
+
+def parts_in(run: Run, images: Images, found: Scan, *, exact: bool, tell: Tell) -> np.ndarray:
+    """(N,) parts that pictures had in an earlier run, "" for new ones; `exact` is how they were scanned."""
+    roles = roles_of(_before(run, images, found, exact=exact), tell)
+    parts = {TRAINED_ON: "train", LOOKS_TRAINED_ON: "train", "val": "val", "test": "test"}
+    return np.array([parts.get(role, "") for role in roles.tolist()], dtype="<U8")
+
+
+def _before(run: Run, images: Images, found: Scan, *, exact: bool) -> Candidates:
+    """To an earlier run, whose classes are no matter; scanned again where it knows pictures in another way."""
+    labels = np.zeros(len(images), np.int64)
+    return Candidates(run, images, labels, found) if exact == _by_pixels(run) else look_over(run, images, labels, None)
 
 
 def roles_of(given: Candidates, tell: Tell = silent) -> np.ndarray:
     """What each picture is to the run: "trained on", "val", "test", "new", "unreadable" or "of an unknown class".
 
-    "looks trained on" is a large picture of the size and look of one that was trained on and is no longer there to be
-    compared pixel by pixel.
+    What the run whose weights it began with was trained on, this one was, too, as long as that one is there. "looks
+    trained on" is a large picture of the size and look of one that was trained on and is no longer there to be compared
+    pixel by pixel.
     """
+    found = _own_roles(given, tell)
+    earlier = earlier_run(given.run, tell)
+    if earlier is not None:
+        before = roles_of(_before(earlier, given.images, given.scan, exact=_by_pixels(given.run)), tell)
+        learnt = np.isin(before, [TRAINED_ON, LOOKS_TRAINED_ON]) & ~np.isin(found, [UNREADABLE, UNKNOWN, TRAINED_ON])
+        found[learnt] = before[learnt]
+    return found
+
+
+def _own_roles(given: Candidates, tell: Tell) -> np.ndarray:
+    """Without what an earlier run was trained on."""
     splits, parts = given.run.splits, given.images.parts
     known: dict[str, str] = {}
     for name in ("test", "val", "train"):  # train last: a picture in several parts was trained on
@@ -46,9 +76,9 @@ def roles_of(given: Candidates, tell: Tell = silent) -> np.ndarray:
     roles = []
     for index, content in enumerate(given.scan.hashes):
         if content is None:
-            roles.append("unreadable")
+            roles.append(UNREADABLE)
         elif given.labels[index] < 0:
-            roles.append("of an unknown class")
+            roles.append(UNKNOWN)
         elif content in known:
             roles.append(known[content])
         else:

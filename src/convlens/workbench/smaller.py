@@ -24,6 +24,7 @@ from convlens.pictures import Preprocess
 from convlens.runs import Run
 from convlens.shrinking import PrunedResult, prune
 from convlens.workbench.design import Design
+from convlens.workbench.weights import origin_words
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def design_smaller(run: Run, way: Way, seed: int, own_network: str | None = None
         network, plan = cut.network, _both(plan, cut.plan)
         stayed = tuple(dict.fromkeys(f"{one.op} ({one.reason})" for one in cut.kept if one.reason != ANSWER))
         words.append(_left(cut))
-    origin = f"{run.path} (sha256 {run.manifest.weights['sha256'][:16]})" if keeps else "scratch"
+    origin = origin_words(run.path, run.manifest.weights["sha256"]) if keeps else "scratch"
     label = str(architecture.get("name", architecture.get("network")))
     made = Design(network, label, architecture, preprocess, origin, keeps and _was_tuned(run), has_statistics=True)
     made = replace(made, channel_plan=plan, own_network=own_network)

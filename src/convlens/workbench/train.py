@@ -26,7 +26,7 @@ from convlens.workbench.resume import go_on, refuse_at_resume
 from convlens.workbench.task import check_augmentation, chosen_augment, with_statistics
 from convlens.workbench.teacher import check_teacher, teacher_path
 from convlens.workbench.typed import typed
-from convlens.workbench.weights import weights_file
+from convlens.workbench.weights import weights_file, whole_run_of
 
 FIELDS = {"budget": "budget_s"}  # of a recipe, by the option that is called otherwise
 ANNEALED = 0.9  # share of a schedule at which its rate is nearly nothing
@@ -64,7 +64,7 @@ def train(
     image_size: int | None = None,
     fit: str = "auto",
     split: tuple[float, float, float] = (0.8, 0.1, 0.1),
-    weights: str = "auto",
+    weights: str | Path = "auto",
     teacher: Run | str | Path | None = None,
     teacher_network: str | None = None,
     model_options: dict[str, Any] | None = None,
@@ -134,6 +134,7 @@ def train(
             seed=seed,
             max_bad=max_bad,
             exact=not keep_pictures,  # a look is a picture too, of 16 x 18 greys
+            begins_with=whole_run_of(ask.weights),
             progress=progress,
             tell=tell,
         )

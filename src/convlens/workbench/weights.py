@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import convlens.zoo as room
-from convlens.errors import NetworkError
-from convlens.runs import Manifest, RunFolder, read_manifest
+from convlens.errors import ConvlensError, NetworkError
+from convlens.runs import Manifest, Run, RunFolder
+from convlens.storage import sha256_file
+from convlens.workbench.results import Tell
 
 NAMED = ("auto", "none", "imagenet")
 
@@ -28,12 +32,51 @@ def weights_file(weights: str | Path | None) -> str | Path | None:
 
 def run_of(weights: str | Path | None) -> Manifest | None:
     """The manifest of the run that a file of weights, or its best checkpoint, belongs to; None for other files."""
+    run = whole_run_of(weights)
+    return None if run is None else run.manifest
+
+
+def whole_run_of(weights: str | Path | None) -> Run | None:
+    """The run that a file of weights, or its best checkpoint, belongs to; None for other files."""
     if not is_file(weights):
         return None
     path = Path(weights)
-    above = map(RunFolder, path.parents[:2])
-    folders = [folder for folder in above if path in (folder.weights, folder.packed, folder.best)]
-    return next((read_manifest(folder.manifest) for folder in folders if folder.manifest.exists()), None)
+    folders = [folder for folder in map(RunFolder, path.parents[:2]) if path in _files(folder)]
+    return next((Run.load(folder.path) for folder in folders if folder.manifest.exists()), None)
+
+
+def _files(folder: RunFolder) -> tuple[Path, ...]:
+    return folder.weights, folder.packed, folder.best
+
+
+def earlier_run(run: Run, tell: Tell) -> Run | None:
+    """The run whose weights it began with, where that is still there, and the same."""
+    path, digest = _origin(run)
+    file = Path(str(weights_file(path)))
+    with suppress(ConvlensError, OSError):
+        earlier = whole_run_of(file)
+        if earlier is not None and sha256_file(file).startswith(digest):
+            return earlier
+    if any(path in _files(RunFolder(above)) for above in path.parents[:2]):
+        tell(f"{path}, which this run began with, is gone or was changed: what that was trained on cannot be told")
+    return None
+
+
+def origin_words(source: str | Path, sha256: str) -> str:
+    """How a manifest names the file, or the run, that weights are from."""
+    return f"{lasting_path(source)} (sha256 {sha256[:16]})"
+
+
+def lasting_path(source: str | Path) -> str:
+    """A file or folder as any working folder understands it, the name of published weights as it is."""
+    return str(Path(source).resolve() if Path(source).exists() else source)
+
+
+def _origin(run: Run) -> tuple[Path, str]:
+    """The file or run that its weights are from, and the first digits of their SHA-256."""
+    said, digest = str(run.manifest.weights.get("from")), run.manifest.weights.get("source_sha256")
+    found = re.fullmatch(r"(.+) \(sha256 ([0-9a-f]{16})\)", said)
+    return (Path(found[1]), found[2]) if found else (Path(said), str(digest))
 
 
 def told_by(weights: str | Path | None, model: str, options: Mapping[str, Any]) -> room.FileFacts | None:
