@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convlens.explanation import explain
+from convlens.explanation import explain, feature_maps_picture, memory
 from convlens.explanation.steering import steering
+from convlens.graph import trace
 
 IMAGES = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
 
@@ -58,6 +59,24 @@ def test_a_switch_is_seen_wherever_it_is(switch: str) -> None:
     assert explain(network, IMAGES).layer == "first"
     change(network)
     assert explain(network, IMAGES).layer == "second"
+
+
+class Following(Switched):
+    """Its switch follows its mode."""
+
+    def train(self, mode: bool = True) -> Following:
+        self.held = mode
+        return super().train(mode)
+
+
+def test_what_is_known_of_a_network_is_of_its_evaluation_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(memory, "trace", lambda model, images: asked.append(model.held) or trace(model, images))
+    network = Following(True, bool).train()
+    for _ in range(2):
+        assert explain(network, IMAGES).layer == "first"
+    feature_maps_picture(network, IMAGES)
+    assert asked == [False] and network.held
 
 
 def test_training_changes_nothing_that_steers() -> None:

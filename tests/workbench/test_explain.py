@@ -10,6 +10,7 @@ import shutil
 import xml.etree.ElementTree as ET
 from base64 import b64decode
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ import pytest
 import torch
 from PIL import Image
 
+from convlens import pictures
+from convlens.cli.explain_tables import print_explained
 from convlens.data import open_images
 from convlens.errors import ExplanationError, RunError, StorageError, UsageError
 from convlens.measurement import probabilities
@@ -219,6 +222,25 @@ def test_the_pictures_that_excite_a_channel_are_found(copied_run):
     assert result.files[0].name.startswith("exciting-") and np.asarray(Image.open(result.files[0])).shape[0] > 300
     with pytest.raises(UsageError, match="exciting needs a layer"):
         explain(copied_run, digit(), method="exciting")
+
+
+def test_pictures_of_a_layer_that_runs_twice_say_so(copied_run, monkeypatch, capsys):
+    run = Run.load(copied_run)
+    first, second, *_ = (name for name, part in run.model.named_modules() if "activation" in type(part).__module__)
+    run.model.set_submodule(second, run.model.get_submodule(first))
+    told = f"layer '{first}' runs 2 times in a pass, and only what its last run gave was looked at"
+    titles = []
+    for room in (pictures, unit_sheets):
+        drawn = partial(lambda draw, *tiles, **given: titles.append(given["title"]) or draw(*tiles, **given))
+        monkeypatch.setattr(room, "contact_sheet", partial(drawn, room.contact_sheet))
+    for method, given in {"feature_maps": {}, "exciting": {"unit": 1}, "maximise": {"unit": 1}}.items():
+        shown = () if method == "maximise" else digit()
+        result = explain(run, shown, method=method, layer=first, **given)
+        assert result.note == told and titles.pop().endswith(told) and not titles
+        assert json.loads(result.files[0].with_suffix(".json").read_text())["caption"].endswith(told)
+        print_explained(result, quiet=False)
+        assert told in " ".join(capsys.readouterr().out.split())
+    assert explain(copied_run, digit(), method="feature_maps").note == ""
 
 
 def first_convolution(run):

@@ -186,6 +186,22 @@ def replace_output(
         yield taken
 
 
+def runs_told(model: nn.Module, layer: str, images: Tensor) -> str:
+    """What the reader of pictures of a layer must know: that it runs several times in a pass; "" where it does not.
+
+    Counted are runs that give feature maps, or one number a unit.
+    """
+    try:
+        finished = traced(model, images).finished
+    except NetworkError:
+        return ""
+    dims = [len(call.output_shape) for call in finished if call.path == layer]
+    times = dims.count(4) or dims.count(2)
+    if times < 2:
+        return ""
+    return f"layer '{layer}' runs {times} times in a pass, and only what its last run gave was looked at"
+
+
 def only(taken: list[Tensor], layer: str, num_pictures: int) -> Tensor:
     """The feature maps that a pass left, (N, C, h, w), or the reason why there are none."""
     if not taken:
