@@ -43,7 +43,7 @@ class Constants(TorchDispatchMode):
         read = [self._is_constant(tensor) for tensor in _tensors((args, kwargs))]
         constant = name in SHAPED or all(read)
         outputs = func(*args, **kwargs)
-        if name == "aten::_local_scalar_dense" and not constant:
+        if torch.Tag.data_dependent_output in func.tags and not constant:
             self._handed_over = True
         written = [value for place, value in zip(func._schema.arguments, args, strict=False) if _is_written(place)]
         for tensor in _tensors((outputs, written)):
