@@ -287,6 +287,8 @@ WRONG = [
     ({"method": "saliency", "layer": "stages"}, "looks at none; leave it out"),
     ({"method": "grad_cam", "unit": 3}, "--unit names a channel of --layer"),
     ({"method": "filters", "sweep": True}, "filters draws none"),
+    ({"method": "saliency", "sweep": True}, "--sweep takes one method that looks at a layer"),
+    ({"sweep": True, "layer": "stages"}, "layer stages came with --sweep, which goes over all layers; leave out --la"),
     ({"method": "filters", "save_arrays": True}, "--save-arrays came for filters, which draws no map of a class"),
     ({"method": "maximise", "shuffled": "run"}, "--shuffled came for maximise, which draws no map of a class"),
     ({"method": "feature_maps", "target": "3"}, "--target came for feature_maps"),

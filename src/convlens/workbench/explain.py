@@ -157,8 +157,10 @@ def _check_given(
             raise UsageError(f"{', '.join(options)} came for {names[0]}, which has no options")
         return
     using = [name for name in names if METHODS[name].uses_layer]
-    if sweep and (len(names) > 1 or not using or layer is not None):
+    if sweep and (len(names) > 1 or not using):
         raise UsageError("--sweep takes one method that looks at a layer, such as grad_cam, and goes over all layers")
+    if sweep and layer is not None:
+        raise UsageError(f"layer {layer} came with --sweep, which goes over all layers; leave out --layer")
     if layer is not None and not using:
         raise UsageError(f"layer {layer} came, and {', '.join(names)} looks at none; leave it out")
     for name, value in options.items():
