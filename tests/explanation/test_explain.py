@@ -57,6 +57,37 @@ def test_a_target_function_explains_any_score(plain: nn.Module, images: Tensor) 
     assert not np.allclose(contrast.maps, explain(plain, images, 1, method="saliency").maps)
 
 
+MIXING = {
+    "a mean over the pictures": lambda logits: logits[:, 0] * logits[:, 0].mean(),
+    "a softmax over the pictures": lambda logits: logits.softmax(0)[:, 1],
+    "the first picture": lambda logits: logits[:, 1] - logits[0, 1],
+    "the picture before": lambda logits: logits[:, 1] - logits[:, 1].roll(1),
+}
+
+
+@pytest.mark.parametrize("mixing", MIXING)
+def test_a_target_function_that_mixes_pictures_is_refused(mixing: str, plain: nn.Module, images: Tensor) -> None:
+    for method in ("saliency", "occlusion"):
+        with pytest.raises(UsageError, match="gives a picture another number beside other pictures"):
+            explain(plain, images, MIXING[mixing], method=method)
+    assert explain(plain, images[:1], MIXING[mixing], method="occlusion").maps.shape == (1, *images.shape[2:])
+
+
+def test_a_target_function_may_know_the_pictures_by_their_place(
+    plain: nn.Module, images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes, asked = torch.tensor([2, 0, 1]), []
+
+    def theirs(logits: Tensor) -> Tensor:
+        asked.append(len(logits))
+        return logits.log_softmax(1)[torch.arange(3), classes]
+
+    together = explain(plain, images, theirs, method="saliency").maps
+    assert len(asked) == 5  # once for the map, and beside two times two other halves
+    monkeypatch.setattr("convlens.explanation.memory.BOUND", 1)
+    np.testing.assert_allclose(explain(plain, images, theirs, method="saliency").maps, together, rtol=1e-5, atol=1e-7)
+
+
 WRONG = [
     (5, "target 5 is not a class of this network; it has 0 to 4"),
     (-1, "target -1 is not a class"),

@@ -114,11 +114,22 @@ def test_a_picture_of_feature_maps_is_of_one_picture(residual: nn.Module, images
         feature_maps_picture(residual, images)
 
 
-def test_the_title_says_what_a_unit_sees(residual: nn.Module, images: Tensor) -> None:
-    from convlens.explanation.feature_maps import _title
-
-    title = _title(residual, images[:1], "stages.0.conv", np.zeros((8, 16, 12)))
-    assert title == "stages.0.conv: 8 maps 16x12, each unit sees 7x7 px"
+def test_the_title_says_what_is_drawn_and_what_a_unit_sees(
+    residual: nn.Module, images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: dict[str, Any] = {}
+    monkeypatch.setattr(pictures, "contact_sheet", lambda tiles, **given: drawn.update(given))
+    feature_maps_picture(residual.train(), images[:1], "stages.0.conv")
+    assert drawn["title"] == "stages.0.conv: 8 maps 16x12, each unit sees 7x7 px"
+    feature_maps_picture(residual, images[:1], "stages.0.conv", max_maps=5)
+    assert drawn["title"] == "stages.0.conv: the 5 strongest of 8 maps 16x12, each unit sees 7x7 px"
+    twice = nn.Sequential(residual.stem[0], nn.Conv2d(8, 8, 1))
+    twice.append(twice[1]).append(nn.Flatten()).append(nn.LazyLinear(2))
+    twice(images)
+    feature_maps_picture(twice, images[:1], "1")
+    assert drawn["title"].endswith(
+        "sees 3x3 px; layer '1' runs 2 times in a pass, and only what its last run gave was looked at"
+    )
 
 
 def test_flat_maps_are_drawn_without_nan(images: Tensor) -> None:

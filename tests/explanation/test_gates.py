@@ -155,6 +155,18 @@ def masked_vectors(x: Tensor) -> Tensor:
     return (vectors * (vectors > 0).float()).view_as(x)
 
 
+def slopes_of_another(x: Tensor) -> Tensor:
+    slopes = torch.ones_like(x)
+    slopes[x < 0] = 0.1
+    return x * slopes
+
+
+def slopes_of_a_list(x: Tensor) -> Tensor:
+    slopes = [torch.ones_like(x)]
+    torch._foreach_mul_(slopes, [(x > 0).float()])
+    return x * slopes[0]
+
+
 HIDDEN: dict[str, tuple[Gate, str]] = {
     "in place on a view": (in_place_on_a_view, "an operation in place on a view"),
     "a function of their own": (TheirReLU.apply, "the function TheirReLU"),
@@ -174,6 +186,13 @@ HIDDEN: dict[str, tuple[Gate, str]] = {
     "mask of numbers": (lambda x: x * (x > 0).float(), "a product with a mask"),
     "mask in place": (lambda x: (x * 1).mul_(x > 0), "a product with a mask"),
     "mask of vectors": (masked_vectors, "a product with a mask"),
+    "mask of NumPy": (
+        lambda x: x * torch.from_numpy((x.detach().numpy() > 0).astype(np.float32)),
+        "a product with a mask",
+    ),
+    "mask of a list": (lambda x: x * torch.tensor((x > 0).float().tolist()), "a product with a mask"),
+    "slopes written in place": (slopes_of_another, "a product with a mask"),
+    "slopes written by foreach": (slopes_of_a_list, "a product with a mask"),
     "two slopes": (lambda x: x * torch.where(x > 0, 1.0, 0.1), "a product with a mask"),
     "division": (lambda x: x / ((x < 0) * 9.0 + 1), "a product with a mask"),
     "addcmul": (lambda x: torch.addcmul(torch.zeros(()), x, (x > 0).float()), "a product with a mask"),
@@ -199,6 +218,44 @@ def test_a_scale_of_channels_is_no_mask(scale: tuple[int, ...], images: Tensor) 
     deviations.view(-1)[0] = 0.5
     network = Gated(lambda x: F.relu(x / deviations * deviations))
     assert explain(network, images, 0, method="guided").maps.any()
+
+
+FACTORS: dict[str, Tensor] = {
+    "deviations of 1": torch.ones(1, 3, 1, 1),
+    "weights of columns": torch.tensor([[1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 1.0]]),
+    "ones": torch.ones(1, 3, 5, 7),
+    "a window": (torch.arange(35).view(1, 1, 5, 7) % 2 + 1) / 2,
+    "true or false": torch.arange(35).view(1, 1, 5, 7) % 2 > 0,
+}
+
+
+class Scaled(Gated):
+    """By a buffer, a parameter, a tensor of the forward pass and one that only the function holds."""
+
+    def __init__(self, factor: Tensor, where: str) -> None:
+        super().__init__(F.relu)
+        self.where, held = where, factor.clone()
+        if where == "buffer":
+            self.register_buffer("factor", factor.clone())
+        elif where == "parameter":
+            self.factor = nn.Parameter(factor.clone(), requires_grad=factor.is_floating_point())
+        elif where == "forward":
+            self.make = lambda x: torch.tensor(factor.tolist()).to(x) * x.new_ones(())
+        else:
+            self.make = lambda x: held
+
+    def forward(self, images: Tensor) -> Tensor:
+        factor = self.make(images) if self.where in ("forward", "function") else self.factor
+        return super().forward(images * factor)
+
+
+@pytest.mark.parametrize("where", ["buffer", "parameter", "forward", "function"])
+@pytest.mark.parametrize("name", FACTORS)
+def test_what_hangs_on_no_picture_is_no_mask(name: str, where: str, images: Tensor) -> None:
+    factor = FACTORS[name]
+    guided = explain(Scaled(factor, where), images, 0, method="guided").attributions
+    upstream = Scaled(factor, where).weight.detach().clamp(min=0)
+    np.testing.assert_array_equal(guided, (upstream * (images * factor > 0) * factor).numpy())
 
 
 def test_a_gate_of_squeeze_and_excite_is_no_gate_of_this_kind() -> None:

@@ -31,6 +31,8 @@ BRIGHT: dict[str, Asks] = {
     "a number": lambda x: x.mean() > 0,
     "a mask": lambda x: x[x > 0].numel() > x[x < 0].numel(),
     "masked_select": lambda x: len(x.masked_select(x > 0)) > x.numel() / 2,
+    "equal": lambda x: not torch.equal(x.clamp(max=2.5), x),
+    "allclose": lambda x: not torch.allclose(x, x.clamp(max=2.5)),
     "nonzero": lambda x: len((x > 0).nonzero()) > x.numel() / 2,
     "numpy": lambda x: x.detach().numpy().mean() > 0,
     "tolist": lambda x: np.mean(x.tolist()) > 0,

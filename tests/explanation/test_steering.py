@@ -11,8 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convlens.explanation import explain
+from convlens.errors import ExplanationError
+from convlens.explanation import check_method, explain, feature_maps_picture, memory
 from convlens.explanation.steering import steering
+from convlens.graph import trace
 
 IMAGES = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
 
@@ -58,6 +60,37 @@ def test_a_switch_is_seen_wherever_it_is(switch: str) -> None:
     assert explain(network, IMAGES).layer == "first"
     change(network)
     assert explain(network, IMAGES).layer == "second"
+
+
+@pytest.mark.parametrize("register", ["register_forward_hook", "register_forward_pre_hook"])
+def test_a_hook_that_came_or_went_is_seen(register: str) -> None:
+    network = Switched(None, lambda held: True)
+    expected = explain(network, IMAGES).maps
+    hook = getattr(network.second, register)(lambda layer, given, *made: (made or given)[0] + torch.randn(()))
+    with pytest.raises(ExplanationError, match="draws at random"):
+        explain(network, IMAGES)
+    hook.remove()
+    assert (explain(network, IMAGES).maps == expected).all()
+    getattr(network.second, register)(lambda *given: given[-1][0].clone() if register.endswith("pre_hook") else None)
+    check_method("grad_cam", network, IMAGES.repeat(2, 1, 1, 1))
+
+
+class Following(Switched):
+    """Its switch follows its mode."""
+
+    def train(self, mode: bool = True) -> Following:
+        self.held = mode
+        return super().train(mode)
+
+
+def test_what_is_known_of_a_network_is_of_its_evaluation_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(memory, "trace", lambda model, images: asked.append(model.held) or trace(model, images))
+    network = Following(True, bool).train()
+    for _ in range(2):
+        assert explain(network, IMAGES).layer == "first"
+    feature_maps_picture(network, IMAGES)
+    assert asked == [False] and network.held
 
 
 def test_training_changes_nothing_that_steers() -> None:

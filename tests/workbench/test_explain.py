@@ -10,6 +10,7 @@ import shutil
 import xml.etree.ElementTree as ET
 from base64 import b64decode
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ import pytest
 import torch
 from PIL import Image
 
+from convlens import pictures
+from convlens.cli.explain_tables import print_explained
 from convlens.data import open_images
 from convlens.errors import ExplanationError, RunError, StorageError, UsageError
 from convlens.measurement import probabilities
@@ -221,6 +224,25 @@ def test_the_pictures_that_excite_a_channel_are_found(copied_run):
         explain(copied_run, digit(), method="exciting")
 
 
+def test_pictures_of_a_layer_that_runs_twice_say_so(copied_run, monkeypatch, capsys):
+    run = Run.load(copied_run)
+    first, second, *_ = (name for name, part in run.model.named_modules() if "activation" in type(part).__module__)
+    run.model.set_submodule(second, run.model.get_submodule(first))
+    told = f"layer '{first}' runs 2 times in a pass, and only what its last run gave was looked at"
+    titles = []
+    for room in (pictures, unit_sheets):
+        drawn = partial(lambda draw, *tiles, **given: titles.append(given["title"]) or draw(*tiles, **given))
+        monkeypatch.setattr(room, "contact_sheet", partial(drawn, room.contact_sheet))
+    for method, given in {"feature_maps": {}, "exciting": {"unit": 1}, "maximise": {"unit": 1}}.items():
+        shown = () if method == "maximise" else digit()
+        result = explain(run, shown, method=method, layer=first, **given)
+        assert result.note == told and titles.pop().endswith(told) and not titles
+        assert json.loads(result.files[0].with_suffix(".json").read_text())["caption"].endswith(told)
+        print_explained(result, quiet=False)
+        assert told in " ".join(capsys.readouterr().out.split())
+    assert explain(copied_run, digit(), method="feature_maps").note == ""
+
+
 def first_convolution(run):
     return next(n for n, m in Run.load(run).model.named_modules() if isinstance(m, torch.nn.Conv2d))
 
@@ -265,6 +287,8 @@ WRONG = [
     ({"method": "saliency", "layer": "stages"}, "looks at none; leave it out"),
     ({"method": "grad_cam", "unit": 3}, "--unit names a channel of --layer"),
     ({"method": "filters", "sweep": True}, "filters draws none"),
+    ({"method": "saliency", "sweep": True}, "--sweep takes one method that looks at a layer"),
+    ({"sweep": True, "layer": "stages"}, "layer stages came with --sweep, which goes over all layers; leave out --la"),
     ({"method": "filters", "save_arrays": True}, "--save-arrays came for filters, which draws no map of a class"),
     ({"method": "maximise", "shuffled": "run"}, "--shuffled came for maximise, which draws no map of a class"),
     ({"method": "feature_maps", "target": "3"}, "--target came for feature_maps"),

@@ -23,6 +23,8 @@ def print_explained(result: ExplainResult, *, quiet: bool) -> None:
         drawn = [str(file) for file in result.files if file.suffix != ".npy"]
         arrays = len(result.files) - len(drawn)
         written = [("written to", "\n".join([*drawn, *([f"and {arrays} arrays (.npy)"] if arrays else [])]))]
+        if result.note:
+            written.append(("note", result.note))
         if result.report is not None:
             written.append(("the report", str(result.report)))
         print_facts(f"{result.method}" + (f" at {result.layer}" if result.layer else ""), written)

@@ -57,6 +57,7 @@ def check_method(
         problem = check(ask, model, images)
         if problem:
             raise ExplanationError(f"method {chosen.name} breaks '{_sentence(check)}': {problem}")
+    layer = ask(model, images).layer  # which is chosen by a pass, and the passes to come fail
     problem = _restored_after_error(model, images, method=chosen, layer=layer, **options)
     if problem:
         raise ExplanationError(f"method {chosen.name} breaks 'network restored after an error': {problem}")

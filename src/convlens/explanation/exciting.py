@@ -38,7 +38,8 @@ def exciting(
 ) -> dict[int, tuple[Excited, ...]]:
     """Batches of preprocessed pictures (N, C, H, W) -> the `top` ones of each channel of `layer`, strongest first.
 
-    Each picture counts once. UsageError for a channel that the layer does not have.
+    Each picture counts once. Of a layer that runs several times in a pass its last run is looked at. UsageError
+    for a channel that the layer does not have.
     """
     wanted = whole_numbers("channels", channels)
     if isinstance(top, bool) or not isinstance(top, int) or top < 1:

@@ -12,7 +12,15 @@ from convlens.errors import ExplanationError, UsageError, counted
 from convlens.explanation.exciting import field_of
 from convlens.explanation.filters import full_columns
 from convlens.explanation.memory import passes
-from convlens.explanation.preparation import as_input, failures_told, network_with_values, only, prepared, take_output
+from convlens.explanation.preparation import (
+    as_input,
+    failures_told,
+    network_with_values,
+    only,
+    prepared,
+    runs_told,
+    take_output,
+)
 from convlens.explanation.repeatable import check_repeatable
 from convlens.explanation.verb import default_layer
 
@@ -21,7 +29,10 @@ if TYPE_CHECKING:
 
 
 def feature_maps(model: nn.Module, images: Tensor, layer: str | None = None) -> np.ndarray:
-    """(N, C, H, W) pictures -> float32 (N, channels, h, w) of `layer`, by default the last with an extent."""
+    """(N, C, H, W) pictures -> float32 (N, channels, h, w) of `layer`, by default the last with an extent.
+
+    Of a layer that runs several times in a pass, those of its last run.
+    """
     model = network_with_values(model)
     with prepared(model), torch.no_grad():
         inputs = as_input(model, images)
@@ -61,9 +72,8 @@ def feature_maps_picture(
     strongest = np.argsort(-maps.max((1, 2)), kind="stable")[:max_maps]
     tiles = [colour(_scaled(maps[c])) for c in strongest]
     labels = [f"{c}\n{maps[c].max():.3g}" for c in strongest]
-    return contact_sheet(
-        tiles, labels=labels, columns=full_columns(len(tiles)), tile=tile, title=_title(model, image, layer, maps)
-    )
+    title = _title(model, image, layer, maps, len(tiles))
+    return contact_sheet(tiles, labels=labels, columns=full_columns(len(tiles)), tile=tile, title=title)
 
 
 def _scaled(heat: np.ndarray) -> np.ndarray:
@@ -71,15 +81,18 @@ def _scaled(heat: np.ndarray) -> np.ndarray:
     return (heat - low) / (high - low) if high > low else np.zeros_like(heat)
 
 
-def _title(model: nn.Module, image: Tensor, layer: str, maps: np.ndarray) -> str:
-    text = f"{layer}: {counted(maps.shape[0], 'map')} {maps.shape[1]}x{maps.shape[2]}"
-    seen = _seen(model, image, layer)
-    return f"{text}, each unit sees {seen}" if seen else text
+def _title(model: nn.Module, image: Tensor, layer: str, maps: np.ndarray, drawn: int) -> str:
+    some = f"the {drawn} strongest of " if drawn < len(maps) else ""
+    text = f"{layer}: {some}{counted(len(maps), 'map')} {maps.shape[1]}x{maps.shape[2]}"
+    with prepared(model):
+        images = as_input(model, image)
+        seen, told = _seen(model, images, layer), runs_told(model, layer, images)
+    return "; ".join(filter(None, (f"{text}, each unit sees {seen}" if seen else text, told)))
 
 
-def _seen(model: nn.Module, image: Tensor, layer: str) -> str:
+def _seen(model: nn.Module, images: Tensor, layer: str) -> str:
     """The receptive field of a layer's units, "" where the network cannot be traced."""
-    field = field_of(model, as_input(model, image), layer)
+    field = field_of(model, images, layer)
     if field is None:
         return ""
     return "the whole picture" if all(field.whole) else f"{field.size[0]}x{field.size[1]} px"

@@ -18,13 +18,14 @@ x > 0, deconv passes g where g > 0.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from convlens.errors import ExplanationError, UsageError
+from convlens.explanation.constants import Constants
 
 RULES = ("exact", "gate")
 # autograd's name of a node -> what people call the gate
@@ -78,9 +79,10 @@ FEW = 4  # fewer numbers of two values are scales, such as the deviations of cha
 Gradients = tuple[Tensor, ...]
 
 
-def change_gates(score: Tensor, method: str, rule: str) -> None:
+def change_gates(score: Tensor, method: str, rule: str, constants: Constants) -> None:
     """Put the rule of `method` ("guided" or "deconv") on every gate that `score` has come through.
 
+    A factor among the `constants` of the pass, such as a weight or a window, is no mask.
     UsageError for an unknown rule; ExplanationError where there is no gate, or a smooth one and the rule is "exact".
     """
     if rule not in RULES:
@@ -88,7 +90,7 @@ def change_gates(score: Tensor, method: str, rule: str) -> None:
     linear, smooth = [], []
     for node in _nodes(score):
         name = node.name().rstrip("0123456789")
-        if what := _unknown(node, name):
+        if what := _unknown(node, name, constants):
             raise ExplanationError(
                 f"{method} cannot tell whether {what} is a gate; write it as torch's own (F.relu, not in place on a "
                 "view), or use method saliency or integrated_gradients"
@@ -134,7 +136,7 @@ def _rectifies(node: Any, name: str) -> bool:
     return least is not None and (most is not None or float(least) == 0)
 
 
-def _unknown(node: Any, name: str) -> str:
+def _unknown(node: Any, name: str, constants: Constants) -> str:
     """What a gate may hide in: in place on a view, functions of others, gates written by hand; "" if none."""
     if "CopySlices" in name:
         return "an operation in place on a view"
@@ -148,19 +150,23 @@ def _unknown(node: Any, name: str) -> str:
         return "a clamp from above at zero" if float(node._saved_max) == 0 else ""
     if name in BY_HAND:
         return BY_HAND[name]
-    if name == "IndexPutBackward" and any(_is_mask(index) for index in node._saved_indices):
+    if name == "IndexPutBackward" and _has_mask(node._saved_indices, constants):
         return "an assignment where a mask is true"
-    return _unknown_product(node, name)
+    return _unknown_product(node, name, constants)
 
 
-def _unknown_product(node: Any, name: str) -> str:
+def _unknown_product(node: Any, name: str, constants: Constants) -> str:
     """x · (x > 0), x · sigmoid(x), x − tanh(x)."""
     if name in ("MulBackward", "SubBackward"):
         one, two = (following for following, _ in node.next_functions)
         if one is not None and two is not None:
             return "a number and a function of itself" if _is_made_of(one, two) or _is_made_of(two, one) else ""
     factors = (getattr(node, f"_saved_{side}", None) for side in FACTORS.get(name, ()))
-    return "a product with a mask" if any(map(_is_mask, factors)) else ""
+    return "a product with a mask" if _has_mask(factors, constants) else ""
+
+
+def _has_mask(values: Iterable[Any], constants: Constants) -> bool:
+    return any(_is_mask(value) and value not in constants for value in values)
 
 
 def _is_mask(value: Any) -> bool:

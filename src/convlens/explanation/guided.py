@@ -16,8 +16,10 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from convlens.errors import ExplanationError
+from convlens.explanation.constants import Constants
 from convlens.explanation.gates import change_gates
 from convlens.explanation.question import Question
+from convlens.graph.handing_over import HandingOver
 
 
 class CircularPaddingJoined(TorchFunctionMode):
@@ -56,9 +58,10 @@ def _through_gates(question: Question, method: str, rule: str) -> Tensor:
             "was scripted or traced, or use method saliency or integrated_gradients"
         )
     images = question.images.requires_grad_()
-    with CircularPaddingJoined():
+    constants = Constants(images)
+    with CircularPaddingJoined(), HandingOver(constants.handed_over), constants:
         score = question.score(images.clone())
     if score.grad_fn is None:
         return question.gradient(score, images)  # which says why there is none
-    change_gates(score, method, rule)
+    change_gates(score, method, rule, constants)
     return question.gradient(score, images)

@@ -64,7 +64,8 @@ def maximise(
     `shape` is (C, H, W); pixels of 0 to 1 are given to the network less `mean` and divided by `std`, one number a
     channel or one for all. `rate` is Adam's; `regularisers` are those of `Regularisers`, by default what reads best
     for grey pictures of at most 32 px, or for any others. `progress` is told how many steps are done, of how many in
-    all. The same seed gives the same pictures, alone or with others. UsageError for what does not fit the network.
+    all. The same seed gives the same pictures, alone or with others. Of a layer that runs several times in a pass its
+    last run is looked at. UsageError for what does not fit the network.
     """
     wanted, known = whole_numbers("units", units), options_of(maximise)
     for name, given in {"steps": steps, "rate": rate, "seed": seed}.items():

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from convlens.errors import NetworkError, UsageError, check_count, counted
+from convlens.graph import evaluating
 from convlens.pictures.fonts import families_for
 
 if TYPE_CHECKING:
@@ -100,14 +101,12 @@ def _responses(network: nn.Module, sentences: Tensor) -> dict[str, Tensor]:
         for name, module in network.named_modules()
         if isinstance(module, nn.Conv1d) and _keeps_places(module)
     ]
-    modes = {module: module.training for module in network.modules()}
     try:
-        network.eval()(sentences)
+        with evaluating(network):
+            network(sentences)
     finally:
         for hook in hooks:
             hook.remove()
-        for module, mode in modes.items():
-            module.training = mode
     words = {
         name: made for name, made in read.items() if made.ndim == 3 and made.shape[2] + _width(network, name) > least
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from convlens.errors import ConvlensError, ExplanationError, NetworkError, UsageError, counted, unknown_name
 from convlens.explanation.memory import traced
-from convlens.graph import bare_network, check_values
+from convlens.graph import bare_network, check_values, evaluating
 
 # Mode, requires_grad and hooks belong to the network: threads that explain take turns, as in a server.
 _TURN = threading.RLock()
@@ -27,19 +27,14 @@ def prepared(model: nn.Module) -> Iterator[None]:
 
     Buffers too, such as statistics of a batch norm that goes on counting in evaluation mode.
     """
-    with _TURN, all_digits(), _buffers_kept(model):
-        training = [(module, module.training) for module in model.modules() if hasattr(module, "training")]
+    with _TURN, all_digits(), _buffers_kept(model), evaluating(model):
         wanted = [(p, p.requires_grad) for p in model.parameters() if p.requires_grad and not p.is_inference()]
         try:
-            with suppress(NotImplementedError):  # an exported program has one mode only
-                model.eval()
             for parameter, _ in wanted:
                 parameter.requires_grad_(False)
             with torch.inference_mode(False), torch.enable_grad():
                 yield
         finally:
-            for module, flag in training:
-                module.training = flag
             for parameter, flag in wanted:
                 parameter.requires_grad_(flag)
 
@@ -189,6 +184,22 @@ def replace_output(
 
     with at_layer(model, layer, start_graph):
         yield taken
+
+
+def runs_told(model: nn.Module, layer: str, images: Tensor) -> str:
+    """What the reader of pictures of a layer must know: that it runs several times in a pass; "" where it does not.
+
+    Counted are runs that give feature maps, or one number a unit.
+    """
+    try:
+        finished = traced(model, images).finished
+    except NetworkError:
+        return ""
+    dims = [len(call.output_shape) for call in finished if call.path == layer]
+    times = dims.count(4) or dims.count(2)
+    if times < 2:
+        return ""
+    return f"layer '{layer}' runs {times} times in a pass, and only what its last run gave was looked at"
 
 
 def only(taken: list[Tensor], layer: str, num_pictures: int) -> Tensor:

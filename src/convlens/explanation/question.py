@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from convlens.errors import ConvlensError, ExplanationError, UsageError, counted
 from convlens.explanation.memory import passes, pictures_at_once
 
+SAME = 1e-4  # of a number that a target function gives: rounding
 TargetLike = int | Sequence[int] | Tensor | Callable[[Tensor], Tensor] | None
 
 
@@ -22,7 +23,7 @@ class Target:
 
     None is the class that the network predicts, an int one class for all pictures, a list or tensor one class a
     picture. A function of the logits, (N, K) -> (N,), explains any other score, such as the difference of two
-    classes.
+    classes; UsageError for one whose number for a picture hangs on the logits of others.
     """
 
     def __init__(self, asked: TargetLike, num_pictures: int) -> None:
@@ -30,6 +31,7 @@ class Target:
         self.num_pictures = num_pictures
         self.classes: Tensor | None = None
         self.cuts_gradient = False  # a function did at its last call
+        self.keeps_apart = num_pictures == 1  # a function, whose number for a picture hangs on no other
 
     def score(self, logits: Tensor) -> Tensor:
         """(N, K) -> (N,)."""
@@ -50,9 +52,39 @@ class Target:
         if self.classes is not None:
             return Target(self.classes[rows], rows.stop - rows.start)
         before, after = logits[: rows.start], logits[rows.stop :]
-        return Target(lambda own: self.score(torch.cat([before, own, after]))[rows], rows.stop - rows.start)
+        part = Target(lambda own: self.score(torch.cat([before, own, after]))[rows], rows.stop - rows.start)
+        part.keeps_apart = self.keeps_apart
+        return part
 
     def _called(self, logits: Tensor) -> Tensor:
+        score = self._given(logits)
+        broken = (torch.isfinite(logits).all(1) & ~torch.isfinite(score)).nonzero().flatten().tolist()
+        if broken:
+            raise UsageError(
+                f"the target function gave {score[broken[0]].item()} for a picture whose logits are finite; keep "
+                "logarithms, roots and divisions away from zero"
+            )
+        if not self.keeps_apart:
+            self._check_apart(logits, score)
+            self.keeps_apart = True
+        self.cuts_gradient = logits.requires_grad and not score.requires_grad
+        return score
+
+    def _check_apart(self, logits: Tensor, score: Tensor) -> None:
+        """By halves, so that of any two pictures each is once kept while the other is changed."""
+        others, places = logits.roll(1, 0) / 2, torch.arange(len(logits), device=logits.device)
+        for bit in range((len(logits) - 1).bit_length()):
+            for side in (0, 1):
+                kept = (places >> bit & 1) == side
+                beside = self._given(torch.where(kept[:, None], logits, others))
+                if not torch.allclose(score[kept], beside[kept], rtol=SAME, equal_nan=True):
+                    raise UsageError(
+                        "the target function gives a picture another number beside other pictures; a map is of one "
+                        "picture, so compute each number of its own row of the logits alone (no mean or softmax over "
+                        "dimension 0)"
+                    )
+
+    def _given(self, logits: Tensor) -> Tensor:
         assert callable(self.asked)
         try:
             score = self.asked(logits)
@@ -69,13 +101,6 @@ class Target:
                 f"a target function must give one number a picture, shape ({len(logits)},); this one gave "
                 f"{tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__}"
             )
-        broken = (torch.isfinite(logits).all(1) & ~torch.isfinite(score)).nonzero().flatten().tolist()
-        if broken:
-            raise UsageError(
-                f"the target function gave {score[broken[0]].item()} for a picture whose logits are finite; keep "
-                "logarithms, roots and divisions away from zero"
-            )
-        self.cuts_gradient = logits.requires_grad and not score.requires_grad
         return score
 
     def _settle(self, logits: Tensor) -> Tensor:

@@ -16,15 +16,16 @@ from torch import Tensor, nn
 Attribute = tuple[str, str]  # path of the module, name
 OF_EVERY_MODULE = frozenset(vars(nn.Module()))  # its parts, weights, hooks and mode
 PLAIN = (bool, int, float, str, bytes, type(None), torch.dtype, torch.device)
+HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 SMALL = 8  # numbers of a tensor: switches and factors, not weights or statistics
 MANY = 32  # entries of a list or an object that are looked at
 DEEP = 3  # lists in lists
 
 
 def steering(model: nn.Module) -> dict[Attribute, object]:
-    """Of every module the numbers, words, functions, small tensors and buffers that it holds, in lists and dicts too.
+    """Of every module the numbers, words, functions, small tensors, buffers and hooks that it holds, in lists too.
 
-    Not seen is what a function finds elsewhere, such as a global variable.
+    Not seen is what a function finds elsewhere, such as a global variable, nor the values of larger tensors.
     """
     return {
         (path, name): _frozen(value, DEEP) for path, part in model.named_modules() for name, value in _attributes(part)
@@ -33,6 +34,9 @@ def steering(model: nn.Module) -> dict[Attribute, object]:
 
 def _attributes(part: nn.Module) -> Iterator[tuple[str, Any]]:
     """Torch's own layers tell what else they hold themselves, and their buffers are statistics."""
+    for name in HOOKS:
+        if hooks := vars(part).get(name):
+            yield name, list(hooks.values())
     known = type(part).__module__.startswith("torch.nn.modules.")
     for name, value in vars(part).items():
         if name not in OF_EVERY_MODULE and (not known or isinstance(value, PLAIN)):

@@ -17,7 +17,14 @@ from convlens.errors import ConvlensError, ExplanationError, NetworkError, Usage
 from convlens.explanation.blur import blurred
 from convlens.explanation.memory import pictures_at_once, traced
 from convlens.explanation.methods import METHODS, Method, find_method
-from convlens.explanation.preparation import as_input, failures_told, find_layer, network_with_values, prepared
+from convlens.explanation.preparation import (
+    as_input,
+    failures_told,
+    find_layer,
+    network_with_values,
+    prepared,
+    runs_told,
+)
 from convlens.explanation.question import Question, Target, TargetLike
 from convlens.explanation.repeatable import check_repeatable
 from convlens.graph import Node
@@ -97,14 +104,15 @@ def explain(
             if asked.classes is None and not callable(target):  # a method that never asked for the score
                 with torch.no_grad():
                     asked.score(model(inputs.clone()))
+        told = "" if layer is None else runs_told(model, layer, inputs)
     maps, attributions = (
         None if each[0] is None else np.concatenate([one for one in each if one is not None])
         for each in zip(*answers, strict=True)
     )
     assert maps is not None
     classes = () if asked.classes is None else tuple(asked.classes.tolist())
-    notes = "; ".join(filter(None, (_note(maps, chosen), "" if layer is None else _runs_told(model, layer, inputs))))
-    return Explanation(chosen.name, maps, classes, layer, chosen.sign, notes, attributions, chosen.signed)
+    note = "; ".join(filter(None, (_note(maps, chosen), told)))
+    return Explanation(chosen.name, maps, classes, layer, chosen.sign, note, attributions, chosen.signed)
 
 
 def _parts(model: nn.Module, images: Tensor, asked: Target) -> Iterator[tuple[int, Tensor, Target]]:
@@ -192,18 +200,6 @@ def _note(maps: np.ndarray, method: Method) -> str:
     which = f"{len(flat)} of {len(maps)} maps" if len(maps) > 1 else "the map"
     reason = "nothing speaks for the class" if empty else "there is no location to show"
     return f"{which} ({method.title}) {'are' if len(flat) > 1 else 'is'} the same everywhere: {reason}"
-
-
-def _runs_told(model: nn.Module, layer: str, images: Tensor) -> str:
-    """ "" where a layer gives feature maps once in a pass."""
-    try:
-        finished = traced(model, images).finished
-    except NetworkError:
-        return ""
-    times = sum(call.path == layer and len(call.output_shape) == 4 for call in finished)
-    if times < 2:
-        return ""
-    return f"layer '{layer}' runs {times} times in a pass, and only what its last run gave was looked at"
 
 
 def default_layer(model: nn.Module, images: Tensor) -> str:

@@ -20,6 +20,7 @@ POINTWISE = frozenset({
     "fill", "zero", "copy", "clone", "_to_copy", "masked_fill", "where", "eq", "ne", "lt", "gt", "le", "ge",
 })
 # fmt: on
+TELLING = frozenset({torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape})  # values, as item and equal do
 NOBODY: tuple[int | None, tuple[str, ...], int] = (None, (), 0)
 
 
@@ -76,10 +77,7 @@ class Recorder(TorchDispatchMode):
 
     def _record(self, func: Any, args: Any, kwargs: Any, outputs: Any) -> None:
         tensors = [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]
-        if func._schema.name == "aten::_local_scalar_dense" and (node := self.node_of(args[0])) in self._on_input:
-            assert node is not None
-            self.read.append(node)
-        if torch.Tag.dynamic_output_shape in func.tags:
+        if not TELLING.isdisjoint(func.tags):
             self.read += [node for node in map(self.node_of, _counted_in(func, args, kwargs)) if node in self._on_input]
         if not tensors:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convlens.measurement.calibration import CalibrationBin, calibration_error, fit_temperature, probabilities
-from convlens.measurement.latency import Latency, evaluating, measure_latency, time_calls, time_in_turn, told_apart
+from convlens.measurement.latency import Latency, measure_latency, time_calls, time_in_turn, told_apart
 from convlens.measurement.network import LayerMeasure, NetworkMeasure, measure_network
 from convlens.measurement.paired import Paired, compare_predictions
 from convlens.measurement.predictions import ClassScore, Scores, bootstrap_interval, score
@@ -27,7 +27,6 @@ __all__ = [
     "calibration_error",
     "check_tta",
     "compare_predictions",
-    "evaluating",
     "fit_temperature",
     "framed",
     "measure_latency",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import platform
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from convlens.errors import UsageError
+from convlens.graph import evaluating
 
 LEAST_RUNS = 10  # however long they take
 LEAST_NOISE = 0.03  # of a median, however quiet the machine
@@ -143,18 +143,6 @@ def told_apart(one: Latency, other: Latency) -> bool:
     fast, slow = sorted((one.ms_per_image, other.ms_per_image))
     ratio = slow / fast
     return ratio > 1 + max(one.doubt, other.doubt)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """In evaluation mode; every module's own mode is put back."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def _example(model: nn.Module, input_shape: tuple[int, ...] | Tensor) -> Tensor:

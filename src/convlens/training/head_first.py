@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.data import Batches, permutation, plain_view
+from convlens.graph import evaluating
 from convlens.pictures import Preprocess
 from convlens.training.precision import Choice
 from convlens.training.validation import inference_batch, logits_of
@@ -125,24 +126,21 @@ def features_of(
     Of maps, (n, F, H, W), their means.
     """
     device = next(network.parameters()).device
-    modes = {module: module.training for module in network.modules()}
     rows: list[Tensor] = []
     hook = layer.register_forward_pre_hook(lambda _, inputs: rows.append(_averaged(inputs[0].float()).cpu()))
     batch = inference_batch(preprocess.size)
     try:
-        network.eval()
-        for start in range(0, len(pixels), batch):
-            images = preprocess.normalise(plain_view(pixels[start : start + batch], preprocess.size))
-            with choice.autocast(device):
-                network(images.to(device).contiguous(memory_format=choice.memory_format))
-            if progress:
-                progress("features", min(start + batch, len(pixels)), len(pixels), "")
-            if until is not None and time.monotonic() > until:
-                break
+        with evaluating(network):
+            for start in range(0, len(pixels), batch):
+                images = preprocess.normalise(plain_view(pixels[start : start + batch], preprocess.size))
+                with choice.autocast(device):
+                    network(images.to(device).contiguous(memory_format=choice.memory_format))
+                if progress:
+                    progress("features", min(start + batch, len(pixels)), len(pixels), "")
+                if until is not None and time.monotonic() > until:
+                    break
     finally:
         hook.remove()
-        for module, mode in modes.items():
-            module.training = mode
     return torch.cat(rows)
 
 

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from convlens.graph import evaluating
 from convlens.pictures import Preprocess
 from convlens.training.precision import Choice
 
@@ -20,18 +21,13 @@ def logits_of(
     device: torch.device,
 ) -> Tensor:
     """(N, C, H, W) uint8 -> (N, K) float32 on the CPU. The modes of its modules are kept."""
-    modes, batch = {module: module.training for module in network.modules()}, inference_batch(preprocess.size)
-    network.eval()
-    try:
-        rows = []
+    batch, rows = inference_batch(preprocess.size), []
+    with evaluating(network):
         for start in range(0, len(pixels), batch):
             images = preprocess.normalise(pixels[start : start + batch].to(device))
             with choice.autocast(device):
                 rows.append(network(images.contiguous(memory_format=choice.memory_format)).float())
-        return torch.cat(rows).cpu()
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    return torch.cat(rows).cpu()
 
 
 def inference_batch(size: tuple[int, int]) -> int:

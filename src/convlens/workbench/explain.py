@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from convlens.runs import Run
 from convlens.storage import check_writable
 from convlens.workbench.drawing_file import drawing_folder
 from convlens.workbench.drawn_files import PAGE, Sheet, write_arrays, write_sheets
-from convlens.workbench.layer_sweep import last_layer, receptive_field
+from convlens.workbench.layer_sweep import last_layer, receptive_field, runs_of
 from convlens.workbench.map_sheets import Asked, Explained, Seen, draw_maps
 from convlens.workbench.own_network import open_run
 from convlens.workbench.predict import Picture, name_pictures
@@ -36,6 +36,7 @@ class ExplainResult:
 
     `refused` are methods that are not defined for this network, each with the reason; `layer` is that of the last
     method which looks at one, and `receptive_field` what a unit of it sees: (height, width) in pixels of the input.
+    `note` says what the reader of pictures of the layer itself must know, such as that it runs several times in a pass.
     `report` is the run's, which shows them; None where they lie elsewhere.
     """
 
@@ -49,6 +50,7 @@ class ExplainResult:
     sanity: tuple[SanityCheck, ...]
     refused: tuple[str, ...]
     report: Path | None
+    note: str = ""
 
 
 @typed
@@ -155,8 +157,10 @@ def _check_given(
             raise UsageError(f"{', '.join(options)} came for {names[0]}, which has no options")
         return
     using = [name for name in names if METHODS[name].uses_layer]
-    if sweep and (len(names) > 1 or not using or layer is not None):
+    if sweep and (len(names) > 1 or not using):
         raise UsageError("--sweep takes one method that looks at a layer, such as grad_cam, and goes over all layers")
+    if sweep and layer is not None:
+        raise UsageError(f"layer {layer} came with --sweep, which goes over all layers; leave out --layer")
     if layer is not None and not using:
         raise UsageError(f"layer {layer} came, and {', '.join(names)} looks at none; leave it out")
     for name, value in options.items():
@@ -227,7 +231,8 @@ def _insides(
         layer = last_layer(run) if layer is None and name == "feature_maps" else layer
         draw = feature_map_sheets if name == "feature_maps" else exciting_sheets
         sheets = draw(run, seen, layer, unit)
-    return _result(run, name, layer, write_sheets(folder, sheets), (), unreadable, (), (), folder)
+    result = _result(run, name, layer, write_sheets(folder, sheets), (), unreadable, (), (), folder)
+    return result if name == "filters" else replace(result, note=runs_of(run, layer))
 
 
 def _result(

@@ -7,7 +7,7 @@ import torch
 
 from convlens.errors import ExplanationError, NetworkError, counted
 from convlens.explanation.exciting import field_of
-from convlens.explanation.preparation import as_input, prepared
+from convlens.explanation.preparation import as_input, prepared, runs_told
 from convlens.explanation.verb import default_layer
 from convlens.graph import trace
 from convlens.runs import Run
@@ -43,8 +43,17 @@ def last_layer(run: Run) -> str:
 
 def receptive_field(run: Run, layer: str) -> tuple[int, ...] | None:
     """(height, width) in pixels of the network's input that a unit of the layer sees; None where nobody can tell."""
-    field = field_of(run.model, _blank(run), layer)
+    with prepared(run.model):
+        field = field_of(run.model, _blank(run), layer)
     return None if field is None else field.size
+
+
+def runs_of(run: Run, layer: str | None) -> str:
+    """That only the last of several runs of the layer in a pass is drawn; "" where it has one run."""
+    if layer is None:
+        return ""
+    with prepared(run.model):
+        return runs_told(run.model, layer, _blank(run))
 
 
 def _blank(run: Run) -> torch.Tensor:

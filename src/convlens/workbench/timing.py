@@ -15,7 +15,8 @@ from PIL import Image
 from torch import nn
 
 from convlens.data import usable_cpus
-from convlens.measurement import Latency, evaluating, measure_latency, probabilities, time_calls, told_apart
+from convlens.graph import evaluating
+from convlens.measurement import Latency, measure_latency, probabilities, time_calls, told_apart
 from convlens.pictures import Preprocess, decode
 
 __all__ = ["BATCHES", "Latency", "Timing", "photograph", "time_network"]

@@ -13,6 +13,7 @@ from convlens.errors import UsageError, counted, unknown_name
 from convlens.pictures import contact_sheet
 from convlens.runs import Run
 from convlens.workbench.drawn_files import Sheet, slug
+from convlens.workbench.layer_sweep import runs_of
 from convlens.workbench.map_sheets import Seen
 from convlens.workbench.results import Progress
 
@@ -31,7 +32,7 @@ def feature_map_sheets(run: Run, seen: list[Seen], layer: str | None, unit: int 
     sheets = []
     for one in seen:
         sheet = explanation.feature_maps_picture(run.model, run.preprocess([one.pixels]), layer)
-        caption = f"Feature maps of {layer}: {one.name}"
+        caption = _with_runs(f"Feature maps of {layer}: {one.name}", run, layer)
         sheets.append(Sheet(f"feature_maps-{slug(one.name)}", sheet, caption, "feature_maps"))
     return sheets
 
@@ -71,9 +72,16 @@ def maximised_sheets(
     labels = [f"{name}\n{before:.3g} → {after:.3g}" for name, before, after in grown]
     pictures = [one if one.shape[2] == 3 else one[..., 0] for one in found.pictures]
     what = _classes_told(run, len(units)) if target is None and unit is None else names[0]
-    sheet = contact_sheet(pictures, labels=labels, tile=TILE, title=f"What excites {what} most, grown from noise")
+    caption = _with_runs(f"What excites {what} most", run, layer)
+    title = _with_runs(f"What excites {what} most, grown from noise", run, layer)
+    sheet = contact_sheet(pictures, labels=labels, tile=TILE, title=title)
     stem = "classes" if len(units) > 1 else slug(names[0].replace(".", "-"))
-    return [Sheet(f"maximise-{stem}", sheet, f"What excites {what} most", "maximise")]
+    return [Sheet(f"maximise-{stem}", sheet, caption, "maximise")]
+
+
+def _with_runs(text: str, run: Run, layer: str | None) -> str:
+    told = runs_of(run, layer)
+    return f"{text}; {told}" if told else text
 
 
 def _classes_told(run: Run, drawn: int) -> str:
@@ -103,6 +111,6 @@ def exciting_sheets(run: Run, seen: list[Seen], layer: str | None, unit: int | N
             tiles.append(np.ascontiguousarray(picture[top : bottom + 1, left : right + 1]))
             labels.append(f"what it saw\n{bottom + 1 - top}x{right + 1 - left} px")
     columns = 6 if len(tiles) > len(found) else 3
-    title = f"What excites {layer}, channel {unit} most, of {counted(len(seen), 'picture')}"
+    title = _with_runs(f"What excites {layer}, channel {unit} most, of {counted(len(seen), 'picture')}", run, layer)
     sheet = contact_sheet(tiles, labels=labels, columns=columns, tile=TILE, title=title)
     return [Sheet(f"exciting-{slug(layer.replace('.', '-'))}-{unit}", sheet, title, "exciting")]
