@@ -20,6 +20,7 @@ from convlens.workbench.claim import claim, claim_free, keep_apart
 from convlens.workbench.design import Request, design
 from convlens.workbench.gather import Gathered, check_data_dir, excluded, gather
 from convlens.workbench.learn import Manner, learn
+from convlens.workbench.process import process_kept
 from convlens.workbench.published import published, recipe_of, request_of
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.resume import go_on, refuse_at_resume
@@ -50,6 +51,7 @@ class TrainResult:
 
 
 @typed
+@process_kept()
 def train(
     data: str | Path | None = None,
     *,
