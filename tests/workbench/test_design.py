@@ -120,6 +120,15 @@ def test_weights_of_a_run_bring_its_statistics_and_may_be_grey(pictures, trained
     assert made.preprocess.mean == before.preprocess.mean and made.preprocess.std == before.preprocess.std
 
 
+@pytest.mark.parametrize("grey", [True, False])
+def test_weights_of_one_channel_say_that_colours_are_not_seen(pictures, tmp_path, grey):
+    path, told = tmp_path / "w.pt", []
+    torch.save(room.create("lenet5", num_classes=2, in_channels=1, image_size=28).state_dict(), path)
+    made = designed(pictures(28, 28, grey=grey), told.append, model="lenet5", weights=str(path))
+    line = "pictures are read as greys: the weights are of a network of one channel; --weights none learns colours"
+    assert made.preprocess.channels == 1 and (line in told) != grey
+
+
 def written(path, classes):
     """The folder of a run of LeNet-5 with these classes, made by `create`."""
     return create("lenet5", classes=classes, image_size=28, in_channels=3, out=path).run

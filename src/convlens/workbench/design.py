@@ -164,6 +164,8 @@ def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell
         channels = 3
     elif told is not None:
         channels, options = told.in_channels or channels, told.options
+    if channels < gathered.scan.channels:
+        tell("pictures are read as greys: the weights are of a network of one channel; --weights none learns colours")
     classes = gathered.images.classes
     network = room.create(name, num_classes=len(classes), in_channels=channels, image_size=size, **options)
     record, drawn = None, {}
