@@ -80,7 +80,7 @@ def refuse_at_resume(
     for name, (came, usual) in fixed.items():
         if came != usual or name in given:
             raise UsageError(
-                f"--{name.replace('_', '-')} came with --resume, and counts only where a training begins; it goes on "
+                f"{training.as_option(name)} came with --resume, and counts only where a training begins; it goes on "
                 "as it began: leave that out, or start a new training"
             )
     if out is not None and Path(out).resolve() != Path(path).resolve():
@@ -123,8 +123,8 @@ def _refuse_changes(
         if not says_nothing and value not in (began[name], planned.get(name, began[name])):
             known = planned.get(name) if began[name] is None else began[name]
             raise UsageError(
-                f"--{name.removesuffix('_s').replace('_', '-')} came as {value}, and this training began with "
-                f"{known}; it goes on as it began: leave that out, or start a new training"
+                f"{training.as_option(name)} came as {value}, and this training began with {known}; it goes on as it "
+                "began: leave that out, or start a new training"
             )
 
 
