@@ -7,6 +7,7 @@ import io
 import shutil
 import stat
 import tarfile
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -205,6 +206,24 @@ def test_a_symbolic_link_is_the_file_that_its_chain_leads_to(tmp_path: Path) -> 
         assert images.notes[-1] == "1 link to what is no file of the archive: left out"
 
 
+@pytest.mark.parametrize("suffix", ["zip", "tar"])
+@pytest.mark.parametrize("name", ["cat/1.png", "dog/../cat/1.png"])
+def test_a_file_whose_name_comes_again_is_told(suffix: str, name: str, tmp_path: Path) -> None:
+    archive = (zipped if suffix == "zip" else tarred)(tmp_path / f"a.{suffix}", FILES)
+    if suffix == "zip":
+        with zipfile.ZipFile(archive, "a") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of zipfile, about the name
+            file.writestr(name, picture(7))
+    else:
+        again = tarred(tmp_path / "again.tar", {name: picture(7)})
+        with tarfile.open(archive, "a") as file, tarfile.open(again) as other:
+            file.addfile(other.getmembers()[0], io.BytesIO(picture(7)))
+    for _ in range(2):  # told again of what is in the cache
+        images = open_images(archive)
+        assert len(images) == 2 and images.reader.read(0)[0, 0, 0] == 7
+        assert images.notes[-1] == "1 file of a name that comes again in the archive: the last is taken"
+
+
 def test_a_link_of_a_file_to_itself_leaves_it_as_it_is(tmp_path: Path) -> None:
     images = open_images(linked(tmp_path / "a.tar", "cat/1.png", "./cat/1.png"))
     assert images.reader.read(0)[0, 0].tolist() == [1, 0, 99] and len(images.notes) == 1
@@ -224,7 +243,7 @@ def test_a_hard_link_that_leads_outside_is_refused(target: str, tmp_path: Path) 
     assert unpacked() == []
 
 
-@pytest.mark.parametrize("target", ["cat/none.png", "dog/same.png"])
+@pytest.mark.parametrize("target", ["cat/none.png", "dog/same.png", "cat/" + "y" * 300])
 def test_a_hard_link_to_what_is_not_there_is_left_out(target: str, tmp_path: Path) -> None:
     images = open_images(linked(tmp_path / "a.tar", "dog/same.png", target))
     assert len(images) == 2 and images.notes[-1] == "1 link to what is no file of the archive: left out"

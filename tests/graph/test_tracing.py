@@ -255,5 +255,5 @@ def test_torchscript_is_refused_with_what_to_give_instead():
 
 def test_a_lazy_module_asks_to_be_run_first():
     model = nn.LazyConv2d(4, 3)
-    with pytest.raises(NetworkError, match="has no shape yet"):
+    with pytest.raises(NetworkError, match=r"has no shape yet.*at the end of its __init__"):
         trace(model, (1, 3, 8, 8))

@@ -11,6 +11,7 @@ import pytest
 from convlens.errors import ConvlensError, RunError
 from convlens.runs import FORMAT_VERSION, NEWEST_FORMAT, Manifest, Run, installed_versions, read_manifest
 from convlens.runs.entries import INSIDE, KINDS, REQUIRED
+from convlens.storage import FolderLock
 
 
 def change(run: Path, **entries) -> None:
@@ -139,9 +140,13 @@ def test_what_is_no_run_folder_is_told_apart(tmp_path):
         Run.load(tmp_path / "nowhere")
     with pytest.raises(RunError, match=r"is no run: it holds no run\.json"):
         Run.load(tmp_path)
+    with FolderLock(tmp_path), pytest.raises(RunError, match="is no run yet: a process is still making it"):
+        Run.load(tmp_path)
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "last.safetensors").touch()
     with pytest.raises(RunError, match="is a training that has not ended; `convlens train --resume"):
+        Run.load(tmp_path)
+    with FolderLock(tmp_path), pytest.raises(RunError, match="is a training that is still running; wait until it ends"):
         Run.load(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(ConvlensError, match="file"):

@@ -247,22 +247,25 @@ def test_a_network_that_diverged_at_its_last_step_is_no_run(training, validates)
     assert not made.folder.manifest.exists()
 
 
+class Scaled(nn.Module):
+    """Its norm's scale and bias have three dimensions."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.head = nn.LayerNorm([1, 8, 8]), nn.Linear(64, 3)
+
+    def forward(self, images):
+        return self.head(self.norm(images).flatten(1))
+
+
 def test_a_training_begun_before_norms_were_told_by_kind_goes_on_as_it_began(training):
     """Its state is numbered by groups in which whatever has several dimensions is a matrix."""
-
-    class Scaled(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.norm, self.head = nn.LayerNorm([1, 8, 8]), nn.Linear(64, 3)
-
-        def forward(self, images):
-            return self.head(self.norm(images).flatten(1))
 
     def begun(name):
         torch.manual_seed(0)
         made = training(12, name=name, network=Scaled(), weight_decay=0.5)
         made.grouping = None
-        made.optimiser = made._optimiser(by_dimensions=True)
+        made.optimiser = made._optimiser()
         return made
 
     whole, half = begun("whole"), begun("half")
@@ -273,6 +276,29 @@ def test_a_training_begun_before_norms_were_told_by_kind_goes_on_as_it_began(tra
     again.resume()
     again.run()
     assert digest(again) == digest(whole)
+
+
+@pytest.mark.parametrize("grouping", ["matrices", None])
+def test_l1_is_of_what_counts_as_a_matrix_in_this_training(training, grouping):
+    network, logits, labels = Scaled(), torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+    made = training(network=network, l1=0.1, label_smoothing=0.0)
+    made.grouping = grouping
+    sizes = network.head.weight.abs().sum() + (64.0 if grouping is None else 0.0)  # 64 scales of 1, biases of 0
+    torch.testing.assert_close(made._loss(logits, labels), F.cross_entropy(logits, labels) + 0.1 * sizes)
+
+
+def test_a_resumed_training_whose_steps_are_recorded_keeps_its_rates_on_the_device(training, monkeypatch):
+    """In a recording a number would stay what it was."""
+    with pytest.raises(Stopped):
+        training(12).run(progress=lambda _, done, *__: os.kill(os.getpid(), signal.SIGINT) if done == 5 else None)
+    monkeypatch.setattr("convlens.training.loop.can_record", lambda device: True)
+    monkeypatch.setattr("convlens.training.loop.Replayed", lambda learn, network: learn)
+    tensors, facts = read_checkpoint(training(12).folder.last)
+    del facts["grouping"]
+    monkeypatch.setattr("convlens.training.loop.read_checkpoint", lambda path: (tensors, facts))
+    again = training(12)
+    again.resume()
+    assert all(isinstance(group.rate, torch.Tensor) for group in again.optimiser.groups)
 
 
 def test_state_of_other_shapes_is_one_clear_line(training):

@@ -40,6 +40,24 @@ def test_an_unknown_option_names_the_nearest():
 
 
 @pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"checkpoint_seconds": 0.0}, "--checkpoint-seconds came as 0.0; expected a number above 0"),
+        ({"budget_s": -1.0}, "--budget came as -1.0; expected a number above 0"),
+        ({"batch": 1.5}, "--batch came as 1.5; expected a whole number"),
+        ({"label_smoothing": 1.0}, "--label-smoothing came as 1.0; expected 0 or more and less than 1"),
+        ({"weight_decay": -1.0}, "--weight-decay came as -1.0; expected 0 or more"),
+        ({"progressive": 0.0}, "--progressive came as 0.0; expected a share of the side"),
+        ({"bias_rate": 0.0}, "bias_rate came as 0.0; expected a number above 0"),
+        ({"momentum": 1.0}, "momentum came as 1.0; expected 0 or more and less than 1"),
+    ],
+)
+def test_what_is_wrong_is_told_as_it_is_typed(wrong, named):
+    with pytest.raises(UsageError, match=f"^{named}"):
+        Recipe(**wrong)
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"epochs": 0},
@@ -173,7 +191,9 @@ def test_a_plan_says_how_much_of_its_schedule_was_reached() -> None:
 
 
 def test_a_network_whose_layers_have_no_weights_yet_is_refused():
-    with pytest.raises(UsageError, match="a lazy layer of the network has no weights yet"):
+    with pytest.raises(
+        UsageError, match=r"a lazy layer of the network has no weights yet .*at the end of its __init__"
+    ):
         fit_file.make_plan(nn.LazyLinear(2), lambda _: pytest.fail("pictures were asked for"), Recipe(), Setting(2))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 
@@ -120,6 +121,15 @@ def test_weights_of_a_run_bring_its_statistics_and_may_be_grey(pictures, trained
     assert made.preprocess.mean == before.preprocess.mean and made.preprocess.std == before.preprocess.std
 
 
+@pytest.mark.parametrize("grey", [True, False])
+def test_weights_of_one_channel_say_that_colours_are_not_seen(pictures, tmp_path, grey):
+    path, told = tmp_path / "w.pt", []
+    torch.save(room.create("lenet5", num_classes=2, in_channels=1, image_size=28).state_dict(), path)
+    made = designed(pictures(28, 28, grey=grey), told.append, model="lenet5", weights=str(path))
+    line = "pictures are read as greys: the weights are of a network of one channel; --weights none learns colours"
+    assert made.preprocess.channels == 1 and (line in told) != grey
+
+
 def written(path, classes):
     """The folder of a run of LeNet-5 with these classes, made by `create`."""
     return create("lenet5", classes=classes, image_size=28, in_channels=3, out=path).run
@@ -140,11 +150,25 @@ def test_a_run_is_fine_tuned_with_its_options_at_its_size(pictures, tmp_path):
     assert made.architecture["options"] == options
     assert made.preprocess.size == (64, 64)
     assert made.classifier == "head.linear"
+    assert designed(pictures(28, 28), weights=as_if_trained(run)).network.architecture == made.network.architecture
 
 
-def test_a_file_of_weights_needs_the_network_it_belongs_to(pictures, trained_run):
+def test_a_file_of_weights_needs_the_network_it_belongs_to(pictures, tmp_path):
+    torch.save(room.create("lenet5", num_classes=2, image_size=28).state_dict(), tmp_path / "w.pt")
     with pytest.raises(UsageError, match="name it with --model"):
-        designed(pictures(28, 28), weights=str(trained_run / "weights.safetensors"))
+        designed(pictures(28, 28), weights=str(tmp_path / "w.pt"))
+
+
+def test_weights_of_a_network_of_one_s_own_are_its_own_affair(copied_run):
+    """What --model or --network would answer is said at once."""
+    weights, manifest = str(copied_run / "weights.safetensors"), copied_run / "run.json"
+    described = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**described, "architecture": {"network": "net.py:Net"}}))
+    remedy = "load the weights of a network of your own in its __init__, and leave --weights out$"
+    with pytest.raises(UsageError, match=f"is of a network of your own, --network net.py:Net; {remedy}"):
+        Request(weights=weights)
+    with pytest.raises(UsageError, match=f"--weights {weights} came with --network; {remedy}"):
+        Request(weights=weights, network="net.py:Net")
 
 
 def test_imagenet_weights_that_were_asked_for_are_never_left_out_silently(pictures, monkeypatch):

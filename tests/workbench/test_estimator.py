@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +175,7 @@ def test_the_process_is_left_as_it_was(digits):
     ConvClassifier(**FAST, epochs=1).fit(seen[:60], answers[:60]).predict(seen[:3])
     ConvClassifier(epochs=1).fit(seen[:60].reshape(60, 64), answers[:60])
     assert torch.equal(torch.rand(3), expected) and torch.get_num_threads() == threads
+    assert sys.float_info.min / 2 > 0  # numbers that small are no zeros
 
 
 def test_a_seed_decides():

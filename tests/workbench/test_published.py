@@ -113,3 +113,9 @@ def blobs(folder: Path) -> None:
         for picture, label in zip(pictures, labels.tolist(), strict=True):
             picture[label % 3, 6 + label : 12 + label, 6 + 2 * (label // 3) : 16] = 220
         (folder / name).write_bytes(np.concatenate([labels[:, None], pictures.reshape(number, -1)], axis=1).tobytes())
+
+
+def test_beside_a_recipe_the_weights_of_a_run_are_told_as_they_were_given(trained_run: Path) -> None:
+    ask = Request(weights=str(trained_run / "weights.safetensors"))
+    with pytest.raises(UsageError, match="and --weights was given too"):
+        published("mnist", "mnist", ask, Recipe(), True)

@@ -253,6 +253,7 @@ def test_a_folder_below_a_file_is_refused(tmp_path, whole_lesson, quickly):
         ({"seed": 3}, "--seed came as 3"),
         ({"optimiser": "sgd"}, "--optimiser came as sgd"),
         ({"augment": False}, "--augment came as False, and this training began with True"),
+        ({"no_pictures": True}, "--no-pictures came as True, and this training began with False"),
         ({"fit": "resize"}, "--fit came as resize, and this training began with letterbox"),
         ({"device": "meta"}, "--device came as meta, and this training began with cpu"),
         ({"options": {"width": 0.5}}, "--option width came as 0.5, and this training began with None"),
@@ -270,7 +271,6 @@ def test_options_that_say_something_else_than_the_checkpoint_are_refused(interru
         ({"weights": "imagenet"}, "--weights came with --resume, and counts only where a training begins"),
         ({"split": (0.5, 0.25, 0.25)}, "--split came with --resume"),
         ({"max_bad": 0.5}, "--max-bad came with --resume"),
-        ({"keep_pictures": False}, "--no-pictures came with --resume"),
         ({"out": "elsewhere"}, "--out elsewhere came with --resume .*, which goes on in its own folder"),
         ({"network": "net.py:Net"}, "--network net.py:Net came, and this training is of perceptron, of the zoo"),
     ],
@@ -283,9 +283,16 @@ def test_what_counts_only_at_the_beginning_is_refused(interrupted, options, mess
 
 
 def test_what_counts_at_the_beginning_is_refused_as_its_default_too(interrupted):
-    for name in ("split", "max_bad", "weights"):
+    for name in ("split", "max_bad"):
         with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} came with --resume"):
             train(resume=interrupted[0], given=[name])
+
+
+def test_a_network_that_the_training_cannot_be_of_is_refused_before_anything_is_said(interrupted):
+    said = []
+    with pytest.raises(UsageError, match=r"--network net\.py:Net came, and this training is of perceptron"):
+        train(resume=interrupted[0], network="net.py:Net", tell=said.append)
+    assert said == []
 
 
 def test_how_often_is_saved_may_change(interrupted):
@@ -297,13 +304,18 @@ def test_how_often_is_saved_may_change(interrupted):
 def test_a_default_that_was_given_is_no_less_refused(tmp_path, name):
     began = {"optimiser": "sgd", "weight_decay": 0.01, "seed": 3, "epochs": 1}
     usual = {"optimiser": "adamw", "weight_decay": 0.05, "seed": 0, "model": "auto"}
-    facts = {"architecture": {"name": "lenet5"}, "preprocess": {"size": [28, 28], "fit": "crop"}}
+    facts = {
+        "architecture": {"name": "lenet5"},
+        "preprocess": {"size": [28, 28], "fit": "crop"},
+        "keep_pictures": False,
+    }
     recipe = Recipe(**began)
     plan = Plan(16, 6, 0.01, (Segment(0, 0.0, 6),))
     refuse = partial(resume_file._refuse_changes, recipe=recipe, plan=plan, augment=Augment(), facts=facts)
     refuse(usual, ())
     refuse({"batch": 16, "learning_rate": 0.01}, ("batch", "learning_rate"))  # as it was planned
     refuse({"fit": "auto", "device": "auto", "checkpoint_seconds": 5.0}, ("fit", "device", "checkpoint_seconds"))
+    refuse({"no_pictures": True}, ("no_pictures",))
     with pytest.raises(UsageError, match="--batch came as 17, and this training began with 16"):
         refuse({"batch": 17}, ("batch",))
     with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} came as {usual[name]}, and this training began"):
@@ -318,6 +330,16 @@ def test_the_command_line_says_which_options_were_typed(interrupted):
     with patch("convlens.workbench.train", lambda *_, given, **__: seen.update(given=given) or 1 / 0):
         CliRunner().invoke(app, typed)
     assert set(seen["given"]) == {"resume", "batch", "seed", "label_smoothing"}
+
+
+def test_weights_that_were_left_to_the_training_may_be_left_to_it_again(interrupted):
+    assert train(resume=interrupted[0], weights="auto", given=["weights"]).steps == 4
+
+
+def test_no_pictures_may_be_said_again(tmp_path, whole_lesson, quickly):
+    stop_after(1, whole_lesson.data, out=tmp_path / "run", keep_pictures=False, **quickly)
+    result = train(resume=tmp_path / "run", keep_pictures=False, given=["no_pictures"])
+    assert result.steps == 2 and not Run.load(result.run).manifest.keep_pictures
 
 
 def test_options_that_say_the_same_or_nothing_are_taken(interrupted):

@@ -2,7 +2,7 @@
 
 Refused: names that lead out of the folder. Left out: devices, hidden files and macOS's companions.
 A link becomes a copy of the file that it names, of a hidden one too; one to what is no file of the archive is left out,
-and counted.
+and counted. So is a file whose name comes again: the last is taken.
 Stopped: more than 200 times the archive's size (plus 100 MB), or more than the disk has free.
 """
 
@@ -51,6 +51,14 @@ DAMAGED = (
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """How many links to what is no file of the archive, and files whose name comes again in it."""
+
+    links: int
+    replaced: int
+
+
+@dataclass(frozen=True)
 class Member:
     """One file of an archive: its data, or the name of another that it equals; `done` bytes lie before it."""
 
@@ -93,7 +101,7 @@ def unpack(archive: Path, *, progress: Progress | None = None) -> Path:
 def unpack_into(archive: Path, place: Path, *, progress: Progress | None = None) -> Path:
     """Unpack into a new folder that appears whole or not at all.
 
-    Its name is `place` with the number of its files and that of links left out.
+    Its name is `place` with the number of its files and those of what is left out.
     Raises DataError for a damaged or hostile archive.
     """
     temporary = place.parent / f".convlens-{secrets.token_hex(6)}.tmp"
@@ -101,8 +109,8 @@ def unpack_into(archive: Path, place: Path, *, progress: Progress | None = None)
     try:
         with guard(files):
             files.mkdir(parents=True)
-        lost = _write_members(archive, files, progress)
-        folder = place.with_name(f"{place.name}-{_num_files(files)}-{lost}")
+        out = _write_members(archive, files, progress)
+        folder = place.with_name(f"{place.name}-{_num_files(files)}-{out.links}-{out.replaced}")
         with guard(folder):
             _move_into_place(files, folder)
     finally:
@@ -110,15 +118,16 @@ def unpack_into(archive: Path, place: Path, *, progress: Progress | None = None)
     return folder
 
 
-def num_lost(folder: Path) -> int:
-    """How many links of the archive that `unpack` made this folder of are left out."""
-    return int(folder.name.rpartition("-")[2])
+def left_out(folder: Path) -> LeftOut:
+    """Of the archive that `unpack` made this folder of."""
+    _, _, links, replaced = folder.name.split("-")
+    return LeftOut(int(links), int(replaced))
 
 
 def _unpacked(place: Path) -> Path | None:
     """The folder that was unpacked before, if no file of it is missing; it is removed where one is."""
-    for folder in place.parent.glob(f"{place.name}-*-*"):
-        if _num_files(folder) >= int(folder.name.split("-")[-2]):
+    for folder in place.parent.glob(f"{place.name}-*-*-*"):
+        if _num_files(folder) >= int(folder.name.split("-")[1]):
             return folder
         with guard(folder):
             shutil.rmtree(folder.rename(folder.with_name(f".convlens-{secrets.token_hex(6)}.tmp")))
@@ -137,14 +146,15 @@ def _move_into_place(temporary: Path, folder: Path) -> None:
             raise
 
 
-def _write_members(archive: Path, folder: Path, progress: Progress | None) -> int:
-    """Write the files into `folder`, hidden ones beside it, where links find them; how many links found none."""
+def _write_members(archive: Path, folder: Path, progress: Progress | None) -> LeftOut:
+    """Write the files into `folder`, hidden ones beside it, where links find them."""
     bound = _Bound(archive, folder)
     hidden: dict[PurePosixPath, Path] = {}
     links: dict[PurePosixPath, PurePosixPath | None] = {}
+    written, replaced = set[PurePosixPath](), 0
 
     def at(name: PurePosixPath | None) -> Path | None:
-        return None if name is None else folder / name if (folder / name).is_file() else hidden.get(name)
+        return None if name is None else folder / name if name in written else hidden.get(name)
 
     for member in _members(archive):
         wanted = _is_wanted(member.name)
@@ -161,6 +171,9 @@ def _write_members(archive: Path, folder: Path, progress: Progress | None) -> in
                 continue
             data = source.open("rb")
         target = folder / name if wanted else hidden.setdefault(name, folder.parent / str(len(hidden)))
+        if wanted:
+            replaced += name in written
+            written.add(name)
         _write(data, target, member.name, bound)
         if progress:
             progress("unpack", min(member.done, bound.archive_bytes), bound.archive_bytes, archive.name)
@@ -171,7 +184,7 @@ def _write_members(archive: Path, folder: Path, progress: Progress | None) -> in
             lost += 1
         else:
             _write(source.open("rb"), folder / name, str(name), bound)
-    return lost
+    return LeftOut(lost, replaced)
 
 
 def _end(name: PurePosixPath, links: dict[PurePosixPath, PurePosixPath | None]) -> PurePosixPath | None:

@@ -140,7 +140,7 @@ def _imbalance(classes: Sequence[str], counts: np.ndarray) -> Finding:
     largest, smallest = classes[int(counts.argmax())], classes[int(present[counts[present].argmin()])]
     said = (
         f"the largest class has {most / fewest:.0f} times as many pictures as the smallest "
-        f"({largest} {most:,}, {smallest} {fewest:,}); --class-weights evens this out"
+        f"({largest} {most:,}, {smallest} {fewest:,}), and counts as much more where --class-weights is left out"
     )
     return Finding("imbalance", "warning", said, (largest, smallest))
 

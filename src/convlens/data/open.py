@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from convlens.data.archive import SUFFIXES as ARCHIVE_SUFFIXES
-from convlens.data.archive import num_lost, unpack
+from convlens.data.archive import left_out, unpack
 from convlens.data.cifar import find_cifar, open_cifar
 from convlens.data.folder import (
     TEXTS,
@@ -101,14 +101,16 @@ def _open_file(file: Path, *, source: str, progress: Progress | None) -> Images:
 
 def _open_archive(archive: Path, *, name: str, source: str, progress: Progress | None) -> Images:
     unpacked = unpack(archive, progress=progress)
-    folder, lost = _single_folder(unpacked), num_lost(unpacked)
-    links = counted(lost, "link")
+    folder, out = _single_folder(unpacked), left_out(unpacked)
+    links = counted(out.links, "link")
     try:
         images = _open_folder(folder, name=name, source=source)
     except DataError as error:  # its paths are in the cache: say what they come from
-        also = f"; {links} to files that are not in it" if lost else ""
+        also = f"; {links} to files that are not in it" if out.links else ""
         raise DataError(f"{source}, unpacked: {error}{also}") from error
-    notes = [f"{links} to what is no file of the archive: left out"] if lost else []
+    notes = [f"{links} to what is no file of the archive: left out"] if out.links else []
+    if out.replaced:
+        notes.append(f"{counted(out.replaced, 'file')} of a name that comes again in the archive: the last is taken")
     notes += [] if folder == unpacked else tables_beside(unpacked)
     return replace(images, notes=(*images.notes, *notes))
 

@@ -20,6 +20,7 @@ from convlens.graph.recording import Recorder
 from convlens.graph.shortcuts import empty_like
 
 Inputs = Sequence[int] | Tensor | tuple[Any, ...]
+RUN_ONCE = "run the network once on a picture first, where it is named by --network at the end of its __init__"
 
 
 def trace(model: nn.Module, inputs: Inputs, *, real: bool = False) -> Graph:
@@ -41,7 +42,7 @@ def trace(model: nn.Module, inputs: Inputs, *, real: bool = False) -> Graph:
         )
     lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
     if lazy:
-        raise NetworkError(f"the parameter '{lazy[0]}' has no shape yet (a lazy module); run the network once first")
+        raise NetworkError(f"the parameter '{lazy[0]}' has no shape yet (a lazy module); {RUN_ONCE}")
     examples = _examples(model, inputs)
     if not real:
         try:
@@ -77,9 +78,7 @@ def check_values(model: nn.Module) -> None:
     named = (*model.named_parameters(), *model.named_buffers())
     shapeless = next((name for name, tensor in named if is_lazy(tensor)), None)
     if shapeless is not None:
-        raise UsageError(
-            f"a lazy layer of the network has no weights yet ('{shapeless}'); run the network once on a picture first"
-        )
+        raise UsageError(f"a lazy layer of the network has no weights yet ('{shapeless}'); {RUN_ONCE}")
     without = next((name for name, tensor in named if tensor.is_meta), None)
     if without is not None:
         raise UsageError(

@@ -13,7 +13,7 @@ from typing import Any
 from convlens.errors import RunError
 from convlens.runs.entries import damage_of
 from convlens.runs.whole import RESTORE
-from convlens.storage import write_json
+from convlens.storage import FolderLock, write_json
 
 FORMAT_VERSION = 2
 NEWEST_FORMAT = 3  # of a quantised run, which a reader of 2 would take for a float one; a higher one is refused
@@ -79,10 +79,15 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _not_a_run(folder: Path) -> str:
+    named, held = quote(str(folder)), FolderLock(folder).is_held()
     if (folder / "checkpoints" / "last.safetensors").exists():
-        return (
-            f"{folder} is a training that has not ended; `convlens train --resume {quote(str(folder))}` goes on with it"
-        )
+        if held:
+            return (
+                f"{folder} is a training that is still running; wait until it ends: `convlens serve {named}` shows it"
+            )
+        return f"{folder} is a training that has not ended; `convlens train --resume {named}` goes on with it"
+    if held:
+        return f"{folder} is no run yet: a process is still making it; wait until it ends"
     if (folder / "weights.safetensors").exists() or (folder / "weights.packed").exists():
         return f"{folder / 'run.json'} is missing, though the weights are there; {RESTORE}"
     if not folder.exists():

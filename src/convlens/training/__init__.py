@@ -7,7 +7,7 @@ from convlens.training.loop import Task
 from convlens.training.machine import choose_device, cpu_flags, describe_machine, has_fast_bf16
 from convlens.training.plan import Plan, Setting, default_epochs, first_plan
 from convlens.training.precision import Choice, Trial, choose
-from convlens.training.recipe import OPTIMISERS, SCHEDULES, Recipe, parse_duration, recipe_from
+from convlens.training.recipe import OPTIMISERS, SCHEDULES, Recipe, as_option, parse_duration, recipe_from
 from convlens.training.recipes import RECORDS, Record, default_record, record_named
 from convlens.training.schedule import size_at
 from convlens.training.throughput import Throughput, training_throughput
@@ -30,6 +30,7 @@ __all__ = [
     "Trial",
     "Watch",
     "as_filters",
+    "as_option",
     "choose",
     "choose_device",
     "cpu_flags",

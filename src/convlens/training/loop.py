@@ -75,13 +75,14 @@ class Training:
         if self.teacher is not None:
             channels_last = self.choice.memory_format is torch.channels_last
             self.teacher = self.teacher.laid_out(self.device, channels_last=channels_last)
-        self.optimiser = self._optimiser()
         self.class_weights = None if task.class_weights is None else task.class_weights.to(self.device)
         self.learn: Learn = self._learn
         its_own = not task.facts.get("own_network") and self.teacher is None  # whose Python may do as it likes
-        if can_record(self.device) and its_own:
+        self.records = can_record(self.device) and its_own
+        if self.records:
             self.learn = Replayed(self._learn, self.network)
-            self.optimiser.keep_rates_on(self.device)
+        self.grouping: str | None = "matrices"  # None in a training that an earlier version began
+        self.optimiser = self._optimiser()
         self.average = WeightAverage(self.network, recipe.ema) if recipe.ema else None
         self.resumed = False  # the first checkpoint comes after the beginning, before any step
         self.tally = Tally()
@@ -89,7 +90,6 @@ class Training:
         self.budget: Budget | None = None
         self.watch: Watch | None = None
         self.best: dict[str, Tensor] | None = None  # not yet on disk
-        self.grouping: str | None = "matrices"  # None in a training that an earlier version began
         self.rate = 0.0  # of the last step, which groups have a share of
         self.saved_at = time.monotonic()
         self.validation_s = 0.0  # what the last one took
@@ -106,18 +106,20 @@ class Training:
 
     def resume(self) -> None:
         tensors, facts = read_checkpoint(self.folder.last)
-        if "grouping" not in facts:
-            self.optimiser = self._optimiser(by_dimensions=True)
         self.grouping = facts.get("grouping")
+        self.optimiser = self._optimiser()
         restore(tensors, self.network, self.optimiser, self.average)
         self.tally = Tally(**facts["tally"])
         self.readings = Readings(self.tally)
         self.resumed = True
 
-    def _optimiser(self, *, by_dimensions: bool = False) -> Optimiser:
+    def _optimiser(self) -> Optimiser:
         dtype = self.choice.dtype  # Muon's steps need no more digits than the gradients that they are made of
-        how = {"pretrained": self.plan.pretrained, "by_dimensions": by_dimensions}
-        return build_optimiser(self.network, self.recipe, muon_dtype=dtype, **how)
+        how = {"pretrained": self.plan.pretrained, "by_dimensions": self.grouping is None}
+        optimiser = build_optimiser(self.network, self.recipe, muon_dtype=dtype, **how)
+        if self.records:
+            optimiser.keep_rates_on(self.device)
+        return optimiser
 
     def run(self, *, progress: Progress | None = None) -> None:
         """Raises Stopped, after saving, when a signal asked; StorageError when a checkpoint cannot be written."""
@@ -191,7 +193,8 @@ class Training:
         if weight is not None and labels.ndim == 2:  # soft labels have the mean by weight that hard ones have
             loss = loss * len(labels) / (labels @ weight).sum()
         if self.recipe.l1:
-            loss = loss + self.recipe.l1 * sum_of_sizes(decayed_parameters(self.network))
+            decayed = decayed_parameters(self.network, by_dimensions=self.grouping is None)
+            loss = loss + self.recipe.l1 * sum_of_sizes(decayed)
         if self.recipe.l1_scales:
             loss = loss + self.recipe.l1_scales * sum_of_sizes(norm_scales(self.network))
         return loss

@@ -21,14 +21,19 @@ NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 SGD_DECAY = 0.01  # of AdamW's: a decay of 0.05 is multiplied by AdamW's small rate, SGD's by one of 0.1
 
 
-def decayed_parameters(network: nn.Module) -> list[nn.Parameter]:
-    """The filters and matrices that are trained."""
-    wide = matrices_of(network)
+def decayed_parameters(network: nn.Module, *, by_dimensions: bool = False) -> list[nn.Parameter]:
+    """The filters and matrices that are trained; `by_dimensions` as in `matrices_of`."""
+    wide = matrices_of(network, by_dimensions=by_dimensions)
     return [p for p in network.parameters() if p.requires_grad and p in wide]
 
 
-def matrices_of(network: nn.Module) -> set[nn.Parameter]:
-    """What makes each of its outputs of several numbers: no norm's scale, no bias, whatever their shape."""
+def matrices_of(network: nn.Module, *, by_dimensions: bool = False) -> set[nn.Parameter]:
+    """What makes each of its outputs of several numbers: no norm's scale, no bias, whatever their shape.
+
+    `by_dimensions`: whatever has several counts as a matrix, as in trainings that 0.3.0 or an earlier version began.
+    """
+    if by_dimensions:
+        return {parameter for parameter in network.parameters() if parameter.ndim > 1}
     return {
         parameter
         for module in network.modules()
@@ -61,13 +66,12 @@ def build_optimiser(
 ) -> Optimiser:
     """Each parameter that is trained, in one group. In `muon_dtype` Muon orthogonalises its steps.
 
-    `by_dimensions`: whatever has several counts as a matrix, as in trainings that 0.3.0 or an earlier version began.
+    `by_dimensions` as in `matrices_of`.
     """
     *body, head = _layers(network)
     thirds = list(zip(_thirds(body), RATES, strict=False)) if pretrained else [(_flat(body), 1.0)]
     muon = Muon(recipe.momentum, on_sphere=recipe.on_sphere, dtype=muon_dtype) if recipe.optimiser == "muon" else None
-    groups = []
-    wide = {p for p in network.parameters() if p.ndim > 1} if by_dimensions else matrices_of(network)
+    wide, groups = matrices_of(network, by_dimensions=by_dimensions), []
     for part, scale in [*thirds, (head, recipe.head_rate)]:
         matrices = [p for p in part if p.requires_grad and p in wide]
         others = [p for p in part if p.requires_grad and p not in wide]

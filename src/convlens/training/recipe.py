@@ -14,6 +14,20 @@ OPTIMISERS = ("adamw", "sgd", "muon")
 BESIDE_MUON = ("adamw", "sgd")
 SCHEDULES = ("one_cycle", "cosine", "linear")
 PRECISIONS = ("auto", "fp32", "bf16")
+IN_PYTHON = (  # no options of the command line
+    "momentum",
+    "betas",
+    "head_rate",
+    "bias_rate",
+    "on_sphere",
+    "beside_muon",
+    "l1_scales",
+    "lookahead",
+    "clip",
+    "distil_weight",
+    "distil_temperature",
+    "freeze_stem",
+)
 POSITIVE = (
     "epochs",
     "budget_s",
@@ -91,15 +105,15 @@ class Recipe:
         for name in POSITIVE:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
-                raise UsageError(f"{name} came as {value}; expected a number above 0")
+                raise UsageError(f"{as_option(name)} came as {value}; expected a number above 0")
         for name in ("epochs", "batch", "threads", "seed"):
             value = getattr(self, name)
             if value is not None and value != int(value):
-                raise UsageError(f"{name} came as {value}; expected a whole number")
+                raise UsageError(f"{as_option(name)} came as {value}; expected a whole number")
         for name in ("label_smoothing", "ema", "momentum"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
-                raise UsageError(f"{name} came as {value}; expected 0 or more and less than 1")
+                raise UsageError(f"{as_option(name)} came as {value}; expected 0 or more and less than 1")
         if self.lookahead is not None and not 0 < self.lookahead <= 1:
             raise UsageError(f"lookahead came as {self.lookahead}; expected a share above 0, up to 1, like 0.8")
         if not 0 < self.distil_weight <= 1:
@@ -111,12 +125,12 @@ class Recipe:
                 f"freeze_stem came as {self.freeze_stem}; expected a share of the schedule above 0, up to 1"
             )
         if not 0 < self.progressive <= 1:
-            raise UsageError(f"progressive came as {self.progressive}; expected a share of the side above 0, up to 1")
+            raise UsageError(f"--progressive came as {self.progressive}; expected a share of the side above 0, up to 1")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise UsageError(f"betas came as {self.betas}; expected two numbers of 0 or more and less than 1")
         for name in ("l1", "l1_scales", "weight_decay"):
             if not 0 <= getattr(self, name) < float("inf"):
-                raise UsageError(f"{name} came as {getattr(self, name)}; expected 0 or more")
+                raise UsageError(f"{as_option(name)} came as {getattr(self, name)}; expected 0 or more")
         if not 0 <= self.seed < 1 << 63:
             raise UsageError(f"--seed came as {self.seed}; expected a number from 0 to 2**63 - 1")
         if self.threads is not None and self.threads > 16 * usable_cpus():
@@ -145,6 +159,11 @@ def recipe_from(options: dict[str, Any]) -> Recipe:
         if name not in known:
             raise unknown_name("training option", name, known, f"the options are {', '.join(known)}")
     return Recipe(**options)
+
+
+def as_option(field: str) -> str:
+    """checkpoint_seconds -> --checkpoint-seconds; what Python alone takes keeps its name."""
+    return field if field in IN_PYTHON else f"--{field.removesuffix('_s').replace('_', '-')}"
 
 
 def _choice(kind: str, value: str, choices: tuple[str, ...]) -> None:

@@ -20,6 +20,7 @@ from convlens import training
 from convlens.data import usable_cpus
 from convlens.errors import RunError, UsageError, counted, unknown_name
 from convlens.training.recipes import RECORDS, Record, record_named
+from convlens.workbench.process import process_kept
 from convlens.workbench.results import Progress
 from convlens.workbench.typed import typed
 
@@ -75,6 +76,7 @@ class BenchResult:
 
 
 @typed
+@process_kept()
 def bench(
     names: Sequence[str] = (),
     *,

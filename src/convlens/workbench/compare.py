@@ -23,6 +23,7 @@ from convlens.workbench.contenders import Contender, of_network, of_pattern, of_
 from convlens.workbench.drawing_file import drawing_file
 from convlens.workbench.evaluate import check_part
 from convlens.workbench.own_network import open_runs
+from convlens.workbench.process import process_kept
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.same_pictures import Answers, answers_of
 from convlens.workbench.typed import typed
@@ -77,6 +78,7 @@ class CompareResult:
 
 
 @typed
+@process_kept()
 def compare(
     targets: Sequence[Run | str | Path] = (),
     *,

@@ -20,8 +20,10 @@ from convlens.workbench.own_network import load_network, recorded_name, split_na
 from convlens.workbench.planner import ASSUMED_BUDGET_S, SMALL_SIDE, Candidate, candidates, choose_candidate
 from convlens.workbench.results import Tell
 from convlens.workbench.weights import (
+    LOADED_BY_ITSELF,
     is_file,
     is_untrained,
+    model_of,
     of_these_classes,
     origin_words,
     preprocess_of,
@@ -57,17 +59,23 @@ class Request:
             raise UsageError(
                 f"--weights came as '{self.weights}'; expected auto, none, imagenet, an existing file or a run"
             )
-        if self.model == "auto" and self.network is None and is_file(self.weights):
-            raise UsageError(f"--weights {self.weights} belongs to one network; name it with --model")
         if self.network is not None and self.model != "auto":
             raise UsageError(f"--model {self.model} and --network {self.network} were both given; give one of them")
-        if self.options and self.model == "auto":
+        if self.network is not None and self.weights not in ("auto", "none"):
+            raise UsageError(f"--weights {self.weights} came with --network; {LOADED_BY_ITSELF}")
+        if self.options and self.named == "auto":
             raise UsageError("--option belongs to one network; name it with --model")
         if self.network is not None:
             split_name(self.network)
-        elif self.model != "auto":
+        elif self.named != "auto":
             with unallocated():  # checks options and size
-                room.create(self.model, num_classes=2, image_size=self.image_size, **self.options)
+                room.create(self.named, num_classes=2, image_size=self.image_size, **self.options)
+
+    @property
+    def named(self) -> str:
+        """The model, that of the run where only its weights are given. UsageError where nothing tells it of weights."""
+        by_weights = self.model == "auto" and self.network is None and is_file(self.weights)
+        return model_of(self.weights) if by_weights else self.model
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,7 @@ class Design:
 
 def design(ask: Request, gathered: Gathered, recipe: Recipe, *, started: float, tell: Tell) -> Design:
     """Resolve `auto`s by stated rules and by timing; the network's initial weights are drawn from the recipe's seed."""
+    ask = replace(ask, model=ask.named)
     if ask.model == "auto" and ask.network is None:
         return _automatic(ask, gathered, recipe, started, tell)
     size = ask.image_size or _resolution(ask, gathered)
@@ -164,6 +173,8 @@ def _from_zoo(ask: Request, name: str, size: int, gathered: Gathered, tell: Tell
         channels = 3
     elif told is not None:
         channels, options = told.in_channels or channels, told.options
+    if channels < gathered.scan.channels:
+        tell("pictures are read as greys: the weights are of a network of one channel; --weights none learns colours")
     classes = gathered.images.classes
     network = room.create(name, num_classes=len(classes), in_channels=channels, image_size=size, **options)
     record, drawn = None, {}
@@ -248,8 +259,6 @@ def _short(error: Exception) -> str:
 
 def _own(ask: Request, gathered: Gathered, size: int, tell: Tell) -> Design:
     assert ask.network is not None
-    if ask.weights not in ("auto", "none"):
-        raise UsageError("--weights goes with a network of the zoo; load your own network's weights in its constructor")
     channels = gathered.scan.channels
     network = load_network(ask.network, num_classes=gathered.num_classes, in_channels=channels)
     described = {"network": recorded_name(ask.network)}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from operator import index
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -34,6 +32,7 @@ from convlens.workbench.given_pictures import (
 )
 from convlens.workbench.inference import read_logits
 from convlens.workbench.pixel_range import PixelRange
+from convlens.workbench.process import process_kept
 from convlens.workbench.python_names import told_in_python
 from convlens.workbench.rows import train_on_rows
 from convlens.workbench.train import train
@@ -110,7 +109,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         made = Path(mkdtemp(prefix="convlens-")) if self.out is None else None
         place = Path(str(self.out)) if made is None else made / "run"
         try:
-            with _process_kept(), told_in_python():
+            with process_kept(), torch.random.fork_rng(devices=[]), told_in_python():
                 run = self._trained(seen, numbers, [str(name) for name in classes], place)
         except BaseException:
             if made is not None:
@@ -166,7 +165,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         if not isinstance(pictures, list) and self._range is not None:
             self._range.check(pictures)
         seen = pictures if isinstance(pictures, list) or self._range is None else self._range.pixels(pictures)
-        with _process_kept():
+        with process_kept(), torch.random.fork_rng(devices=[]):
             by_row = isinstance(seen, np.ndarray) and seen.ndim == 2
             logits = self._of_rows(np.asarray(seen)) if by_row else self._of_pictures(seen)
         shares: np.ndarray = probabilities(logits[:, self._order], self._run.temperature).numpy()
@@ -241,14 +240,3 @@ def _seed(random_state: Any) -> int:
     if isinstance(random_state, int | np.integer):
         return int(random_state)
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-@contextmanager
-def _process_kept() -> Iterator[None]:
-    """A training sets torch's threads and generator for the whole process; both are put back."""
-    threads = torch.get_num_threads()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        torch.set_num_threads(threads)

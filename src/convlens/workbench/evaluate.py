@@ -27,6 +27,7 @@ from convlens.workbench.gather import check_data_dir, lasting_name
 from convlens.workbench.inference import Read, read_logits
 from convlens.workbench.judged import JudgedPicture, judge
 from convlens.workbench.own_network import open_run
+from convlens.workbench.process import process_kept
 from convlens.workbench.recognise import LOOKS_TRAINED_ON, TRAINED_ON, Candidates, look_over, roles_of
 from convlens.workbench.results import Progress, Tell, plain, silent
 from convlens.workbench.running import Running, check_engine_name, running
@@ -68,6 +69,7 @@ class EvaluateResult:
 
 
 @typed
+@process_kept()
 def evaluate(
     run: Run | str | Path,
     data: str | Path | None = None,

@@ -23,6 +23,7 @@ from convlens.runs import Run
 from convlens.storage import write_text
 from convlens.workbench.drawing_file import drawing_file
 from convlens.workbench.own_network import load_network, open_run
+from convlens.workbench.process import process_kept
 from convlens.workbench.timing import BATCHES, Timing, time_network
 from convlens.workbench.typed import typed
 
@@ -42,6 +43,7 @@ class MeasureResult:
 
 
 @typed
+@process_kept()
 def measure(
     target: Run | nn.Module | str | Path | None = None,
     *,

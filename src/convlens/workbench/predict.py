@@ -17,6 +17,7 @@ from convlens.pictures import decode
 from convlens.runs import Run
 from convlens.workbench.inference import read_logits
 from convlens.workbench.own_network import open_run
+from convlens.workbench.process import process_kept
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.running import running
 from convlens.workbench.typed import typed
@@ -52,6 +53,7 @@ class PredictResult:
 
 
 @typed
+@process_kept()
 def predict(
     run: Run | str | Path,
     pictures: Picture | Sequence[Picture],

@@ -53,6 +53,7 @@ def go_on(
         augment = Augment(**plan.augment)  # what an earlier version did not know is off
         _refuse_changes(asked or {}, given, recipe, plan, augment, facts)
         recipe = _saving_as_asked(recipe, asked or {}, given)
+        built = _rebuild(facts, network)
         teacher = same_teacher(plan.teacher, facts["classes"], teacher_network, network)
         source = str(data or facts["data"]["source"])
         check_data_dir(source, data_dir)
@@ -68,7 +69,6 @@ def go_on(
         lessons = prepare(gathered, preprocess, augment, recipe, progress=progress, tell=tell)
         task = lessons.task(recipe, plan.batch, facts, teacher)
         tell(f"going on with {path}: {counted(plan.total_steps, 'step')} in all, as planned when it began")
-        built = _rebuild(facts, network)
         run = training.go_on(built, task, recipe, plan, folder, progress=progress, watch=watch)
     return run, gathered
 
@@ -78,9 +78,9 @@ def refuse_at_resume(
 ) -> None:
     """UsageError for what only counts at the beginning: {option: (came, usual)}, and for another folder."""
     for name, (came, usual) in fixed.items():
-        if came != usual or name in given:
+        if came != usual or (name in given and usual != "auto"):
             raise UsageError(
-                f"--{name.replace('_', '-')} came with --resume, and counts only where a training begins; it goes on "
+                f"{training.as_option(name)} came with --resume, and counts only where a training begins; it goes on "
                 "as it began: leave that out, or start a new training"
             )
     if out is not None and Path(out).resolve() != Path(path).resolve():
@@ -107,13 +107,14 @@ def _refuse_changes(
         "image_size": facts["preprocess"]["size"][0],
         "device": plan.device,
         "fit": facts["preprocess"]["fit"],
+        "no_pictures": not facts["keep_pictures"],
         **{f"option {name}": value for name, value in facts["architecture"].get("options", {}).items()},
     }
     options = asked.get("options", {})
     began = {**{f"option {name}": None for name in options}, **began}
     asked = {**asked, **{f"option {name}": options[name] for name in options}}
     usual = {**training.Recipe().to_dict(), "model": "auto", "recipe": None, "teacher": None, "image_size": None}
-    usual |= {"device": "auto", "fit": "auto"}
+    usual |= {"device": "auto", "fit": "auto", "no_pictures": False}
     planned = {name: getattr(plan, name) for name in ("batch", "learning_rate", "precision", "threads")}
     del began["checkpoint_seconds"]
     for name, value in asked.items():
@@ -123,8 +124,8 @@ def _refuse_changes(
         if not says_nothing and value not in (began[name], planned.get(name, began[name])):
             known = planned.get(name) if began[name] is None else began[name]
             raise UsageError(
-                f"--{name.removesuffix('_s').replace('_', '-')} came as {value}, and this training began with "
-                f"{known}; it goes on as it began: leave that out, or start a new training"
+                f"{training.as_option(name)} came as {value}, and this training began with {known}; it goes on as it "
+                "began: leave that out, or start a new training"
             )
 
 

@@ -25,6 +25,7 @@ from convlens.workbench.fewer_bits import BitLearner, Bits, check_bits
 from convlens.workbench.gather import check_data_dir
 from convlens.workbench.own_network import open_run
 from convlens.workbench.own_pictures import pictures_of, recipe_of
+from convlens.workbench.process import process_kept
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.same_pictures import answers_of
 from convlens.workbench.search import Length
@@ -37,6 +38,7 @@ from convlens.workbench.within_limits import BUDGET_S, TRIALS, WithinLimits
 
 
 @typed
+@process_kept()
 def shrink(
     run: Run | str | Path,
     data: str | Path | None = None,

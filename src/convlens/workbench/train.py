@@ -20,6 +20,7 @@ from convlens.workbench.claim import claim, claim_free, keep_apart
 from convlens.workbench.design import Request, design
 from convlens.workbench.gather import Gathered, check_data_dir, excluded, gather
 from convlens.workbench.learn import Manner, learn
+from convlens.workbench.process import process_kept
 from convlens.workbench.published import published, recipe_of, request_of
 from convlens.workbench.results import Progress, Tell, silent
 from convlens.workbench.resume import go_on, refuse_at_resume
@@ -50,6 +51,7 @@ class TrainResult:
 
 
 @typed
+@process_kept()
 def train(
     data: str | Path | None = None,
     *,
@@ -99,9 +101,9 @@ def train(
     if resume is not None:
         asked = {**recipe_options, "seed": seed, "model": model, "recipe": recipe, "image_size": image_size}
         asked |= {"augment": augment, "teacher": None if teacher is None else str(teacher_path(teacher))}
-        asked |= {"device": device, "fit": fit, "options": model_options or {}}
+        asked |= {"device": device, "fit": fit, "options": model_options or {}, "no_pictures": not keep_pictures}
         fixed = {"weights": (weights, "auto"), "split": (tuple(split), (0.8, 0.1, 0.1)), "max_bad": (max_bad, 0.1)}
-        refuse_at_resume(fixed | {"no_pictures": (not keep_pictures, False)}, given, resume, out)
+        refuse_at_resume(fixed, given, resume, out)
         more: dict[str, Any] = {"progress": progress, "tell": tell, "watch": watch, "teacher_network": teacher_network}
         more["given"] = {FIELDS.get(name, name) for name in given}
         return _result(*go_on(resume, data, network=network, data_dir=data_dir, asked=asked, **more), started)

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 import convlens.zoo as room
-from convlens.errors import ConvlensError, NetworkError
+from convlens.errors import ConvlensError, NetworkError, UsageError
 from convlens.runs import Manifest, Run, RunFolder
 from convlens.storage import sha256_file
 from convlens.workbench.results import Tell
 
 NAMED = ("auto", "none", "imagenet")
+LOADED_BY_ITSELF = "load the weights of a network of your own in its __init__, and leave --weights out"
 
 
 def is_file(weights: str | Path | None) -> TypeGuard[str | Path]:
@@ -77,6 +78,18 @@ def _origin(run: Run) -> tuple[Path, str]:
     said, digest = str(run.manifest.weights.get("from")), run.manifest.weights.get("source_sha256")
     found = re.fullmatch(r"(.+) \(sha256 ([0-9a-f]{16})\)", said)
     return (Path(found[1]), found[2]) if found else (Path(said), str(digest))
+
+
+def model_of(weights: str | Path) -> str:
+    """The network of the zoo that the run was made of which these weights are. UsageError for others."""
+    run = run_of(weights)
+    if run is None:
+        raise UsageError(f"--weights {weights} belongs to one network; name it with --model")
+    if "network" in run.architecture:
+        own = run.architecture["network"]
+        raise UsageError(f"--weights {weights} is of a network of your own, --network {own}; {LOADED_BY_ITSELF}")
+    name: str = run.architecture["name"]
+    return name
 
 
 def told_by(weights: str | Path | None, model: str, options: Mapping[str, Any]) -> room.FileFacts | None:
