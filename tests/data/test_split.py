@@ -211,3 +211,14 @@ def test_a_val_taken_from_train_is_that_of_the_weights_and_of_new_pictures():
     parts = divide(labels, hashes, given, known=known)
     assert (parts[:200] == known[:200]).all()
     assert 1 <= (parts[200:240] == "val").sum() <= 8 and (parts[240:] == "test").all()
+
+
+def test_only_what_was_trained_on_leaves_a_val_of_the_source():
+    labels, hashes = labels_and_hashes()
+    given = ["train", "val", "test"] * 100
+    groups = [f"patient {index // 6}" for index in range(300)]
+    known = np.array((["train"] + [""] * 5 + ["val"] * 6) * 25)
+    hashes[4] = hashes[0]  # a val picture that is a copy of one that was trained on
+    for fractions in ((0.8, 0.1, 0.1), (1.0, 0.0, 0.0)):
+        parts = divide(labels, hashes, given, groups=groups, known=known, fractions=fractions)
+        assert np.flatnonzero(parts[1::3] == EXCLUDED).tolist() == [1]

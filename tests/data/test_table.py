@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -185,22 +186,51 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("column", ["group", "Patient", "subject_id"])
 def test_a_column_of_groups_is_read(column: str, tmp_path: Path) -> None:
-    images = open_images(csv(tmp_path, f"path,label,{column},width\n1.png,a,p1,5\n2.png,b,,6\n3.png,b,p1,7\n"))
-    assert images.groups == ("p1", "", "p1")
+    rows = [f"{place}.png,{'ab'[place % 2]},p{place // 3},5" for place in range(30)]
+    images = open_images(csv(tmp_path, "\n".join([f"path,label,{column},width", *rows, "x.png,a, ,6", ""])))
+    assert images.groups == (*(f"p{place // 3}" for place in range(30)), "")
     assert images.notes[1:] == (
-        f"1 group by the column `{column}`, each kept in one part; 1 picture of none",
+        f"10 groups by the column `{column}`, each kept in one part; 1 picture of none",
         "columns not read: width; one named `part` would divide the pictures",
     )
-    assert images.subset([1, 2]).groups == ("", "p1")
+    assert images.subset([3, 30]).groups == ("p1", "")
 
 
 def test_parquet_may_have_groups_and_no_parts_or_both(tmp_path: Path) -> None:
-    images = open_images(parquet(tmp_path, group=[7, 7], path=["1.png", "2.png"], label=["a", "b"]))
-    assert (images.groups, images.parts) == (("7", "7"), None)
-    both = open_images(parquet(tmp_path, group=[7, 8], path=["1", "2"], label=["a", "b"], part=["train", "test"]))
-    assert (both.groups, both.parts) == (("7", "8"), ("train", "test"))
-    assert both.notes[1] == "2 groups by the column `group`"
+    paths, labels = [f"{place}.png" for place in range(24)], ["a", "b"] * 12
+    days = [date(2026, 1, 1 + place // 2) for place in range(24)]
+    images = open_images(parquet(tmp_path, group=days, path=paths, label=labels))
+    assert images.groups is not None and (images.groups[:3], images.parts) == (
+        ("2026-01-01", "2026-01-01", "2026-01-02"), None,
+    )  # fmt: skip
+    both = open_images(parquet(tmp_path, group=[*range(12), *range(12)], path=paths, label=labels, part=["train"] * 24))
+    assert both.groups == (*(str(place % 12) for place in range(24)),) and both.parts == ("train",) * 24
+    assert both.notes[1] == "12 groups by the column `group`"
+
+
+def test_names_of_groups_are_the_same_however_they_are_stored(tmp_path: Path) -> None:
+    rows = [f"{place}.png,{'ab'[place % 2]},p{place}" for place in range(10)]
+    odd = ["x.png,a,\u00c9lodie  B", "y.png,b,E\u0301lodie B"]
+    images = open_images(csv(tmp_path, "\n".join(["path,label,patient", *rows, *odd, ""])))
+    assert images.groups is not None and images.groups[-2] == images.groups[-1] == "\u00c9lodie B"
+
+
+@pytest.mark.parametrize(
+    ("groups", "why"),
+    [
+        ([str(place % 9) for place in range(40)], "it names 9 groups, and 10 are needed"),
+        (["train"] * 32 + ["test"] * 8, "it names 2 groups, and 10 are needed"),
+        ([f"class {place // 4}" for place in range(40)], "each class is one group"),
+    ],
+)
+def test_a_column_that_names_kinds_of_pictures_keeps_none_together(groups: list[str], why: str, tmp_path: Path) -> None:
+    rows = [f"{place}.png,{place // 4},{group}" for place, group in enumerate(groups)]
+    images = open_images(csv(tmp_path, "\n".join(["path,label,group", *rows, ""])))
+    assert images.groups is None
+    assert images.notes[1] == f"the column `group` keeps no pictures together: {why}"
 
 
 def test_a_table_without_groups_has_none(tmp_path: Path) -> None:
-    assert open_images(csv(tmp_path, "path,label\n1.png,a\n")).groups is None
+    for text in ("path,label\n1.png,a\n", "path,label,group\n1.png,a,\n2.png,b,\n"):
+        images = open_images(csv(tmp_path, text))
+        assert images.groups is None and not any("keeps" in note or "kept" in note for note in images.notes)

@@ -10,8 +10,8 @@ from PIL import Image
 
 from convlens.errors import DataError
 from convlens.runs import Run
-from convlens.workbench import create, evaluate, train
-from convlens.workbench.weights import earlier_run
+from convlens.workbench import create, evaluate, shrink, train
+from convlens.workbench.lineage import LOST, earlier_run
 
 
 def parts_by_picture(run: Path) -> dict[str, str]:
@@ -19,11 +19,16 @@ def parts_by_picture(run: Path) -> dict[str, str]:
     return dict(zip(splits.hashes, splits.parts, strict=True))
 
 
-def test_pictures_stay_in_their_part_and_new_ones_are_divided(tmp_path, lesson, make_pictures, quickly):
-    data, told = tmp_path / "grown", []
-    shutil.copytree(lesson.data, data)
-    for file in make_pictures(tmp_path / "more", first=7000).rglob("*.*"):
+def grown(lesson, folder: Path, make_pictures) -> Path:
+    """The lesson's pictures and as many others."""
+    data = Path(shutil.copytree(lesson.data, folder / "grown"))
+    for file in make_pictures(folder / "more", first=7000).rglob("*.*"):
         shutil.copy(file, data / file.parent.name / f"new-{file.name}")
+    return data
+
+
+def test_pictures_stay_in_their_part_and_new_ones_are_divided(tmp_path, lesson, make_pictures, quickly):
+    data, told = grown(lesson, tmp_path, make_pictures), []
     before = parts_by_picture(lesson.run)
     train(data, out=tmp_path / "next", tell=told.append, **quickly | {"seed": 5, "weights": lesson.run})
     now = parts_by_picture(tmp_path / "next")
@@ -65,7 +70,11 @@ def test_a_test_part_of_the_source_is_scored_without_what_the_weights_were_train
         make_pictures(tmp_path / "parts" / part, first=first, per_class=8)
     for part in ("val", "test"):
         trained_on(lesson, tmp_path / "parts" / part)
-    run = train(tmp_path / "parts", out=tmp_path / "next", **quickly | {"weights": lesson.run}).run
+    told: list[str] = []
+    options = quickly | {"weights": lesson.run, "tell": told.append}
+    run = train(tmp_path / "parts", out=tmp_path / "next", **options).run
+    known = f"{lesson.run}, whose weights these are, was trained on them"
+    assert {f"32 pictures of val left out: {known}", f"32 pictures of test never scored: {known}"} <= {*told}
     assert Run.load(run).splits.counts() == {"train": 16, "val": 16, "test": 48, "excluded": 32}
     scored = evaluate(run)
     assert scored.scores.num_pictures == 16
@@ -74,29 +83,74 @@ def test_a_test_part_of_the_source_is_scored_without_what_the_weights_were_train
 def test_an_earlier_run_that_is_gone_or_another_is_told(tmp_path, lesson, make_pictures, quickly):
     first, told = tmp_path / "first", []
     shutil.copytree(lesson.run, first)
-    run = Run.load(train(lesson.data, out=tmp_path / "next", **quickly | {"weights": first}).run)
-    assert earlier_run(run, told.append).path == first and not told
+    run = train(lesson.data, out=tmp_path / "next", **quickly | {"weights": first}).run
+    found, why = earlier_run(Run.load(run))
+    assert found.path == first and not why
     weights = (first / "weights.safetensors").read_bytes()
     (first / "weights.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
-    assert earlier_run(run, told.append) is None
+    gone = f"{first / 'weights.safetensors'}, which this run began with, is gone, changed or of no whole run: {LOST}"
+    assert earlier_run(Run.load(run)) == (None, gone)
     shutil.rmtree(first)
-    assert earlier_run(run, told.append) is None
-    gone = f"{first / 'weights.safetensors'}, which this run began with, is gone or was changed"
-    assert told == [f"{gone}: what that was trained on cannot be told"] * 2
+    evaluate(run, tell=told.append)
+    assert not told  # it knows its own pictures
+    evaluate(run, make_pictures(tmp_path / "other", first=7000), tell=told.append)
+    assert told == [gone]
+
+
+@pytest.mark.parametrize("file", ["splits.csv", "looks.safetensors"])
+def test_an_earlier_run_that_was_damaged_is_told_and_no_error(file, tmp_path, lesson, make_pictures, quickly):
+    first, told = tmp_path / "first", []
+    shutil.copytree(lesson.run, first)
+    run = train(lesson.data, out=tmp_path / "next", **quickly | {"weights": first}).run
+    (first / file).unlink()
+    evaluate(run, make_pictures(tmp_path / "other", first=7000), tell=told.append)
+    assert len(told) == 1 and file in told[0] and told[0].endswith(LOST)
+    train(lesson.data, out=tmp_path / "again", **quickly | {"weights": first, "tell": told.append})
+    assert file in told[1] and told[1].endswith(LOST)
+
+
+def test_an_earlier_run_that_may_not_be_read_is_told(lesson, tmp_path, quickly, monkeypatch):
+    run = Run.load(train(lesson.data, out=tmp_path / "next", **quickly | {"weights": lesson.run}).run)
+
+    def forbidden(path: object) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", forbidden)
+    found, why = earlier_run(run)
+    assert found is None and "cannot be read" in why and why.endswith(LOST)
+
+
+def test_the_best_weights_of_a_training_that_did_not_end_are_told(tmp_path, lesson, quickly):
+    first, told = tmp_path / "first", []
+    shutil.copytree(lesson.run, first)
+    (first / "run.json").unlink()
+    best = first / "checkpoints" / "best.safetensors"
+    train(lesson.data, out=tmp_path / "next", **quickly | {"weights": best, "tell": told.append})
+    assert f"{best} is of no whole run: {LOST}" in told
+
+
+def test_a_grown_set_is_divided_as_it_was_when_a_run_is_shrunk(tmp_path, lesson, make_pictures):
+    data = grown(lesson, tmp_path, make_pictures)
+    shrink(lesson.run, data=data, quantise="int8", epochs=1, out=(small := tmp_path / "small"))
+    before, now = parts_by_picture(lesson.run), parts_by_picture(small)
+    assert {content: now[content] for content in before} == before and len(now) == 80
+    shutil.rmtree(lesson.run)
+    told: list[str] = []
+    evaluate(small, make_pictures(tmp_path / "other", first=9000), tell=told.append)
+    assert told == [f"{lesson.run}, which this run began with, is gone, changed or of no whole run: {LOST}"]
 
 
 def test_weights_are_found_again_from_another_folder(tmp_path, lesson, quickly, monkeypatch):
     monkeypatch.chdir(lesson.run.parent)
     run = Run.load(train(lesson.data, out=tmp_path / "next", **quickly | {"weights": lesson.run.name}).run)
     monkeypatch.chdir(tmp_path)
-    assert earlier_run(run, print).path == lesson.run
+    assert earlier_run(run)[0].path == lesson.run
 
 
 def test_a_scratch_run_has_no_earlier_one(tmp_path, lesson, monkeypatch):
     (tmp_path / "scratch").mkdir()
     monkeypatch.chdir(tmp_path)
-    told: list[str] = []
-    assert earlier_run(Run.load(lesson.run), told.append) is None and not told
+    assert earlier_run(Run.load(lesson.run)) == (None, "")
 
 
 def test_large_photographs_of_an_earlier_run_without_pictures_are_known(tmp_path, make_pictures, quickly):

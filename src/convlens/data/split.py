@@ -52,9 +52,10 @@ def divide(
     division[usable] = np.asarray(parts)[usable]
     if "train" not in division:
         raise DataError("the source has no training part; it has " + ", ".join(sorted(set(parts))))
-    trained_on = {hashes[index] for index in np.flatnonzero(division == "train").tolist()}
+    learnt = (division == "train") if known is None else (division == "train") | (known == "train")
+    trained_on = {hashes[index] for index in np.flatnonzero(learnt).tolist()}
     for index in np.flatnonzero(division == "val").tolist():
-        if hashes[index] in trained_on or stays[index] == "train":
+        if hashes[index] in trained_on:
             division[index] = EXCLUDED
     if "val" not in division and fractions[1] > 0:
         free = (division == "train") & ~np.isin(stays, ("train", "val"))
@@ -97,7 +98,8 @@ def _together(hashes: Sequence[str | None], groups: Sequence[str] | None) -> np.
 
 def _numbered(names: Iterable[str]) -> np.ndarray:
     """(N,) numbers from 0 on, the same for the same name."""
-    return np.unique(list(names), return_inverse=True)[1]
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int64)
 
 
 def _deal(
@@ -113,8 +115,10 @@ def _deal(
     for index in indices.tolist():
         groups[int(together[index])].append(index)
     by_class: dict[int, list[list[int]]] = defaultdict(list)
+    classes = labels.tolist()
     for members in groups.values():
-        by_class[Counter(labels[members].tolist()).most_common(1)[0][0]].append(members)
+        counts = Counter(classes[index] for index in members)
+        by_class[counts.most_common(1)[0][0]].append(members)
     for label, members_of_class in by_class.items():
         order = np.argsort(hashed(seed, label, "split", np.arange(len(members_of_class))), kind="stable")
         _deal_class(division, [members_of_class[i] for i in order], shares)

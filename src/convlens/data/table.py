@@ -24,8 +24,9 @@ COLUMNS = {
     "path": ("path", "filename", "file", "image", "filepath", "file_path", "file_name", "image_path"),
     "label": ("label", "class", "target", "category", "class_name"),
     "part": ("part", "split"),
-    "group": ("group", "group_id", "patient", "patient_id", "subject", "subject_id"),
+    "group": ("group", "group_id", "patient", "patient_id", "patientid", "subject_id"),
 }
+LEAST_GROUPS = 10  # fewer are rather kinds of pictures, and too few to be divided
 DELIMITERS = ",;\t"
 CSV_SUFFIXES = (".csv", ".tsv")
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -56,7 +57,7 @@ def open_table(table: Path, *, name: str, source: str) -> Images:
         _check(row)
     classes = _sorted_classes(rows)
     number = {label: index for index, label in enumerate(classes)}
-    divided = any(row.part for row in rows)
+    divided, groups = any(row.part for row in rows), _groups(rows)
     return Images(
         name=name,
         source=source,
@@ -64,22 +65,32 @@ def open_table(table: Path, *, name: str, source: str) -> Images:
         labels=np.array([number[row.label] for row in rows], np.int64),
         reader=FileReader([_locate(table.parent, row.path) for row in rows], [row.path for row in rows]),
         parts=tuple(row.part for row in rows) if divided else None,
-        groups=tuple(row.group for row in rows) if "group" in named else None,
+        groups=groups,
         notes=(
             f"{counted(len(rows), 'picture')} in {counted(len(classes), 'class', 'classes')} ({table.name})",
-            *_group_notes(rows, named, divided=divided),
+            *_group_notes(rows, named.get("group", ""), kept=groups is not None, divided=divided),
             *_unread_notes(unread, divided=divided),
         ),
     )
 
 
-def _group_notes(rows: Sequence[Row], named: Mapping[str, str], *, divided: bool) -> Iterator[str]:
-    if "group" not in named:
-        return
-    column, number = f"the column `{named['group']}`", counted(len({row.group for row in rows} - {""}), "group")
-    kept = "" if divided else ", each kept in one part"
-    alone = sum(not row.group for row in rows)
-    yield f"{number} by {column}{kept}" + (f"; {counted(alone, 'picture')} of none" if alone else "")
+def _groups(rows: Sequence[Row]) -> tuple[str, ...] | None:
+    """None where they are too few to be divided, or each class is one: these are kinds of pictures."""
+    groups, labels = {row.group for row in rows} - {""}, {row.label for row in rows}
+    divides = len(groups) >= LEAST_GROUPS and len({(row.label, row.group) for row in rows}) > len(labels)
+    return tuple(row.group for row in rows) if divides else None
+
+
+def _group_notes(rows: Sequence[Row], column: str, *, kept: bool, divided: bool) -> Iterator[str]:
+    number, alone = len({row.group for row in rows} - {""}), sum(not row.group for row in rows)
+    if not kept and number:
+        why = f"it names {counted(number, 'group')}, and {LEAST_GROUPS} are needed"
+        why = why if number < LEAST_GROUPS else "each class is one group"
+        yield f"the column `{column}` keeps no pictures together: {why}"
+    elif number:
+        how = "" if divided else ", each kept in one part"
+        others = f"; {counted(alone, 'picture')} of none" if alone else ""
+        yield f"{counted(number, 'group')} by the column `{column}`{how}{others}"
 
 
 def _unread_notes(unread: Sequence[str], *, divided: bool) -> Iterator[str]:
@@ -159,7 +170,10 @@ def _parquet_rows(table: Path) -> Rows:
     rows = []
     for number, cells in enumerate(zip(*(columns[header[place]] for place in places.values()), strict=True), start=1):
         where = f"{table}, row {number}"
-        picked = {name: _text(cell, where) for name, cell in zip(places, cells, strict=True)}
+        picked = {
+            name: _text(cell, where) if name != "group" or cell is None or cell != cell else str(cell)
+            for name, cell in zip(places, cells, strict=True)
+        }
         rows.append(_row(where, picked, divided="part" in places))
     return rows, *_columns(header, places)
 
@@ -195,7 +209,7 @@ def _row(where: str, cells: Mapping[str, str], *, divided: bool) -> Row:
     path, label, part, group = (cells.get(column, "") for column in COLUMNS)
     if divided and not part_named(part):
         raise DataError(f"{where}: the part is '{part}'; expected train, val or test")
-    return Row(where, path, class_named(label), part_named(part), group)
+    return Row(where, path, class_named(label), part_named(part), class_named(" ".join(group.split())))
 
 
 def _check(row: Row) -> None:

@@ -211,7 +211,10 @@ def choose_pictures(
     wanted = _wanted(part, include_train)
     chosen = np.flatnonzero(np.isin(roles, wanted))
     if len(chosen) == 0 and part == "test" and "val" in roles:
-        tell("there is no test part: scoring the validation part, on which the temperature was fitted")
+        none = (
+            "all of the test part was trained on" if "test" in (given.images.parts or ()) else "there is no test part"
+        )
+        tell(f"{none}: scoring the validation part, on which the temperature was fitted")
         part, chosen = "val", np.flatnonzero(np.isin(roles, _wanted("val", include_train)))
     scored = set(chosen.tolist())
     left_out = Counter(str(role) for index, role in enumerate(roles) if index not in scored)

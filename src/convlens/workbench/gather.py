@@ -99,13 +99,15 @@ def gather(
             f"only pictures of one class of {source} can be read ({images.classes[readable.pop()]}); expected two "
             "classes or more: `convlens doctor` lists what is wrong with the others"
         )
-    known = None if begins_with is None else parts_in(begins_with, images, found, exact=exact, tell=tell)
+    known = None
+    if begins_with is not None:
+        known = parts_in(begins_with, images, found, exact=exact, progress=progress, tell=tell)
     division = divide(
         images.labels, found.hashes, images.parts, seed=seed, fractions=fractions, groups=images.groups, known=known
     )
-    if begins_with is not None and known is not None and images.parts is None and (known == division).any():
-        stay = counted(int((known == division).sum()), "picture")
-        tell(f"{stay} in the same part as in {begins_with.path}, whose weights these are")
+    if begins_with is not None and known is not None:
+        for line in _known_words(begins_with, images, known, division):
+            tell(line)
     for line in _unjudged(images, found.readable, division):
         tell(line)
     keys = [images.reader.key(index) for index in range(len(images))]
@@ -129,6 +131,21 @@ def _unjudged(images: Images, readable: np.ndarray, division: np.ndarray) -> Ite
         if lacking := [images.classes[label] for label in sorted((learnt & expected) - there) if there]:
             number = counted(len(lacking), "class", "classes")
             yield f"{number} with too few pictures for {part}: {listed(lacking)}; no score there can speak about them"
+
+
+def _known_words(run: Run, images: Images, known: np.ndarray, division: np.ndarray) -> Iterator[str]:
+    """What becomes of pictures that the run knows whose weights a training begins with."""
+    if images.parts is None:
+        if stay := int(((known == division) & (known != "")).sum()):
+            yield f"{counted(stay, 'picture')} in the same part as in {run.path}, whose weights these are"
+        return
+    for part, done in (("val", "left out"), ("test", "never scored")):
+        learnt = (np.array(images.parts) == part) & (known == "train")
+        if learnt.any():
+            yield (
+                f"{counted(int(learnt.sum()), 'picture')} of {part} {done}: {run.path}, whose weights these are, was "
+                "trained on them"
+            )
 
 
 def _one_level_down(source: str | Path, images: Images) -> str:

@@ -45,9 +45,10 @@ def pictures_of(
     progress: Progress | None,
     tell: Tell,
 ) -> Gathered:
-    """The run's own pictures are divided as they were: none of its test part is trained on."""
+    """The run's own pictures are divided as they were, among others too: none of its test part is trained on."""
     exact = run.manifest.data is not None and "looks_sha256" not in run.manifest.data
-    found = gather(source, data_dir=data_dir, max_bad=1.0, seed=seed, exact=exact, progress=progress, tell=tell)
+    more: dict[str, Any] = {"exact": exact, "begins_with": None if own else run, "progress": progress, "tell": tell}
+    found = gather(source, data_dir=data_dir, max_bad=1.0, seed=seed, **more)
     before = run.splits if own else None
     if before is not None:
         same_pictures(found, before, str(source))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,8 +11,8 @@ import numpy as np
 from convlens.data import Images, Scan, content_hash, file_hash, large, open_images, same_looks, scan
 from convlens.errors import ConvlensError, PictureError, counted
 from convlens.runs import Run, SeenLooks
+from convlens.workbench.lineage import earlier_run
 from convlens.workbench.results import Progress, Tell, silent
-from convlens.workbench.weights import earlier_run
 
 TRAINED_ON, LOOKS_TRAINED_ON = "trained on", "looks trained on"
 UNREADABLE, UNKNOWN = "unreadable", "of an unknown class"
@@ -26,28 +26,34 @@ class Candidates:
     images: Images
     labels: np.ndarray
     scan: Scan
+    progress: Progress | None = None  # of another scan, should one be needed
 
 
 def look_over(run: Run, images: Images, labels: np.ndarray, progress: Progress | None) -> Candidates:
     """A run that keeps no looks knows what it was trained on by pixels at full size, so these are scanned so too."""
-    return Candidates(run, images, labels, scan(images, parts=images.parts, progress=progress, exact=_by_pixels(run)))
+    found = scan(images, parts=images.parts, progress=progress, exact=_by_pixels(run))
+    return Candidates(run, images, labels, found, progress)
 
 
 def _by_pixels(run: Run) -> bool:
     return run.splits is not None and run.looks is None
 
 
-def parts_in(run: Run, images: Images, found: Scan, *, exact: bool, tell: Tell) -> np.ndarray:
+def parts_in(
+    run: Run, images: Images, found: Scan, *, exact: bool, progress: Progress | None, tell: Tell
+) -> np.ndarray:
     """(N,) parts that pictures had in an earlier run, "" for new ones; `exact` is how they were scanned."""
-    roles = roles_of(_before(run, images, found, exact=exact), tell)
+    roles = roles_of(_before(run, Candidates(run, images, images.labels, found, progress), exact=exact), tell)
     parts = {TRAINED_ON: "train", LOOKS_TRAINED_ON: "train", "val": "val", "test": "test"}
     return np.array([parts.get(role, "") for role in roles.tolist()], dtype="<U8")
 
 
-def _before(run: Run, images: Images, found: Scan, *, exact: bool) -> Candidates:
+def _before(run: Run, given: Candidates, *, exact: bool) -> Candidates:
     """To an earlier run, whose classes are no matter; scanned again where it knows pictures in another way."""
-    labels = np.zeros(len(images), np.int64)
-    return Candidates(run, images, labels, found) if exact == _by_pixels(run) else look_over(run, images, labels, None)
+    labels = np.zeros(len(given.images), np.int64)
+    if run.splits is None or exact == _by_pixels(run):
+        return replace(given, run=run, labels=labels)
+    return look_over(run, given.images, labels, given.progress)
 
 
 def roles_of(given: Candidates, tell: Tell = silent) -> np.ndarray:
@@ -58,9 +64,11 @@ def roles_of(given: Candidates, tell: Tell = silent) -> np.ndarray:
     pixel by pixel.
     """
     found = _own_roles(given, tell)
-    earlier = earlier_run(given.run, tell)
+    earlier, why = earlier_run(given.run)
+    if why and np.char.startswith(found, "new").any():
+        tell(why)
     if earlier is not None:
-        before = roles_of(_before(earlier, given.images, given.scan, exact=_by_pixels(given.run)), tell)
+        before = roles_of(_before(earlier, given, exact=_by_pixels(given.run)), tell)
         learnt = np.isin(before, [TRAINED_ON, LOOKS_TRAINED_ON]) & ~np.isin(found, [UNREADABLE, UNKNOWN, TRAINED_ON])
         found[learnt] = before[learnt]
     return found

@@ -20,6 +20,7 @@ from convlens.workbench.claim import claim, claim_free, keep_apart
 from convlens.workbench.design import Request, design
 from convlens.workbench.gather import Gathered, check_data_dir, excluded, gather
 from convlens.workbench.learn import Manner, learn
+from convlens.workbench.lineage import begun_with
 from convlens.workbench.process import process_kept
 from convlens.workbench.published import published, recipe_of, request_of
 from convlens.workbench.results import Progress, Tell, silent
@@ -27,7 +28,7 @@ from convlens.workbench.resume import go_on, refuse_at_resume
 from convlens.workbench.task import check_augmentation, chosen_augment, with_statistics
 from convlens.workbench.teacher import check_teacher, teacher_path
 from convlens.workbench.typed import typed
-from convlens.workbench.weights import weights_file, whole_run_of
+from convlens.workbench.weights import weights_file
 
 FIELDS = {"budget": "budget_s"}  # of a recipe, by the option that is called otherwise
 ANNEALED = 0.9  # share of a schedule at which its rate is nearly nothing
@@ -129,6 +130,7 @@ def train(
     with ExitStack() as held:
         held.enter_context(torch.random.fork_rng(devices=[]))
         folder = None if out is None else claim(held, Path(out))
+        begins_with = begun_with(ask.weights, tell)
         gathered = gather(
             data,
             data_dir=data_dir,
@@ -136,12 +138,13 @@ def train(
             seed=seed,
             max_bad=max_bad,
             exact=not keep_pictures,  # a look is a picture too, of 16 x 18 greys
-            begins_with=whole_run_of(ask.weights),
+            begins_with=begins_with,
             progress=progress,
             tell=tell,
         )
         if not len(gathered.splits.indices("val")):
-            tell("no picture is left for validation: no best weights, no temperature; give more pictures or a --split")
+            remedy = "give more pictures or a --split" if begins_with is None else "give pictures new to the weights"
+            tell(f"no picture is left for validation: no best weights, no temperature; {remedy}")
         made = design(ask, gathered, wanted, started=started, tell=tell)
         folder = folder or claim_free(held, f"{gathered.images.name}-{made.label}")
         gathered.write(folder)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import convlens.zoo as room
-from convlens.errors import ConvlensError, NetworkError, UsageError
+from convlens.errors import NetworkError, UsageError
 from convlens.runs import Manifest, Run, RunFolder
-from convlens.storage import sha256_file
-from convlens.workbench.results import Tell
 
 NAMED = ("auto", "none", "imagenet")
 LOADED_BY_ITSELF = "load the weights of a network of your own in its __init__, and leave --weights out"
@@ -41,26 +37,14 @@ def whole_run_of(weights: str | Path | None) -> Run | None:
     """The run that a file of weights, or its best checkpoint, belongs to; None for other files."""
     if not is_file(weights):
         return None
-    path = Path(weights)
-    folders = [folder for folder in map(RunFolder, path.parents[:2]) if path in _files(folder)]
+    folders = folders_of(Path(weights).resolve())
     return next((Run.load(folder.path) for folder in folders if folder.manifest.exists()), None)
 
 
-def _files(folder: RunFolder) -> tuple[Path, ...]:
-    return folder.weights, folder.packed, folder.best
-
-
-def earlier_run(run: Run, tell: Tell) -> Run | None:
-    """The run whose weights it began with, where that is still there, and the same."""
-    path, digest = _origin(run)
-    file = Path(str(weights_file(path)))
-    with suppress(ConvlensError, OSError):
-        earlier = whole_run_of(file)
-        if earlier is not None and sha256_file(file).startswith(digest):
-            return earlier
-    if any(path in _files(RunFolder(above)) for above in path.parents[:2]):
-        tell(f"{path}, which this run began with, is gone or was changed: what that was trained on cannot be told")
-    return None
+def folders_of(file: Path) -> list[RunFolder]:
+    """Those that a run would have whose weights, or best checkpoint, are in this file."""
+    folders = map(RunFolder, file.parents[:2])
+    return [folder for folder in folders if file in (folder.weights, folder.packed, folder.best)]
 
 
 def origin_words(source: str | Path, sha256: str) -> str:
@@ -70,14 +54,7 @@ def origin_words(source: str | Path, sha256: str) -> str:
 
 def lasting_path(source: str | Path) -> str:
     """A file or folder as any working folder understands it, the name of published weights as it is."""
-    return str(Path(source).resolve() if Path(source).exists() else source)
-
-
-def _origin(run: Run) -> tuple[Path, str]:
-    """The file or run that its weights are from, and the first digits of their SHA-256."""
-    said, digest = str(run.manifest.weights.get("from")), run.manifest.weights.get("source_sha256")
-    found = re.fullmatch(r"(.+) \(sha256 ([0-9a-f]{16})\)", said)
-    return (Path(found[1]), found[2]) if found else (Path(said), str(digest))
+    return str(Path(source).resolve() if is_file(source) and Path(source).exists() else source)
 
 
 def model_of(weights: str | Path) -> str:
