@@ -117,8 +117,8 @@ def _deal(
     by_class: dict[int, list[list[int]]] = defaultdict(list)
     classes = labels.tolist()
     for members in groups.values():
-        counts = Counter(classes[index] for index in members)
-        by_class[counts.most_common(1)[0][0]].append(members)
+        first, *others = (classes[index] for index in members)
+        by_class[Counter([first, *others]).most_common(1)[0][0] if others else first].append(members)
     for label, members_of_class in by_class.items():
         order = np.argsort(hashed(seed, label, "split", np.arange(len(members_of_class))), kind="stable")
         _deal_class(division, [members_of_class[i] for i in order], shares)
