@@ -31,6 +31,7 @@ from convlens.graph.tracing import bare_network, trace
 
 TRIES = 24  # of sizes for layers that are taken apart in order
 WITHOUT = 1 / 8  # the most of a network's linked units that may have no unit of the large one
+SLICES = ("slice", "split", "split_with_sizes", "unsafe_split", "chunk")
 
 
 class Mismatch(Exception):
@@ -65,11 +66,15 @@ def sound_coupling(model: nn.Module, inputs: Any) -> Coupling:
     if not _passes(model, inputs, coupling):
         coupling = couple(model, graph, stays=every)
     if not _passes(model, inputs, coupling):
-        raise NetworkError(
-            f"{type(model).__name__} cannot run with fewer channels: its forward holds sizes as numbers; let it read "
-            "them off its tensors (x.shape)"
-        )
+        raise _holds_numbers(model)
     return coupling
+
+
+def _holds_numbers(model: nn.Module) -> NetworkError:
+    return NetworkError(
+        f"{type(model).__name__} cannot run with fewer channels: its forward holds sizes as numbers; let it read "
+        "them off its tensors (x.shape)"
+    )
 
 
 def _passes(model: nn.Module, inputs: Any, coupling: Coupling) -> bool:
@@ -144,7 +149,7 @@ def _inside(coupling: Coupling, layers: Sequence[tuple[int, Layer]]) -> set[tupl
     mine = np.zeros(coupling.num_units, dtype=bool)
     for _, layer in layers:
         mine[layer.units] = True
-    found = {(len(labels), int(mine[labels].sum()), parts) for labels, parts, _ in coupling.cuts}
+    found = {(cut.labels.size, int(mine[cut.labels].sum()), cut.parts) for cut in coupling.cuts}
     return {(whole - inside, inside, parts) for whole, inside, parts in found if inside}
 
 
@@ -155,6 +160,7 @@ def _matched(
     graph, new = _traced(model, inputs, old, _plan(model, old, _rough(old, sizes)))
     if new.num_nodes != old.num_nodes:
         raise Mismatch(set())
+    _check_cuts(model, old, new)
     match = _match(old, new, sizes, scores)
     kept = {key: _indices(old, new, key, match) for key in old.units}
     if np.array_equal(going, sizes.going):
@@ -166,6 +172,15 @@ def _matched(
     except NetworkError:
         alike = False
     return plan if alike else _plan(model, old, kept)
+
+
+def _check_cuts(model: nn.Module, old: Coupling, new: Coupling) -> None:
+    """Both are taken apart by the same operations, and sliced into as many parts."""
+    parts = {cut.node: cut.parts for cut in new.cuts}
+    if any(parts.get(cut.node) != cut.parts for cut in old.cuts if cut.op in SLICES):
+        raise _holds_numbers(model)
+    if [cut.node for cut in old.cuts] != [cut.node for cut in new.cuts]:
+        raise Mismatch(set())
 
 
 def _traced(model: nn.Module, inputs: Any, old: Coupling, plan: ChannelPlan) -> tuple[Graph, Coupling]:
@@ -206,26 +221,33 @@ def _rough(old: Coupling, sizes: Sizes) -> dict[Key, Indices]:
     return found
 
 
-def _signatures(coupling: Coupling) -> dict[int, tuple[tuple[Any, ...], ...]]:
-    """Unit -> in which parts of which dimensions it lies, and how often."""
-    found: dict[int, list[tuple[Any, ...]]] = {}
+def _signatures(coupling: Coupling, twin: Coupling) -> dict[int, tuple[tuple[Any, ...], ...]]:
+    """Unit -> in which parts of which dimensions, and of what its twin takes apart alike, it lies, and how often."""
+    places: list[tuple[tuple[Any, ...], np.ndarray, np.ndarray]] = []
     for key in sorted(coupling.units):
         units = coupling.units[key]
-        parts = coupling.parts.get(key, np.zeros(len(units), dtype=int))
+        places.append((key, units, coupling.parts.get(key, np.zeros(len(units), dtype=int))))
+    for number, (cut, other) in enumerate(zip(coupling.cuts, twin.cuts, strict=True)):
+        for dim, (side, same) in enumerate(zip(cut.labels.shape, other.labels.shape, strict=True)):
+            if side == same > 1:
+                part = np.indices(cut.labels.shape)[dim]
+                places.append(((number, dim), cut.labels.ravel(), part.ravel()))
+    found: dict[int, list[tuple[Any, ...]]] = {}
+    for name, units, parts in places:
         rows, counts = np.unique(np.stack([units, parts]), axis=1, return_counts=True)
         for unit, part, count in zip(*rows.tolist(), counts.tolist(), strict=True):
-            found.setdefault(unit, []).append((*key, part, count))
+            found.setdefault(unit, []).append((*name, part, count))
     return {unit: tuple(rows) for unit, rows in found.items()}
 
 
 def _match(old: Coupling, new: Coupling, sizes: Sizes, scores: np.ndarray) -> np.ndarray:
     """(units of the small network,): the unit of the large one that each is."""
     there: dict[Any, list[int]] = {}
-    for unit, signature in _signatures(old).items():
+    for unit, signature in _signatures(old, new).items():
         if unit and not sizes.going[unit]:
             there.setdefault(signature, []).append(unit)
     here: dict[Any, list[int]] = {}
-    for unit, signature in _signatures(new).items():
+    for unit, signature in _signatures(new, old).items():
         if unit:
             here.setdefault(signature, []).append(unit)
     match = np.zeros(new.num_units, dtype=np.int64)
