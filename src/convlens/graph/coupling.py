@@ -80,11 +80,18 @@ class Coupling:
 
     def steps(self, linked: int) -> int:
         """Into how many equal steps the size of these layers can be divided."""
+        return gcd(*self._sizes(linked).values())
+
+    def narrowest(self, linked: int) -> int:
+        """The fewest units of these layers that one parameter makes."""
+        return min(size for key, size in self._sizes(linked).items() if key in self.producers and size)
+
+    def _sizes(self, linked: int) -> dict[Key, int]:
         mine = np.zeros(self.num_units, dtype=bool)
         for layer in self.layers:
             if layer.linked == linked:
                 mine[layer.units] = True
-        return gcd(*(int(mine[units].sum()) for units in self.units.values()))
+        return {key: int(mine[units].sum()) for key, units in self.units.items()}
 
 
 def couple(model: nn.Module, inputs: Any, *, stays: frozenset[int] = frozenset()) -> Coupling:

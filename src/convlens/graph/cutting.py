@@ -93,16 +93,18 @@ def channel_plan(
     counts: Mapping[int, float],
     scores: np.ndarray,
     *,
+    least: int = 1,
     multiple: int = 1,
 ) -> ChannelPlan:
     """How many units each layer keeps, by its number, and each unit's score, of which the highest stay -> the plan.
 
-    Layers that are taken apart in order keep the same share of each, as near to the asked one as their order allows,
-    and multiples of `multiple` where there are any. NetworkError where the network cannot run so.
+    Layers that are taken apart in order keep the same share of each, as near to the asked one as their order allows
+    with `least` in every one, and multiples of `multiple` where there are any. NetworkError where the network cannot
+    run so.
     """
     model = bare_network(model)
-    going, spared = (_going(coupling, counts, scores, least) for least in (1, 2))
-    choices = {at: _choices(coupling, at, counts, multiple) for at in sorted({*_links(coupling)})}
+    going, spared = (_going(coupling, counts, scores, fewest) for fewest in (1, 2))
+    choices = {at: _choices(coupling, at, counts, least, multiple) for at in sorted({*_links(coupling)})}
     for _ in range(TRIES):
         sizes = Sizes(spared, {at: found[0] for at, found in choices.items()})
         try:
@@ -120,22 +122,24 @@ def _links(coupling: Coupling) -> list[int]:
     return [layer.linked for layer in coupling.layers if layer.linked is not None]
 
 
-def _going(coupling: Coupling, counts: Mapping[int, float], scores: np.ndarray, least: int) -> np.ndarray:
+def _going(coupling: Coupling, counts: Mapping[int, float], scores: np.ndarray, fewest: int) -> np.ndarray:
     going = np.zeros(coupling.num_units, dtype=bool)
     for number, layer in enumerate(coupling.layers):
         if layer.linked is None:
             order = np.argsort(-scores[layer.units], kind="stable")
-            going[layer.units[order[max(least, int(counts.get(number, len(order)) + 0.5)) :]]] = True
+            going[layer.units[order[max(fewest, int(counts.get(number, len(order)) + 0.5)) :]]] = True
     return going
 
 
-def _choices(coupling: Coupling, linked: int, counts: Mapping[int, float], multiple: int) -> list[int]:
+def _choices(coupling: Coupling, linked: int, counts: Mapping[int, float], least: int, multiple: int) -> list[int]:
     """The steps that these layers may keep, the best first; all of them last."""
     layers = [(n, layer) for n, layer in enumerate(coupling.layers) if layer.linked == linked]
     steps = coupling.steps(linked)
     total = sum(len(layer.units) for _, layer in layers)
     wanted = sum(counts.get(n, len(layer.units)) for n, layer in layers) / total
-    near = sorted(range(1, steps), key=lambda step: abs(step - wanted * steps))
+    narrowest = coupling.narrowest(linked)
+    enough = [step for step in range(1, steps) if narrowest * step // steps >= min(least, narrowest)]
+    near = sorted(enough, key=lambda step: abs(step - wanted * steps))
     if wanted >= 1:
         return [steps]
     inside = _inside(coupling, layers)
