@@ -26,7 +26,7 @@ from convlens.errors import NetworkError
 from convlens.graph.channel_plan import ChannelPlan, Indices, apply_channel_plan
 from convlens.graph.coupling import Coupling, Layer, couple
 from convlens.graph.graph import Graph
-from convlens.graph.labels import Key
+from convlens.graph.labels import Cut, Key
 from convlens.graph.tracing import bare_network, trace
 
 TRIES = 24  # of sizes for layers that are taken apart in order
@@ -183,8 +183,13 @@ def _check_cuts(model: nn.Module, old: Coupling, new: Coupling) -> None:
     parts = {cut.node: cut.parts for cut in new.cuts}
     if any(parts.get(cut.node) != cut.parts for cut in old.cuts if cut.op in SLICES):
         raise _holds_numbers(model)
-    if [cut.node for cut in old.cuts] != [cut.node for cut in new.cuts]:
+    if [cut.node for cut in _unseen_cuts(old)] != [cut.node for cut in _unseen_cuts(new)]:
         raise Mismatch(set())
+
+
+def _unseen_cuts(coupling: Coupling) -> list[Cut]:
+    """Those that `parts` of a parameter do not tell."""
+    return [cut for cut in coupling.cuts if cut.op != "convolution"]
 
 
 def _traced(model: nn.Module, inputs: Any, old: Coupling, plan: ChannelPlan) -> tuple[Graph, Coupling]:
@@ -231,7 +236,7 @@ def _signatures(coupling: Coupling, twin: Coupling) -> dict[int, tuple[tuple[Any
     for key in sorted(coupling.units):
         units = coupling.units[key]
         places.append((key, units, coupling.parts.get(key, np.zeros(len(units), dtype=int))))
-    for number, (cut, other) in enumerate(zip(coupling.cuts, twin.cuts, strict=True)):
+    for number, (cut, other) in enumerate(zip(_unseen_cuts(coupling), _unseen_cuts(twin), strict=True)):
         for dim, (side, same) in enumerate(zip(cut.labels.shape, other.labels.shape, strict=True)):
             if side == same > 1:
                 part = np.indices(cut.labels.shape)[dim]
