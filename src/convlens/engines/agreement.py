@@ -92,7 +92,7 @@ def _agreement(logits: Tensor, expected: Tensor, temperature: float) -> Agreemen
 def agreement_on(network: nn.Module, images: Tensor, logits: Tensor, *, temperature: float = 1.0) -> Agreement:
     """What an engine said of these pictures, logits (N, K), beside what the network says of them (N, C, H, W)."""
     with torch.inference_mode():
-        own = checked_logits(copy.deepcopy(network).eval().cpu()(images), type(network).__name__)
+        own = checked_logits(copy.deepcopy(network).eval().cpu()(images.contiguous()), type(network).__name__)
     return _agreement(logits, probabilities(own, temperature), temperature)
 
 
