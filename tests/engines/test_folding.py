@@ -212,9 +212,17 @@ class OfAnotherForward(Activated):
         ).relu()
 
 
+class SkippedByValue(Wired):
+    """Bright pictures are not normalised."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.convolution(images)
+        return (self.norm(maps) if images.mean() < 0.5 else maps).flatten(1)
+
+
 STAYING = [
     ReadTwice, GivenOutToo, CalledTwice, NormalisedFirst, Functional, OfComputedFilters, Tied, Transposed, Doubled,
-    OfThisBatch, Activated, WithoutBias, WithoutBiasInside, OfAnotherForward,
+    OfThisBatch, Activated, WithoutBias, WithoutBiasInside, OfAnotherForward, SkippedByValue,
 ]  # fmt: skip
 
 

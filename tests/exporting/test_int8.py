@@ -154,6 +154,28 @@ def test_a_padding_that_stands_for_infinity_is_no_range(ground: float) -> None:
     np.testing.assert_allclose(found, wanted, atol=0.05 * np.abs(wanted).max())
 
 
+@pytest.mark.parametrize("ends", [(0.5, None), (None, -0.2), (0.3, 0.6), (-0.2, 0.3)])
+def test_a_clip_that_never_gives_zero_is_kept(ends: tuple[float | None, float | None]) -> None:
+    torch.manual_seed(0)
+    network = Clipped(ends).eval()
+    images = torch.randn(64, 3, 12, 12)
+    with torch.inference_mode():
+        expected = network(images)
+    file = int8_bytes(onnx_bytes(network, (3, 12, 12)), [images.numpy()])
+    found = torch.from_numpy(logits(file, images.numpy()))
+    assert float((found - expected).abs().max()) < 3 * float(expected.std(0).mean())
+
+
+class Clipped(nn.Module):
+    def __init__(self, ends: tuple[float | None, float | None]) -> None:
+        super().__init__()
+        self.ends = ends
+        self.one, self.two, self.head = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Linear(8, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.two(self.one(x).clamp(*self.ends)).relu().mean((2, 3)))
+
+
 def test_the_logits_are_not_rounded() -> None:
     found = logits(int8_file(), pictures(200, seed=3))
     assert len(np.unique(found)) > 700  # of 1,000; 256 levels would leave 256

@@ -143,6 +143,30 @@ def test_layers_of_one_weight_learn_together() -> None:
     assert not torch.equal(after[1].weight, before[1].weight)
 
 
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = nn.Conv2d(1, 8, 3), nn.ConvTranspose2d(8, 1, 3)
+        self.prototypes, self.head = nn.Parameter(torch.rand(4, 8)), nn.Linear(8, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        codes = self.encoder(images).relu()
+        return self.head(codes.mean((2, 3))) + self.decoder(codes).mean() + self.prototypes.sum(1)
+
+
+@pytest.mark.parametrize(("layer", "holder", "held"), [("encoder", "decoder", "weight"), ("head", "", "prototypes")])
+def test_a_weight_that_something_else_holds_too_is_clustered_and_refused_to_learn(
+    layer: str, holder: str, held: str
+) -> None:
+    tied = Tied()
+    tied.get_submodule(layer).weight = getattr(tied.get_submodule(holder), held)
+    clustered = cluster_weights(tied, convolution_bits=2, dense_bits=2)
+    assert distinct(clustered.get_submodule(layer).weight) <= 4
+    name = f"{holder}.{held}".strip(".")
+    with pytest.raises(NetworkError, match=f"^'{name}' of Tied is also the weight of .*; cluster it without epochs$"):
+        tune_centroids(clustered, lambda: [(torch.rand(4, 1, 6, 6), torch.arange(4))])
+
+
 @pytest.mark.parametrize(
     ("change", "verb"),
     [

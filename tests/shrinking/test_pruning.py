@@ -109,6 +109,13 @@ def test_a_floor_and_multiples_of_eight_hold_in_every_layer() -> None:
     assert min(widths) == 8
 
 
+@pytest.mark.parametrize("name", ["shufflenet_v1", "shufflenet_v2_x0_5"])
+def test_a_floor_holds_in_layers_that_are_taken_apart_in_order(name: str) -> None:
+    small = prune(network_of(name), SHAPE, 0.9, least=6).network
+    widths = [module.out_channels for module in small.modules() if isinstance(module, nn.Conv2d)]
+    assert min(widths) == 6
+
+
 def test_a_pruned_network_learns() -> None:
     small = prune(network_of("shufflenet_v2_x0_5"), SHAPE, 0.5).network.train()
     small(torch.randn(SHAPE)).square().mean().backward()

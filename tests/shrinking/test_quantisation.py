@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
@@ -150,6 +152,38 @@ def test_the_scales_of_the_network_are_those_of_the_file() -> None:
     }
     assert steps[f"{INPUT}_scale"] == 0.5
     assert sorted(map(float, steps.values())) == [0.25, 0.5]  # the pooling hands its scale on
+
+
+class Repeated(nn.Module):
+    """One convolution, first on a map that is negative, too, then on its own gated answers."""
+
+    def __init__(self, gate: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.gate = gate
+        self.first, self.again, self.head = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, padding=1), nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        for _ in range(3):
+            x = self.gate(self.again(x))
+        return self.head(x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("gate", [F.relu, F.relu6, F.hardtanh, partial(torch.clamp, max=0.3)])
+def test_a_layer_that_reads_negative_numbers_once_keeps_the_gates_of_its_other_calls(
+    gate: Callable[[Tensor], Tensor],
+) -> None:
+    torch.manual_seed(0)
+    network = Repeated(gate).eval()
+    with torch.no_grad():
+        network.again.weight.mul_(3)
+    images = torch.randn(64, 3, 16, 16)
+    made = quantise(network, images[:32].split(16), method="minmax")
+    file = int8_network_bytes(made, (3, 16, 16), [images[:32].numpy()], method="minmax")
+    found = torch.from_numpy(onnxruntime.InferenceSession(file).run(None, {INPUT: images.numpy()})[0])
+    with torch.inference_mode():
+        expected = made(images)
+    assert float((found - expected).abs().max()) < 0.4 * float(expected.std(0).mean())
 
 
 def test_a_layer_that_has_another_name_in_the_file_is_calibrated_on_the_pictures() -> None:

@@ -12,10 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
+from torch import Tensor, nn
 
-from convlens.engines import ENGINES
-from convlens.errors import PictureError, StorageError, UsageError
+from convlens.engines import ENGINES, Agreement
+from convlens.engines.onnx_runtime import OnnxRuntimeEngine
+from convlens.errors import ExportError, PictureError, StorageError, UsageError
 from convlens.runs import Run
 from convlens.storage import cache_dir
 from convlens.workbench import PredictResult, engine_record, evaluate, predict, running, shrink
@@ -43,6 +46,38 @@ def test_an_engine_predicts_as_torch_does(trained_run: Path, engine: str) -> Non
     found = predict(trained_run, DIGITS, top=10, engine=engine)
     assert (plain.engine, found.engine) == ("plain", f"{engine}, fp32, 1 thread")
     assert apart(plain, found) < 1e-4
+
+
+@pytest.mark.parametrize("verb", [lambda run, **options: predict(run, DIGITS, **options), evaluate])
+def test_an_engine_that_was_named_and_answers_otherwise_is_refused(
+    copied_run: Path, monkeypatch: pytest.MonkeyPatch, verb: Callable[..., object]
+) -> None:
+    answer = OnnxRuntimeEngine._logits
+    monkeypatch.setattr(OnnxRuntimeEngine, "_logits", lambda *args: answer(*args) * torch.linspace(0.9, 1.1, 10))
+    expected = (
+        r"^the engine 'onnxruntime' does not answer as LeNet5 does: its probabilities .*; take 'plain' or 'auto'$"
+    )
+    with pytest.raises(ExportError, match=expected):
+        verb(copied_run, engine="onnxruntime")
+    assert not list(copied_run.glob("evaluation/*"))
+
+
+def test_an_engine_that_was_named_is_compared_on_its_first_pictures_alone(
+    trained_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[int] = []
+    agreement_on = running.agreement_on
+
+    def counted(network: nn.Module, images: Tensor, logits: Tensor, **options: float) -> Agreement:
+        compared.append(len(images))
+        return agreement_on(network, images, logits, **options)
+
+    monkeypatch.setattr(running, "agreement_on", counted)
+    run = Run.load(trained_run)
+    with running.running(run, "torch") as ran:
+        for count in (1, 10, 10, 10):
+            ran.network(torch.rand(count, 1, 28, 28))
+    assert compared == [1, 10, 5]
 
 
 def test_the_plain_network_is_the_default_and_writes_nothing(copied_run: Path) -> None:
@@ -132,6 +167,16 @@ def test_a_choice_for_other_weights_or_versions_is_measured_anew(copied_run: Pat
     file.write_text(json.dumps(written))
     predict(copied_run, DIGITS, engine="auto", tell=told.append)
     assert not told[0].endswith("(measured before)")
+    assert len(record(copied_run)["choices"]) == 1
+
+
+def test_a_choice_for_a_network_of_ones_own_is_measured_anew_for_its_code_may_have_changed(
+    copied_run: Path, told: list[str]
+) -> None:
+    for _ in range(2):
+        run = Run.load(copied_run, model=Run.load(copied_run).model)
+        predict(run, DIGITS, engine="auto", tell=told.append)
+    assert not any(line.endswith("(measured before)") for line in told)
     assert len(record(copied_run)["choices"]) == 1
 
 

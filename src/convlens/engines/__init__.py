@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convlens.engines.agreement import BOUNDS, LEAST_PICTURES, LEAST_TOP1, Agreement
+from convlens.engines.agreement import BOUNDS, LEAST_PICTURES, LEAST_TOP1, Agreement, agreement_on, bound_for
 from convlens.engines.choose import BUDGET_S, MOST_PICTURES, Candidate, EngineChoice, candidates_for, choose_engine
 from convlens.engines.engine import PRECISIONS, Engine, Settings
 from convlens.engines.folding import Pair, foldable, folded
@@ -25,6 +25,8 @@ __all__ = [
     "Model",
     "Pair",
     "Settings",
+    "agreement_on",
+    "bound_for",
     "candidates_for",
     "check_engine",
     "choose_engine",

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from convlens.engines.engine import checked_logits
+from convlens.engines.engine import Settings, checked_logits
 from convlens.engines.torch_engine import with_threads
+from convlens.layers.fake_quantised import input_scales
 from convlens.measurement import probabilities
 
 BOUNDS = {"fp32": 1e-4, "bf16": 0.05, "int8": 0.05}
@@ -39,12 +40,18 @@ class Agreement:
         """Why an engine of this precision is not to be trusted, or nothing."""
         if self.pictures < (least := LEAST_PICTURES[precision]):
             return f"{precision} is checked on {least} pictures or more, {self.pictures} came"
-        if not self.largest_difference <= (bound := BOUNDS[precision]):  # NaN too
-            return f"its probabilities differ from torch's by {self.largest_difference:.2g}, more than {bound:g}"
+        if far := self.distance(precision):
+            return far
         if self.top1 < LEAST_TOP1:
             wrong = round((1 - self.top1) * self.pictures)
             return f"its class is not torch's on {wrong} of {self.pictures} pictures"
         return ""
+
+    def distance(self, precision: str) -> str:
+        """By how much it differs beyond the bound of this precision, or nothing."""
+        if self.largest_difference <= (bound := BOUNDS[precision]):
+            return ""  # not so for NaN
+        return f"its probabilities differ from torch's by {self.largest_difference:.2g}, more than {bound:g}"
 
 
 @dataclass(frozen=True)
@@ -68,13 +75,30 @@ class Reference:
             if rows and time.perf_counter() - began > seconds:
                 break
             rows.append(answer(part))
-        found = torch.softmax(torch.cat(rows).double() / self.temperature, dim=1)  # NaN is what disagrees, no error
-        expected = self.shares[: len(found)]
-        if found.shape != expected.shape:
-            return Agreement(len(found), 0.0, float("nan"))
-        likeliest = expected.gather(1, found.argmax(1, keepdim=True))[:, 0]
-        same = likeliest >= expected.amax(1) - TIE
-        return Agreement(len(found), float(same.double().mean()), float((found - expected).abs().max()))
+        logits = torch.cat(rows)
+        return _agreement(logits, self.shares[: len(logits)], self.temperature)
+
+
+def _agreement(logits: Tensor, expected: Tensor, temperature: float) -> Agreement:
+    """An engine's logits (N, K) beside torch's probabilities (N, K)."""
+    found = torch.softmax(logits.double() / temperature, dim=1)  # NaN is what disagrees, no error
+    if found.shape != expected.shape:
+        return Agreement(len(found), 0.0, float("nan"))
+    likeliest = expected.gather(1, found.argmax(1, keepdim=True))[:, 0]
+    same = likeliest >= expected.amax(1) - TIE
+    return Agreement(len(found), float(same.double().mean()), float((found - expected).abs().max()))
+
+
+def agreement_on(network: nn.Module, images: Tensor, logits: Tensor, *, temperature: float = 1.0) -> Agreement:
+    """What an engine said of these pictures, logits (N, K), beside what the network says of them (N, C, H, W)."""
+    with torch.inference_mode():
+        own = checked_logits(copy.deepcopy(network).eval().cpu()(images.contiguous()), type(network).__name__)
+    return _agreement(logits, probabilities(own, temperature), temperature)
+
+
+def bound_for(settings: Settings, network: nn.Module) -> str:
+    """Which of `BOUNDS` holds for an engine of such a network."""
+    return "int8" if settings.precision == "fp32" and input_scales(network) else settings.precision
 
 
 def reference_of(

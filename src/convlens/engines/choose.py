@@ -12,12 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convlens.engines.agreement import Agreement, Reference, reference_of
+from convlens.engines.agreement import Agreement, Reference, bound_for, reference_of
 from convlens.engines.engine import Engine, Settings
 from convlens.engines.model import Model
 from convlens.engines.open import PLAIN, open_with
 from convlens.errors import ConvlensError, MissingExtra, NetworkError, UsageError, check_count, counted
-from convlens.layers.fake_quantised import input_scales
 from convlens.measurement import time_in_turn
 from convlens.measurement.latency import LEAST_NOISE, LEAST_RUNS
 
@@ -196,8 +195,7 @@ class _Trial:
             return Candidate(settings, refused=f"missing: {str(error).rpartition('; ')[2]}")
         except Exception as error:  # whatever a library does, the others can still run
             return Candidate(settings, refused=_one_line(error))
-        rounds = settings.precision == "fp32" and input_scales(self.model.network)
-        if complaint := agreement.complaint("int8" if rounds else settings.precision):
+        if complaint := agreement.complaint(bound_for(settings, self.model.network)):
             engine.close()
             return Candidate(settings, agreement=agreement, refused=complaint)
         self.engines[settings] = engine

@@ -36,7 +36,7 @@ def folded(network: nn.Module, input_shape: Sequence[int]) -> nn.Module:
     Computed in float64 and rounded once. A normalisation stays where the convolution is functional or transposed, is
     called twice, shares its weights or is read by others, where either has hooks or a forward of its own, and where no
     convolution is before it, as with pre-activation. None is folded in a network that then answers otherwise, as one
-    that asks what its modules are or hold.
+    that asks what its modules are or hold, or whose path hangs on values.
     """
     check_copyable(network := bare_network(network))
     original = copy.deepcopy(network).eval().cpu().requires_grad_(False)
@@ -66,8 +66,10 @@ def _agree(original: nn.Module, changed: nn.Module, input_shape: Sequence[int]) 
 
 
 def foldable(network: nn.Module, input_shape: Sequence[int]) -> list[Pair]:
-    """The pairs of a network in evaluation mode that can be folded."""
+    """The pairs of a network in evaluation mode that can be folded; none where its path hangs on values."""
     graph = trace(network, (1, *input_shape))
+    if graph.hangs_on_values:
+        return []
     calls = Counter(call.path for call in graph.modules)
     return [pair for pair in _pairs(graph) if _is_plain(network, pair) and calls[pair[0]] == calls[pair[1]] == 1]
 

@@ -21,7 +21,14 @@ from torch import nn
 from convlens.errors import DataError, ExportError, MissingExtra, UsageError
 from convlens.exporting.calibration import FAR, METHODS, Range, Ranges, histograms
 from convlens.exporting.onnx import onnx_bytes
-from convlens.exporting.quantised_graph import far_paddings, metadata_of, prepared, ranges_before, tidied
+from convlens.exporting.quantised_graph import (
+    far_paddings,
+    gates_beside_zero,
+    metadata_of,
+    prepared,
+    ranges_before,
+    tidied,
+)
 from convlens.layers.fake_quantised import float_network, input_scales
 
 HELD_OUT = 4  # one calibration picture in so many chooses the method
@@ -172,7 +179,7 @@ def _quantised(model: Any, ranges: Ranges, reduce_range: bool) -> bytes:
             path,
             calibration_cache_path=known,
             op_types_to_quantize=QUANTISED,
-            nodes_to_exclude=far_paddings(model.graph),
+            nodes_to_exclude=[*far_paddings(model.graph), *gates_beside_zero(model.graph)],
             per_channel=True,
             reduce_range=reduce_range,
             activation_type=QuantType.QInt8 if signed else QuantType.QUInt8,

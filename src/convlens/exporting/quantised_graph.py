@@ -65,16 +65,48 @@ def ranges_before(graph: Any, layers: Mapping[str, Range]) -> Ranges:
     for node in reversed(graph.node):
         if node.op_type in MOVING and node.output[0] in found:  # ONNX Runtime takes the range of what goes in
             found.setdefault(node.input[0], found[node.output[0]])
+    _bound(graph, found)
     return found
+
+
+def _bound(graph: Any, found: Ranges) -> None:
+    """What Relu and Clip make reaches no farther than they let it, whatever else the same layer reads elsewhere.
+
+    ONNX Runtime drops them where the rounding behind them clips; it takes for granted that this does the same.
+    """
+    for node, low, high in _gates(graph):
+        if node.output[0] in found:
+            ends = np.clip(found[node.output[0]], low, high)
+            found[node.output[0]] = (float(ends[0]), float(ends[1]))
+
+
+def _gates(graph: Any) -> list[tuple[Any, float, float]]:
+    """Relu and Clip, and from where to where they give."""
+    stored = _stored_numbers(graph)
+    found = []
+    for node in graph.node:
+        if node.op_type in ("Relu", "Clip"):
+            least, most = [*node.input[1:], "", ""][:2]
+            low = 0.0 if node.op_type == "Relu" else float(stored.get(least, -np.inf))
+            found.append((node, low, float(stored.get(most, np.inf))))
+    return found
+
+
+def gates_beside_zero(graph: Any) -> list[str]:
+    """The names of what never gives 0, as a clip to 0.5 … 1, and so clips more than the 8-bit numbers behind it."""
+    return [node.name for node, low, high in _gates(graph) if low > 0 or high < 0]
+
+
+def _stored_numbers(graph: Any) -> dict[str, np.ndarray]:
+    from onnx.numpy_helper import to_array
+
+    return {tensor.name: to_array(tensor).reshape(()) for tensor in graph.initializer if tensor.dims in ([], [1])}
 
 
 def far_paddings(graph: Any) -> list[str]:
     """The names of the paddings with what stands for infinity, which has no 8-bit number: a max-pooling's, as
     TensorFlow's are, or a min-pooling's."""
-    from onnx.numpy_helper import to_array
-
-    stored = {tensor.name: to_array(tensor) for tensor in graph.initializer if tensor.dims in ([], [1])}
-    far = {name for name, value in stored.items() if (value <= FAR).all() or (value == np.inf).all()}
+    far = {name for name, value in _stored_numbers(graph).items() if value <= FAR or value == np.inf}
     return [node.name for node in graph.node if node.op_type == "Pad" and far & set(node.input[2:3])]
 
 

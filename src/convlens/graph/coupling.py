@@ -24,11 +24,12 @@ from convlens.graph import label_moves as label_moves  # its rules
 from convlens.graph.graph import Graph
 from convlens.graph.label_rules import RULES, pointwise, unknown
 from convlens.graph.labels import FIXED, Cut, Key, LabelBook, Labels, fixed
-from convlens.graph.nodes import Node
+from convlens.graph.nodes import Node, Operand
 from convlens.graph.tracing import bare_network, trace
 
 Units = np.ndarray
 ANSWER = "it is the network's answer"
+RECURRENT = (nn.RNNBase, nn.RNNCellBase)  # which hold their sizes as numbers
 
 
 class Kept(NamedTuple):
@@ -79,11 +80,18 @@ class Coupling:
 
     def steps(self, linked: int) -> int:
         """Into how many equal steps the size of these layers can be divided."""
+        return gcd(*self._sizes(linked).values())
+
+    def narrowest(self, linked: int) -> int:
+        """The fewest units of these layers that one parameter makes."""
+        return min(size for key, size in self._sizes(linked).items() if key in self.producers and size)
+
+    def _sizes(self, linked: int) -> dict[Key, int]:
         mine = np.zeros(self.num_units, dtype=bool)
         for layer in self.layers:
             if layer.linked == linked:
                 mine[layer.units] = True
-        return gcd(*(int(mine[units].sum()) for units in self.units.values()))
+        return {key: int(mine[units].sum()) for key, units in self.units.items()}
 
 
 def couple(model: nn.Module, inputs: Any, *, stays: frozenset[int] = frozenset()) -> Coupling:
@@ -96,7 +104,7 @@ def couple(model: nn.Module, inputs: Any, *, stays: frozenset[int] = frozenset()
     book = _labelled(model, graph, stays)
     unit_of = _units(book)
     units = {key: unit_of[labels] for key, labels in book.given.items()}
-    cuts = tuple(Cut(unit_of[cut.labels], cut.parts, cut.op) for cut in book.cuts)
+    cuts = tuple(cut._replace(labels=unit_of[cut.labels]) for cut in book.cuts)
     layers = _layers(units, frozenset(book.producers), cuts, int(unit_of.max()) + 1)
     kept = tuple(dict.fromkeys(Kept(s.op, s.module, s.reason, len(s.labels)) for s in book.stays))
     return Coupling(
@@ -119,7 +127,7 @@ def _labelled(model: nn.Module, graph: Graph, stays: frozenset[int]) -> LabelBoo
     harmless: set[int] = set()
     for node in graph.nodes:
         operands = node.operands()
-        seen = [fixed(len(o.shape)) if o.node is None or o.node < 0 else made[o.node, o.output] for o in operands]
+        seen = [_kept_result(made, operand) for operand in operands]
         written = set(node.inputs) - {o.node for o in operands} - harmless
         for labels in (made[key] for key in list(made) if key[0] in written):
             book.stay(node, labels, "it reads memory that was written through another view")
@@ -127,6 +135,8 @@ def _labelled(model: nn.Module, graph: Graph, stays: frozenset[int]) -> LabelBoo
             book.blocked.update(node.parameters)
         if written or node.index in stays:
             found: Labels | list[Labels] = unknown(node, seen, book, "its sizes are numbers in the forward")
+        elif isinstance(book.modules.get(node.module), RECURRENT):
+            found = unknown(node, seen, book, "it is part of a recurrent layer")
         elif node.op in RULES:
             found = RULES[node.op](node, seen, book)
         elif node.is_pointwise:
@@ -149,8 +159,15 @@ def _computes_parameters(node: Node) -> bool:
 
 
 def _keep_results(made: dict[tuple[int, int], Labels], node: Node, found: Labels | list[Labels]) -> None:
-    for output in range(len(found) if isinstance(found, list) else 8):  # of an operation with several results
-        made[node.index, output] = found[output] if isinstance(found, list) else found
+    for output, labels in enumerate(found if isinstance(found, list) else [found]):
+        made[node.index, output] = labels
+
+
+def _kept_result(made: dict[tuple[int, int], Labels], operand: Operand) -> Labels:
+    """All results of an operation have the first one's labels where its rule gives no list."""
+    if operand.node is None or operand.node < 0:
+        return fixed(len(operand.shape))
+    return made.get((operand.node, operand.output), made[operand.node, 0])
 
 
 def _units(book: LabelBook) -> Units:

@@ -26,11 +26,12 @@ from convlens.errors import NetworkError
 from convlens.graph.channel_plan import ChannelPlan, Indices, apply_channel_plan
 from convlens.graph.coupling import Coupling, Layer, couple
 from convlens.graph.graph import Graph
-from convlens.graph.labels import Key
+from convlens.graph.labels import Cut, Key
 from convlens.graph.tracing import bare_network, trace
 
 TRIES = 24  # of sizes for layers that are taken apart in order
 WITHOUT = 1 / 8  # the most of a network's linked units that may have no unit of the large one
+SLICES = ("slice", "split", "split_with_sizes", "unsafe_split", "chunk")
 
 
 class Mismatch(Exception):
@@ -65,11 +66,15 @@ def sound_coupling(model: nn.Module, inputs: Any) -> Coupling:
     if not _passes(model, inputs, coupling):
         coupling = couple(model, graph, stays=every)
     if not _passes(model, inputs, coupling):
-        raise NetworkError(
-            f"{type(model).__name__} cannot run with fewer channels: its forward holds sizes as numbers; let it read "
-            "them off its tensors (x.shape)"
-        )
+        raise _holds_numbers(model)
     return coupling
+
+
+def _holds_numbers(model: nn.Module) -> NetworkError:
+    return NetworkError(
+        f"{type(model).__name__} cannot run with fewer channels: its forward holds sizes as numbers; let it read "
+        "them off its tensors (x.shape)"
+    )
 
 
 def _passes(model: nn.Module, inputs: Any, coupling: Coupling) -> bool:
@@ -88,16 +93,18 @@ def channel_plan(
     counts: Mapping[int, float],
     scores: np.ndarray,
     *,
+    least: int = 1,
     multiple: int = 1,
 ) -> ChannelPlan:
     """How many units each layer keeps, by its number, and each unit's score, of which the highest stay -> the plan.
 
-    Layers that are taken apart in order keep the same share of each, as near to the asked one as their order allows,
-    and multiples of `multiple` where there are any. NetworkError where the network cannot run so.
+    Layers that are taken apart in order keep the same share of each, as near to the asked one as their order allows
+    with `least` in every one, and multiples of `multiple` where there are any. NetworkError where the network cannot
+    run so.
     """
     model = bare_network(model)
-    going, spared = (_going(coupling, counts, scores, least) for least in (1, 2))
-    choices = {at: _choices(coupling, at, counts, multiple) for at in sorted({*_links(coupling)})}
+    going, spared = (_going(coupling, counts, scores, fewest) for fewest in (1, 2))
+    choices = {at: _choices(coupling, at, counts, least, multiple) for at in sorted({*_links(coupling)})}
     for _ in range(TRIES):
         sizes = Sizes(spared, {at: found[0] for at, found in choices.items()})
         try:
@@ -115,22 +122,24 @@ def _links(coupling: Coupling) -> list[int]:
     return [layer.linked for layer in coupling.layers if layer.linked is not None]
 
 
-def _going(coupling: Coupling, counts: Mapping[int, float], scores: np.ndarray, least: int) -> np.ndarray:
+def _going(coupling: Coupling, counts: Mapping[int, float], scores: np.ndarray, fewest: int) -> np.ndarray:
     going = np.zeros(coupling.num_units, dtype=bool)
     for number, layer in enumerate(coupling.layers):
         if layer.linked is None:
             order = np.argsort(-scores[layer.units], kind="stable")
-            going[layer.units[order[max(least, int(counts.get(number, len(order)) + 0.5)) :]]] = True
+            going[layer.units[order[max(fewest, int(counts.get(number, len(order)) + 0.5)) :]]] = True
     return going
 
 
-def _choices(coupling: Coupling, linked: int, counts: Mapping[int, float], multiple: int) -> list[int]:
+def _choices(coupling: Coupling, linked: int, counts: Mapping[int, float], least: int, multiple: int) -> list[int]:
     """The steps that these layers may keep, the best first; all of them last."""
     layers = [(n, layer) for n, layer in enumerate(coupling.layers) if layer.linked == linked]
     steps = coupling.steps(linked)
     total = sum(len(layer.units) for _, layer in layers)
     wanted = sum(counts.get(n, len(layer.units)) for n, layer in layers) / total
-    near = sorted(range(1, steps), key=lambda step: abs(step - wanted * steps))
+    narrowest = coupling.narrowest(linked)
+    enough = [step for step in range(1, steps) if narrowest * step // steps >= min(least, narrowest)]
+    near = sorted(enough, key=lambda step: abs(step - wanted * steps))
     if wanted >= 1:
         return [steps]
     inside = _inside(coupling, layers)
@@ -144,7 +153,7 @@ def _inside(coupling: Coupling, layers: Sequence[tuple[int, Layer]]) -> set[tupl
     mine = np.zeros(coupling.num_units, dtype=bool)
     for _, layer in layers:
         mine[layer.units] = True
-    found = {(len(labels), int(mine[labels].sum()), parts) for labels, parts, _ in coupling.cuts}
+    found = {(cut.labels.size, int(mine[cut.labels].sum()), cut.parts) for cut in coupling.cuts}
     return {(whole - inside, inside, parts) for whole, inside, parts in found if inside}
 
 
@@ -155,6 +164,7 @@ def _matched(
     graph, new = _traced(model, inputs, old, _plan(model, old, _rough(old, sizes)))
     if new.num_nodes != old.num_nodes:
         raise Mismatch(set())
+    _check_cuts(model, old, new)
     match = _match(old, new, sizes, scores)
     kept = {key: _indices(old, new, key, match) for key in old.units}
     if np.array_equal(going, sizes.going):
@@ -166,6 +176,20 @@ def _matched(
     except NetworkError:
         alike = False
     return plan if alike else _plan(model, old, kept)
+
+
+def _check_cuts(model: nn.Module, old: Coupling, new: Coupling) -> None:
+    """Both are taken apart by the same operations, and sliced into as many parts."""
+    parts = {cut.node: cut.parts for cut in new.cuts}
+    if any(parts.get(cut.node) != cut.parts for cut in old.cuts if cut.op in SLICES):
+        raise _holds_numbers(model)
+    if [cut.node for cut in _unseen_cuts(old)] != [cut.node for cut in _unseen_cuts(new)]:
+        raise Mismatch(set())
+
+
+def _unseen_cuts(coupling: Coupling) -> list[Cut]:
+    """Those that `parts` of a parameter do not tell."""
+    return [cut for cut in coupling.cuts if cut.op != "convolution"]
 
 
 def _traced(model: nn.Module, inputs: Any, old: Coupling, plan: ChannelPlan) -> tuple[Graph, Coupling]:
@@ -206,26 +230,33 @@ def _rough(old: Coupling, sizes: Sizes) -> dict[Key, Indices]:
     return found
 
 
-def _signatures(coupling: Coupling) -> dict[int, tuple[tuple[Any, ...], ...]]:
-    """Unit -> in which parts of which dimensions it lies, and how often."""
-    found: dict[int, list[tuple[Any, ...]]] = {}
+def _signatures(coupling: Coupling, twin: Coupling) -> dict[int, tuple[tuple[Any, ...], ...]]:
+    """Unit -> in which parts of which dimensions, and of what its twin takes apart alike, it lies, and how often."""
+    places: list[tuple[tuple[Any, ...], np.ndarray, np.ndarray]] = []
     for key in sorted(coupling.units):
         units = coupling.units[key]
-        parts = coupling.parts.get(key, np.zeros(len(units), dtype=int))
+        places.append((key, units, coupling.parts.get(key, np.zeros(len(units), dtype=int))))
+    for number, (cut, other) in enumerate(zip(_unseen_cuts(coupling), _unseen_cuts(twin), strict=True)):
+        for dim, (side, same) in enumerate(zip(cut.labels.shape, other.labels.shape, strict=True)):
+            if side == same > 1:
+                part = np.indices(cut.labels.shape)[dim]
+                places.append(((number, dim), cut.labels.ravel(), part.ravel()))
+    found: dict[int, list[tuple[Any, ...]]] = {}
+    for name, units, parts in places:
         rows, counts = np.unique(np.stack([units, parts]), axis=1, return_counts=True)
         for unit, part, count in zip(*rows.tolist(), counts.tolist(), strict=True):
-            found.setdefault(unit, []).append((*key, part, count))
+            found.setdefault(unit, []).append((*name, part, count))
     return {unit: tuple(rows) for unit, rows in found.items()}
 
 
 def _match(old: Coupling, new: Coupling, sizes: Sizes, scores: np.ndarray) -> np.ndarray:
     """(units of the small network,): the unit of the large one that each is."""
     there: dict[Any, list[int]] = {}
-    for unit, signature in _signatures(old).items():
+    for unit, signature in _signatures(old, new).items():
         if unit and not sizes.going[unit]:
             there.setdefault(signature, []).append(unit)
     here: dict[Any, list[int]] = {}
-    for unit, signature in _signatures(new).items():
+    for unit, signature in _signatures(new, old).items():
         if unit:
             here.setdefault(signature, []).append(unit)
     match = np.zeros(new.num_units, dtype=np.int64)

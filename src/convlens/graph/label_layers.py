@@ -40,7 +40,7 @@ def _grouped(node: Node, book: LabelBook, layer: tuple[str, Labels, Labels], gro
     book.tie(book.of((name, 1), len(channels)), channels)
     for dim, labels in ((0, units), (1, channels)):
         book.parts[name, dim] = np.repeat(np.arange(groups), len(labels) // groups)
-        book.cut(node, book.given[name, dim], groups)
+        book.cut(node, book.given[name, dim], groups, 0)
 
 
 def _add_bias(node: Node, seen: list[Labels], book: LabelBook, bias: Operand | None, units: Labels) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from convlens.graph.label_rules import is_parameter, rule, unknown
-from convlens.graph.labels import FIXED, LabelBook, Labels, compact, placed, reshaped, stretched, varies
+from convlens.graph.labels import FIXED, LabelBook, Labels, compact, fixed, placed, reshaped, stretched, varies
 from convlens.graph.nodes import Node
 
 
@@ -64,7 +64,7 @@ def split(node: Node, seen: list[Labels], book: LabelBook) -> list[Labels]:
     if seen[0].shape[dim] > 1:
         if len(set(sizes)) > 1 or shape[dim] % sizes[0] or node.op == "unbind":
             book.stay(node, seen[0], "it takes channels apart into unequal parts or single ones")
-        book.cut(node, whole, len(sizes))
+        book.cut(node, whole, len(sizes), dim)
     ends = np.cumsum(sizes)[:-1]
     parts = [compact(part) for part in np.split(whole, ends, axis=dim)]
     return [part.take(0, axis=dim) for part in parts] if node.op == "unbind" else parts
@@ -77,7 +77,7 @@ def gated(node: Node, seen: list[Labels], book: LabelBook) -> Labels:
     dim = node.arguments["dim"] % labels.ndim
     if labels.shape[dim] == 1:
         return labels
-    book.cut(node, labels, 2)
+    book.cut(node, labels, 2, dim)
     first, second = np.split(labels, 2, axis=dim)
     book.tie(first, second)
     return first
@@ -90,11 +90,13 @@ def slice_(node: Node, seen: list[Labels], book: LabelBook) -> Labels:
     size, taken = labels.shape[dim], node.output_shape[dim]
     if size == 1 or taken == size:
         return labels
+    if taken == 0:
+        return fixed(labels.ndim)
     start = given["start"] or 0
     start = max(start + size, 0) if start < 0 else start
     if given["step"] != 1 or size % taken or start % taken:
         book.stay(node, labels, "it takes some of the channels by their numbers")
-    book.cut(node, labels, size // taken)
+    book.cut(node, labels, size // taken, dim)
     return compact(labels.take(start + given["step"] * np.arange(taken), axis=dim))
 
 
@@ -155,7 +157,7 @@ def channel_shuffle(node: Node, seen: list[Labels], book: LabelBook) -> Labels:
     groups, labels = node.arguments["groups"], seen[0]
     if labels.shape[1] == 1:
         return labels
-    book.cut(node, labels, groups)
+    book.cut(node, labels, groups, 1)
     rows = labels.reshape(labels.shape[0], groups, -1, *labels.shape[2:])
     return rows.swapaxes(1, 2).reshape(labels.shape)
 

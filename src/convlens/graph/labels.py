@@ -20,11 +20,15 @@ FIXED = 0
 
 
 class Cut(NamedTuple):
-    """Channels that a network takes apart into equal parts, in their order."""
+    """Channels that a network takes apart into equal parts, in their order.
+
+    The labels have a dimension for the parts and one for what each of them holds, (parts, n), or those of a view.
+    """
 
     labels: Labels
     parts: int
     op: str
+    node: int
 
 
 class Stay(NamedTuple):
@@ -76,10 +80,13 @@ class LabelBook:
             self.ties.append(np.stack([found, np.zeros_like(found)]))
             self.stays.append(Stay(node.op, node.module, reason, found))
 
-    def cut(self, node: Node, labels: Labels, parts: int) -> None:
+    def cut(self, node: Node, labels: Labels, parts: int, dim: int | None = None) -> None:
+        """Along one dimension; without it, the labels have been taken apart."""
         self.fragile.add(node.index)
         if parts > 1 and varies(labels):
-            self.cuts.append(Cut(np.ravel(labels), parts, node.op))
+            if dim is not None and labels.shape[dim] % parts == 0:
+                labels = np.moveaxis(labels, dim, 0).reshape(parts, -1)
+            self.cuts.append(Cut(labels, parts, node.op, node.index))
 
     def whole(self, operand: Operand) -> str | None:
         """The name of the parameter that this is, all of it as it lies."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.utils.hooks import RemovableHandle
 
-from convlens.errors import UsageError
+from convlens.errors import NetworkError, UsageError
 from convlens.layers.computed_weights import check_stored_weights
 from convlens.layers.fake_quantised import check_unrounded
 from convlens.shrinking.tuning import Batches, tune
@@ -89,10 +89,12 @@ def tune_centroids(
 ) -> nn.Module:
     """A copy of a clustered network whose shared values have learnt (section 3.3); which weights share stays.
 
-    Zeros stay zero; biases and norms learn along, by `tune`.
+    Zeros stay zero; biases and norms learn along, by `tune`. NetworkError where a weight is computed from other
+    parameters, or is shared with what is no convolution and no dense layer.
     """
     check_unrounded(network, "tuned")
     check_stored_weights(network, "tuned")
+    _check_holders(network)
     tuned = copy.deepcopy(network)
     layers: dict[int, list[Layer]] = {}  # by their weight, which several may hold
     for layer in _layers(tuned):
@@ -111,6 +113,18 @@ def tune_centroids(
             del other.weight
             other.weight = first.weight
     return tuned
+
+
+def _check_holders(network: nn.Module) -> None:
+    weights = {id(layer.weight) for layer in _layers(network)}
+    for path, module in network.named_modules():
+        for name, parameter in module._parameters.items():
+            if id(parameter) in weights and not (name == "weight" and isinstance(module, Layer)):
+                held = f"{path}.{name}" if path else name
+                raise NetworkError(
+                    f"'{held}' of {type(network).__name__} is also the weight of a convolution or dense layer, so that "
+                    "its shared values cannot learn; cluster it without epochs"
+                )
 
 
 def _follow(first: Layer, other: Layer) -> RemovableHandle:

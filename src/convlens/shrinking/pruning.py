@@ -53,8 +53,9 @@ class _Scored:
     multiple: int
     chosen: frozenset[int]  # layers, by their place in the coupling
 
-    def plan(self, counts: Counts) -> ChannelPlan:
-        return channel_plan(self.network, self.shape, self.coupling, counts, self.scores, multiple=self.multiple)
+    def plan(self, counts: Counts, *, least: int | None = None) -> ChannelPlan:
+        sizes = {"least": self.least if least is None else least, "multiple": self.multiple}
+        return channel_plan(self.network, self.shape, self.coupling, counts, self.scores, **sizes)
 
     def cut(self, plan: ChannelPlan) -> nn.Module:
         return apply_channel_plan(copy.deepcopy(self.network), plan)
@@ -65,7 +66,7 @@ class _Scored:
         layers = enumerate(self.coupling.layers)
         fewest = {number: 1.0 if number in self.chosen else float(len(layer.units)) for number, layer in layers}
         try:
-            return bool(self.plan(fewest).kept)
+            return bool(self.plan(fewest, least=1).kept)
         except NetworkError:
             return True  # so few were not to be had, which says nothing of some more
 

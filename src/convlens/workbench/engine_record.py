@@ -1,7 +1,7 @@
 """The engine that was chosen for a run on this machine, kept in the run: `engines/<machine>.json`.
 
 A choice counts for the same weights, versions, threads, input and batch, and while no more pictures are there to check
-it on. Any other is measured anew.
+it on. Any other is measured anew; so is one for a network of the user's own, whose code may have changed.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ def record_of(run: Run) -> Path:
 
 def known_choice(run: Run, batch: int, *, threads: int, pictures: int) -> EngineChoice | None:
     """What was chosen before, if it still counts; `pictures` are those that could be compared now."""
+    if run.given_model is not None:
+        return None
     for one in _read(record_of(run)):
         if one.get("about") != _about(run, batch, threads):
             continue

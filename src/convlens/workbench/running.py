@@ -28,12 +28,14 @@ from convlens.engines import (
     EngineChoice,
     Model,
     Settings,
+    agreement_on,
+    bound_for,
     candidates_for,
     check_engine,
     choose_engine,
     open_with,
 )
-from convlens.errors import DataError, PictureError, StorageError
+from convlens.errors import DataError, ExportError, PictureError, StorageError
 from convlens.runs import Run
 from convlens.storage import cache_dir, sha256_bytes
 from convlens.training import Choice
@@ -44,6 +46,7 @@ from convlens.workbench.results import Tell, silent
 
 AUTO = "auto"
 NAMES = (AUTO, *ENGINES)
+COMPARED = 16  # first pictures of an engine that was named
 Read = Callable[[int], np.ndarray]
 
 
@@ -67,6 +70,33 @@ class Answering(nn.Module):
         return self.engine(images)
 
 
+class Compared(Answering):
+    """An engine that was asked for by name: its first answers are compared with the network's own.
+
+    Raises ExportError where they differ.
+    """
+
+    def __init__(self, engine: Engine, run: Run) -> None:
+        super().__init__(engine)
+        self._run, self._left = run, COMPARED
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = super().forward(images)
+        if self._left > 0:
+            self._compare(images[: self._left], logits[: self._left])
+        return logits
+
+    def _compare(self, images: Tensor, logits: Tensor) -> None:
+        network = self._run.model
+        found = agreement_on(network, images, logits, temperature=self._run.temperature)
+        if far := found.distance(bound_for(self.engine.settings, network)):
+            name = type(network).__name__
+            raise ExportError(
+                f"the engine '{self.engine.name}' does not answer as {name} does: {far}; take 'plain' or 'auto'"
+            )
+        self._left -= len(images)
+
+
 def check_engine_name(name: str) -> None:
     """UsageError for what `--engine` does not take."""
     check_engine(name, others=(AUTO,))
@@ -74,7 +104,10 @@ def check_engine_name(name: str) -> None:
 
 @contextmanager
 def running(run: Run, engine: str = PLAIN, reads: Sequence[Read] = (), *, tell: Tell = silent) -> Iterator[Running]:
-    """Opened, and closed at the end. `reads` are the pictures to come, on which `auto` compares the engines."""
+    """Opened, and closed at the end. `reads` are the pictures to come, on which `auto` compares the engines.
+
+    An engine that was named is compared on the first that it answers: ExportError from the network where it differs.
+    """
     check_engine_name(engine)
     if engine == PLAIN:
         network = copy.deepcopy(run.model).eval()  # the run keeps its own layout
@@ -84,7 +117,8 @@ def running(run: Run, engine: str = PLAIN, reads: Sequence[Read] = (), *, tell: 
     settings = Settings(engine, threads=usable_cpus()) if engine != AUTO else _chosen(run, model, reads, tell).settings
     layout = "channels_last" if settings.name in (PLAIN, "torch") else "channels_first"
     with open_with(settings, model) as opened:
-        yield Running(Answering(opened), Choice("fp32", layout, settings.threads), str(settings))
+        answering = Answering(opened) if engine == AUTO else Compared(opened, run)
+        yield Running(answering, Choice("fp32", layout, settings.threads), str(settings))
 
 
 def _kept(run: Run) -> Path | None:
