@@ -206,9 +206,10 @@ def test_little_memory_gives_the_same_map(
     method: str, target: object, residual: nn.Module, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     residual.double()
-    plenty = explain(residual, images, target, method=method)
     sizes: list[int] = []
     residual.register_forward_pre_hook(lambda _m, given: sizes.append(len(given[0])))
+    plenty = explain(residual, images, target, method=method)
+    sizes.clear()
     monkeypatch.setattr(memory, "BOUND", 1)
     monkeypatch.setattr(memory, "NEAR", 1)
     scarce = explain(residual, images, target, method=method)
