@@ -316,3 +316,19 @@ def test_circular_padding_that_cuts_is_not_taken_for_another(images: Tensor) -> 
     network(images)
     with pytest.raises(ExplanationError, match="cannot tell whether an operation in place on a view is a gate"):
         explain(network, images, 1, method="guided")
+
+
+def test_a_mask_that_the_network_holds_is_none_after_a_number_was_taken_out_too(images: Tensor) -> None:
+    class Windowed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution = nn.Conv2d(images.shape[1], 3, 3)
+            self.register_buffer("kept", torch.tensor([1.0, 0.0, 1.0])[None, :, None, None])
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            maps = self.convolution(pictures)
+            if maps.max() > 1e9:
+                maps = maps / 2
+            return (maps * self.kept).relu().mean((2, 3))
+
+    assert explain(Windowed(), images, 0, method="guided").maps.any()

@@ -85,3 +85,46 @@ def test_an_explanation_lets_merged_weights_learn_on() -> None:
     explain(network, torch.randn(2, 3, 8, 8), 1)
     network(torch.randn(2, 3, 8, 8)).sum().backward()
     assert network.head.down.grad is not None
+
+
+class Refusing(Frozen):
+    """For inference alone."""
+
+    def train(self, mode: bool = True) -> Refusing:
+        if mode and getattr(self, "finished", False):
+            raise RuntimeError("this backbone is for inference only")
+        super().train(mode)
+        return self
+
+
+class WithoutMode(Frozen):
+    def train(self) -> WithoutMode:  # type: ignore[override]
+        return super().train(True)  # type: ignore[return-value]
+
+    def eval(self) -> WithoutMode:
+        for module in self.modules():
+            module.training = False
+        return self
+
+
+@pytest.mark.parametrize("kind", [Refusing, WithoutMode])
+def test_a_network_that_cannot_be_put_into_training_mode_has_its_flags_back(kind: type[Frozen]) -> None:
+    network = kind()
+    network.finished = True
+    modes = [module.training for module in network.modules()]
+    maps = explain(network, torch.randn(2, 3, 8, 8), 1, method="saliency").maps
+    assert maps.shape[0] == 2 and [module.training for module in network.modules()] == modes
+
+
+def test_an_exported_program_inside_a_network_in_training_mode_is_explained() -> None:
+    class Own(nn.Module):
+        def __init__(self, inner: nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.inner(images)
+
+    pictures = torch.randn(2, 3, 8, 8)
+    network = Own(torch.export.export(Frozen().eval(), (pictures,)).module())
+    assert explain(network, pictures, 1, method="saliency").maps.shape[0] == 2 and network.training

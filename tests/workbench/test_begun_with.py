@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from convlens.errors import DataError
+from convlens.errors import DataError, RunError
 from convlens.runs import Run
 from convlens.workbench import create, evaluate, shrink, train
 from convlens.workbench.lineage import LOST, earlier_run
@@ -105,8 +105,9 @@ def test_an_earlier_run_that_was_damaged_is_told_and_no_error(file, tmp_path, le
     (first / file).unlink()
     evaluate(run, make_pictures(tmp_path / "other", first=7000), tell=told.append)
     assert len(told) == 1 and file in told[0] and told[0].endswith(LOST)
-    train(lesson.data, out=tmp_path / "again", **quickly | {"weights": first, "tell": told.append})
-    assert file in told[1] and told[1].endswith(LOST)
+    with pytest.raises(RunError, match=f"{file} is missing"):
+        train(lesson.data, out=tmp_path / "again", **quickly | {"weights": first})
+    assert not (tmp_path / "again").exists()
 
 
 def test_an_earlier_run_that_may_not_be_read_is_told(lesson, tmp_path, quickly, monkeypatch):
@@ -145,6 +146,21 @@ def test_weights_are_found_again_from_another_folder(tmp_path, lesson, quickly, 
     run = Run.load(train(lesson.data, out=tmp_path / "next", **quickly | {"weights": lesson.run.name}).run)
     monkeypatch.chdir(tmp_path)
     assert earlier_run(run)[0].path == lesson.run
+
+
+@pytest.mark.parametrize("link_of", ["file", "folder", "weights elsewhere"])
+def test_links_to_a_run_and_links_in_it_are_followed(link_of, tmp_path, lesson, quickly):
+    weights = tmp_path / "link.safetensors"
+    if link_of == "weights elsewhere":  # as in a cache of a version control
+        (lesson.run / "weights.safetensors").rename(tmp_path / "blob")
+        (lesson.run / "weights.safetensors").symlink_to(tmp_path / "blob")
+        weights = lesson.run
+    else:
+        weights.symlink_to(lesson.run / "weights.safetensors" if link_of == "file" else lesson.run)
+    options = quickly | {"seed": 3, "weights": weights}
+    run = train(lesson.data, out=tmp_path / "next", **options).run
+    assert parts_by_picture(run) == parts_by_picture(lesson.run)
+    assert earlier_run(Run.load(run))[0].path == lesson.run
 
 
 def test_a_scratch_run_has_no_earlier_one(tmp_path, lesson, monkeypatch):

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from convlens.engines import ENGINES, Agreement
+from convlens.engines import ENGINES, Agreement, open_engine
 from convlens.engines.onnx_runtime import OnnxRuntimeEngine
 from convlens.errors import ExportError, PictureError, StorageError, UsageError
 from convlens.runs import Run
@@ -78,6 +79,15 @@ def test_an_engine_that_was_named_is_compared_on_its_first_pictures_alone(
         for count in (1, 10, 10, 10):
             ran.network(torch.rand(count, 1, 28, 28))
     assert compared == [1, 10, 5]
+
+
+def test_a_network_whose_answers_hang_on_the_batch_is_compared_on_the_same_pictures() -> None:
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(4, track_running_stats=False)
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), norm, nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3)).eval()
+    with open_engine("torch", network, (1, 8, 8)) as engine:
+        run = SimpleNamespace(model=network, temperature=1.0)
+        assert running.Compared(engine, run)(torch.randn(64, 1, 8, 8)).shape == (64, 3)
 
 
 def test_the_plain_network_is_the_default_and_writes_nothing(copied_run: Path) -> None:

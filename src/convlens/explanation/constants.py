@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -24,11 +24,13 @@ class Constants(TorchDispatchMode):
     were handed over to Python before: then it may be made of them.
     """
 
-    def __init__(self, images: Tensor) -> None:
+    def __init__(self, images: Tensor, network: nn.Module) -> None:
         super().__init__()
         self._made_of_pictures = {_memory(images)}
         self._constant: dict[int, Tensor] = {}  # kept alive, so that no other takes their place in memory
         self._handed_over = False
+        for tensor in (*network.parameters(), *network.buffers()):
+            self._keep(tensor, constant=True)
 
     def __contains__(self, tensor: Tensor) -> bool:
         return tensor.layout == torch.strided and _memory(tensor) in self._constant

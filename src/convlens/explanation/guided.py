@@ -58,7 +58,7 @@ def _through_gates(question: Question, method: str, rule: str) -> Tensor:
             "was scripted or traced, or use method saliency or integrated_gradients"
         )
     images = question.images.requires_grad_()
-    constants = Constants(images)
+    constants = Constants(images, question.model)
     with CircularPaddingJoined(), HandingOver(constants.handed_over), constants:
         score = question.score(images.clone())
     if score.grad_fn is None:

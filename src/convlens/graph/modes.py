@@ -21,7 +21,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         for module, mode in modes:
-            if module.training != mode:
-                module.train(mode)
+            with suppress(Exception):  # of a `train` that refuses, or takes no mode: the flags are all there is
+                if module.training != mode:
+                    module.train(mode)
         for module, mode in modes:
             module.training = mode

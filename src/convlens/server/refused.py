@@ -8,6 +8,7 @@ from convlens.errors import (
     ConvlensError,
     DataError,
     ExplanationError,
+    ExportError,
     MissingExtra,
     NetworkError,
     PictureError,
@@ -22,6 +23,7 @@ STATUS: tuple[tuple[type[ConvlensError], int], ...] = (
     (NetworkError, 422),
     (MissingExtra, 501),
     (RunError, 503),
+    (ExportError, 503),
     (StorageError, 503),
 )
 

@@ -9,18 +9,20 @@ from convlens.errors import ConvlensError
 from convlens.runs import Run
 from convlens.storage import sha256_file
 from convlens.workbench.results import Tell
-from convlens.workbench.weights import folders_of, weights_file, whole_run_of
+from convlens.workbench.weights import folders_of, is_file, weights_file, whole_run_of
 
 LOST = "what that was trained on cannot be told from new pictures"
 
 
 def begun_with(weights: str | Path | None, tell: Tell) -> Run | None:
-    """The run that these weights are of, where it can say what it was trained on; else that is told."""
+    """The run that these weights are of; that it did not end, and so cannot say what it was trained on, is told.
+
+    RunError where it is damaged, so that it cannot say so either.
+    """
     run = whole_run_of(weights)
-    if run is not None and (why := _silent(run)):
-        tell(f"{why}; {LOST}")
-        return None
-    if run is None and weights is not None and folders_of(Path(weights).resolve()):
+    if run is not None:
+        _ = run.splits, run.looks
+    elif is_file(weights) and folders_of(weights):
         tell(f"{weights} is of no whole run: {LOST}")
     return run
 
@@ -32,22 +34,13 @@ def earlier_run(run: Run) -> tuple[Run | None, str]:
         file = Path(str(weights_file(path)))
         earlier = whole_run_of(file)
         if earlier is not None and sha256_file(file).startswith(digest):
-            why = _silent(earlier)
-            return (None, f"{why}; {LOST}") if why else (earlier, "")
+            _ = earlier.splits, earlier.looks
+            return earlier, ""
     except (ConvlensError, OSError) as error:
         return None, f"{path}, which this run began with, cannot be read ({error}): {LOST}"
     if folders_of(path) or (path.is_absolute() and not path.suffix):
         return None, f"{path}, which this run began with, is gone, changed or of no whole run: {LOST}"
     return None, ""
-
-
-def _silent(run: Run) -> str:
-    """Why it cannot say what it was trained on; "" where it can."""
-    try:
-        _ = run.splits, run.looks
-    except (ConvlensError, OSError) as error:
-        return str(error)
-    return ""
 
 
 def _origin(run: Run) -> tuple[Path, str]:

@@ -37,14 +37,18 @@ def whole_run_of(weights: str | Path | None) -> Run | None:
     """The run that a file of weights, or its best checkpoint, belongs to; None for other files."""
     if not is_file(weights):
         return None
-    folders = folders_of(Path(weights).resolve())
-    return next((Run.load(folder.path) for folder in folders if folder.manifest.exists()), None)
+    return next((Run.load(folder.path) for folder in folders_of(weights) if folder.manifest.exists()), None)
 
 
-def folders_of(file: Path) -> list[RunFolder]:
-    """Those that a run would have whose weights, or best checkpoint, are in this file."""
-    folders = map(RunFolder, file.parents[:2])
-    return [folder for folder in folders if file in (folder.weights, folder.packed, folder.best)]
+def folders_of(weights: str | Path) -> list[RunFolder]:
+    """Those that a run would have whose weights, or best checkpoint, are in this file, or in what it is a link to."""
+    file = Path(weights)
+    return [
+        folder
+        for path in (file.parent.resolve() / file.name, file.resolve())
+        for folder in map(RunFolder, path.parents[:2])
+        if path in (folder.weights, folder.packed, folder.best)
+    ]
 
 
 def origin_words(source: str | Path, sha256: str) -> str:
@@ -54,7 +58,7 @@ def origin_words(source: str | Path, sha256: str) -> str:
 
 def lasting_path(source: str | Path) -> str:
     """A file or folder as any working folder understands it, the name of published weights as it is."""
-    return str(Path(source).resolve() if is_file(source) and Path(source).exists() else source)
+    return str(Path(source).absolute() if is_file(source) and Path(source).exists() else source)
 
 
 def model_of(weights: str | Path) -> str:
