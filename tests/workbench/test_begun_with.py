@@ -148,6 +148,17 @@ def test_weights_are_found_again_from_another_folder(tmp_path, lesson, quickly, 
     assert earlier_run(run)[0].path == lesson.run
 
 
+def test_what_is_missing_for_validation_is_said_as_it_is(tmp_path, lesson, make_pictures, quickly):
+    train(lesson.data, out=tmp_path / "all", **quickly | {"split": (1, 0, 0)})
+    other, remedies = make_pictures(tmp_path / "other", first=7000), []
+    for data, split in ((lesson.data, (0.8, 0.1, 0.1)), (other, (1, 0, 0))):
+        told: list[str] = []
+        more = {"weights": tmp_path / "all", "split": split, "tell": told.append}
+        train(data, out=tmp_path / f"run-{data.name}", **quickly | more)
+        remedies += [line.rpartition("; ")[2] for line in told if line.startswith("no picture is left for validation")]
+    assert remedies == ["give pictures new to the weights", "give more pictures or a --split"]
+
+
 @pytest.mark.parametrize("link_of", ["file", "folder", "weights elsewhere"])
 def test_links_to_a_run_and_links_in_it_are_followed(link_of, tmp_path, lesson, quickly):
     weights = tmp_path / "link.safetensors"

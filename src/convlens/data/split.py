@@ -43,6 +43,7 @@ def divide(
     division = np.full(len(labels), EXCLUDED, dtype="<U8")
     together = _together(hashes, groups)
     shares = dict(zip(PARTS, fractions, strict=True))
+    known = np.full(len(labels), "") if known is None else known
     stays = _staying(known, together, shares)
     if parts is None:
         kept = usable & (stays != "")
@@ -52,8 +53,7 @@ def divide(
     division[usable] = np.asarray(parts)[usable]
     if "train" not in division:
         raise DataError("the source has no training part; it has " + ", ".join(sorted(set(parts))))
-    learnt = (division == "train") if known is None else (division == "train") | (known == "train")
-    trained_on = {hashes[index] for index in np.flatnonzero(learnt).tolist()}
+    trained_on = {hashes[index] for index in np.flatnonzero((division == "train") | (known == "train")).tolist()}
     for index in np.flatnonzero(division == "val").tolist():
         if hashes[index] in trained_on:
             division[index] = EXCLUDED
@@ -65,15 +65,14 @@ def divide(
     return division
 
 
-def _staying(known: np.ndarray | None, together: np.ndarray, shares: dict[str, float]) -> np.ndarray:
+def _staying(known: np.ndarray, together: np.ndarray, shares: dict[str, float]) -> np.ndarray:
     """(N,) parts of pictures that were in one before, and of what stays together with them; "" for the others.
 
     What was in several, or in one that gets no share now, goes to train.
     """
     before: dict[int, set[str]] = defaultdict(set)
-    for number, part in zip(together.tolist(), [] if known is None else known.tolist(), strict=known is not None):
-        if part:
-            before[number].add(part)
+    for index in np.flatnonzero(known != "").tolist():
+        before[int(together[index])].add(str(known[index]))
     stays = {
         number: part if len(parts) == 1 and shares[part] else "train"
         for number, parts in before.items()

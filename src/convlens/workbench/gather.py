@@ -28,6 +28,7 @@ class Gathered:
     source: str  # that any working folder understands
     data_dir: str | None = None
     looks: SeenLooks | None = None  # None where every hash is of pixels at full size
+    num_known: int = 0  # pictures that the run knows whose weights a training begins with
 
     @property
     def num_classes(self) -> int:
@@ -99,13 +100,13 @@ def gather(
             f"only pictures of one class of {source} can be read ({images.classes[readable.pop()]}); expected two "
             "classes or more: `convlens doctor` lists what is wrong with the others"
         )
-    known = None
+    known = np.full(len(images), "")
     if begins_with is not None:
         known = parts_in(begins_with, images, found, exact=exact, progress=progress, tell=tell)
     division = divide(
         images.labels, found.hashes, images.parts, seed=seed, fractions=fractions, groups=images.groups, known=known
     )
-    if begins_with is not None and known is not None:
+    if begins_with is not None:
         for line in _known_words(begins_with, images, known, division):
             tell(line)
     for line in _unjudged(images, found.readable, division):
@@ -115,7 +116,7 @@ def gather(
     looked_in = None if data_dir is None else str(Path(data_dir).expanduser().resolve())
     looks = None if exact else seen_looks(found, splits)
     images = images if exact else replace(images, hashes=found.hashes)
-    return Gathered(images, found, splits, lasting_name(source), looked_in, looks)
+    return Gathered(images, found, splits, lasting_name(source), looked_in, looks, int((known != "").sum()))
 
 
 def _unjudged(images: Images, readable: np.ndarray, division: np.ndarray) -> Iterator[str]:

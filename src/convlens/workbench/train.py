@@ -130,7 +130,6 @@ def train(
     with ExitStack() as held:
         held.enter_context(torch.random.fork_rng(devices=[]))
         folder = None if out is None else claim(held, Path(out))
-        begins_with = begun_with(ask.weights, tell)
         gathered = gather(
             data,
             data_dir=data_dir,
@@ -138,12 +137,12 @@ def train(
             seed=seed,
             max_bad=max_bad,
             exact=not keep_pictures,  # a look is a picture too, of 16 x 18 greys
-            begins_with=begins_with,
+            begins_with=begun_with(ask.weights, tell),
             progress=progress,
             tell=tell,
         )
         if not len(gathered.splits.indices("val")):
-            remedy = "give more pictures or a --split" if begins_with is None else "give pictures new to the weights"
+            remedy = "give pictures new to the weights" if gathered.num_known else "give more pictures or a --split"
             tell(f"no picture is left for validation: no best weights, no temperature; {remedy}")
         made = design(ask, gathered, wanted, started=started, tell=tell)
         folder = folder or claim_free(held, f"{gathered.images.name}-{made.label}")
